@@ -1,0 +1,270 @@
+//! Whose word counts. Policies are what the source lacks: it has one direction, written into the code.
+
+use crate::{fields::FieldGroup, ids::ShopId};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose word counts for one group of fields. On the wire: `{"owner": 3}`, `"newest"`,
+/// `"firstNotEmpty"`, `"ask"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Policy {
+    /// This shop's. Changes elsewhere are overwritten and shown.
+    Owner(ShopId),
+    /// The latest change, where the intervals that bracket two changes do not overlap.
+    Newest,
+    /// The first shop, in their order, that has a value.
+    FirstNotEmpty,
+    /// A person decides.
+    #[default]
+    Ask,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Policies {
+    pub texts: Policy,
+    pub prices: Policy,
+    pub status: Policy,
+    pub categories: Policy,
+    pub pictures: Policy,
+    pub variants: Policy,
+    pub attributes: Policy,
+    pub identifiers: Policy,
+    pub stock: StockPolicy,
+    pub orders: OrderPolicy,
+    pub limits: Limits,
+}
+
+impl Policies {
+    /// One shop owns everything and orders come together there: the usual case, an ERP.
+    pub fn owned_by(owner: ShopId) -> Self {
+        let mut policies = Policies {
+            stock: StockPolicy {
+                mode: StockMode::Owned { owner },
+                buffer: BTreeMap::new(),
+            },
+            orders: OrderPolicy {
+                into: Some(owner),
+                ..OrderPolicy::default()
+            },
+            ..Policies::default()
+        };
+        for group in FieldGroup::ALL {
+            *policies.of_mut(group) = Policy::Owner(owner);
+        }
+        policies
+    }
+
+    pub fn of(&self, group: FieldGroup) -> Policy {
+        match group {
+            FieldGroup::Texts => self.texts,
+            FieldGroup::Prices => self.prices,
+            FieldGroup::Status => self.status,
+            FieldGroup::Categories => self.categories,
+            FieldGroup::Pictures => self.pictures,
+            FieldGroup::Variants => self.variants,
+            FieldGroup::Attributes => self.attributes,
+            FieldGroup::Identifiers => self.identifiers,
+        }
+    }
+
+    pub fn of_mut(&mut self, group: FieldGroup) -> &mut Policy {
+        match group {
+            FieldGroup::Texts => &mut self.texts,
+            FieldGroup::Prices => &mut self.prices,
+            FieldGroup::Status => &mut self.status,
+            FieldGroup::Categories => &mut self.categories,
+            FieldGroup::Pictures => &mut self.pictures,
+            FieldGroup::Variants => &mut self.variants,
+            FieldGroup::Attributes => &mut self.attributes,
+            FieldGroup::Identifiers => &mut self.identifiers,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StockPolicy {
+    pub mode: StockMode,
+    /// Units that a selling shop is not told of: it is told max(0, target − buffer).
+    #[serde(with = "by_shop")]
+    pub buffer: BTreeMap<ShopId, Decimal>,
+}
+
+/// On the wire: `{"owned": {"owner": 3}}` or `"pooled"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StockMode {
+    /// Only the owner's unexplained changes move the base.
+    Owned { owner: ShopId },
+    /// Every shop's count.
+    #[default]
+    Pooled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OrderPolicy {
+    /// The shop that orders are copied into. Empty: orders do not cross.
+    pub into: Option<ShopId>,
+    /// When an order crosses, where neither its shop nor its payment method says otherwise.
+    pub states: BTreeSet<String>,
+    pub gates: Vec<Gate>,
+    /// One buyer per shop in the receiver, in place of one per person.
+    pub collective_buyer: bool,
+    /// Capture the payment in the origin on shipment.
+    pub capture_on_shipment: bool,
+}
+
+impl Default for OrderPolicy {
+    fn default() -> Self {
+        OrderPolicy {
+            into: None,
+            states: BTreeSet::from(["paid".to_owned()]),
+            gates: Vec::new(),
+            collective_buyer: false,
+            capture_on_shipment: false,
+        }
+    }
+}
+
+impl OrderPolicy {
+    /// Whether an order of this shop, paid by this method (the shop's own id of it), crosses in this
+    /// state. The gate that says most counts: shop and method, then shop, then method, then the default.
+    pub fn crosses(&self, shop: ShopId, payment_method: Option<&str>, state: &str) -> bool {
+        let states = self
+            .gates
+            .iter()
+            .filter_map(|gate| Some((gate.precision(shop, payment_method)?, &gate.states)))
+            .max_by_key(|(precision, _)| *precision)
+            .map_or(&self.states, |(_, states)| states);
+        states.contains(state)
+    }
+}
+
+/// The states in which an order crosses: `placed`, `accepted`, `paid`, `shipped`, or a state that the
+/// platform's own people made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    #[serde(default)]
+    pub shop: Option<ShopId>,
+    #[serde(default)]
+    pub payment_method: Option<String>,
+    pub states: BTreeSet<String>,
+}
+
+impl Gate {
+    fn precision(&self, shop: ShopId, payment_method: Option<&str>) -> Option<u8> {
+        let by_shop = match self.shop {
+            None => 0,
+            Some(wanted) if wanted == shop => 2,
+            Some(_) => return None,
+        };
+        let by_method = match &self.payment_method {
+            None => 0,
+            Some(wanted) if Some(wanted.as_str()) == payment_method => 1,
+            Some(_) => return None,
+        };
+        Some(by_shop + by_method)
+    }
+}
+
+/// What stops an automatic run before it applies its plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Of a shop's records, in one plan.
+    pub archive_percent_max: u32,
+    /// Of one price, in one step.
+    pub price_move_percent_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            archive_percent_max: 10,
+            price_move_percent_max: 50,
+        }
+    }
+}
+
+/// JSON's keys are texts; shop ids are numbers. serde_json converts them by itself, but not inside what
+/// serde buffers (untagged and flattened types), so it is said here once.
+mod by_shop {
+    use super::*;
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<ShopId, Decimal>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(shop, units)| (shop.0.to_string(), units)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ShopId, Decimal>, D::Error> {
+        BTreeMap::<String, Decimal>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(shop, units)| {
+                let id = shop
+                    .parse()
+                    .map_err(|_| D::Error::custom(format!("\"{shop}\" is not a shop's id")))?;
+                Ok((ShopId(id), units))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_that_says_most_counts() {
+        let states = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let orders = OrderPolicy {
+            gates: vec![
+                Gate {
+                    shop: None,
+                    payment_method: Some("invoice".into()),
+                    states: states(&["accepted"]),
+                },
+                Gate {
+                    shop: Some(ShopId(1)),
+                    payment_method: None,
+                    states: states(&["shipped"]),
+                },
+                Gate {
+                    shop: Some(ShopId(1)),
+                    payment_method: Some("invoice".into()),
+                    states: states(&["placed"]),
+                },
+            ],
+            ..OrderPolicy::default()
+        };
+        assert!(orders.crosses(ShopId(2), Some("card"), "paid"));
+        assert!(!orders.crosses(ShopId(2), Some("card"), "placed"));
+        assert!(orders.crosses(ShopId(2), Some("invoice"), "accepted"));
+        assert!(orders.crosses(ShopId(1), Some("card"), "shipped"));
+        assert!(!orders.crosses(ShopId(1), Some("card"), "paid"));
+        assert!(orders.crosses(ShopId(1), Some("invoice"), "placed"));
+    }
+
+    #[test]
+    fn policies_read_as_people_write_them() {
+        let policies: Policies = serde_json::from_str(
+            r#"{"texts": {"owner": 3}, "prices": "newest", "stock": {"mode": {"owned": {"owner": 3}}, "buffer": {"4": "2"}}}"#,
+        )
+        .unwrap();
+        assert_eq!(policies.texts, Policy::Owner(ShopId(3)));
+        assert_eq!(policies.prices, Policy::Newest);
+        assert_eq!(policies.status, Policy::Ask);
+        assert_eq!(policies.stock.mode, StockMode::Owned { owner: ShopId(3) });
+        let again = serde_json::to_value(&policies).unwrap();
+        assert_eq!(serde_json::from_value::<Policies>(again).unwrap(), policies);
+    }
+}
