@@ -1,1 +1,36 @@
-//! To be written.
+//! The plain data of Lockstep and its invariants: records, ids, fields, orders, settings and journal entries.
+//!
+//! Nothing here reads a clock, a file or a socket.
+
+mod fault;
+mod flow;
+mod ids;
+mod level;
+mod order;
+mod product;
+mod record;
+mod shop;
+
+pub mod cases;
+pub mod entry;
+pub mod fields;
+pub mod settings;
+
+pub use fault::{Fault, FaultKind};
+pub use fields::{Field, FieldGroup, Fields, Path, Value, VariantField};
+pub use flow::{Flow, Lane};
+pub use ids::{
+    ConflictId, Currency, CustomerId, Epoch, Incarnation, IntentId, OrderKey, RecordId, RemoteId,
+    Revision, RunId, ShopId, Sku, WorkerId,
+};
+pub use level::Level;
+pub use order::{
+    Address, Charge, ChargeKind, Fulfilment, NewOrder, Order, OrderLine, OrderState, OrderStep,
+    Parcel, Payment, Person, Stage,
+};
+pub use product::{Category, Parts, Picture, PicturePart, Product, Status, Variant};
+pub use record::{
+    BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,
+    PullRequest, Receipt, Record, Scope,
+};
+pub use shop::{Named, ShopIdentity, StockSemantics, Takes};

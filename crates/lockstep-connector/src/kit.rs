@@ -1,0 +1,1 @@
+//! The contract kit: what a connector must prove. See its table of lines.

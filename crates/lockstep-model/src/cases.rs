@@ -1,0 +1,193 @@
+//! What the engine is shown of a customer's file, piece by piece: everything needed to decide on one record, one
+//! order or one level, and nothing else.
+
+use crate::entry::{Hold, Subject, What};
+use crate::fields::Fields;
+use crate::settings::StockId;
+use crate::{
+    ConflictId, IntentId, Kind, Level, OrderKey, OrderState, Parts, Person, RecordId, RemoteId,
+    RunId, ShopId, Sku,
+};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Dirty catalogue records of one kind, in key order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CatalogueChunk {
+    pub clusters: Vec<Cluster>,
+    /// Links of every category that a cluster of this chunk mentions: shop → its id → ours.
+    pub categories: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
+    /// Continue after this key; `None`: that was the last.
+    pub next: Option<String>,
+}
+
+/// Records of ours and staged rows of shops that share a link or a key. Usually one of ours and one row a shop.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cluster {
+    /// The smallest key: where the cluster stands in the order.
+    pub key: String,
+    pub known: Vec<Known>,
+    pub staged: Vec<Staged>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    pub record: RecordId,
+    pub kind: Kind,
+    pub keys: Vec<String>,
+    /// Our own record, in our terms (categories are our record ids).
+    pub ours: Fields,
+    pub shops: BTreeMap<ShopId, AtShop>,
+    pub conflicts: Vec<ConflictId>,
+}
+
+/// What we know a shop holds of a record: its shadow.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AtShop {
+    /// `None`: not there (yet), only intents.
+    pub id: Option<RemoteId>,
+    pub parts: Parts,
+    /// As last seen or answered, in the shop's terms.
+    pub held: Fields,
+    /// What we last wrote where the shop then held something else (it rounds, trims, cleans up).
+    pub meant: Fields,
+    pub gone: bool,
+    pub open: Vec<OpenIntent>,
+    /// Not before this time is it written again (it failed); `Some(Timestamp::MAX)`: a person must act.
+    pub aside_until: Option<Timestamp>,
+    pub tries: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenIntent {
+    pub intent: IntentId,
+    pub run: RunId,
+    pub shop: ShopId,
+    pub subject: Subject,
+    pub what: What,
+    /// When it became durable.
+    pub at: Timestamp,
+    /// A look proves nothing before this; `None`: nobody knows whether it was ever sent.
+    pub look_at: Option<Timestamp>,
+}
+
+/// A record as a shop showed it in a page, not yet dealt with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Staged {
+    pub shop: ShopId,
+    pub kind: Kind,
+    pub id: RemoteId,
+    /// The record that it is linked to.
+    pub linked: Option<RecordId>,
+    /// Natural keys that the shop's record bears.
+    pub keys: Vec<String>,
+    pub body: StagedBody,
+    /// Names this reading: a later one of the same record has a greater number.
+    pub reading: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StagedBody {
+    Fields { fields: Fields, parts: Parts },
+    Gone,
+}
+
+/// A staged row that has been dealt with, in the reading that was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consumed {
+    pub shop: ShopId,
+    pub kind: Kind,
+    pub id: RemoteId,
+    pub reading: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OrderChunk {
+    pub cases: Vec<OrderCase>,
+    pub next: Option<OrderKey>,
+}
+
+/// One order: its origin, its copy, and what was read of either and not yet dealt with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderCase {
+    pub order: OrderKey,
+    /// As last dealt with, by shop (the origin is `order.shop`).
+    pub known: BTreeMap<ShopId, OrderState>,
+    pub staged: BTreeMap<ShopId, StagedOrder>,
+    pub before_opening: bool,
+    pub held: Option<Hold>,
+    pub open: Vec<OpenIntent>,
+    /// Not before this time is a shop written again for this order.
+    pub aside_until: BTreeMap<ShopId, Timestamp>,
+    pub tries: BTreeMap<ShopId, u32>,
+    pub conflicts: Vec<ConflictId>,
+    /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.
+    pub items: BTreeMap<ShopId, BTreeMap<Sku, RemoteId>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagedOrder {
+    pub state: OrderState,
+    /// `None` when it was erased or not kept: the order is read again before a copy is made.
+    pub person: Option<Person>,
+    pub reading: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StockChunk {
+    pub cases: Vec<StockCase>,
+    pub next: Option<(Sku, StockId)>,
+}
+
+/// One SKU in one stock: all shops' levels and all order lines that count.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StockCase {
+    pub sku: Sku,
+    pub stock: StockId,
+    /// `None`: not opened yet.
+    pub base: Option<Decimal>,
+    pub levels: BTreeMap<ShopId, LevelAt>,
+    pub lines: Vec<LineCase>,
+    pub conflicts: Vec<ConflictId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LevelAt {
+    /// The shadow: the level as last dealt with, and Σ taken at that time.
+    pub held: Option<(Level, Decimal)>,
+    /// The target that was last written and clamped or changed by the shop.
+    pub meant: Option<Decimal>,
+    /// Read in this run.
+    pub staged: Option<(Level, u64)>,
+    /// Σ taken over this shop's lines of the SKU, as known now.
+    pub taken: Decimal,
+    pub open: Vec<OpenIntent>,
+    pub aside_until: Option<Timestamp>,
+    pub tries: u32,
+}
+
+/// What one order has of one SKU, over all its lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineCase {
+    pub order: OrderKey,
+    pub number: String,
+    /// Read for `taken` alone.
+    pub before_opening: bool,
+    /// The order stands outside: its gate is open or it crossed, so it counts from acceptance.
+    pub accepted: bool,
+    pub sides: BTreeMap<ShopId, LineSide>,
+    /// A copy of it is being made in these shops (an intent is open).
+    pub on_its_way: Vec<ShopId>,
+}
+
+/// One shop's side of an order line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineSide {
+    pub quantity: Decimal,
+    pub taken: Decimal,
+    /// Shipped, cancelled or returned in full: it will take nothing more.
+    pub done: bool,
+}

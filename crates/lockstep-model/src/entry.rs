@@ -1,0 +1,459 @@
+//! Journal entries: all that a customer's sync saw, meant and did, in order.
+//!
+//! The journal is the truth; links, shadows, the ledger and the history are projections of it. An entry is written
+//! in JSON and read for years: add variants and optional fields, never change what one means.
+
+use crate::fields::{Fields, Path, Value};
+use crate::settings::StockId;
+use crate::{
+    ConflictId, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind, Lane, Level,
+    OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId, Revision, RunId, ShopId,
+    ShopIdentity, Sku, WorkerId,
+};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1, 2, 3 … without gaps, for the customer's whole life.
+    pub seq: u64,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Body {
+    /// A worker took the customer over.
+    Opened {
+        customer: CustomerId,
+        incarnation: Incarnation,
+        epoch: Epoch,
+        worker: Option<WorkerId>,
+    },
+    /// What a shop says of itself, when it is first seen and when it changes.
+    ShopSeen {
+        shop: ShopId,
+        identity: Box<ShopIdentity>,
+    },
+    RunStarted {
+        run: RunId,
+        lane: Lane,
+        revision: Revision,
+        causes: Vec<Cause>,
+    },
+    /// A page was read. Unchanged records leave no entry of their own.
+    Pulled {
+        run: RunId,
+        shop: ShopId,
+        kind: Kind,
+        records: u32,
+        changed: u32,
+        bad: u32,
+    },
+    RunFinished {
+        run: RunId,
+        result: RunResult,
+        counts: Counts,
+        /// For people; empty when there is nothing to say.
+        message: String,
+    },
+    /// Everything that the feed told before this cursor has been dealt with.
+    CursorMoved {
+        shop: ShopId,
+        kind: Kind,
+        cursor: Cursor,
+    },
+    Merged(Merged),
+    /// The next call will change a shop like this. Durable before the call leaves.
+    Intended {
+        intent: IntentId,
+        run: RunId,
+        shop: ShopId,
+        subject: Subject,
+        what: What,
+    },
+    /// What became of an intent.
+    Settled {
+        intent: IntentId,
+        how: Box<Settlement>,
+    },
+    /// An order as a shop shows it, or an order that has changed there.
+    OrderSeen {
+        run: RunId,
+        shop: ShopId,
+        /// Which order it is: its own key in its origin, the origin's in a copy.
+        order: OrderKey,
+        state: Box<OrderState>,
+        person: Personal,
+        /// The order is older than `ordersFrom`: read for `taken` alone, it never crosses and is not counted
+        /// outside the stock's owner.
+        before_opening: bool,
+    },
+    LevelSeen {
+        run: RunId,
+        shop: ShopId,
+        stock: StockId,
+        level: Level,
+        /// Σ taken over this shop's order lines of the SKU, read together with the level.
+        taken: Decimal,
+    },
+    /// The ledger's base moved: something that no order explains.
+    BaseMoved {
+        sku: Sku,
+        stock: StockId,
+        delta: Decimal,
+        cause: Movement,
+    },
+    /// A shop other than the stock's owner changed a level by itself; it will be written over.
+    LevelOverruled {
+        shop: ShopId,
+        stock: StockId,
+        sku: Sku,
+        delta: Decimal,
+    },
+    /// An order may not cross yet.
+    OrderHeld {
+        order: OrderKey,
+        reason: Hold,
+    },
+    OrderReleased {
+        order: OrderKey,
+    },
+    /// A record cannot be dealt with now; the others go on.
+    Aside {
+        shop: ShopId,
+        subject: AsideSubject,
+        fault: Fault,
+        /// `None`: only a person's action helps.
+        retry_at: Option<Timestamp>,
+        tries: u32,
+    },
+    ConflictOpened {
+        conflict: ConflictId,
+        subject: Subject,
+        about: Conflict,
+    },
+    ConflictClosed {
+        conflict: ConflictId,
+        decision: String,
+    },
+}
+
+/// Why a run started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum Cause {
+    Schedule,
+    /// A shop's webhook, or "sync now": the coordinator's wake counter grew.
+    Wake {
+        shop: ShopId,
+        flow: Flow,
+    },
+    Settings,
+    /// Something was left open by an earlier run.
+    Retry,
+    Person {
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunResult {
+    Done,
+    /// Done, but some records could not be dealt with: they stand aside with their reasons.
+    Partly,
+    /// A limit or a policy stopped it: a person must look.
+    NeedsPerson,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    pub pulled: u64,
+    pub changed: u64,
+    pub bad: u64,
+    pub written: u64,
+    pub failed: u64,
+    /// Writes whose outcome is not known yet.
+    pub open: u64,
+    pub conflicts: u64,
+    /// Calls made, reads and writes.
+    pub calls: u64,
+}
+
+/// A catalogue record after a three-way merge: what moved in our own record and what each shop was seen to hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    pub run: RunId,
+    pub record: RecordId,
+    pub kind: Kind,
+    pub title: String,
+    /// Natural keys (SKUs of a product; the path of a category), whole, as they are now.
+    pub keys: Vec<String>,
+    /// Changes of our own record, in our terms.
+    pub ours: Delta,
+    pub seen: BTreeMap<ShopId, Seen>,
+    /// What a shop said that its owner's word overruled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overruled: Vec<Overruled>,
+    /// Shops that have to be written for this record to be in step.
+    pub due: Vec<ShopId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Delta {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: Fields,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<Path>,
+}
+
+impl Delta {
+    pub fn between(old: &Fields, new: &Fields) -> Self {
+        let set = new
+            .iter()
+            .filter(|(path, value)| old.get(path) != Some(value));
+        let unset = old.keys().filter(|path| !new.contains_key(path));
+        Delta {
+            set: set
+                .map(|(path, value)| (path.clone(), value.clone()))
+                .collect(),
+            unset: unset.cloned().collect(),
+        }
+    }
+
+    pub fn apply(&self, fields: &mut Fields) {
+        for path in &self.unset {
+            fields.remove(path);
+        }
+        for (path, value) in &self.set {
+            fields.insert(path.clone(), value.clone());
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.unset.is_empty()
+    }
+}
+
+/// What one shop was seen to hold of a record, in its own terms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub id: RemoteId,
+    /// Whole; `None`: as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+    pub held: Delta,
+    /// The shop no longer has it. The link stays, so that it is not made again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overruled {
+    pub shop: ShopId,
+    pub path: Path,
+    pub theirs: Value,
+    pub ours: Value,
+}
+
+/// What an intent, a conflict or a question is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    Record(RecordId),
+    Level { stock: StockId, sku: Sku },
+    Order(OrderKey),
+}
+
+/// What an intent changes: enough to tell, from a later reading alone, whether it was applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// Make the record. `set` is the whole, in the shop's terms.
+    Create {
+        set: Fields,
+    },
+    /// Set these fields, in the shop's terms.
+    Set {
+        set: Fields,
+    },
+    AddPicture {
+        digest: String,
+    },
+    RemovePicture {
+        digest: String,
+    },
+    /// Set on hand so that `available` becomes the target.
+    Level {
+        on_hand: Decimal,
+        target: Decimal,
+        was_available: Decimal,
+        was_taken: Decimal,
+    },
+    CreateOrder,
+    StepOrder {
+        step: OrderStep,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Settlement {
+    /// Applied; with what the shop says it holds now, where it said so.
+    Done {
+        id: RemoteId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parts: Option<Parts>,
+        /// Whole, in the shop's terms. `None` for a record: what was meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Fields>,
+        /// The level, and Σ taken as known when it was answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<(Level, Decimal)>,
+    },
+    /// Known not to have been applied.
+    NotApplied {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
+    /// Nobody knows yet. The intent stays open and its subject gets no other write before it is looked at, which
+    /// proves nothing before `look_at`.
+    Unknown { look_at: Timestamp },
+    /// A later reading made the question moot (a stock level that another shop owns is read and computed again).
+    Moot,
+}
+
+impl Settlement {
+    pub fn closes(&self) -> bool {
+        !matches!(self, Settlement::Unknown { .. })
+    }
+}
+
+/// Personal data of an order on its way into the journal, which seals it before it is written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Personal {
+    #[default]
+    None,
+    Clear(Box<Person>),
+    /// Nonce and ciphertext under the order's own key, base64.
+    Sealed(String),
+}
+
+impl Serialize for Personal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Personal::None => serializer.serialize_none(),
+            Personal::Sealed(text) => serializer.serialize_str(text),
+            Personal::Clear(_) => Err(serde::ser::Error::custom(
+                "personal data must be sealed before it is written",
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Personal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Option::<String>::deserialize(deserializer)? {
+            None => Personal::None,
+            Some(text) => Personal::Sealed(text),
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "movement", rename_all = "snake_case")]
+pub enum Movement {
+    /// The first reading of the stock's owner.
+    Opening { shop: ShopId },
+    /// A receipt, a count, a hand edit, a till: the owner's level moved and no order says why.
+    Unexplained { shop: ShopId },
+    /// The lines of an order are final everywhere: they leave the sum and the base alike.
+    Closing { order: OrderKey },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hold", rename_all = "snake_case")]
+pub enum Hold {
+    /// The gate's states are not reached (it is not paid, say). Opens by itself.
+    Gate,
+    /// The receiving shop has no item with this SKU.
+    UnknownSku {
+        sku: String,
+    },
+    NoSku {
+        title: String,
+    },
+    UnmappedPaymentMethod {
+        id: RemoteId,
+    },
+    UnmappedShippingMethod {
+        id: RemoteId,
+    },
+    /// The parts do not add up to the total within a minor unit a line.
+    Sums {
+        total: Decimal,
+        parts: Decimal,
+    },
+    UnknownTaxRate {
+        rate: Decimal,
+    },
+    /// The receiver refused it.
+    Refused {
+        message: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AsideSubject {
+    Subject(Subject),
+    /// A record that could not even be read.
+    Remote {
+        kind: Kind,
+        id: Option<RemoteId>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum Conflict {
+    /// One record of a shop could be several of ours.
+    DoubtfulMatch {
+        shop: ShopId,
+        id: RemoteId,
+        candidates: Vec<RecordId>,
+    },
+    /// Two records of one shop bear the same key.
+    SameKeyTwice {
+        shop: ShopId,
+        key: String,
+        ids: Vec<RemoteId>,
+    },
+    /// Several shops changed one field and the policy asks.
+    ChangedInSeveral {
+        path: Path,
+        values: BTreeMap<ShopId, Value>,
+    },
+    /// A stock write was lost and the level is neither what it was nor what was meant.
+    LevelInDoubt {
+        shop: ShopId,
+        was: Decimal,
+        target: Decimal,
+        found: Decimal,
+    },
+    /// One side shipped the order, the other cancelled it.
+    ShippedAndCancelled { shipped: ShopId, cancelled: ShopId },
+    /// A plan would go beyond a limit.
+    Limit {
+        name: String,
+        found: String,
+        limit: String,
+    },
+}

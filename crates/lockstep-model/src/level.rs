@@ -1,0 +1,32 @@
+//! Stock levels: the units of a SKU in one of a shop's stocks.
+
+use crate::{RemoteId, Sku};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// What a shop shows of one SKU in one of its stocks, read together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    pub sku: Sku,
+    /// The shop's own id of the stock.
+    pub stock: RemoteId,
+    /// What has to be named to write it, where that is not the SKU (an inventory item, a variant).
+    pub item: Option<RemoteId>,
+    /// Units that the shop counts as there.
+    pub on_hand: Decimal,
+    /// Units that its own orders hold; 0 where the platform has no reservations.
+    pub reserved: Decimal,
+    /// Stands for this state in a compare-and-set; `None` where the platform has none.
+    pub version: Option<String>,
+    /// The shelf, as text.
+    pub location: Option<String>,
+    pub modified_at: Option<Timestamp>,
+}
+
+impl Level {
+    /// What the shop can still sell: on hand less its own reservations (STOCK rule: `available`).
+    pub fn available(&self) -> Decimal {
+        self.on_hand - self.reserved
+    }
+}

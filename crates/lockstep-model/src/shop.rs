@@ -1,0 +1,68 @@
+//! What a shop says of itself when its credentials are checked.
+
+use crate::{Currency, RemoteId};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// Read live; the lists fill the forms in which a person picks identifiers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShopIdentity {
+    pub name: String,
+    pub platform_version: Option<String>,
+    pub currency: Currency,
+    /// IANA name.
+    pub time_zone: Option<String>,
+    pub languages: Vec<String>,
+    /// Catalogue prices are shown with tax.
+    pub prices_include_tax: bool,
+    pub stocks: Vec<Named>,
+    pub shop_versions: Vec<Named>,
+    pub shipping_methods: Vec<Named>,
+    pub payment_methods: Vec<Named>,
+    pub payment_terms: Vec<Named>,
+    pub branches: Vec<Named>,
+    pub shelves: Vec<Named>,
+    /// Percent.
+    pub tax_rates: Vec<Decimal>,
+    pub stock: StockSemantics,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Named {
+    pub id: RemoteId,
+    pub name: String,
+}
+
+/// When this shop's orders lower its `available`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Takes {
+    #[default]
+    Placement,
+    Payment,
+    /// At placement, as a reservation.
+    Reserve,
+    Shipment,
+    Never,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockSemantics {
+    pub takes: Takes,
+    /// When an order that we make there lowers it.
+    pub copies_take: Takes,
+    /// Levels show a reserved count.
+    pub reserves: bool,
+    pub negative: bool,
+}
+
+impl Default for StockSemantics {
+    fn default() -> Self {
+        Self {
+            takes: Takes::Placement,
+            copies_take: Takes::Placement,
+            reserves: false,
+            negative: false,
+        }
+    }
+}
