@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::settings::StockId;
 use crate::{
     ConflictId, IntentId, Kind, Level, OrderKey, OrderState, Parts, Person, RecordId, RemoteId,
-    RunId, ShopId, Sku,
+    RunId, ShopId, Sku, Status,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -19,6 +19,8 @@ pub struct CatalogueChunk {
     pub clusters: Vec<Cluster>,
     /// Links of every category that a cluster of this chunk mentions: shop → its id → ours.
     pub categories: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
+    /// All records of the kind that we know: what a limit in percent is taken of.
+    pub total: u64,
     /// Continue after this key; `None`: that was the last.
     pub next: Option<String>,
 }
@@ -147,6 +149,8 @@ pub struct StockChunk {
 pub struct StockCase {
     pub sku: Sku,
     pub stock: StockId,
+    /// Of the product that the SKU belongs to, in our own record.
+    pub status: Option<Status>,
     /// `None`: not opened yet.
     pub base: Option<Decimal>,
     pub levels: BTreeMap<ShopId, LevelAt>,
