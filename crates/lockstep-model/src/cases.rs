@@ -119,6 +119,8 @@ pub struct OrderCase {
     /// As last dealt with, by shop (the origin is `order.shop`).
     pub known: BTreeMap<ShopId, OrderState>,
     pub staged: BTreeMap<ShopId, StagedOrder>,
+    /// Copies that are known to exist, also before they were first seen.
+    pub copies: BTreeMap<ShopId, RemoteId>,
     pub before_opening: bool,
     pub held: Option<Hold>,
     pub open: Vec<OpenIntent>,

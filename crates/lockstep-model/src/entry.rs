@@ -141,6 +141,82 @@ pub enum Body {
         conflict: ConflictId,
         decision: String,
     },
+    /// Which of the shops' stocks is which of ours, from the settings; written when it changes. Stands in the
+    /// journal because the ledger follows from it.
+    StocksMapped(StockMapping),
+    /// Looked at to the end: not due any more until something moves. Written by the journal itself.
+    Done {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        orders: Vec<OrderKey>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skus: Vec<(Sku, StockId)>,
+        /// Records that could not be read once and now could.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        read: Vec<ReadAgain>,
+    },
+    /// Everything of a sort is due again: a shop was added, a policy changed, a person asked.
+    DueAgain {
+        what: Again,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadAgain {
+    pub shop: ShopId,
+    pub kind: Kind,
+    pub id: RemoteId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// Every record of the kind, at these shops.
+    Records {
+        kind: Kind,
+        shops: Vec<ShopId>,
+    },
+    /// One record at every shop that has it; what stood aside is tried again.
+    Record(RecordId),
+    Levels,
+    /// Orders that are held, or not final yet.
+    Orders,
+}
+
+/// Which of the shops' stocks is which of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StockMapping {
+    /// For shops without a word of their own, and for order lines that name no stock.
+    #[serde(default)]
+    pub default: Option<StockId>,
+    #[serde(default, deserialize_with = "by_id")]
+    pub shops: BTreeMap<ShopId, BTreeMap<RemoteId, StockId>>,
+}
+
+impl StockMapping {
+    /// `None`: a stock that is not kept in step.
+    pub fn stock(&self, shop: ShopId, remote: Option<&RemoteId>) -> Option<StockId> {
+        match (self.shops.get(&shop).filter(|map| !map.is_empty()), remote) {
+            (Some(map), Some(remote)) => map.get(remote).copied(),
+            (None, _) | (_, None) => self.default,
+        }
+    }
+}
+
+/// A map whose keys are numbers: text in JSON, and serde reads the variants of a tagged enum through a buffer that
+/// does not turn text back into numbers.
+fn by_id<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    K: std::str::FromStr<Err: std::fmt::Display> + Ord,
+    V: Deserialize<'de>,
+{
+    BTreeMap::<String, V>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(key, value)| {
+            let key = key.parse().map_err(serde::de::Error::custom)?;
+            Ok((key, value))
+        })
+        .collect()
 }
 
 /// Why a run started.
@@ -198,6 +274,7 @@ pub struct Merged {
     pub keys: Vec<String>,
     /// Changes of our own record, in our terms.
     pub ours: Delta,
+    #[serde(deserialize_with = "by_id")]
     pub seen: BTreeMap<ShopId, Seen>,
     /// What a shop said that its owner's word overruled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -439,6 +516,7 @@ pub enum Conflict {
     /// Several shops changed one field and the policy asks.
     ChangedInSeveral {
         path: Path,
+        #[serde(deserialize_with = "by_id")]
         values: BTreeMap<ShopId, Value>,
     },
     /// A stock write was lost and the level is neither what it was nor what was meant.
@@ -456,4 +534,75 @@ pub enum Conflict {
         found: String,
         limit: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_with_maps_by_shop_survives_its_json() {
+        let seen = Seen {
+            id: "p1".into(),
+            parts: Some(Parts::default()),
+            held: Delta::default(),
+            gone: false,
+        };
+        let bodies = [
+            Body::Merged(Merged {
+                run: RunId(1),
+                record: RecordId(2),
+                kind: Kind::Product,
+                title: "Coffee".into(),
+                keys: vec!["KH-100".into()],
+                ours: Delta::default(),
+                seen: [(ShopId(3), seen)].into(),
+                overruled: vec![],
+                due: vec![ShopId(4)],
+            }),
+            Body::ConflictOpened {
+                conflict: ConflictId(1),
+                subject: Subject::Record(RecordId(2)),
+                about: Conflict::ChangedInSeveral {
+                    path: Path::from_stored("title".into()),
+                    values: [(ShopId(3), Value::text("Tea"))].into(),
+                },
+            },
+            Body::StocksMapped(StockMapping {
+                default: Some(StockId(1)),
+                shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+            }),
+            Body::Done {
+                orders: vec![],
+                skus: vec![("KH-100".into(), StockId(1))],
+                read: vec![],
+            },
+            Body::DueAgain {
+                what: Again::Levels,
+            },
+        ];
+        for (seq, body) in (1..).zip(bodies) {
+            let at = Timestamp::UNIX_EPOCH;
+            let entry = Entry { seq, at, body };
+            let json = serde_json::to_string(&entry).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Entry>(&json).unwrap(),
+                entry,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stock_that_a_shop_does_not_map_is_not_kept_in_step() {
+        let mapping = StockMapping {
+            default: Some(StockId(1)),
+            shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+        };
+        let (mapped, other) = ("w".into(), "x".into());
+        assert_eq!(mapping.stock(ShopId(3), Some(&mapped)), Some(StockId(2)));
+        assert_eq!(mapping.stock(ShopId(3), Some(&other)), None);
+        assert_eq!(mapping.stock(ShopId(3), None), Some(StockId(1)));
+        assert_eq!(mapping.stock(ShopId(4), Some(&other)), Some(StockId(1)));
+    }
 }
