@@ -1,0 +1,173 @@
+//! Questions with an answer, coordinator to worker, since only workers talk to shops. An ask may be
+//! handed out twice; the first answer counts.
+
+use crate::{auth::Bearer, people::plan::Plan};
+use jiff::Timestamp;
+use lockstep_model::{
+    ConflictId, CustomerId, Fault, Flow, RecordId, RunId, ShopId, ShopIdentity,
+    fields::Value,
+    settings::{Credentials, OnWire, Service},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AskId(pub u64);
+
+impl fmt::Display for AskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    pub id: AskId,
+    /// None: a shop of a customer that is not saved yet.
+    #[serde(default)]
+    pub customer_id: Option<CustomerId>,
+    /// An answer after this is not read.
+    pub deadline: Timestamp,
+    pub question: Question,
+}
+
+/// A shop by its id in the settings that the worker has, or with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShopAsked {
+    Saved(ShopId),
+    Given(Box<OnWire<Service>>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// Do the credentials work, and what does the shop say of itself?
+    Check { shop: ShopAsked },
+    /// Stocks, methods, versions …, for the forms.
+    Lists { shop: ShopAsked },
+    /// What would a run write? Nothing is written.
+    Plan {
+        /// Empty: all.
+        flows: Vec<Flow>,
+        /// Empty: all.
+        shops: Vec<ShopId>,
+        /// How many rows to return; the counts are of all.
+        rows_max: u32,
+        by: String,
+    },
+    /// Write what this plan showed, where it still holds.
+    Apply { plan: String, by: String },
+    /// A person's word on a conflict or a held order.
+    Decide {
+        conflict: ConflictId,
+        decision: Decision,
+        by: String,
+    },
+    /// Turn an OAuth code into credentials.
+    ExchangeCode {
+        shop: ShopAsked,
+        code: Bearer,
+        redirect_url: String,
+    },
+    /// Make the shop's webhooks equal to this wish.
+    Hooks {
+        shop_id: ShopId,
+        url: Option<String>,
+    },
+}
+
+impl Question {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Question::Check { .. } => "check",
+            Question::Lists { .. } => "lists",
+            Question::Plan { .. } => "plan",
+            Question::Apply { .. } => "apply",
+            Question::Decide { .. } => "decide",
+            Question::ExchangeCode { .. } => "exchange_code",
+            Question::Hooks { .. } => "hooks",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// This shop's value.
+    UseShop { shop_id: ShopId },
+    /// A value of one's own.
+    UseValue { value: Value },
+    /// A doubtful match is this record of ours.
+    LinkTo { record: RecordId },
+    /// A doubtful match is none of ours.
+    TreatAsNew,
+    /// Beyond the limit, and meant so.
+    Allow,
+    /// Let it be.
+    Ignore,
+}
+
+/// The body of `POST /asks/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Checked {
+        identity: Box<ShopIdentity>,
+    },
+    Lists {
+        identity: Box<ShopIdentity>,
+    },
+    Planned {
+        plan: Box<Plan>,
+    },
+    /// The run that applies it.
+    Applied {
+        run: RunId,
+    },
+    Decided,
+    Exchanged {
+        credentials: OnWire<Credentials>,
+    },
+    Hooks {
+        hooks: Vec<HookAnswer>,
+    },
+    /// The shop, or the worker, could not.
+    Failed {
+        fault: Fault,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookAnswer {
+    pub flow: Flow,
+    /// The platform's word for it.
+    pub topic: String,
+    pub url: String,
+    pub active: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::settings::Secret;
+
+    #[test]
+    fn an_ask_about_an_unsaved_shop_carries_its_credentials_and_debug_does_not() {
+        let service = Service::new(ShopId(0), "ERP", "practice", "http://127.0.0.1:1")
+            .with_credential("token", Secret::new("s3cret"));
+        let ask = Ask {
+            id: AskId(1),
+            customer_id: None,
+            deadline: Timestamp::UNIX_EPOCH,
+            question: Question::Check {
+                shop: ShopAsked::Given(Box::new(OnWire(service))),
+            },
+        };
+        let json = serde_json::to_string(&ask).unwrap();
+        assert_eq!(serde_json::from_str::<Ask>(&json).unwrap(), ask);
+        assert!(json.contains("s3cret"));
+        assert!(!format!("{ask:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Where each call lives. The constants are routes as axum writes them; [`fill`] makes a path of one.
+
+use std::fmt::Display;
+
+/// Calls of workers.
+pub mod worker {
+    pub const AUTH: &str = "/worker/v1/auth";
+    pub const AUTH_TOKEN: &str = "/worker/v1/auth/token";
+    pub const AUTH_RENEW: &str = "/worker/v1/auth/renew";
+    pub const SETTINGS: &str = "/worker/v1/settings";
+    pub const STATUS: &str = "/worker/v1/status";
+    pub const LEASE: &str = "/worker/v1/lease";
+    pub const LEASE_RELEASE: &str = "/worker/v1/lease/release";
+    pub const JOURNAL: &str = "/worker/v1/journal/{customer}";
+    pub const ASK: &str = "/worker/v1/asks/{ask}";
+    pub const CREDENTIALS: &str = "/worker/v1/credentials/{customer}/{shop}";
+}
+
+/// Calls of people: the CLI, scripts, the console's own pages.
+pub mod people {
+    pub const LOGIN: &str = "/api/v1/login";
+    pub const LOGOUT: &str = "/api/v1/logout";
+    pub const ME: &str = "/api/v1/me";
+    pub const OVERVIEW: &str = "/api/v1/overview";
+    pub const EVENTS: &str = "/api/v1/events";
+
+    pub const WORKERS: &str = "/api/v1/workers";
+    pub const WORKER: &str = "/api/v1/workers/{worker}";
+    pub const WORKER_STATE: &str = "/api/v1/workers/{worker}/state";
+    pub const ENROLMENT_CONFIRM: &str = "/api/v1/enrolments/{enrolment}/confirm";
+    pub const ENROLMENT_REJECT: &str = "/api/v1/enrolments/{enrolment}/reject";
+    pub const JOIN_TOKENS: &str = "/api/v1/join-tokens";
+
+    pub const CUSTOMERS: &str = "/api/v1/customers";
+    pub const CUSTOMER: &str = "/api/v1/customers/{customer}";
+    pub const CUSTOMER_EXPORT: &str = "/api/v1/customers/{customer}/export";
+    pub const CUSTOMER_OWNER: &str = "/api/v1/customers/{customer}/owner";
+
+    /// Test of a connection, saved or not.
+    pub const SHOP_CHECK: &str = "/api/v1/shops/check";
+    pub const SHOP_LISTS: &str = "/api/v1/customers/{customer}/shops/{shop}/lists";
+
+    pub const SYNC: &str = "/api/v1/customers/{customer}/sync";
+    pub const PLAN: &str = "/api/v1/customers/{customer}/plan";
+    pub const PLAN_APPLY: &str = "/api/v1/customers/{customer}/plan/apply";
+    pub const RUNS: &str = "/api/v1/customers/{customer}/runs";
+    pub const RUN: &str = "/api/v1/customers/{customer}/runs/{run}";
+    pub const RUN_CANCEL: &str = "/api/v1/customers/{customer}/runs/{run}/cancel";
+    pub const RECORDS: &str = "/api/v1/customers/{customer}/records";
+    pub const RECORD: &str = "/api/v1/customers/{customer}/records/{record}";
+    pub const EXPLAIN: &str = "/api/v1/customers/{customer}/explain/{sku}";
+    pub const CONFLICTS: &str = "/api/v1/customers/{customer}/conflicts";
+    pub const CONFLICT_DECIDE: &str = "/api/v1/customers/{customer}/conflicts/{conflict}/decide";
+}
+
+/// Calls of shops: `{key}` names the customer's shop and cannot be guessed.
+pub mod hooks {
+    pub const HOOK: &str = "/hooks/v1/{customer}/{shop}/{key}";
+}
+
+/// Puts the parts into the route's `{…}`, percent-encoded. Parts that are missing stay as they are
+/// written, which no route answers.
+pub fn fill(route: &str, parts: &[&dyn Display]) -> String {
+    let mut parts = parts.iter();
+    let mut path = String::with_capacity(route.len() + 16);
+    for (at, piece) in route.split('/').enumerate() {
+        if at > 0 {
+            path.push('/');
+        }
+        match piece.strip_prefix('{').and_then(|_| parts.next()) {
+            Some(part) => encode(&mut path, &part.to_string()),
+            None => path.push_str(piece),
+        }
+    }
+    path
+}
+
+fn encode(path: &mut String, part: &str) {
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_put_in_and_encoded() {
+        assert_eq!(
+            fill(people::EXPLAIN, &[&7, &"A/B 1"]),
+            "/api/v1/customers/7/explain/A%2FB%201"
+        );
+        assert_eq!(fill(worker::JOURNAL, &[&7]), "/worker/v1/journal/7");
+    }
+}

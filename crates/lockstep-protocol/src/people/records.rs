@@ -1,0 +1,123 @@
+//! One record across all shops, its history, its stock explained, and conflicts.
+
+use crate::asks::Decision;
+use jiff::Timestamp;
+use lockstep_model::{ConflictId, CustomerId, RecordId, RunId, ShopId, settings::StockId};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordRow {
+    pub record: RecordId,
+    pub kind: String,
+    /// A SKU, a category's path, an order's number.
+    pub key: String,
+    pub title: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordView {
+    pub customer_id: CustomerId,
+    pub row: RecordRow,
+    pub shops: Vec<ShopColumn>,
+    pub fields: Vec<FieldRow>,
+    pub history: Vec<HistoryRow>,
+    pub conflicts: Vec<ConflictView>,
+    /// How far the replica that answered is behind the journal's head.
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShopColumn {
+    pub shop: ShopId,
+    pub name: String,
+    /// Its id there; none: not there.
+    pub id: Option<String>,
+}
+
+/// One field, in each shop, and who decides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldRow {
+    pub path: String,
+    pub values: BTreeMap<ShopId, String>,
+    pub ours: Option<String>,
+    pub decides: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    pub at: Timestamp,
+    pub seq: u64,
+    pub run: Option<RunId>,
+    /// "price 6.90 → 7.20"
+    pub what: String,
+    /// "changed in ERP", "pushed to Woo by run 8812"
+    pub why: String,
+}
+
+/// Why is this the number?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StockExplained {
+    pub customer_id: CustomerId,
+    pub sku: String,
+    pub stocks: Vec<StockLedger>,
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StockLedger {
+    pub stock: StockId,
+    pub stock_name: String,
+    pub base: Decimal,
+    pub committed: Decimal,
+    pub pool: Decimal,
+    pub levels: Vec<LevelRow>,
+    /// In order: opening 10 · receipt +5 · o1 −1.
+    pub movements: Vec<MovementRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LevelRow {
+    pub shop: ShopId,
+    pub name: String,
+    pub on_hand: Decimal,
+    pub reserved: Decimal,
+    pub available: Decimal,
+    pub taken: Decimal,
+    pub pending: Decimal,
+    pub target: Decimal,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MovementRow {
+    pub at: Timestamp,
+    pub units: Decimal,
+    pub what: String,
+    /// The order that it is about, and its copies.
+    #[serde(default)]
+    pub order: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConflictView {
+    pub conflict: ConflictId,
+    pub customer_id: CustomerId,
+    pub opened_at: Timestamp,
+    pub record: Option<RecordRow>,
+    /// "price of KH-100 changed in two shops"
+    pub title: String,
+    pub detail: String,
+    pub choices: Vec<Choice>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    pub label: String,
+    pub decision: Decision,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecideRequest {
+    pub decision: Decision,
+}

@@ -1,0 +1,119 @@
+//! `POST /status`: what a worker applied, what it acts on and how its runs go. The newest counts; after
+//! a gap in `seq` the coordinator asks for a full report.
+
+use crate::{Etag, InstanceId, wanted::Wake};
+use jiff::Timestamp;
+use lockstep_model::{
+    CustomerId, Epoch, Lane, Revision, RunId,
+    entry::{Counts, RunResult},
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub instance: InstanceId,
+    /// 1, 2, 3 … in one instance.
+    pub seq: u64,
+    /// All customers and live runs; else those that changed since `seq - 1`.
+    pub full: bool,
+    pub applied_etag: Option<Etag>,
+    pub customers: Vec<CustomerReport>,
+    #[serde(default)]
+    pub acted: Acted,
+    #[serde(default)]
+    pub runs: Vec<RunProgress>,
+    /// When the worker sent it, by its own clock.
+    pub sent_at: Timestamp,
+    pub build: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CustomerReport {
+    pub id: CustomerId,
+    pub revision: Revision,
+    pub epoch: Epoch,
+    pub state: ApplyState,
+    /// For people. The last good settings stay in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The last journal segment that this worker has; 0: none yet.
+    #[serde(default)]
+    pub journal_sequence: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ApplyState {
+    Applied,
+    Applying,
+    Failed,
+}
+
+/// The greatest counters that were acted on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Acted {
+    pub wakes: Vec<Wake>,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Pull,
+    Merge,
+    Plan,
+    /// Journal entries on their way to the disk and the coordinator.
+    WriteAhead,
+    Push,
+    Commit,
+    /// For a shop's rate, a look after a lost reply, or a retry.
+    Wait,
+    Finished,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Pull => "pull",
+            Phase::Merge => "merge",
+            Phase::Plan => "plan",
+            Phase::WriteAhead => "write ahead",
+            Phase::Push => "push",
+            Phase::Commit => "commit",
+            Phase::Wait => "wait",
+            Phase::Finished => "finished",
+        }
+    }
+}
+
+/// One run, live or ended. Counts are of the run so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunProgress {
+    pub customer_id: CustomerId,
+    pub run: RunId,
+    pub lane: Lane,
+    pub revision: Revision,
+    /// In words: "webhook of Web shop 1", "schedule", "Maija".
+    #[serde(default)]
+    pub cause: String,
+    pub phase: Phase,
+    pub counts: Counts,
+    /// Of `counts.pulled` or `counts.written`, if it is known how many there will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u64>,
+    #[serde(default)]
+    pub message: String,
+    pub started_at: Timestamp,
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    #[serde(default)]
+    pub result: Option<RunResult>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// The next report must be full.
+    pub full: bool,
+    pub server_time: Timestamp,
+}
