@@ -1,0 +1,2 @@
+//! Medusa v2.
+pub struct Medusa;
