@@ -1,0 +1,148 @@
+//! Unchanged authenticated polls beside a bare axum "ok": CPU seconds of the server process per request, both
+//! at the same offered load below saturation, over keep-alive connections, in alternating rounds.
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+use super::peer::{Load, Report, Server};
+use super::usage::{cpu_seconds, memory_peak_bytes};
+use super::{Bench, Figures};
+
+pub const NAME: &str = "polls";
+
+const RATE: u32 = 8_000;
+const CONNECTIONS: u32 = 64;
+const ROUND_SECONDS: u32 = 6;
+const WARM_UP_SECONDS: u32 = 1;
+const ROUNDS: u32 = 4;
+
+/// One side of the comparison.
+struct Side<'a> {
+    name: &'static str,
+    pid: u32,
+    load: Load<'a>,
+    cpu_seconds: f64,
+    requests: u64,
+    reports: Vec<Report>,
+}
+
+impl<'a> Side<'a> {
+    fn new(
+        name: &'static str,
+        pid: u32,
+        url: &'a str,
+        headers: &'a [(String, String)],
+        expect: u16,
+    ) -> Self {
+        let load = Load {
+            url,
+            headers,
+            expect,
+            rate: RATE,
+            seconds: ROUND_SECONDS,
+            connections: CONNECTIONS,
+        };
+        Self {
+            name,
+            pid,
+            load,
+            cpu_seconds: 0.0,
+            requests: 0,
+            reports: Vec::new(),
+        }
+    }
+
+    fn warm_up(&self, bench: &Bench) -> Result<()> {
+        Load {
+            seconds: WARM_UP_SECONDS,
+            ..self.load
+        }
+        .offer(bench)
+        .map(drop)
+    }
+
+    fn round(&mut self, bench: &Bench) -> Result<()> {
+        let before = cpu_seconds(self.pid)?;
+        let report = self.load.offer(bench)?;
+        let used = cpu_seconds(self.pid)? - before;
+        bench.say(&format!(
+            "  {:<12} {:>6} requests, {:.2} CPU s = {:.2} µs each · wall {:.1} s, p50 {} µs, p99 {} µs, max {} µs",
+            self.name,
+            report.answered,
+            used,
+            used * 1e6 / report.answered.max(1) as f64,
+            report.wall_seconds,
+            report.p50_us,
+            report.p99_us,
+            report.max_us
+        ));
+        self.cpu_seconds += used;
+        self.requests += report.answered;
+        self.reports.push(report);
+        Ok(())
+    }
+
+    fn cpu_us_per_request(&self) -> f64 {
+        self.cpu_seconds * 1e6 / self.requests.max(1) as f64
+    }
+
+    /// The middle round's figures: one round that the machine disturbed does not count.
+    fn wall(&self) -> Value {
+        let middle = |figure: fn(&Report) -> u32| {
+            let mut figures: Vec<u32> = self.reports.iter().map(figure).collect();
+            figures.sort_unstable();
+            figures.get(figures.len() / 2).copied().unwrap_or(0)
+        };
+        serde_json::json!({ "p50_us": middle(|report| report.p50_us), "p99_us": middle(|report| report.p99_us) })
+    }
+}
+
+/// Ours against the bare server, in turns, so that what else the machine does falls on both.
+fn compare<'a>(
+    bench: &Bench,
+    name: &'static str,
+    mut ours: Side<'a>,
+    mut other: Side<'a>,
+) -> Result<Figures> {
+    ours.warm_up(bench)?;
+    other.warm_up(bench)?;
+    for round in 0..ROUNDS {
+        let (first, second) = if round % 2 == 0 {
+            (&mut ours, &mut other)
+        } else {
+            (&mut other, &mut ours)
+        };
+        first.round(bench)?;
+        second.round(bench)?;
+    }
+    let mut more = Map::new();
+    more.insert("rate_per_second".to_owned(), RATE.into());
+    more.insert("requests_each".to_owned(), ours.requests.into());
+    more.insert(
+        "ours_memory_peak_bytes".to_owned(),
+        memory_peak_bytes(ours.pid)?.into(),
+    );
+    more.insert("ours_wall".to_owned(), ours.wall());
+    more.insert("other_wall".to_owned(), other.wall());
+    Ok(Figures {
+        name,
+        ratio: other.cpu_us_per_request() / ours.cpu_us_per_request(),
+        unit: "CPU µs of the server process per request",
+        ours: ours.cpu_us_per_request(),
+        other: other.cpu_us_per_request(),
+        more,
+    })
+}
+
+/// Waits for the coordinator and for the protocol's messages: an enrolled worker's token is needed to poll.
+pub fn run(_bench: &Bench) -> Result<Option<Figures>> {
+    Ok(None)
+}
+
+/// The bare server against itself: how far from 1 a ratio may be by chance on this machine.
+pub fn noise(bench: &Bench) -> Result<Option<Figures>> {
+    let [ours, other] = [Server::bare_ok(bench)?, Server::bare_ok(bench)?];
+    let ours = Side::new("bare axum", ours.id(), ours.url()?, &[], 200);
+    let other_side = Side::new("bare axum 2", other.id(), other.url()?, &[], 200);
+    compare(bench, "noise", ours, other_side).map(Some)
+}
