@@ -1,1 +1,18 @@
-//! To be written.
+//! The sync itself, pure: state machines and functions from what is known to what shall be done.
+//!
+//! No async, no IO, no clock, no randomness: the worker drives it against the world and the simulator against a
+//! made-up one. It keeps nothing that the journal cannot rebuild.
+
+pub mod catalogue;
+pub mod orders;
+pub mod retry;
+pub mod stock;
+
+mod customer;
+mod rules;
+mod run;
+mod write;
+
+pub use customer::{Also, CallId, Customer, Effect, Event, Opened, Progress, Step};
+pub use rules::{Abilities, PageSize, Rules, ShopRules};
+pub use write::{PlanLine, Sign, Write};

@@ -1,0 +1,9 @@
+//! Products and categories: match, three-way merge, plan. Pure functions from a [`Cluster`] to a [`Decision`].
+
+mod decide;
+mod merge;
+mod terms;
+
+pub(crate) use decide::settled_by;
+pub use decide::{Decision, Ids, decide};
+pub use terms::Terms;

@@ -1,0 +1,626 @@
+//! One customer's sync: what wakes it, when it looks by itself, and its runs, one in each lane at the most.
+//!
+//! `on` is the whole interface: an event and the time go in, effects come out. The driver performs effects in the
+//! order given; those with an answer bring it back as an event.
+
+use crate::catalogue::Decision;
+use crate::rules::Rules;
+use crate::run::{Run, RunCause};
+use crate::write::PlanLine;
+use jiff::{Timestamp, ToSpan};
+use lockstep_model::cases::{CatalogueChunk, Consumed, OpenIntent, OrderChunk, StockChunk};
+use lockstep_model::entry::{Body, Cause, Counts, RunResult};
+use lockstep_model::settings::StockId;
+use lockstep_model::{
+    Change, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome, Page,
+    PullRequest, Record, RemoteId, RunId, ShopId, ShopIdentity, Sku,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Names a call to a shop, from its effect to its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// What the journal knew when the customer was opened.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// The next free ids.
+    pub next_run: u64,
+    pub next_record: u64,
+    pub next_intent: u64,
+    pub next_conflict: u64,
+    pub cursors: BTreeMap<(ShopId, Kind), Cursor>,
+    pub open: Vec<OpenIntent>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// New settings. Runs that go on keep the revision that they began with.
+    Settings(Box<Rules>),
+    /// Look at these now.
+    Woken {
+        flows: Vec<(ShopId, Flow)>,
+        causes: Vec<Cause>,
+        /// Read everything, not only what changed.
+        everything: bool,
+    },
+    /// Find out what would be written, and write nothing.
+    PlanAsked {
+        flows: Vec<Flow>,
+    },
+    /// Time has passed.
+    Tick,
+    /// No write may start at or after this time. `None`: no limit (a pinned customer).
+    WritesUntil(Option<Timestamp>),
+    Cancelled {
+        run: RunId,
+    },
+    ShopChecked {
+        shop: ShopId,
+        identity: Box<ShopIdentity>,
+    },
+
+    Pulled {
+        call: CallId,
+        result: Result<Page, Fault>,
+    },
+    Staged {
+        lane: Lane,
+        changed: u32,
+    },
+    CatalogueLoaded(CatalogueChunk),
+    OrdersLoaded(OrderChunk),
+    StockLoaded(StockChunk),
+    /// The answer to `ReadAgainList`.
+    ReadAgain {
+        lane: Lane,
+        shop: ShopId,
+        kind: Kind,
+        ids: Vec<RemoteId>,
+    },
+    PlanLoaded {
+        rows: Vec<(u64, Decision)>,
+    },
+    /// The entries of this lane's last `Intend` are durable where the customer needs them to be.
+    Durable {
+        lane: Lane,
+    },
+    /// They could not be made so: nothing was sent and nothing may be.
+    NotDurable {
+        lane: Lane,
+        reason: String,
+    },
+    Pushed {
+        call: CallId,
+        result: Result<Vec<Outcome>, Fault>,
+    },
+    Found {
+        call: CallId,
+        result: Result<Vec<Record>, Fault>,
+    },
+}
+
+/// What shall be done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Answered by `Pulled`.
+    Pull {
+        call: CallId,
+        shop: ShopId,
+        request: PullRequest,
+    },
+    /// Put a page's records into the customer's file. Answered by `Staged`.
+    Stage {
+        lane: Lane,
+        run: RunId,
+        shop: ShopId,
+        records: Vec<Record>,
+    },
+    /// Answered by `CatalogueLoaded`.
+    LoadCatalogue {
+        kind: Kind,
+        after: Option<String>,
+        limit: usize,
+    },
+    /// Answered by `OrdersLoaded`.
+    LoadOrders {
+        after: Option<OrderKey>,
+        limit: usize,
+        receivers: Vec<ShopId>,
+    },
+    /// Answered by `StockLoaded`.
+    LoadStock {
+        after: Option<(Sku, StockId)>,
+        limit: usize,
+    },
+    /// Which levels (SKUs), orders or products (their ids) of this shop have to be read by name, since a write of
+    /// theirs is open or orders touched them? Answered by `ReadAgain`.
+    ReadAgainList {
+        lane: Lane,
+        shop: ShopId,
+        kind: Kind,
+        limit: usize,
+    },
+    /// Rows of this run's plan, by number.
+    SavePlan {
+        run: RunId,
+        rows: Vec<(u64, Decision)>,
+    },
+    /// Rows after this number. Answered by `PlanLoaded`.
+    LoadPlan {
+        run: RunId,
+        after: Option<u64>,
+        limit: usize,
+    },
+    DropPlan {
+        run: RunId,
+    },
+    /// Append and fsync; no answer.
+    Append {
+        bodies: Vec<Body>,
+        also: Also,
+    },
+    /// Append, fsync and, for a movable customer, wait for the coordinator. Answered by `Durable` or `NotDurable`.
+    Intend {
+        lane: Lane,
+        bodies: Vec<Body>,
+        also: Also,
+    },
+    /// Only ever after `Durable` for its intents. Answered by `Pushed`.
+    Push {
+        call: CallId,
+        shop: ShopId,
+        changes: Vec<Change>,
+    },
+    /// Answered by `Found`.
+    Find {
+        call: CallId,
+        shop: ShopId,
+        key: NaturalKey,
+    },
+    /// Send `Tick` at this time.
+    WaitUntil(Timestamp),
+    /// A run is over; its entries are appended. Ship the journal.
+    Finished {
+        run: RunId,
+        lane: Lane,
+        result: RunResult,
+        counts: Counts,
+        message: String,
+    },
+    /// The answer to `PlanAsked`: the first lines and the counts of all.
+    Planned {
+        run: RunId,
+        lines: Vec<PlanLine>,
+        total: u64,
+        conflicts: u64,
+    },
+}
+
+/// What is done in the same transaction as an append.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Also {
+    pub consumed: Vec<Consumed>,
+    pub levels: Vec<(ShopId, StockId, Sku, u64)>,
+    pub orders_done: Vec<OrderKey>,
+    pub skus_done: Vec<(Sku, StockId)>,
+    /// Rows of a plan that this append carries out.
+    pub plan_done: Option<(RunId, Vec<u64>)>,
+}
+
+/// Where a run is, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    pub run: RunId,
+    pub lane: Lane,
+    pub started_at: Timestamp,
+    pub step: Step,
+    pub causes: Vec<Cause>,
+    pub counts: Counts,
+    /// Writes that the plan wants, where it is known.
+    pub expected: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Pull,
+    Plan,
+    WriteAhead,
+    Push,
+    Finished,
+}
+
+/// Ids that both lanes draw from.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub record: u64,
+    pub intent: u64,
+    pub conflict: u64,
+    pub call: u64,
+}
+
+impl Counters {
+    pub fn intent(&mut self) -> IntentId {
+        let id = IntentId(self.intent);
+        self.intent += 1;
+        id
+    }
+
+    pub fn call(&mut self) -> CallId {
+        self.call += 1;
+        CallId(self.call)
+    }
+}
+
+/// What runs share.
+pub(crate) struct Shared {
+    pub counters: Counters,
+    pub cursors: BTreeMap<(ShopId, Kind), Cursor>,
+    /// Intents whose outcome is not known.
+    pub open: BTreeMap<IntentId, OpenIntent>,
+    /// Shops that cannot be reached, or ask for peace, until then.
+    pub down: BTreeMap<ShopId, Timestamp>,
+    pub tries: BTreeMap<ShopId, u32>,
+    pub writes_until: Option<Timestamp>,
+    /// A lane should look again then: a retry, or an outcome to be looked up.
+    pub look_at: BTreeMap<Lane, Timestamp>,
+}
+
+impl Shared {
+    pub fn look_again(&mut self, lane: Lane, at: Timestamp) {
+        let soonest = self.look_at.entry(lane).or_insert(at);
+        *soonest = (*soonest).min(at);
+    }
+}
+
+pub struct Customer {
+    rules: Rules,
+    shared: Shared,
+    next_run: u64,
+    runs: BTreeMap<Lane, Run>,
+    /// What woke a lane and has not been run yet.
+    waiting: BTreeMap<Lane, RunCause>,
+    plan_asked: Option<Vec<Flow>>,
+    polled: BTreeMap<(ShopId, Flow), Timestamp>,
+    reconciled: BTreeMap<(ShopId, Flow), Timestamp>,
+}
+
+impl Customer {
+    pub fn new(opened: Opened, rules: Rules) -> Self {
+        let open = opened.open.into_iter().map(|open| (open.intent, open));
+        Self {
+            rules,
+            shared: Shared {
+                counters: Counters {
+                    record: opened.next_record,
+                    intent: opened.next_intent,
+                    conflict: opened.next_conflict,
+                    call: 0,
+                },
+                cursors: opened.cursors,
+                open: open.collect(),
+                down: BTreeMap::new(),
+                tries: BTreeMap::new(),
+                writes_until: Some(Timestamp::MIN),
+                look_at: BTreeMap::new(),
+            },
+            next_run: opened.next_run,
+            runs: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            plan_asked: None,
+            polled: BTreeMap::new(),
+            reconciled: BTreeMap::new(),
+        }
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Nothing runs and nothing waits to run now.
+    pub fn is_at_rest(&self) -> bool {
+        self.runs.is_empty() && self.waiting.is_empty() && self.plan_asked.is_none()
+    }
+
+    pub fn progress(&self) -> Vec<Progress> {
+        self.runs.values().map(Run::progress).collect()
+    }
+
+    pub fn on(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match event {
+            Event::Settings(rules) => {
+                for (shop, flow) in self.pairs_of(&rules) {
+                    if !self.polled.contains_key(&(shop, flow)) {
+                        self.wake(shop, flow, Cause::Settings);
+                    }
+                }
+                if !rules.may_run() {
+                    for run in self.runs.values_mut() {
+                        run.cancel("syncing was switched off for this customer");
+                    }
+                }
+                self.rules = *rules;
+            }
+            Event::Woken {
+                flows,
+                causes,
+                everything,
+            } => {
+                for (shop, flow) in flows {
+                    let waiting = self.waiting.entry(flow.lane()).or_default();
+                    waiting.add(shop, flow, everything);
+                    for cause in &causes {
+                        waiting.because(cause.clone());
+                    }
+                }
+            }
+            Event::PlanAsked { flows } => self.plan_asked = Some(flows),
+            Event::Tick => {}
+            Event::WritesUntil(until) => self.shared.writes_until = until,
+            Event::Cancelled { run } => {
+                for each in self.runs.values_mut().filter(|each| each.id() == run) {
+                    each.cancel("a person cancelled it");
+                }
+            }
+            Event::ShopChecked { shop, identity } => {
+                if let Some(rules) = self.rules.shops.get_mut(&shop)
+                    && rules.identity != *identity
+                {
+                    out.push(Effect::Append {
+                        bodies: vec![Body::ShopSeen {
+                            shop,
+                            identity: identity.clone(),
+                        }],
+                        also: Also::default(),
+                    });
+                    rules.identity = *identity;
+                }
+            }
+            Event::Staged { lane, changed } => {
+                self.drive(lane, &mut out, |run, shared, out| {
+                    run.staged(changed, shared, now, out);
+                });
+            }
+            Event::CatalogueLoaded(chunk) => {
+                self.drive(Lane::Catalogue, &mut out, |run, shared, out| {
+                    run.catalogue_loaded(chunk, shared, now, out);
+                });
+            }
+            Event::OrdersLoaded(chunk) => {
+                self.drive(Lane::Trade, &mut out, |run, shared, out| {
+                    run.orders_loaded(chunk, shared, now, out);
+                });
+            }
+            Event::StockLoaded(chunk) => {
+                self.drive(Lane::Trade, &mut out, |run, shared, out| {
+                    run.stock_loaded(chunk, shared, now, out);
+                });
+            }
+            Event::ReadAgain {
+                lane,
+                shop,
+                kind,
+                ids,
+            } => self.drive(lane, &mut out, |run, shared, out| {
+                run.read_again(shop, kind, &ids, shared, now, out);
+            }),
+            Event::PlanLoaded { rows } => {
+                self.drive(Lane::Catalogue, &mut out, |run, shared, out| {
+                    run.plan_loaded(rows, shared, now, out);
+                });
+            }
+            Event::Durable { lane } => self.drive(lane, &mut out, |run, shared, out| {
+                run.durable(shared, now, out);
+            }),
+            Event::NotDurable { lane, reason } => self.drive(lane, &mut out, |run, shared, out| {
+                run.not_durable(&reason, shared, now, out);
+            }),
+            Event::Pulled { call, result } => {
+                if let Some(lane) = self.lane_of(call) {
+                    self.drive(lane, &mut out, |run, shared, out| {
+                        run.pulled(call, result, shared, now, out);
+                    });
+                }
+            }
+            Event::Pushed { call, result } => {
+                if let Some(lane) = self.lane_of(call) {
+                    self.drive(lane, &mut out, |run, shared, out| {
+                        run.pushed(call, result, shared, now, out);
+                    });
+                }
+            }
+            Event::Found { call, result } => {
+                if let Some(lane) = self.lane_of(call) {
+                    self.drive(lane, &mut out, |run, shared, out| {
+                        run.found(call, result, shared, now, out);
+                    });
+                }
+            }
+        }
+        self.start_what_waits(now, &mut out);
+        if let Some(at) = self.next_look(now) {
+            out.push(Effect::WaitUntil(at));
+        }
+        out
+    }
+
+    fn drive(
+        &mut self,
+        lane: Lane,
+        out: &mut Vec<Effect>,
+        step: impl FnOnce(&mut Run, &mut Shared, &mut Vec<Effect>),
+    ) {
+        if let Some(run) = self.runs.get_mut(&lane) {
+            step(run, &mut self.shared, out);
+            if run.is_finished() {
+                // What was made in the catalogue has a level now, which the ledger has to fill.
+                let made = lane == Lane::Catalogue && run.has_written();
+                self.runs.remove(&lane);
+                if made {
+                    for (shop, flow) in self.pairs_of(&self.rules) {
+                        if flow == Flow::Stock {
+                            self.wake(shop, flow, Cause::Retry);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn lane_of(&self, call: CallId) -> Option<Lane> {
+        let mut runs = self.runs.iter();
+        runs.find(|(_, run)| run.waits_for(call))
+            .map(|(lane, _)| *lane)
+    }
+
+    /// The shops' flows that these settings switch on.
+    fn pairs_of(&self, rules: &Rules) -> Vec<(ShopId, Flow)> {
+        let flows = [Flow::Categories, Flow::Products, Flow::Stock, Flow::Orders];
+        rules
+            .shops
+            .iter()
+            .flat_map(|(shop, shop_rules)| flows.map(|flow| (*shop, flow, shop_rules)))
+            .filter(|(_, flow, shop_rules)| {
+                // The ledger follows from orders, so they are read for it also when they do not cross.
+                let wanted = *flow == Flow::Orders || rules.flow_is_on(*flow);
+                let kinds = shop_rules.abilities.pages.keys();
+                wanted && kinds.into_iter().any(|kind| kind.flow() == *flow)
+            })
+            .map(|(shop, flow, _)| (shop, flow))
+            .collect()
+    }
+
+    fn wake(&mut self, shop: ShopId, flow: Flow, cause: Cause) {
+        let waiting = self.waiting.entry(flow.lane()).or_default();
+        waiting.add(shop, flow, false);
+        waiting.because(cause);
+    }
+
+    fn start_what_waits(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        if !self.rules.may_run() {
+            self.waiting.clear();
+            if self.plan_asked.take().is_some() {
+                let run = RunId(self.next_run);
+                out.push(Effect::Planned {
+                    run,
+                    lines: Vec::new(),
+                    total: 0,
+                    conflicts: 0,
+                });
+            }
+            return;
+        }
+        self.wake_by_schedule(now);
+        for lane in Lane::ALL {
+            if self.runs.contains_key(&lane) {
+                continue;
+            }
+            if let Some(at) = self.shared.look_at.get(&lane)
+                && *at <= now
+            {
+                self.shared.look_at.remove(&lane);
+                self.waiting.entry(lane).or_default().because(Cause::Retry);
+            }
+            let pairs: BTreeSet<(ShopId, Flow)> = self.pairs_of(&self.rules).into_iter().collect();
+            let dry = self
+                .plan_asked
+                .as_ref()
+                .is_some_and(|flows| flows.is_empty() || flows.iter().any(|f| f.lane() == lane));
+            // A plan is of the catalogue unless trade alone was asked for: one run answers it.
+            let dry = dry
+                && (lane == Lane::Catalogue
+                    || self.plan_asked.as_ref().is_some_and(|flows| {
+                        !flows.is_empty() && flows.iter().all(|f| f.lane() == Lane::Trade)
+                    }));
+            let cause = if dry {
+                self.plan_asked = None;
+                let mut cause = RunCause::default();
+                for (shop, flow) in pairs.iter().filter(|(_, flow)| flow.lane() == lane) {
+                    cause.add(*shop, *flow, false);
+                }
+                cause
+            } else {
+                match self.waiting.remove(&lane) {
+                    Some(mut cause) => {
+                        cause.keep(&pairs);
+                        cause
+                    }
+                    None => continue,
+                }
+            };
+            for (shop, flow) in cause.flows() {
+                self.polled.insert((shop, flow), now);
+                if cause.reads_everything(shop, flow)
+                    || !self
+                        .shared
+                        .cursors
+                        .keys()
+                        .any(|(s, kind)| *s == shop && kind.flow() == flow)
+                {
+                    self.reconciled.insert((shop, flow), now);
+                }
+            }
+            let id = RunId(self.next_run);
+            self.next_run += 1;
+            let mut run = Run::new(id, lane, cause, dry, self.rules.clone(), now);
+            run.start(&mut self.shared, now, out);
+            if !run.is_finished() {
+                self.runs.insert(lane, run);
+            }
+        }
+    }
+
+    fn wake_by_schedule(&mut self, now: Timestamp) {
+        for (shop, flow) in self.pairs_of(&self.rules) {
+            if self
+                .shared
+                .down
+                .get(&shop)
+                .is_some_and(|until| *until > now)
+            {
+                continue;
+            }
+            let schedule = self.rules.settings.schedules.of(flow);
+            let due = |last: Option<&Timestamp>, seconds: u32| match last {
+                None => true,
+                Some(last) => seconds > 0 && after(*last, seconds) <= now,
+            };
+            let everything = self.polled.contains_key(&(shop, flow))
+                && due(
+                    self.reconciled
+                        .get(&(shop, flow))
+                        .or(self.polled.get(&(shop, flow))),
+                    schedule.reconcile_seconds,
+                );
+            if everything || due(self.polled.get(&(shop, flow)), schedule.poll_seconds) {
+                let waiting = self.waiting.entry(flow.lane()).or_default();
+                waiting.add(shop, flow, everything);
+                waiting.because(Cause::Schedule);
+            }
+        }
+    }
+
+    fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.rules.may_run() {
+            return None;
+        }
+        let polls = self.pairs_of(&self.rules).into_iter().filter_map(|pair| {
+            let seconds = self.rules.settings.schedules.of(pair.1).poll_seconds;
+            let last = self.polled.get(&pair)?;
+            let at = (seconds > 0).then(|| after(*last, seconds))?;
+            Some(match self.shared.down.get(&pair.0) {
+                Some(until) => at.max(*until),
+                None => at,
+            })
+        });
+        let looks = self.shared.look_at.values().copied();
+        polls.chain(looks).filter(|at| *at > now).min()
+    }
+}
+
+fn after(time: Timestamp, seconds: u32) -> Timestamp {
+    time.checked_add(i64::from(seconds).seconds())
+        .unwrap_or(Timestamp::MAX)
+}

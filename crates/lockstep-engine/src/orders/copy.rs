@@ -1,0 +1,180 @@
+//! The copy of an order in the receiver's terms, or the reason why it must wait.
+
+use super::sums::{Sums, check_sums};
+use crate::rules::Rules;
+use lockstep_model::entry::Hold;
+use lockstep_model::settings::CustomerSettings;
+use lockstep_model::{
+    Charge, ChargeKind, NewOrder, Order, OrderKey, OrderLine, OrderState, Person, RemoteId, ShopId,
+    Sku,
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// Composes what shall be made in `into`. `items`: which SKUs the receiver has.
+pub fn compose(
+    key: &OrderKey,
+    origin: &OrderState,
+    person: Person,
+    into: ShopId,
+    items: &BTreeMap<Sku, RemoteId>,
+    rules: &Rules,
+) -> Result<NewOrder, Hold> {
+    let settings = &rules.settings;
+    let customer = &settings.customer;
+    let receiver = rules.shops.get(&into);
+    for line in &origin.lines {
+        match &line.sku {
+            None => {
+                return Err(Hold::NoSku {
+                    title: line.title.clone(),
+                });
+            }
+            Some(sku) if !items.contains_key(sku) => {
+                return Err(Hold::UnknownSku {
+                    sku: sku.to_string(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    let mut state = origin.clone();
+    match check_sums(origin) {
+        Sums::Exact => {}
+        Sums::Rounding(difference) => state.charges.push(Charge {
+            kind: ChargeKind::Rounding,
+            title: "Rounding".into(),
+            net: difference,
+            tax: Decimal::ZERO,
+            gross: difference,
+            tax_rate: Decimal::ZERO,
+        }),
+        Sums::Off { parts } => {
+            return Err(Hold::Sums {
+                total: origin.total,
+                parts,
+            });
+        }
+    }
+    if let Some(receiver) = receiver
+        && !receiver.identity.tax_rates.is_empty()
+        && let Some(rate) = origin
+            .tax_by_rate
+            .keys()
+            .find(|rate| !receiver.identity.tax_rates.contains(rate))
+    {
+        return Err(Hold::UnknownTaxRate { rate: *rate });
+    }
+
+    let methods = |listed: bool, own: &Option<RemoteId>, mapped: Option<&str>| match own {
+        None => Ok(None),
+        Some(id) => match mapped {
+            Some(mapped) => Ok(Some(RemoteId::from(mapped))),
+            // A receiver that lists none keeps the origin's name for it.
+            None if !listed => Ok(Some(id.clone())),
+            None => Err(id.clone()),
+        },
+    };
+    let payment_rows = &settings.payment_method_service_identifiers;
+    let payment = origin.payment_method.as_ref().and_then(|id| {
+        let ours = CustomerSettings::named(payment_rows, key.shop, id.as_str())?;
+        CustomerSettings::name_in(payment_rows, into, ours)
+    });
+    let lists_payment = receiver.is_some_and(|shop| !shop.identity.payment_methods.is_empty());
+    state.payment_method = methods(lists_payment, &origin.payment_method, payment)
+        .map_err(|id| Hold::UnmappedPaymentMethod { id })?;
+    let shipping_rows = &settings.shipping_method_service_identifiers;
+    let shipping_id = origin
+        .shipping_method
+        .as_ref()
+        .and_then(|id| CustomerSettings::named(shipping_rows, key.shop, id.as_str()));
+    let shipping =
+        shipping_id.and_then(|ours| CustomerSettings::name_in(shipping_rows, into, ours));
+    let lists_shipping = receiver.is_some_and(|shop| !shop.identity.shipping_methods.is_empty());
+    state.shipping_method = methods(lists_shipping, &origin.shipping_method, shipping)
+        .map_err(|id| Hold::UnmappedShippingMethod { id })?;
+
+    // A charge for which the customer names a product becomes a line with it.
+    let shipping_product = shipping_id.and_then(|ours| {
+        let method = settings
+            .shipping_methods
+            .iter()
+            .find(|row| row.id == ours)?;
+        method.product_id.clone()
+    });
+    let charges = std::mem::take(&mut state.charges);
+    for (index, charge) in charges.into_iter().enumerate() {
+        let product = match charge.kind {
+            ChargeKind::Discount => customer.discount_product_id.as_deref(),
+            ChargeKind::Rounding => customer.rounding_product_id.as_deref(),
+            ChargeKind::Shipping => shipping_product.as_deref(),
+            ChargeKind::Fee => None,
+        };
+        match product {
+            Some(product) => state.lines.push(line_for(&charge, product, index)),
+            None => state.charges.push(charge),
+        }
+    }
+
+    let named = |name: Option<&str>| name.map(RemoteId::from);
+    let branch = customer.branch_id.and_then(|id| {
+        named(CustomerSettings::name_in(
+            &settings.branch_service_identifiers,
+            into,
+            id,
+        ))
+    });
+    let stock = customer.stock_id.and_then(|id| {
+        named(CustomerSettings::name_in(
+            &settings.stock_service_identifiers,
+            into,
+            id,
+        ))
+    });
+    // Only an order that is not paid has a term.
+    let term = (origin.payment == lockstep_model::Payment::Accepted)
+        .then(|| settings.payment_terms.first())
+        .flatten();
+    let payment_term = term.and_then(|term| {
+        named(CustomerSettings::name_in(
+            &settings.payment_term_service_identifiers,
+            into,
+            term.id,
+        ))
+    });
+    let prefix = rules
+        .shops
+        .get(&key.shop)
+        .map(|shop| shop.name.as_str())
+        .unwrap_or_default();
+    Ok(NewOrder {
+        key: key.clone(),
+        reference: format!("{prefix} {}", origin.number).trim().to_owned(),
+        order: Order { state, person },
+        branch,
+        stock,
+        payment_term,
+        due_days: term.map(|term| term.due_days),
+        send_confirmation: customer.send_mcf_confirmation_email,
+    })
+}
+
+fn line_for(charge: &Charge, product: &str, index: usize) -> OrderLine {
+    OrderLine {
+        id: RemoteId(format!("charge-{index}")),
+        sku: Some(product.into()),
+        title: charge.title.clone(),
+        quantity: Decimal::ONE,
+        unit_price: charge.gross,
+        net: charge.net,
+        tax: charge.tax,
+        gross: charge.gross,
+        tax_rate: charge.tax_rate,
+        discount: Decimal::ZERO,
+        taken: Decimal::ZERO,
+        shipped: Decimal::ZERO,
+        cancelled: Decimal::ZERO,
+        returned: Decimal::ZERO,
+        stock: None,
+    }
+}

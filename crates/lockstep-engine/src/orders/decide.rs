@@ -1,0 +1,366 @@
+//! One order: what was seen of it, whether it may cross, and the next write on either side.
+
+use super::copy::compose;
+use super::steps::{contradicts, step};
+use crate::catalogue::settled_by;
+use crate::rules::Rules;
+use crate::write::{PlanLine, Sign, Write};
+use jiff::Timestamp;
+use lockstep_model::cases::{Consumed, OpenIntent, OrderCase};
+use lockstep_model::entry::{Body, Conflict, Hold, Personal, Settlement, Subject, What};
+use lockstep_model::{
+    Change, ConflictId, Flow, Fulfilment, IntentId, Kind, OrderKey, OrderState, OrderStep, Payment,
+    RemoteId, RunId, ShopId, Stage,
+};
+use std::collections::BTreeSet;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OrderDecision {
+    pub bodies: Vec<Body>,
+    pub writes: Vec<Write>,
+    pub lines: Vec<PlanLine>,
+    pub consumed: Vec<Consumed>,
+    /// The order has to be read again before its copy can be made: the buyer's data is not kept.
+    pub read_again: bool,
+    /// Open intents that must be looked up in their shop by our key.
+    pub look: Vec<Look>,
+    /// Nothing is left to do for it until something is read.
+    pub done: bool,
+}
+
+/// A look into a shop for the outcome of an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub intent: IntentId,
+    pub shop: ShopId,
+    pub order: OrderKey,
+    /// The order was not made before this.
+    pub not_before: Timestamp,
+}
+
+/// Takes in what was read of an order: entries only, no write. Comes first, since the ledger follows from it.
+pub fn see(case: &OrderCase, rules: &Rules, run: RunId) -> OrderDecision {
+    let mut decision = OrderDecision::default();
+    for (shop, staged) in &case.staged {
+        if case.known.get(shop) == Some(&staged.state) {
+            continue;
+        }
+        let is_origin = *shop == case.order.shop;
+        let from = rules
+            .shops
+            .get(&case.order.shop)
+            .and_then(|shop| shop.link.orders_from);
+        let placed_at = if is_origin {
+            Some(staged.state.placed_at)
+        } else {
+            case.known
+                .get(&case.order.shop)
+                .map(|origin| origin.placed_at)
+        };
+        let before_opening = match (placed_at, from) {
+            (Some(placed_at), Some(from)) => placed_at < from,
+            _ => case.before_opening,
+        };
+        decision.bodies.push(Body::OrderSeen {
+            run,
+            shop: *shop,
+            order: case.order.clone(),
+            state: Box::new(staged.state.clone()),
+            person: match &staged.person {
+                // The copy's buyer is the origin's: kept once.
+                Some(person) if is_origin => Personal::Clear(Box::new(person.clone())),
+                _ => Personal::None,
+            },
+            before_opening,
+        });
+    }
+    decision
+}
+
+/// Decides on the writes of an order whose staged rows are (or are being) taken in.
+pub fn decide(
+    case: &OrderCase,
+    rules: &Rules,
+    next_conflict: &mut u64,
+    now: Timestamp,
+) -> OrderDecision {
+    let mut decision = OrderDecision {
+        done: true,
+        consumed: case
+            .staged
+            .iter()
+            .map(|(shop, staged)| Consumed {
+                shop: *shop,
+                kind: Kind::Order,
+                id: staged.state.id.clone(),
+                reading: staged.reading,
+            })
+            .collect(),
+        ..OrderDecision::default()
+    };
+    let state = |shop: ShopId| {
+        let staged = case.staged.get(&shop).map(|staged| &staged.state);
+        staged.or_else(|| case.known.get(&shop))
+    };
+    let mut open_at = BTreeSet::new();
+    for intent in &case.open {
+        let read = case.staged.contains_key(&intent.shop);
+        match what_became_of(intent, state(intent.shop), read, rules, now) {
+            Found::Known(how) => decision.bodies.push(Body::Settled {
+                intent: intent.intent,
+                how: Box::new(how),
+            }),
+            Found::Look => {
+                open_at.insert(intent.shop);
+                decision.done = false;
+                decision.look.push(Look {
+                    intent: intent.intent,
+                    shop: intent.shop,
+                    order: case.order.clone(),
+                    not_before: intent.at,
+                });
+            }
+            Found::Wait => {
+                open_at.insert(intent.shop);
+                decision.done = false;
+            }
+        }
+    }
+    let (Some(into), Some(origin)) = (rules.orders_into(), state(case.order.shop)) else {
+        return decision;
+    };
+    if into == case.order.shop
+        || case.before_opening
+        || !rules.flow_is_on(Flow::Orders)
+        || !case.conflicts.is_empty()
+    {
+        return decision;
+    }
+    let may_write = |shop: ShopId| {
+        rules.shops.get(&shop).is_some_and(|shop| !shop.read_only)
+            && !open_at.contains(&shop)
+            && case
+                .aside_until
+                .get(&shop)
+                .is_none_or(|until| *until <= now)
+    };
+
+    let tries = |shop: ShopId| case.tries.get(&shop).copied().unwrap_or_default();
+
+    let Some(copy) = state(into) else {
+        if let Some(id) = case.copies.get(&into) {
+            // Made, and not read yet: it will be seen.
+            let _: &RemoteId = id;
+            return decision;
+        }
+        if !crosses(case, origin, rules) {
+            if !origin.cancelled && case.held != Some(Hold::Gate) {
+                decision.bodies.push(held(case, Hold::Gate));
+            }
+            return decision;
+        }
+        if !may_write(into) {
+            decision.done = open_at.is_empty() && case.aside_until.is_empty();
+            return decision;
+        }
+        let person = match case.staged.get(&case.order.shop) {
+            Some(staged) => staged.person.clone(),
+            None => None,
+        };
+        let items = case.items.get(&into).cloned().unwrap_or_default();
+        match compose(
+            &case.order,
+            origin,
+            person.clone().unwrap_or_default(),
+            into,
+            &items,
+            rules,
+        ) {
+            Err(hold) => {
+                if case.held.as_ref() != Some(&hold) {
+                    decision.bodies.push(held(case, hold));
+                }
+            }
+            Ok(_) if person.is_none() => {
+                decision.read_again = true;
+                decision.done = false;
+            }
+            Ok(order) => {
+                if case.held.is_some() {
+                    decision.bodies.push(Body::OrderReleased {
+                        order: case.order.clone(),
+                    });
+                }
+                decision.lines.push(PlanLine {
+                    shop: into,
+                    sign: Sign::Create,
+                    label: order.reference.clone(),
+                    field: "order".into(),
+                    from: String::new(),
+                    to: format!("{} {}", origin.total, origin.currency),
+                    why: "its gate is open".into(),
+                });
+                decision.done = false;
+                decision.writes.push(Write {
+                    shop: into,
+                    subject: Subject::Order(case.order.clone()),
+                    label: order.reference.clone(),
+                    change: Change::CreateOrder {
+                        order: Box::new(order),
+                    },
+                    what: What::CreateOrder,
+                    tries: tries(into),
+                });
+            }
+        }
+        return decision;
+    };
+
+    for (shipped, cancelled, other, state) in [
+        (into, case.order.shop, copy, origin),
+        (case.order.shop, into, origin, copy),
+    ] {
+        if contradicts(state, other) {
+            let conflict = ConflictId(*next_conflict);
+            *next_conflict += 1;
+            decision.bodies.push(Body::ConflictOpened {
+                conflict,
+                subject: Subject::Order(case.order.clone()),
+                about: Conflict::ShippedAndCancelled { shipped, cancelled },
+            });
+            return decision;
+        }
+    }
+    let directions = [
+        (origin, copy, into, false),
+        (copy, origin, case.order.shop, true),
+    ];
+    for (from, to, shop, back) in directions {
+        let Some(step) = step(from, to, back) else {
+            continue;
+        };
+        decision.done = false;
+        if !may_write(shop) {
+            continue;
+        }
+        decision.lines.push(PlanLine {
+            shop,
+            sign: Sign::Update,
+            label: origin.number.clone(),
+            field: "order".into(),
+            from: String::new(),
+            to: describe(&step).into(),
+            why: "the other side of the order says so".into(),
+        });
+        decision.writes.push(Write {
+            shop,
+            subject: Subject::Order(case.order.clone()),
+            label: origin.number.clone(),
+            change: Change::StepOrder {
+                id: to.id.clone(),
+                step: step.clone(),
+            },
+            what: What::StepOrder { step },
+            tries: tries(shop),
+        });
+    }
+    decision
+}
+
+fn describe(step: &OrderStep) -> &'static str {
+    match step {
+        OrderStep::Pay => "paid",
+        OrderStep::Ship { .. } => "shipped",
+        OrderStep::Cancel => "cancelled",
+        OrderStep::Refund { .. } => "refunded",
+    }
+}
+
+fn held(case: &OrderCase, reason: Hold) -> Body {
+    Body::OrderHeld {
+        order: case.order.clone(),
+        reason,
+    }
+}
+
+/// Is the order's gate open? Any state that it has reached will do.
+pub(super) fn crosses(case: &OrderCase, origin: &OrderState, rules: &Rules) -> bool {
+    if origin.stage != Stage::Placed || origin.cancelled {
+        return false;
+    }
+    let mut reached = vec!["placed"];
+    if origin.payment >= Payment::Accepted {
+        reached.push("accepted");
+    }
+    if origin.payment >= Payment::Paid {
+        reached.push("paid");
+    }
+    if origin.fulfilment == Fulfilment::Shipped {
+        reached.push("shipped");
+    }
+    let method = origin.payment_method.as_ref().map(RemoteId::as_str);
+    reached.iter().any(|state| {
+        rules
+            .settings
+            .policies
+            .orders
+            .crosses(case.order.shop, method, state)
+    })
+}
+
+enum Found {
+    Known(Settlement),
+    Look,
+    Wait,
+}
+
+fn what_became_of(
+    intent: &OpenIntent,
+    there: Option<&OrderState>,
+    read: bool,
+    rules: &Rules,
+    now: Timestamp,
+) -> Found {
+    let settles_after_ms = rules
+        .shops
+        .get(&intent.shop)
+        .map_or(0, |shop| shop.abilities.settles_after_ms);
+    let settled = settled_by(intent, settles_after_ms, now);
+    let done = |state: &OrderState| {
+        Found::Known(Settlement::Done {
+            id: state.id.clone(),
+            parts: None,
+            held: None,
+            level: None,
+        })
+    };
+    match (&intent.what, there) {
+        (What::CreateOrder, Some(state)) => done(state),
+        (What::CreateOrder, None) if settled => Found::Look,
+        (What::StepOrder { step }, Some(state)) if read => {
+            let applied = match step {
+                OrderStep::Pay => state.payment >= Payment::Paid,
+                OrderStep::Cancel => state.cancelled,
+                // Counts were compared when the step was made; a later reading makes it anew where it is missing.
+                OrderStep::Ship { .. } | OrderStep::Refund { .. } => settled,
+            };
+            if applied {
+                done(state)
+            } else if settled {
+                Found::Known(Settlement::NotApplied { fault: None })
+            } else {
+                Found::Wait
+            }
+        }
+        (
+            What::CreateOrder
+            | What::StepOrder { .. }
+            | What::Create { .. }
+            | What::Set { .. }
+            | What::AddPicture { .. }
+            | What::RemovePicture { .. }
+            | What::Level { .. },
+            _,
+        ) => Found::Wait,
+    }
+}

@@ -1,0 +1,13 @@
+//! Orders: one origin, one copy under our key, a gate, exact sums, and states carried both ways.
+
+mod copy;
+mod decide;
+mod steps;
+mod sums;
+
+pub use copy::compose;
+pub use decide::{Look, OrderDecision, decide, see};
+pub use sums::{Sums, check_sums};
+
+#[cfg(test)]
+mod tests;

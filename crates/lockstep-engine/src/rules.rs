@@ -1,0 +1,146 @@
+//! What a run goes by: one revision of the customer's settings, with what each shop can do. Fixed for a whole run.
+
+use lockstep_model::settings::{
+    Assortment, CustomerHasService, CustomerSettings, Policy, StockId, StockMode,
+};
+use lockstep_model::{
+    Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Flow, Kind, RemoteId, Revision,
+    ShopId, ShopIdentity, StockSemantics,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a platform can do: the part of its manifest that decisions depend on.
+#[derive(Debug, Clone)]
+pub struct Abilities {
+    /// Kind → records a page, ids a page; a kind that is missing cannot be read.
+    pub pages: BTreeMap<Kind, PageSize>,
+    /// Sort → changes a call; a sort that is missing cannot be written.
+    pub batches: BTreeMap<ChangeSort, usize>,
+    /// After this a write that is not to be seen was not applied.
+    pub settles_after_ms: i64,
+    /// An order's create may be repeated: the shop refuses the second.
+    pub unique_order_key: bool,
+    /// An order can be looked up by our key.
+    pub order_search: bool,
+    pub holds: fn(&Field<'_>) -> bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize {
+    pub records: u32,
+    pub ids: u32,
+    /// The feed tells what changed; else each look is a full scan.
+    pub since: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct ShopRules {
+    pub name: String,
+    pub link: CustomerHasService,
+    pub read_only: bool,
+    pub abilities: Abilities,
+    /// As the shop last said; empty until it was first checked.
+    pub identity: ShopIdentity,
+}
+
+impl ShopRules {
+    pub fn stock(&self) -> StockSemantics {
+        self.identity.stock.clone()
+    }
+
+    pub fn currency(&self) -> &Currency {
+        self.link
+            .currency
+            .as_ref()
+            .unwrap_or(&self.identity.currency)
+    }
+
+    pub fn can(&self, change: &Change) -> bool {
+        self.abilities.batches.contains_key(&change.sort())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub revision: Revision,
+    pub settings: Arc<CustomerSettings>,
+    pub shops: BTreeMap<ShopId, ShopRules>,
+}
+
+impl Rules {
+    pub fn customer(&self) -> CustomerId {
+        self.settings.customer.id
+    }
+
+    pub fn may_run(&self) -> bool {
+        self.settings.customer.may_run()
+    }
+
+    pub fn flow_is_on(&self, flow: Flow) -> bool {
+        self.settings.customer.flow_is_on(flow)
+    }
+
+    pub fn owner(&self, group: FieldGroup) -> Option<ShopId> {
+        match self.settings.policies.of(group) {
+            Policy::Owner(shop) => Some(shop),
+            Policy::Newest | Policy::FirstNotEmpty | Policy::Ask => None,
+        }
+    }
+
+    /// Whose products the others are given: the owner of which variants there are.
+    pub fn catalogue_owner(&self) -> Option<ShopId> {
+        self.owner(FieldGroup::Variants)
+    }
+
+    pub fn stock_owner(&self) -> Option<ShopId> {
+        match self.settings.policies.stock.mode {
+            StockMode::Owned { owner } => Some(owner),
+            StockMode::Pooled => None,
+        }
+    }
+
+    /// The shop that orders are copied into.
+    pub fn orders_into(&self) -> Option<ShopId> {
+        self.settings.policies.orders.into
+    }
+
+    pub fn gets_everything(&self, shop: ShopId) -> bool {
+        self.shops
+            .get(&shop)
+            .is_some_and(|rules| rules.link.assortment == Assortment::All)
+    }
+
+    /// A group takes part if the flow that carries it is on.
+    pub fn group_is_on(&self, group: FieldGroup) -> bool {
+        match group {
+            FieldGroup::Categories => self.flow_is_on(Flow::Categories),
+            FieldGroup::Pictures => self.flow_is_on(Flow::Pictures),
+            FieldGroup::Texts
+            | FieldGroup::Prices
+            | FieldGroup::Status
+            | FieldGroup::Variants
+            | FieldGroup::Attributes
+            | FieldGroup::Identifiers => true,
+        }
+    }
+
+    /// Our stock that a shop's own stock stands for. A shop with one stock and no identifier means the customer's.
+    pub fn stock_of(&self, shop: ShopId, stock: &RemoteId) -> Option<StockId> {
+        let rows = &self.settings.stock_service_identifiers;
+        if let Some(id) = CustomerSettings::named(rows, shop, stock.as_str()) {
+            return Some(id);
+        }
+        let mapped = rows.iter().any(|row| row.service_id == shop);
+        let stocks = &self.shops.get(&shop)?.identity.stocks;
+        let only = match stocks.as_slice() {
+            [] => true,
+            [first, ..] => first.id == *stock,
+        };
+        (!mapped && only).then(|| self.default_stock())
+    }
+
+    pub fn default_stock(&self) -> StockId {
+        self.settings.customer.stock_id.unwrap_or_default()
+    }
+}

@@ -1,0 +1,260 @@
+//! The catalogue lane: categories before products, products before their pictures; each kind is planned whole, held
+//! against the limits, and then applied.
+
+use super::{CHUNK, Phase, Run};
+use crate::catalogue::{Decision, Ids, Terms, decide};
+use crate::customer::{Also, Effect, Shared};
+use crate::write::Sign;
+use jiff::Timestamp;
+use lockstep_model::cases::CatalogueChunk;
+use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, Value};
+use rust_decimal::Decimal;
+
+/// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
+const PASSES_MAX: u8 = 24;
+/// Rows of a plan that are carried out under one acknowledgement.
+const APPLY_ROWS: usize = 200;
+
+impl Run {
+    /// Enters the next phase. True: something is outstanding now, or the run is over.
+    pub(super) fn advance_catalogue(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        match self.phase.clone() {
+            Phase::Look => {
+                self.phase = Phase::ReadCatalogue;
+                for (shop, flow) in self.cause.flows() {
+                    let kind = match flow {
+                        Flow::Categories => Kind::Category,
+                        Flow::Products | Flow::Pictures => Kind::Product,
+                        Flow::Stock | Flow::Orders => continue,
+                    };
+                    self.read_feed(shop, kind, shared, now, out);
+                }
+                false
+            }
+            Phase::ReadCatalogue => {
+                self.plan(Kind::Category, 0, out);
+                true
+            }
+            // The last chunk was planned.
+            Phase::Plan {
+                kind,
+                pass,
+                rows,
+                writes,
+                archives: _,
+            } => {
+                self.expected = Some(writes);
+                if self.needs_person.is_some() {
+                    self.finish(shared, out);
+                } else if rows == 0 || self.dry {
+                    self.next_kind(kind, shared, out);
+                } else {
+                    self.phase = Phase::Apply {
+                        kind,
+                        pass,
+                        after: None,
+                    };
+                    self.pass_writes = writes;
+                    self.load_plan(None, out);
+                }
+                true
+            }
+            Phase::Apply { kind, pass, after } => {
+                match after {
+                    Some(after) => self.load_plan(Some(after), out),
+                    None if self.pass_writes > 0 && pass + 1 < PASSES_MAX => {
+                        self.plan(kind, pass + 1, out);
+                    }
+                    None => self.next_kind(kind, shared, out),
+                }
+                true
+            }
+            Phase::ReadOrders { .. }
+            | Phase::SeeOrders { .. }
+            | Phase::ReadLevels { .. }
+            | Phase::ReadTouched { .. }
+            | Phase::Stock
+            | Phase::Orders { .. }
+            | Phase::Over => {
+                self.finish(shared, out);
+                true
+            }
+        }
+    }
+
+    fn next_kind(&mut self, kind: Kind, shared: &mut Shared, out: &mut Vec<Effect>) {
+        match kind {
+            Kind::Category => self.plan(Kind::Product, 0, out),
+            Kind::Product | Kind::Level | Kind::Order => self.finish(shared, out),
+        }
+    }
+
+    fn plan(&mut self, kind: Kind, pass: u8, out: &mut Vec<Effect>) {
+        self.phase = Phase::Plan {
+            kind,
+            pass,
+            rows: 0,
+            writes: 0,
+            archives: 0,
+        };
+        self.load_catalogue(kind, None, out);
+    }
+
+    fn load_catalogue(&mut self, kind: Kind, after: Option<String>, out: &mut Vec<Effect>) {
+        self.loading = true;
+        out.push(Effect::LoadCatalogue {
+            kind,
+            after,
+            limit: CHUNK,
+        });
+    }
+
+    fn load_plan(&mut self, after: Option<u64>, out: &mut Vec<Effect>) {
+        self.loading = true;
+        out.push(Effect::LoadPlan {
+            run: self.id,
+            after,
+            limit: APPLY_ROWS,
+        });
+    }
+
+    pub(super) fn plan_chunk(
+        &mut self,
+        chunk: CatalogueChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Phase::Plan {
+            kind,
+            pass,
+            mut rows,
+            mut writes,
+            mut archives,
+        } = self.phase
+        else {
+            return;
+        };
+        let terms = Terms::new(chunk.categories);
+        let mut decisions = Vec::with_capacity(chunk.clusters.len());
+        for cluster in &chunk.clusters {
+            let mut ids = Ids {
+                record: &mut shared.counters.record,
+                conflict: &mut shared.counters.conflict,
+            };
+            let decision = decide(cluster, &self.rules, &terms, self.id, &mut ids, now);
+            let nothing = decision.bodies.is_empty()
+                && decision.writes.is_empty()
+                && decision.consumed.is_empty();
+            if nothing {
+                continue;
+            }
+            self.count_conflicts(&decision.bodies);
+            archives += decision
+                .lines
+                .iter()
+                .filter(|line| line.sign == Sign::Archive)
+                .count() as u64;
+            writes += decision.writes.len() as u64;
+            self.check_prices(&decision);
+            self.show(decision.lines.iter().cloned());
+            decisions.push((rows, decision));
+            rows += 1;
+        }
+        let limit = u64::from(self.rules.settings.policies.limits.archive_percent_max);
+        // A handful may always be archived: a percentage of a small shop means nothing.
+        if archives > 10 && archives * 100 > limit * chunk.total.max(1) {
+            self.needs_person = Some(format!(
+                "This plan would archive {archives} of {} records, more than the limit of {limit} %. Nothing was \
+                 written. If it is meant so, raise the limit and sync again.",
+                chunk.total
+            ));
+        }
+        self.phase = Phase::Plan {
+            kind,
+            pass,
+            rows,
+            writes,
+            archives,
+        };
+        if !decisions.is_empty() && !self.dry {
+            out.push(Effect::SavePlan {
+                run: self.id,
+                rows: decisions,
+            });
+        }
+        if let Some(next) = chunk.next {
+            self.load_catalogue(kind, Some(next), out);
+        }
+    }
+
+    /// A price that jumps further than the limit stops the run.
+    fn check_prices(&mut self, decision: &Decision) {
+        let limit = Decimal::from(self.rules.settings.policies.limits.price_move_percent_max);
+        for line in &decision.lines {
+            if line.sign != Sign::Update || !line.field.contains("/price/") {
+                continue;
+            }
+            let (Ok(from), Ok(to)) = (line.from.parse::<Decimal>(), line.to.parse::<Decimal>())
+            else {
+                continue;
+            };
+            if from > Decimal::ZERO && (to - from).abs() * Decimal::ONE_HUNDRED > limit * from {
+                self.needs_person.get_or_insert_with(|| {
+                    format!(
+                        "The price of {} would move from {from} to {to}, more than the limit of {limit} %. Nothing \
+                         was written. If it is meant so, raise the limit and sync again.",
+                        line.label
+                    )
+                });
+            }
+        }
+    }
+
+    pub fn plan_loaded(
+        &mut self,
+        rows: Vec<(u64, Decision)>,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading = false;
+        if let Phase::Apply { kind, pass, .. } = self.phase {
+            let full = rows.len() == APPLY_ROWS;
+            let after = rows.last().map(|(row, _)| *row).filter(|_| full);
+            self.phase = Phase::Apply { kind, pass, after };
+            let mut bodies = Vec::new();
+            let mut writes = Vec::new();
+            let mut also = Also::default();
+            let mut done = Vec::new();
+            for (row, decision) in rows {
+                done.push(row);
+                bodies.extend(decision.bodies);
+                also.consumed.extend(decision.consumed);
+                writes.extend(decision.writes);
+            }
+            also.plan_done = Some((self.id, done));
+            self.write(bodies, also, writes, shared, out);
+        }
+        self.advance(shared, now, out);
+    }
+}
+
+/// By what a record that was to be made can be looked for.
+pub(super) fn natural_key(set: &Fields) -> Option<NaturalKey> {
+    let sku = set.keys().find_map(|path| match path.field() {
+        Some(Field::Variant { sku, .. }) => Some(sku),
+        _ => None,
+    });
+    sku.map(NaturalKey::Sku).or_else(|| {
+        let title = set
+            .get(&Path::new(&Field::Title))
+            .and_then(Value::as_text)?;
+        Some(NaturalKey::CategoryPath(vec![title.to_owned()]))
+    })
+}

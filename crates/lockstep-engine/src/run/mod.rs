@@ -1,0 +1,363 @@
+//! One run of one lane: read, see, plan, write ahead, push, commit, finish.
+//!
+//! ```text
+//! trade:      look → orders ⇄ levels (until a reading of both is undisturbed) → ledger → orders' writes → finish
+//! catalogue:  look → categories, products of all shops → for each kind: plan whole, check limits, apply → finish
+//! ```
+//!
+//! A run begins with one revision of the settings and keeps it.
+
+mod catalogue;
+mod cause;
+mod outcome;
+mod reading;
+mod trade;
+mod writing;
+
+pub(crate) use cause::RunCause;
+
+use crate::customer::{Also, CallId, Effect, Progress, Shared, Step};
+use crate::rules::Rules;
+use crate::write::PlanLine;
+use jiff::Timestamp;
+use lockstep_model::cases::{CatalogueChunk, OrderChunk, StockChunk};
+use lockstep_model::entry::{Body, Counts, RunResult};
+use lockstep_model::settings::StockId;
+use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records that are loaded and decided on at once.
+pub(crate) const CHUNK: usize = 500;
+/// Lines of a plan that are kept to be shown; its counts are of all.
+const PLAN_LINES_MAX: usize = 1_000;
+
+pub(crate) struct Run {
+    id: RunId,
+    lane: Lane,
+    dry: bool,
+    rules: Rules,
+    cause: RunCause,
+    started_at: Timestamp,
+    counts: Counts,
+    phase: Phase,
+    reads: reading::Reads,
+    /// Pages on their way into the file.
+    staging: usize,
+    writing: Option<writing::Writing>,
+    /// Shops that failed in this run, with the sentence for people.
+    failed: BTreeMap<ShopId, String>,
+    needs_person: Option<String>,
+    cancelled: Option<String>,
+    lines: Vec<PlanLine>,
+    lines_total: u64,
+    expected: Option<u64>,
+    /// Where the next chunk of this phase begins.
+    orders_after: Option<OrderKey>,
+    stock_after: Option<(Sku, StockId)>,
+    /// A chunk is being loaded.
+    loading: bool,
+    /// Writes of this pass: another pass may find what they made possible.
+    pass_writes: u64,
+    /// Intents that were looked up in this run already.
+    looked: BTreeSet<IntentId>,
+    finished: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Phase {
+    /// Looking up what became of open writes.
+    Look,
+    ReadOrders {
+        round: u8,
+    },
+    SeeOrders {
+        round: u8,
+    },
+    ReadLevels {
+        round: u8,
+    },
+    /// Levels by name: those that changed orders touched.
+    ReadTouched {
+        round: u8,
+    },
+    Stock,
+    Orders {
+        pass: u8,
+    },
+    ReadCatalogue,
+    Plan {
+        kind: Kind,
+        pass: u8,
+        rows: u64,
+        writes: u64,
+        archives: u64,
+    },
+    Apply {
+        kind: Kind,
+        pass: u8,
+        after: Option<u64>,
+    },
+    Over,
+}
+
+impl Run {
+    pub fn new(
+        id: RunId,
+        lane: Lane,
+        cause: RunCause,
+        dry: bool,
+        rules: Rules,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            lane,
+            dry,
+            rules,
+            cause,
+            started_at: now,
+            counts: Counts::default(),
+            phase: Phase::Look,
+            reads: reading::Reads::default(),
+            staging: 0,
+            writing: None,
+            failed: BTreeMap::new(),
+            needs_person: None,
+            cancelled: None,
+            lines: Vec::new(),
+            lines_total: 0,
+            expected: None,
+            orders_after: None,
+            stock_after: None,
+            loading: false,
+            pass_writes: 0,
+            looked: BTreeSet::new(),
+            finished: false,
+        }
+    }
+
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    pub fn has_written(&self) -> bool {
+        self.counts.written > 0
+    }
+
+    pub fn waits_for(&self, call: CallId) -> bool {
+        self.reads.waits_for(call) || self.writing.as_ref().is_some_and(|w| w.waits_for(call))
+    }
+
+    pub fn cancel(&mut self, why: &str) {
+        self.cancelled.get_or_insert_with(|| why.to_owned());
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress {
+            run: self.id,
+            lane: self.lane,
+            started_at: self.started_at,
+            step: match (&self.phase, &self.writing) {
+                (_, Some(writing)) if writing.is_sending() => Step::Push,
+                (_, Some(_)) => Step::WriteAhead,
+                (Phase::Plan { .. } | Phase::Stock | Phase::Orders { .. }, None) => Step::Plan,
+                (Phase::Apply { .. }, None) => Step::Push,
+                (Phase::Over, None) => Step::Finished,
+                (
+                    Phase::Look
+                    | Phase::ReadOrders { .. }
+                    | Phase::SeeOrders { .. }
+                    | Phase::ReadLevels { .. }
+                    | Phase::ReadTouched { .. }
+                    | Phase::ReadCatalogue,
+                    None,
+                ) => Step::Pull,
+            },
+            causes: self.cause.causes().to_vec(),
+            counts: self.counts,
+            expected: self.expected,
+        }
+    }
+
+    pub fn start(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        self.append(
+            vec![Body::RunStarted {
+                run: self.id,
+                lane: self.lane,
+                revision: self.rules.revision,
+                causes: self.cause.causes().to_vec(),
+            }],
+            Also::default(),
+            out,
+        );
+        self.look(shared, now, out);
+        self.advance(shared, now, out);
+    }
+
+    fn append(&self, bodies: Vec<Body>, also: Also, out: &mut Vec<Effect>) {
+        if !bodies.is_empty() || also != Also::default() {
+            out.push(Effect::Append { bodies, also });
+        }
+    }
+
+    /// Goes on to the next phase whenever nothing of this one is outstanding.
+    fn advance(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        while !self.finished
+            && self.writing.is_none()
+            && self.staging == 0
+            && !self.reads.is_waiting()
+            && !self.loading
+        {
+            if self.cancelled.is_some() {
+                self.finish(shared, out);
+                return;
+            }
+            let waits = match self.lane {
+                Lane::Trade => self.advance_trade(shared, now, out),
+                Lane::Catalogue => self.advance_catalogue(shared, now, out),
+            };
+            if waits {
+                return;
+            }
+        }
+    }
+
+    pub fn staged(
+        &mut self,
+        changed: u32,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.staging = self.staging.saturating_sub(1);
+        self.counts.changed += u64::from(changed);
+        self.reads.changed += u64::from(changed);
+        self.advance(shared, now, out);
+    }
+
+    fn show(&mut self, lines: impl IntoIterator<Item = PlanLine>) {
+        for line in lines {
+            self.lines_total += 1;
+            if self.lines.len() < PLAN_LINES_MAX {
+                self.lines.push(line);
+            }
+        }
+    }
+
+    fn finish(&mut self, shared: &mut Shared, out: &mut Vec<Effect>) {
+        self.phase = Phase::Over;
+        self.finished = true;
+        let mut bodies = Vec::new();
+        let through = self.cancelled.is_none() && self.needs_person.is_none() && !self.dry;
+        if through {
+            for ((shop, kind), cursor) in self.reads.finished(&self.failed) {
+                if shared.cursors.get(&(shop, kind)) != Some(&cursor) {
+                    shared.cursors.insert((shop, kind), cursor.clone());
+                    bodies.push(Body::CursorMoved { shop, kind, cursor });
+                }
+            }
+        }
+        let (result, message) = if let Some(why) = &self.cancelled {
+            (RunResult::Cancelled, why.clone())
+        } else if let Some(why) = &self.needs_person {
+            (RunResult::NeedsPerson, why.clone())
+        } else if !self.failed.is_empty() {
+            let sentences: Vec<&str> = self.failed.values().map(String::as_str).collect();
+            let nothing = self.failed.len() >= self.cause.shops().len().max(1);
+            let result = if nothing && self.counts.written == 0 {
+                RunResult::Failed
+            } else {
+                RunResult::Partly
+            };
+            (result, sentences.join(" · "))
+        } else if self.counts.failed + self.counts.bad > 0 {
+            (
+                RunResult::Partly,
+                "Some records stand aside with their reasons; the others are in step.".into(),
+            )
+        } else if self.counts.conflicts > 0 {
+            (
+                RunResult::NeedsPerson,
+                "Conflicts wait for a person; the rest is in step.".into(),
+            )
+        } else {
+            (RunResult::Done, String::new())
+        };
+        bodies.push(Body::RunFinished {
+            run: self.id,
+            result,
+            counts: self.counts,
+            message: message.clone(),
+        });
+        self.append(bodies, Also::default(), out);
+        out.push(Effect::DropPlan { run: self.id });
+        if self.dry {
+            out.push(Effect::Planned {
+                run: self.id,
+                lines: std::mem::take(&mut self.lines),
+                total: self.lines_total,
+                conflicts: self.counts.conflicts,
+            });
+        }
+        out.push(Effect::Finished {
+            run: self.id,
+            lane: self.lane,
+            result,
+            counts: self.counts,
+            message,
+        });
+    }
+
+    fn count_conflicts(&mut self, bodies: &[Body]) {
+        let opened = bodies
+            .iter()
+            .filter(|body| matches!(body, Body::ConflictOpened { .. }))
+            .count();
+        self.counts.conflicts += opened as u64;
+        let asides = bodies
+            .iter()
+            .filter(|body| matches!(body, Body::Aside { .. }))
+            .count();
+        self.counts.bad += asides as u64;
+    }
+
+    pub fn catalogue_loaded(
+        &mut self,
+        chunk: CatalogueChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading = false;
+        self.plan_chunk(chunk, shared, now, out);
+        self.advance(shared, now, out);
+    }
+
+    pub fn orders_loaded(
+        &mut self,
+        chunk: OrderChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading = false;
+        self.order_chunk(chunk, shared, now, out);
+        self.advance(shared, now, out);
+    }
+
+    pub fn stock_loaded(
+        &mut self,
+        chunk: StockChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading = false;
+        self.stock_chunk(chunk, shared, now, out);
+        self.advance(shared, now, out);
+    }
+}

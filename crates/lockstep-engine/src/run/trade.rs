@@ -1,0 +1,261 @@
+//! The trade lane: orders and levels of a shop are one reading, the ledger comes before the writes, and orders are
+//! read before stock is written.
+
+use super::{CHUNK, Phase, Run};
+use crate::customer::{Also, Effect, Shared};
+use crate::orders;
+use crate::stock;
+use jiff::Timestamp;
+use lockstep_model::cases::{OrderChunk, StockChunk};
+use lockstep_model::{Flow, Kind, NaturalKey, RemoteId, ShopId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Readings of orders and levels are repeated while orders come in between; at the latest then it is taken as it is,
+/// and what is inconsistent waits for the next run.
+const ROUNDS_MAX: u8 = 5;
+/// Passes over the orders of a run: a copy that was just made may have steps to take.
+const PASSES_MAX: u8 = 3;
+
+impl Run {
+    /// Enters the next phase. True: something is outstanding now, or the run is over.
+    pub(super) fn advance_trade(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        match self.phase.clone() {
+            Phase::Look => {
+                self.phase = Phase::ReadOrders { round: 0 };
+                self.reads.changed = 0;
+                for shop in self.trading_shops() {
+                    self.read_feed(shop, Kind::Order, shared, now, out);
+                    self.list_again(shop, Kind::Order, out);
+                }
+                false
+            }
+            Phase::ReadOrders { round } => {
+                // Nothing new since the levels were read: the reading is undisturbed.
+                if round > 0 && self.reads.changed == 0 {
+                    self.phase = Phase::Stock;
+                    self.stock_after = None;
+                    self.load_stock(out);
+                    return true;
+                }
+                self.phase = Phase::SeeOrders { round };
+                self.orders_after = None;
+                self.load_orders(out);
+                true
+            }
+            Phase::SeeOrders { round } => {
+                self.reads.changed = 0;
+                self.phase = Phase::ReadLevels { round };
+                if round == 0 {
+                    for shop in self.trading_shops() {
+                        self.read_feed(shop, Kind::Level, shared, now, out);
+                    }
+                }
+                false
+            }
+            Phase::ReadLevels { round } => {
+                self.phase = Phase::ReadTouched { round };
+                for shop in self.all_shops(Kind::Level) {
+                    self.list_again(shop, Kind::Level, out);
+                }
+                false
+            }
+            Phase::ReadTouched { round } => {
+                let disturbed = self.reads.changed > 0 || round > 0;
+                if disturbed && round < ROUNDS_MAX {
+                    self.reads.changed = 0;
+                    self.phase = Phase::ReadOrders { round: round + 1 };
+                    for shop in self.trading_shops() {
+                        self.read_feed(shop, Kind::Order, shared, now, out);
+                    }
+                } else {
+                    self.phase = Phase::Stock;
+                    self.stock_after = None;
+                    self.load_stock(out);
+                    return true;
+                }
+                false
+            }
+            Phase::Stock => {
+                if self.stock_after.is_some() {
+                    self.load_stock(out);
+                } else {
+                    self.phase = Phase::Orders { pass: 0 };
+                    self.pass_writes = 0;
+                    self.orders_after = None;
+                    self.load_orders(out);
+                }
+                true
+            }
+            Phase::Orders { pass } => {
+                if self.orders_after.is_some() {
+                    self.load_orders(out);
+                } else if self.pass_writes > 0 && pass + 1 < PASSES_MAX && !self.dry {
+                    self.phase = Phase::Orders { pass: pass + 1 };
+                    self.pass_writes = 0;
+                    self.load_orders(out);
+                } else {
+                    self.finish(shared, out);
+                }
+                true
+            }
+            Phase::ReadCatalogue | Phase::Plan { .. } | Phase::Apply { .. } | Phase::Over => {
+                self.finish(shared, out);
+                true
+            }
+        }
+    }
+
+    /// Shops that this run was woken for.
+    fn trading_shops(&self) -> Vec<ShopId> {
+        let shops = self.cause.shops().into_iter();
+        shops
+            .filter(|shop| self.cause.reads(*shop, Flow::Orders))
+            .collect()
+    }
+
+    fn all_shops(&self, kind: Kind) -> Vec<ShopId> {
+        let shops = self.rules.shops.iter();
+        shops
+            .filter(|(shop, rules)| {
+                rules.abilities.pages.contains_key(&kind) && !self.failed.contains_key(shop)
+            })
+            .map(|(shop, _)| *shop)
+            .collect()
+    }
+
+    fn load_orders(&mut self, out: &mut Vec<Effect>) {
+        self.loading = true;
+        out.push(Effect::LoadOrders {
+            after: self.orders_after.take(),
+            limit: CHUNK,
+            receivers: self.rules.orders_into().into_iter().collect(),
+        });
+    }
+
+    fn load_stock(&mut self, out: &mut Vec<Effect>) {
+        self.loading = true;
+        out.push(Effect::LoadStock {
+            after: self.stock_after.take(),
+            limit: CHUNK,
+        });
+    }
+
+    pub(super) fn order_chunk(
+        &mut self,
+        chunk: OrderChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.orders_after = chunk.next.clone();
+        match self.phase {
+            Phase::SeeOrders { .. } => {
+                let bodies = chunk
+                    .cases
+                    .iter()
+                    .flat_map(|case| orders::see(case, &self.rules, self.id).bodies)
+                    .collect();
+                self.append(bodies, Also::default(), out);
+                if self.orders_after.is_some() {
+                    self.load_orders(out);
+                }
+            }
+            Phase::Orders { .. } => self.decide_orders(chunk, shared, now, out),
+            _ => {}
+        }
+    }
+
+    fn decide_orders(
+        &mut self,
+        chunk: OrderChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut bodies = Vec::new();
+        let mut also = Also::default();
+        let mut writes = Vec::new();
+        let mut buyers: BTreeMap<ShopId, BTreeSet<RemoteId>> = BTreeMap::new();
+        for case in &chunk.cases {
+            let decision = orders::decide(case, &self.rules, &mut shared.counters.conflict, now);
+            bodies.extend(orders::see(case, &self.rules, self.id).bodies);
+            bodies.extend(decision.bodies);
+            self.show(decision.lines);
+            if self.dry {
+                continue;
+            }
+            if decision.read_again {
+                buyers
+                    .entry(case.order.shop)
+                    .or_default()
+                    .insert(case.order.id.clone());
+                // Without its buyer it is loaded again once it was read.
+                self.pass_writes += 1;
+                continue;
+            }
+            also.consumed.extend(decision.consumed);
+            if decision.done {
+                also.orders_done.push(case.order.clone());
+            }
+            for look in decision.look {
+                if self.looked.insert(look.intent) {
+                    let key = NaturalKey::Order {
+                        key: look.order,
+                        not_before: look.not_before,
+                    };
+                    self.look_for(look.shop, look.intent, key, shared, out);
+                    self.pass_writes += 1;
+                }
+            }
+            self.pass_writes += decision.writes.len() as u64;
+            writes.extend(decision.writes);
+        }
+        self.count_conflicts(&bodies);
+        self.write(bodies, also, writes, shared, out);
+        for (shop, ids) in buyers {
+            let ids: Vec<RemoteId> = ids.into_iter().collect();
+            self.read_by_name(shop, Kind::Order, &ids, shared, out);
+        }
+    }
+
+    pub(super) fn stock_chunk(
+        &mut self,
+        chunk: StockChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stock_after = chunk.next.clone();
+        let mut bodies = Vec::new();
+        let mut also = Also::default();
+        let mut writes = Vec::new();
+        for case in &chunk.cases {
+            let decision = stock::evaluate(
+                case,
+                &self.rules,
+                self.id,
+                &mut shared.counters.conflict,
+                now,
+            );
+            bodies.extend(decision.bodies);
+            self.show(decision.lines);
+            for (shop, reading) in decision.consumed {
+                also.levels
+                    .push((shop, case.stock, case.sku.clone(), reading));
+            }
+            if decision.done && !(self.dry && !decision.writes.is_empty()) {
+                also.skus_done.push((case.sku.clone(), case.stock));
+            }
+            if !self.dry {
+                writes.extend(decision.writes);
+            }
+        }
+        self.count_conflicts(&bodies);
+        self.write(bodies, also, writes, shared, out);
+    }
+}

@@ -1,0 +1,423 @@
+//! Write ahead, then push: intents become durable, and only then are calls made.
+
+use super::Run;
+use super::outcome::settle;
+use crate::customer::{Also, CallId, Effect, Shared};
+use crate::retry::{Remedy, remedy};
+use crate::write::Write;
+use jiff::{Timestamp, ToSpan};
+use lockstep_model::cases::OpenIntent;
+use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject, What};
+use lockstep_model::{Fault, FaultKind, IntentId, Kind, Lane, Outcome, ShopId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Writes whose intents are on their way to the disk, or durable and being sent.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    queues: BTreeMap<ShopId, VecDeque<(IntentId, Write)>>,
+    in_flight: BTreeMap<CallId, (ShopId, Vec<(IntentId, Write)>)>,
+    durable: bool,
+}
+
+impl Writing {
+    pub fn waits_for(&self, call: CallId) -> bool {
+        self.in_flight.contains_key(&call)
+    }
+
+    pub fn is_sending(&self) -> bool {
+        self.durable
+    }
+}
+
+impl Run {
+    /// Writes these, after their entries. With nothing to write, only appends.
+    pub(super) fn write(
+        &mut self,
+        mut bodies: Vec<Body>,
+        also: Also,
+        writes: Vec<Write>,
+        shared: &mut Shared,
+        out: &mut Vec<Effect>,
+    ) {
+        self.forget_settled(&bodies, shared);
+        if writes.is_empty() {
+            self.append(bodies, also, out);
+            return;
+        }
+        let mut queues: BTreeMap<ShopId, VecDeque<(IntentId, Write)>> = BTreeMap::new();
+        for write in writes {
+            let intent = shared.counters.intent();
+            bodies.push(Body::Intended {
+                intent,
+                run: self.id,
+                shop: write.shop,
+                subject: write.subject.clone(),
+                what: write.what.clone(),
+            });
+            queues
+                .entry(write.shop)
+                .or_default()
+                .push_back((intent, write));
+        }
+        self.writing = Some(Writing {
+            queues,
+            in_flight: BTreeMap::new(),
+            durable: false,
+        });
+        out.push(Effect::Intend {
+            lane: self.lane,
+            bodies,
+            also,
+        });
+    }
+
+    fn forget_settled(&self, bodies: &[Body], shared: &mut Shared) {
+        for body in bodies {
+            if let Body::Settled { intent, how } = body
+                && how.closes()
+            {
+                shared.open.remove(intent);
+            }
+        }
+    }
+
+    pub fn durable(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        if let Some(writing) = &mut self.writing {
+            writing.durable = true;
+            let shops: Vec<ShopId> = writing.queues.keys().copied().collect();
+            for shop in shops {
+                self.send_next(shop, shared, now, out);
+            }
+            self.end_writing(shared, now, out);
+        }
+    }
+
+    /// Nothing was sent. Whether the entries stand nobody knows; a later reading tells that nothing was applied.
+    pub fn not_durable(
+        &mut self,
+        reason: &str,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if let Some(writing) = self.writing.take() {
+            let unsent = writing.queues.into_values().flatten().collect();
+            self.take_back(unsent, now, out);
+            self.cancel(reason);
+            shared.look_again(self.lane, soon(now));
+            self.advance(shared, now, out);
+        }
+    }
+
+    /// Known not to have been applied, since it was never sent.
+    fn take_back(
+        &mut self,
+        unsent: Vec<(IntentId, Write)>,
+        _now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut bodies = Vec::new();
+        for (intent, _) in unsent {
+            bodies.push(Body::Settled {
+                intent,
+                how: Box::new(Settlement::NotApplied { fault: None }),
+            });
+        }
+        self.append(bodies, Also::default(), out);
+    }
+
+    fn send_next(
+        &mut self,
+        shop: ShopId,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let late = shared.writes_until.is_some_and(|until| now >= until);
+        let stopped = self.cancelled.is_some() || late || self.failed.contains_key(&shop);
+        let Some(writing) = &mut self.writing else {
+            return;
+        };
+        let Some(queue) = writing.queues.get_mut(&shop) else {
+            return;
+        };
+        if stopped {
+            let unsent: Vec<_> = queue.drain(..).collect();
+            if late && self.cancelled.is_none() {
+                self.cancelled = Some(
+                    "the right to write ran out: the coordinator was not reached in time. Nothing is lost; \
+                     it goes on when the coordinator is back."
+                        .into(),
+                );
+                shared.look_again(self.lane, soon(now));
+            }
+            self.take_back(unsent, now, out);
+            return;
+        }
+        let Some((_, first)) = queue.front() else {
+            return;
+        };
+        let sort = first.change.sort();
+        let max = self
+            .rules
+            .shops
+            .get(&shop)
+            .and_then(|rules| rules.abilities.batches.get(&sort).copied())
+            .unwrap_or(1)
+            .max(1);
+        let mut batch = Vec::new();
+        while batch.len() < max
+            && queue
+                .front()
+                .is_some_and(|(_, write)| write.change.sort() == sort)
+        {
+            batch.extend(queue.pop_front());
+        }
+        let call = shared.counters.call();
+        self.counts.calls += 1;
+        let changes = batch
+            .iter()
+            .map(|(_, write)| write.change.clone())
+            .collect();
+        writing.in_flight.insert(call, (shop, batch));
+        out.push(Effect::Push {
+            call,
+            shop,
+            changes,
+        });
+    }
+
+    pub fn pushed(
+        &mut self,
+        call: CallId,
+        result: Result<Vec<Outcome>, Fault>,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some((shop, batch)) = self
+            .writing
+            .as_mut()
+            .and_then(|writing| writing.in_flight.remove(&call))
+        else {
+            return;
+        };
+        match result {
+            // No byte was sent.
+            Err(fault) => {
+                self.take_back(batch, now, out);
+                self.shop_failed(shop, &fault, shared, now);
+            }
+            Ok(outcomes) => self.settle_batch(shop, batch, outcomes, shared, now, out),
+        }
+        self.send_next(shop, shared, now, out);
+        self.end_writing(shared, now, out);
+    }
+
+    fn settle_batch(
+        &mut self,
+        shop: ShopId,
+        batch: Vec<(IntentId, Write)>,
+        outcomes: Vec<Outcome>,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let settles_after_ms = self
+            .rules
+            .shops
+            .get(&shop)
+            .map_or(0, |rules| rules.abilities.settles_after_ms);
+        let look_at = now
+            .checked_add(settles_after_ms.milliseconds())
+            .unwrap_or(Timestamp::MAX);
+        let mut bodies = Vec::new();
+        let mut outcomes = outcomes.into_iter();
+        for (intent, write) in batch {
+            // A connector that answers for fewer than it was given leaves the rest unknown.
+            let outcome = outcomes.next().unwrap_or_else(|| {
+                Outcome::Failed(Fault::new(
+                    FaultKind::UnknownOutcome,
+                    "the shop did not say what became of it",
+                ))
+            });
+            match outcome {
+                Outcome::Failed(fault) => {
+                    self.fail(intent, &write, fault, look_at, shared, now, &mut bodies);
+                }
+                Outcome::Accepted { look_at } => {
+                    self.leave_open(intent, &write, look_at, shared, now, &mut bodies);
+                }
+                Outcome::Done(receipt) => {
+                    self.counts.written += 1;
+                    settle(self.id, intent, &write, receipt, &[], now, &mut bodies);
+                }
+                Outcome::Partly { receipt, missing } => {
+                    self.counts.written += 1;
+                    self.counts.failed += 1;
+                    settle(self.id, intent, &write, receipt, &missing, now, &mut bodies);
+                }
+            }
+        }
+        // A step without an answered record is read again: its outcome stands open.
+        for body in &bodies {
+            if let Body::Settled { intent, how } = body
+                && let Settlement::Unknown { look_at } = how.as_ref()
+                && !shared.open.contains_key(intent)
+            {
+                shared.look_again(self.lane, *look_at);
+            }
+        }
+        self.append(bodies, Also::default(), out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is needed")]
+    fn fail(
+        &mut self,
+        intent: IntentId,
+        write: &Write,
+        fault: Fault,
+        look_at: Timestamp,
+        shared: &mut Shared,
+        now: Timestamp,
+        bodies: &mut Vec<Body>,
+    ) {
+        match &fault.kind {
+            FaultKind::UnknownOutcome => {
+                self.leave_open(intent, write, look_at, shared, now, bodies);
+                return;
+            }
+            // It is there already: look it up, link it.
+            FaultKind::Duplicate { .. }
+                if matches!(write.what, What::Create { .. } | What::CreateOrder) =>
+            {
+                self.leave_open(intent, write, now, shared, now, bodies);
+                return;
+            }
+            _ => {}
+        }
+        self.counts.failed += 1;
+        bodies.push(Body::Settled {
+            intent,
+            how: Box::new(Settlement::NotApplied {
+                fault: Some(fault.clone()),
+            }),
+        });
+        let retry_at = match remedy(&fault.kind, write.tries, now) {
+            Remedy::Again(at) => Some(at),
+            Remedy::Replan | Remedy::Look => Some(soon(now)),
+            Remedy::Person => None,
+        };
+        if matches!(
+            fault.kind,
+            FaultKind::RateLimited { .. } | FaultKind::Unavailable | FaultKind::Auth
+        ) {
+            self.shop_failed(write.shop, &fault, shared, now);
+        }
+        if let Some(at) = retry_at {
+            shared.look_again(self.lane, at);
+        }
+        let is_stale_level =
+            fault.kind == FaultKind::Conflict && matches!(write.subject, Subject::Level { .. });
+        if is_stale_level {
+            // A sale came between: it is read and computed again, which is no failure.
+            self.counts.failed -= 1;
+        } else {
+            bodies.push(Body::Aside {
+                shop: write.shop,
+                subject: AsideSubject::Subject(write.subject.clone()),
+                fault: Fault {
+                    record: Some(write.label.clone()),
+                    shop: Some(write.shop),
+                    ..fault
+                },
+                retry_at,
+                tries: write.tries.saturating_add(1),
+            });
+        }
+    }
+
+    fn leave_open(
+        &mut self,
+        intent: IntentId,
+        write: &Write,
+        look_at: Timestamp,
+        shared: &mut Shared,
+        now: Timestamp,
+        bodies: &mut Vec<Body>,
+    ) {
+        self.counts.open += 1;
+        bodies.push(Body::Settled {
+            intent,
+            how: Box::new(Settlement::Unknown { look_at }),
+        });
+        shared.open.insert(
+            intent,
+            OpenIntent {
+                intent,
+                run: self.id,
+                shop: write.shop,
+                subject: write.subject.clone(),
+                what: write.what.clone(),
+                at: now,
+                look_at: Some(look_at),
+            },
+        );
+        shared.look_again(self.lane, look_at.max(soon(now)));
+    }
+
+    fn end_writing(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        let over = self.writing.as_ref().is_some_and(|writing| {
+            writing.durable
+                && writing.in_flight.is_empty()
+                && writing.queues.values().all(VecDeque::is_empty)
+        });
+        if over {
+            self.writing = None;
+            self.advance(shared, now, out);
+        }
+    }
+
+    /// Looks up the open writes of this lane whose time has come.
+    pub(super) fn look(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        if self.dry {
+            return;
+        }
+        let mut by_name: BTreeSet<(ShopId, Kind)> = BTreeSet::new();
+        let mut looks = Vec::new();
+        for open in shared.open.values() {
+            let settles_after_ms = self
+                .rules
+                .shops
+                .get(&open.shop)
+                .map_or(0, |rules| rules.abilities.settles_after_ms);
+            if !crate::catalogue::settled_by(open, settles_after_ms, now) {
+                continue;
+            }
+            match (&open.subject, &open.what) {
+                (Subject::Record(_), What::Create { set }) if self.lane == Lane::Catalogue => {
+                    if let Some(key) = super::catalogue::natural_key(set) {
+                        looks.push((open.shop, open.intent, key));
+                    }
+                }
+                (Subject::Record(_), _) if self.lane == Lane::Catalogue => {
+                    // Read by its id, which the shadow knows: the driver's list names it.
+                    by_name.insert((open.shop, Kind::Product));
+                }
+                _ => {}
+            }
+        }
+        for (shop, intent, key) in looks {
+            self.look_for(shop, intent, key, shared, out);
+        }
+        for (shop, kind) in by_name {
+            self.list_again(shop, kind, out);
+        }
+    }
+}
+
+/// A moment from now, for what need not wait.
+fn soon(now: Timestamp) -> Timestamp {
+    now.checked_add(500.milliseconds())
+        .unwrap_or(Timestamp::MAX)
+}

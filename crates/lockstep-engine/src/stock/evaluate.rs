@@ -1,0 +1,325 @@
+//! One SKU in one stock: takes in what was read, moves the base by what no order explains, and asks for the writes
+//! that bring every shop to its target.
+
+use super::rule::target;
+use crate::catalogue::settled_by;
+use crate::rules::Rules;
+use crate::write::{PlanLine, Sign, Write};
+use jiff::Timestamp;
+use lockstep_model::cases::{LevelAt, OpenIntent, StockCase};
+use lockstep_model::entry::{Body, Conflict, Movement, Settlement, Subject, What};
+use lockstep_model::settings::StockId;
+use lockstep_model::{
+    Change, ChangeSort, ConflictId, Flow, IntentId, Level, RunId, ShopId, Sku, Status,
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StockDecision {
+    pub bodies: Vec<Body>,
+    pub writes: Vec<Write>,
+    pub lines: Vec<PlanLine>,
+    /// Staged levels that have been dealt with: shop, reading.
+    pub consumed: Vec<(ShopId, u64)>,
+    /// Nothing is left to do for it until something is read.
+    pub done: bool,
+}
+
+/// What an open level intent turns out to have been, by a later reading.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Applied,
+    NotApplied,
+    Doubtful,
+    TooEarly,
+}
+
+pub fn evaluate(
+    case: &StockCase,
+    rules: &Rules,
+    run: RunId,
+    next_conflict: &mut u64,
+    now: Timestamp,
+) -> StockDecision {
+    let mut decision = StockDecision {
+        done: true,
+        ..StockDecision::default()
+    };
+    let owner = rules.stock_owner();
+    let mut base = case.base;
+    // What each shop holds now, as far as it is known; a shop whose reading is not consistent is left out.
+    let mut holds: BTreeMap<ShopId, Level> = BTreeMap::new();
+    let mut blocked = !case.conflicts.is_empty();
+
+    for (shop, at) in &case.levels {
+        let Some(shop_rules) = rules.shops.get(shop) else {
+            continue;
+        };
+        let counts = owner.is_none_or(|owner| owner == *shop);
+        let Some((level, reading)) = &at.staged else {
+            match &at.held {
+                // Orders were read and the level was not: the two do not belong together.
+                Some((level, taken)) if *taken == at.taken => {
+                    if at.open.is_empty() {
+                        holds.insert(*shop, level.clone());
+                    } else {
+                        decision.done = false;
+                    }
+                }
+                Some(_) => {
+                    decision.done = false;
+                    blocked |= counts;
+                }
+                None => {}
+            }
+            continue;
+        };
+        let mut held = at.held.clone();
+        let mut readable = true;
+        for intent in &at.open {
+            let settles_after_ms = shop_rules.abilities.settles_after_ms;
+            match found(intent, level, at, settles_after_ms, now) {
+                Found::TooEarly => readable = false,
+                Found::Applied => {
+                    held = Some((level.clone(), at.taken));
+                    decision.bodies.push(settled(
+                        intent.intent,
+                        Settlement::Done {
+                            id: level
+                                .item
+                                .clone()
+                                .unwrap_or_else(|| level.sku.0.clone().into()),
+                            parts: None,
+                            held: None,
+                            level: Some((level.clone(), at.taken)),
+                        },
+                    ));
+                }
+                Found::NotApplied => decision.bodies.push(settled(
+                    intent.intent,
+                    Settlement::NotApplied { fault: None },
+                )),
+                Found::Doubtful if counts => {
+                    if case.conflicts.is_empty() {
+                        decision
+                            .bodies
+                            .push(in_doubt(case, *shop, intent, level, next_conflict));
+                    }
+                    readable = false;
+                    blocked = true;
+                }
+                Found::Doubtful => {
+                    // Not the owner's: its own number decides nothing. Read as it is, written over.
+                    held = Some((level.clone(), at.taken));
+                    decision
+                        .bodies
+                        .push(settled(intent.intent, Settlement::Moot));
+                }
+            }
+        }
+        if !readable {
+            // Too early to tell: it is read again when it can be told.
+            decision.consumed.push((*shop, *reading));
+            decision.done = false;
+            continue;
+        }
+        let delta = match &held {
+            Some((before, taken)) => (level.available() + at.taken) - (before.available() + *taken),
+            None => Decimal::ZERO,
+        };
+        decision.bodies.push(Body::LevelSeen {
+            run,
+            shop: *shop,
+            stock: case.stock,
+            level: level.clone(),
+            taken: at.taken,
+        });
+        decision.consumed.push((*shop, *reading));
+        if counts {
+            match base {
+                None => {
+                    // base = what the owner can sell and what its own orders hold.
+                    let opening = level.available() + at.taken;
+                    decision
+                        .bodies
+                        .push(moved(case, opening, Movement::Opening { shop: *shop }));
+                    base = Some(opening);
+                }
+                Some(units) if delta != Decimal::ZERO => {
+                    decision
+                        .bodies
+                        .push(moved(case, delta, Movement::Unexplained { shop: *shop }));
+                    base = Some(units + delta);
+                }
+                Some(_) => {}
+            }
+        } else if delta != Decimal::ZERO {
+            decision.bodies.push(Body::LevelOverruled {
+                shop: *shop,
+                stock: case.stock,
+                sku: case.sku.clone(),
+                delta,
+            });
+        }
+        holds.insert(*shop, level.clone());
+    }
+
+    let (Some(base), false) = (base, blocked) else {
+        decision.done &= !blocked;
+        return decision;
+    };
+    for (shop, level) in holds {
+        let (Some(at), Some(shop_rules)) = (case.levels.get(&shop), rules.shops.get(&shop)) else {
+            continue;
+        };
+        let target = target(shop, base, &case.lines, rules);
+        if level.available() == target || at.meant == Some(target) {
+            continue;
+        }
+        let may_sell = rules
+            .settings
+            .customer
+            .ignore_product_status_for_stock_update
+            || case.status.is_none_or(|status| status == Status::Active);
+        if shop_rules.read_only
+            || !rules.flow_is_on(Flow::Stock)
+            || !may_sell
+            || !shop_rules
+                .abilities
+                .batches
+                .contains_key(&ChangeSort::SetLevel)
+        {
+            continue;
+        }
+        if at.aside_until.is_some_and(|until| until > now) {
+            decision.done = false;
+            continue;
+        }
+        let on_hand = if shop_rules.stock().reserves {
+            target + level.reserved
+        } else {
+            target
+        };
+        decision.lines.push(PlanLine {
+            shop,
+            sign: Sign::Update,
+            label: case.sku.to_string(),
+            field: "stock".into(),
+            from: level.available().normalize().to_string(),
+            to: target.normalize().to_string(),
+            why: "the ledger".into(),
+        });
+        decision.writes.push(Write {
+            shop,
+            subject: subject(&case.sku, case.stock),
+            what: What::Level {
+                on_hand,
+                target,
+                was_available: level.available(),
+                was_taken: at.taken,
+            },
+            label: case.sku.to_string(),
+            tries: at.tries,
+            change: Change::SetLevel {
+                was: Box::new(level),
+                on_hand,
+                location: location(rules, shop, case.stock),
+            },
+        });
+    }
+    decision
+}
+
+/// The value alone decides nothing, since a sale can make the same number: what was ordered there since counts too.
+fn found(
+    intent: &OpenIntent,
+    level: &Level,
+    at: &LevelAt,
+    settles_after_ms: i64,
+    now: Timestamp,
+) -> Found {
+    let What::Level {
+        target,
+        was_available,
+        was_taken,
+        ..
+    } = &intent.what
+    else {
+        return Found::NotApplied;
+    };
+    let without_sales = level.available() + (at.taken - *was_taken);
+    if without_sales == *target {
+        Found::Applied
+    } else if !settled_by(intent, settles_after_ms, now) {
+        Found::TooEarly
+    } else if without_sales == *was_available {
+        Found::NotApplied
+    } else {
+        Found::Doubtful
+    }
+}
+
+fn subject(sku: &Sku, stock: StockId) -> Subject {
+    Subject::Level {
+        stock,
+        sku: sku.clone(),
+    }
+}
+
+fn settled(intent: IntentId, how: Settlement) -> Body {
+    Body::Settled {
+        intent,
+        how: Box::new(how),
+    }
+}
+
+fn moved(case: &StockCase, delta: Decimal, cause: Movement) -> Body {
+    Body::BaseMoved {
+        sku: case.sku.clone(),
+        stock: case.stock,
+        delta,
+        cause,
+    }
+}
+
+fn in_doubt(
+    case: &StockCase,
+    shop: ShopId,
+    intent: &OpenIntent,
+    level: &Level,
+    next_conflict: &mut u64,
+) -> Body {
+    let (was, target) = match &intent.what {
+        What::Level {
+            was_available,
+            target,
+            ..
+        } => (*was_available, *target),
+        _ => (Decimal::ZERO, Decimal::ZERO),
+    };
+    let conflict = ConflictId(*next_conflict);
+    *next_conflict += 1;
+    Body::ConflictOpened {
+        conflict,
+        subject: subject(&case.sku, case.stock),
+        about: Conflict::LevelInDoubt {
+            shop,
+            was,
+            target,
+            found: level.available(),
+        },
+    }
+}
+
+/// The shelf's name in this shop, where there is one for the stock.
+fn location(rules: &Rules, shop: ShopId, stock: StockId) -> Option<String> {
+    let settings = &rules.settings;
+    let default = rules.default_stock();
+    let shelf = settings
+        .shelves
+        .iter()
+        .find(|shelf| shelf.stock_id.unwrap_or(default) == stock)?;
+    let rows = &settings.shelf_service_identifiers;
+    lockstep_model::settings::CustomerSettings::name_in(rows, shop, shelf.id).map(str::to_owned)
+}
