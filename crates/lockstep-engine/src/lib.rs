@@ -8,6 +8,9 @@ pub mod orders;
 pub mod retry;
 pub mod stock;
 
+#[cfg(test)]
+mod fixture;
+
 mod customer;
 mod rules;
 mod run;

@@ -192,7 +192,8 @@ pub struct LineCase {
 /// One shop's side of an order line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineSide {
-    pub quantity: Decimal,
+    /// What the buyer still gets or got: ordered less cancelled and returned.
+    pub wanted: Decimal,
     pub taken: Decimal,
     /// Shipped, cancelled or returned in full: it will take nothing more.
     pub done: bool,

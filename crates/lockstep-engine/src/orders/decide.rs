@@ -108,7 +108,7 @@ pub fn decide(
         match what_became_of(intent, state(intent.shop), read, rules, now) {
             Found::Known(how) => decision.bodies.push(Body::Settled {
                 intent: intent.intent,
-                how: Box::new(how),
+                how,
             }),
             Found::Look => {
                 open_at.insert(intent.shop);
@@ -309,7 +309,7 @@ pub(super) fn crosses(case: &OrderCase, origin: &OrderState, rules: &Rules) -> b
 }
 
 enum Found {
-    Known(Settlement),
+    Known(Box<Settlement>),
     Look,
     Wait,
 }
@@ -327,12 +327,12 @@ fn what_became_of(
         .map_or(0, |shop| shop.abilities.settles_after_ms);
     let settled = settled_by(intent, settles_after_ms, now);
     let done = |state: &OrderState| {
-        Found::Known(Settlement::Done {
+        Found::Known(Box::new(Settlement::Done {
             id: state.id.clone(),
             parts: None,
             held: None,
             level: None,
-        })
+        }))
     };
     match (&intent.what, there) {
         (What::CreateOrder, Some(state)) => done(state),
@@ -347,7 +347,7 @@ fn what_became_of(
             if applied {
                 done(state)
             } else if settled {
-                Found::Known(Settlement::NotApplied { fault: None })
+                Found::Known(Box::new(Settlement::NotApplied { fault: None }))
             } else {
                 Found::Wait
             }

@@ -248,7 +248,8 @@ impl Run {
                 also.levels
                     .push((shop, case.stock, case.sku.clone(), reading));
             }
-            if decision.done && !(self.dry && !decision.writes.is_empty()) {
+            let only_shown = self.dry && !decision.writes.is_empty();
+            if decision.done && !only_shown {
                 also.skus_done.push((case.sku.clone(), case.stock));
             }
             if !self.dry {

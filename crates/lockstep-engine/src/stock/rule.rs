@@ -12,8 +12,13 @@ pub fn committed(line: &LineCase, rules: &Rules) -> Decimal {
     if line.before_opening && Some(origin) != owner {
         return Decimal::ZERO;
     }
-    // Once the owner's copy is shipped, cancelled or returned, what the owner says is all there is to it.
+    // Once the owner's copy is shipped, cancelled or returned, what the owner says is all there is to it; unless its
+    // copies never take stock: then it says nothing (docs/adr/0002).
+    let owner_speaks = owner
+        .and_then(|owner| rules.shops.get(&owner))
+        .is_some_and(|shop| shop.stock().copies_take != Takes::Never);
     if let Some(owner) = owner
+        && owner_speaks
         && owner != origin
         && let Some(side) = line.sides.get(&owner)
         && side.done
@@ -34,7 +39,7 @@ pub fn committed(line: &LineCase, rules: &Rules) -> Decimal {
         )
     });
     match line.sides.get(&origin) {
-        Some(side) if takes_late && line.accepted && !side.done => taken.max(side.quantity),
+        Some(side) if takes_late && line.accepted => taken.max(side.wanted),
         _ => taken,
     }
 }

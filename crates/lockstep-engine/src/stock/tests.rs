@@ -1,1 +1,441 @@
-//! The ledger against STOCK.md.
+//! The ledger against a made-up world: shops that take stock at every possible step, buyers, an ERP that receives
+//! goods, and a reader that sees all of it at once.
+
+use super::evaluate;
+use crate::fixture::{A, B, ERP, rules};
+use crate::rules::Rules;
+use jiff::Timestamp;
+use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase};
+use lockstep_model::entry::{Body, What};
+use lockstep_model::settings::StockId;
+use lockstep_model::{CustomerId, Level, OrderKey, RunId, ShopId, Takes};
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// A shop's own side of one order.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    quantity: i64,
+    paid: bool,
+    shipped: bool,
+    cancelled: bool,
+    taken: i64,
+}
+
+#[derive(Debug, Default)]
+struct Shop {
+    on_hand: i64,
+    reserved: i64,
+    orders: BTreeMap<u64, Held>,
+    writes: u32,
+}
+
+impl Shop {
+    fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+
+    fn take(&mut self, takes: Takes, order: u64, at: Takes) {
+        let Some(held) = self.orders.get_mut(&order) else {
+            return;
+        };
+        if takes != at || held.taken > 0 || held.cancelled {
+            return;
+        }
+        held.taken = held.quantity;
+        match takes {
+            Takes::Reserve => self.reserved += held.quantity,
+            _ => self.on_hand -= held.quantity,
+        }
+    }
+
+    fn place(&mut self, takes: Takes, order: u64, quantity: i64, paid: bool) {
+        self.orders.insert(
+            order,
+            Held {
+                quantity,
+                paid: false,
+                shipped: false,
+                cancelled: false,
+                taken: 0,
+            },
+        );
+        self.take(takes, order, Takes::Placement);
+        self.take(takes, order, Takes::Reserve);
+        if paid {
+            self.pay(takes, order);
+        }
+    }
+
+    fn pay(&mut self, takes: Takes, order: u64) {
+        if let Some(held) = self.orders.get_mut(&order) {
+            held.paid = true;
+            self.take(takes, order, Takes::Payment);
+        }
+    }
+
+    fn ship(&mut self, takes: Takes, order: u64) {
+        self.take(takes, order, Takes::Shipment);
+        let Some(held) = self.orders.get_mut(&order) else {
+            return;
+        };
+        if held.cancelled || held.shipped {
+            return;
+        }
+        held.shipped = true;
+        if takes == Takes::Reserve {
+            self.reserved -= held.quantity;
+            self.on_hand -= held.quantity;
+        }
+    }
+
+    fn cancel(&mut self, takes: Takes, order: u64) {
+        let Some(held) = self.orders.get_mut(&order) else {
+            return;
+        };
+        if held.cancelled || held.shipped {
+            return;
+        }
+        held.cancelled = true;
+        match takes {
+            Takes::Reserve => self.reserved -= held.taken,
+            _ => self.on_hand += held.taken,
+        }
+        held.taken = 0;
+    }
+}
+
+struct World {
+    rules: Rules,
+    shops: BTreeMap<ShopId, Shop>,
+    /// Order → its origin.
+    origins: BTreeMap<u64, ShopId>,
+    base: Option<Decimal>,
+    shadows: BTreeMap<ShopId, (Level, Decimal)>,
+    next_order: u64,
+}
+
+fn key(order: u64, origin: ShopId) -> OrderKey {
+    OrderKey {
+        customer: CustomerId(1),
+        shop: origin,
+        id: format!("o{order}").into(),
+    }
+}
+
+impl World {
+    fn new(erp: Takes, a: Takes, b: Takes, units: i64) -> Self {
+        let shop = || Shop {
+            on_hand: units,
+            ..Shop::default()
+        };
+        let mut world = World {
+            rules: rules(erp, a, b),
+            shops: [(ERP, shop()), (A, shop()), (B, shop())].into(),
+            origins: BTreeMap::new(),
+            base: None,
+            shadows: BTreeMap::new(),
+            next_order: 1,
+        };
+        world.sync();
+        world
+    }
+
+    fn takes(&self, shop: ShopId) -> Takes {
+        self.rules.shops[&shop].stock().takes
+    }
+
+    fn shop(&mut self, shop: ShopId) -> &mut Shop {
+        self.shops.get_mut(&shop).unwrap()
+    }
+
+    fn buy(&mut self, shop: ShopId, quantity: i64, paid: bool) -> u64 {
+        let order = self.next_order;
+        self.next_order += 1;
+        self.origins.insert(order, shop);
+        let takes = self.takes(shop);
+        self.shop(shop).place(takes, order, quantity, paid);
+        order
+    }
+
+    /// Carries each order one step further: what the orders' flow does.
+    fn carry(&mut self) {
+        let erp_takes = self.takes(ERP);
+        for (order, origin) in self.origins.clone() {
+            let at_origin = self.shops[&origin].orders[&order];
+            let at_erp = self.shops[&ERP].orders.get(&order).copied();
+            match at_erp {
+                None if at_origin.paid && !at_origin.cancelled => {
+                    self.shop(ERP).place(erp_takes, order, at_origin.quantity, true);
+                }
+                None => {}
+                Some(copy) => {
+                    if at_origin.cancelled && !copy.cancelled {
+                        self.shop(ERP).cancel(erp_takes, order);
+                    }
+                    if at_origin.shipped && !copy.shipped {
+                        self.shop(ERP).ship(erp_takes, order);
+                    }
+                    if copy.shipped && !at_origin.shipped {
+                        let takes = self.takes(origin);
+                        self.shop(origin).ship(takes, order);
+                    }
+                }
+            }
+        }
+    }
+
+    fn case(&self) -> StockCase {
+        let lines = self
+            .origins
+            .iter()
+            .map(|(order, origin)| {
+                let sides = self.shops.iter().filter_map(|(shop, state)| {
+                    let held = state.orders.get(order)?;
+                    let side = LineSide {
+                        wanted: if held.cancelled { 0 } else { held.quantity }.into(),
+                        taken: held.taken.into(),
+                        done: held.shipped || held.cancelled,
+                    };
+                    Some((*shop, side))
+                });
+                let held = self.shops[origin].orders[order];
+                LineCase {
+                    order: key(*order, *origin),
+                    number: order.to_string(),
+                    before_opening: false,
+                    accepted: held.paid && !held.cancelled,
+                    sides: sides.collect(),
+                    on_its_way: vec![],
+                }
+            })
+            .collect();
+        let levels = self
+            .shops
+            .iter()
+            .map(|(shop, state)| {
+                let taken = state.orders.values().map(|held| held.taken).sum::<i64>();
+                let level = Level {
+                    sku: "KH-100".into(),
+                    stock: "1".into(),
+                    item: None,
+                    on_hand: state.on_hand.into(),
+                    reserved: state.reserved.into(),
+                    version: None,
+                    location: None,
+                    modified_at: None,
+                };
+                let at = LevelAt {
+                    held: self.shadows.get(shop).cloned(),
+                    staged: Some((level, 1)),
+                    taken: taken.into(),
+                    ..LevelAt::default()
+                };
+                (*shop, at)
+            })
+            .collect();
+        StockCase {
+            sku: "KH-100".into(),
+            stock: StockId::default(),
+            status: None,
+            base: self.base,
+            levels,
+            lines,
+            conflicts: vec![],
+        }
+    }
+
+    /// Reads all shops, evaluates, writes. Returns how many writes were made.
+    fn sync(&mut self) -> usize {
+        let case = self.case();
+        let decision = evaluate(
+            &case,
+            &self.rules,
+            RunId(1),
+            &mut 1,
+            Timestamp::UNIX_EPOCH,
+        );
+        for body in decision.bodies {
+            match body {
+                Body::BaseMoved { delta, .. } => {
+                    self.base = Some(self.base.unwrap_or_default() + delta);
+                }
+                Body::LevelSeen {
+                    shop, level, taken, ..
+                } => {
+                    self.shadows.insert(shop, (level, taken));
+                }
+                _ => {}
+            }
+        }
+        let count = decision.writes.len();
+        for write in decision.writes {
+            let What::Level {
+                on_hand, was_taken, ..
+            } = write.what
+            else {
+                panic!("{write:?}");
+            };
+            let shop = self.shops.get_mut(&write.shop).unwrap();
+            shop.on_hand = on_hand.try_into().unwrap();
+            shop.writes += 1;
+            let shadow = self.shadows.get_mut(&write.shop).unwrap();
+            shadow.0.on_hand = on_hand;
+            shadow.1 = was_taken;
+        }
+        count
+    }
+
+    fn available(&self) -> [i64; 3] {
+        [A, B, ERP].map(|shop| self.shops[&shop].available())
+    }
+}
+
+#[test]
+fn the_worked_example_of_the_rule_comes_out_step_by_step() {
+    let mut world = World::new(Takes::Placement, Takes::Payment, Takes::Reserve, 10);
+    let o1 = world.buy(A, 1, false);
+    assert_eq!(world.sync(), 0, "an unpaid order takes nothing");
+    world.shop(A).pay(Takes::Payment, o1);
+    assert_eq!(world.sync(), 1, "B alone is written");
+    assert_eq!(world.available(), [9, 9, 10]);
+    let o2 = world.buy(B, 2, true);
+    assert_eq!(world.sync(), 1, "A alone is written");
+    assert_eq!(world.available(), [7, 7, 10]);
+    world.carry();
+    assert_eq!(world.sync(), 0, "the arriving orders lower the ERP themselves");
+    assert_eq!(world.available(), [7, 7, 7]);
+    world.shop(ERP).on_hand += 5;
+    assert_eq!(world.sync(), 2);
+    assert_eq!(world.available(), [12, 12, 12]);
+    world.shop(B).ship(Takes::Reserve, o2);
+    assert_eq!(world.sync(), 0, "shipping is not a sale");
+    world.shop(A).cancel(Takes::Payment, o1);
+    assert_eq!(world.sync(), 1, "the ERP still holds the unit");
+    assert_eq!(world.available(), [12, 12, 12]);
+    world.carry();
+    assert_eq!(world.sync(), 2);
+    assert_eq!(world.available(), [13, 13, 13]);
+    assert_eq!(world.shops[&ERP].writes, 0, "the ERP was never corrected");
+}
+
+const TAKES: [Takes; 5] = [
+    Takes::Placement,
+    Takes::Payment,
+    Takes::Reserve,
+    Takes::Shipment,
+    Takes::Never,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Buy(bool, i64, bool),
+    Pay(usize),
+    Ship(usize),
+    ShipInErp(usize),
+    Cancel(usize),
+    Receive(i64),
+    Carry,
+    Sync,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (any::<bool>(), 1_i64..4, any::<bool>()).prop_map(|(a, n, paid)| Act::Buy(a, n, paid)),
+        2 => (0_usize..8).prop_map(Act::Pay),
+        1 => (0_usize..8).prop_map(Act::Ship),
+        1 => (0_usize..8).prop_map(Act::ShipInErp),
+        1 => (0_usize..8).prop_map(Act::Cancel),
+        1 => (-3_i64..6).prop_map(Act::Receive),
+        2 => Just(Act::Carry),
+        4 => Just(Act::Sync),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    /// Whoever takes stock when: at rest each shop that can show it shows what is left, counted by a reader that
+    /// knows only what was received and what was bought; and a last sync writes nothing.
+    #[test]
+    fn at_rest_every_shop_shows_the_units_that_are_left(
+        erp in prop::sample::select(&TAKES[..]),
+        a in prop::sample::select(&TAKES[..]),
+        b in prop::sample::select(&TAKES[..]),
+        acts in prop::collection::vec(act(), 1..40),
+    ) {
+        let mut world = World::new(erp, a, b, 50);
+        let mut received = 50;
+        for act in acts {
+            let orders: Vec<u64> = world.origins.keys().copied().collect();
+            let pick = |index: usize| orders.get(index % orders.len().max(1)).copied();
+            match act {
+                Act::Buy(at_a, quantity, paid) => {
+                    world.buy(if at_a { A } else { B }, quantity, paid);
+                }
+                Act::Pay(index) => if let Some(order) = pick(index) {
+                    let origin = world.origins[&order];
+                    let takes = world.takes(origin);
+                    if !world.shops[&origin].orders[&order].cancelled {
+                        world.shop(origin).pay(takes, order);
+                    }
+                },
+                Act::Ship(index) => if let Some(order) = pick(index) {
+                    let origin = world.origins[&order];
+                    let takes = world.takes(origin);
+                    if world.shops[&origin].orders[&order].paid {
+                        world.shop(origin).ship(takes, order);
+                    }
+                },
+                Act::ShipInErp(index) => if let Some(order) = pick(index) {
+                    let origin = world.origins[&order];
+                    if !world.shops[&origin].orders[&order].cancelled {
+                        world.shop(ERP).ship(erp, order);
+                    }
+                },
+                Act::Cancel(index) => if let Some(order) = pick(index) {
+                    let origin = world.origins[&order];
+                    let takes = world.takes(origin);
+                    // What one side shipped and the other cancels waits for a person: not this property.
+                    let shipped = world.shops[&ERP].orders.get(&order).is_some_and(|held| held.shipped);
+                    if !shipped {
+                        world.shop(origin).cancel(takes, order);
+                    }
+                },
+                Act::Receive(units) => {
+                    world.shop(ERP).on_hand += units;
+                    received += units;
+                }
+                Act::Carry => world.carry(),
+                Act::Sync => { world.sync(); }
+            }
+        }
+        // All is paid or cancelled, carried, and read.
+        for (order, origin) in world.origins.clone() {
+            let takes = world.takes(origin);
+            if !world.shops[&origin].orders[&order].cancelled {
+                world.shop(origin).pay(takes, order);
+            }
+        }
+        for _ in 0..4 {
+            world.carry();
+            world.sync();
+        }
+        prop_assert_eq!(world.sync(), 0, "a last sync writes nothing");
+        let sold: i64 = world.origins.iter().map(|(order, origin)| {
+            let held = world.shops[origin].orders[order];
+            if held.cancelled { 0 } else { held.quantity }
+        }).sum();
+        let left = received - sold;
+        for (shop, state) in &world.shops {
+            // Orders that this shop holds and has yet to take (it takes at shipment) still show as available.
+            let takes = world.takes(*shop);
+            let to_take: i64 = state.orders.values()
+                .filter(|held| takes == Takes::Shipment && !held.cancelled && !held.shipped)
+                .map(|held| held.quantity)
+                .sum();
+            prop_assert_eq!(state.available() - to_take, left, "shop {} takes at {:?}", shop, takes);
+        }
+    }
+}

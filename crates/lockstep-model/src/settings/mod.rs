@@ -200,6 +200,8 @@ impl CustomerSettings {
                     *secret = before.credential(name).cloned();
                 }
             }
+            let changed = service.credentials != before.credentials;
+            service.generation = before.generation + u64::from(changed);
         }
     }
 }

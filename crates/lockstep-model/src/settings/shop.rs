@@ -19,6 +19,10 @@ pub struct Service {
     pub url: String,
     #[serde(default)]
     pub credentials: Credentials,
+    /// Counts the changes of `credentials`, by a person or by a worker that renewed them; kept by the
+    /// coordinator, whatever an edit says.
+    #[serde(default)]
+    pub generation: u64,
     /// The platform's own settings, by the manifest's form.
     #[serde(default)]
     pub options: BTreeMap<String, Value>,
@@ -52,6 +56,7 @@ impl Service {
             platform: platform.into(),
             url: url.into(),
             credentials: Credentials::new(),
+            generation: 0,
             options: BTreeMap::new(),
             active: true,
             read_only: false,
