@@ -5,6 +5,7 @@ mod peer;
 mod polls;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -79,34 +80,41 @@ fn rounded(figure: f64) -> f64 {
 struct Benchmark {
     name: &'static str,
     measures: &'static str,
-    run: fn(&Bench) -> Result<Option<Figures>>,
+    /// What it is made of; no more is built.
+    packages: &'static [&'static str],
+    /// `None`: what it measures is not there yet.
+    run: Option<fn(&Bench) -> Result<Figures>>,
     /// Runs only when it is named: it says something about the machine, not about Lockstep.
     is_extra: bool,
 }
 
 const ALL: [Benchmark; 4] = [
     Benchmark {
-        name: polls::NAME,
+        name: "polls",
         measures: "CPU of an unchanged poll beside a bare axum \"ok\" at the same offered load",
-        run: polls::run,
+        packages: &["lockstep", "bench-peer"],
+        run: None,
         is_extra: false,
     },
     Benchmark {
         name: "first_sync",
         measures: "first and no-change sync of 10,000 products between two practice shops",
-        run: |_| Ok(None),
+        packages: &["lockstep"],
+        run: None,
         is_extra: false,
     },
     Benchmark {
         name: "memory",
         measures: "the worker's peak memory at 10,000 and at 100,000 products",
-        run: |_| Ok(None),
+        packages: &["lockstep"],
+        run: None,
         is_extra: false,
     },
     Benchmark {
         name: "noise",
         measures: "the bare axum \"ok\" beside itself: what a ratio is worth on this machine",
-        run: polls::noise,
+        packages: &["bench-peer"],
+        run: Some(polls::noise),
         is_extra: true,
     },
 ];
@@ -131,19 +139,22 @@ pub fn run(options: &Options) -> Result<bool> {
     }
     let interrupt = Interrupt::listen()?;
     let guard = Arc::new(Guard::start()?);
-    let target = place::target()?;
-    let mut build = Command::new("cargo");
-    build.current_dir(place::root()).args([
-        "build",
-        "--release",
-        "--package",
-        "lockstep",
-        "--package",
-        "bench-peer",
-    ]);
-    if !run_in_foreground(&mut build, BUILD_MAX, &interrupt, &guard)?.success() {
-        bail!("the release build failed");
+    let packages: BTreeSet<&str> = chosen
+        .iter()
+        .filter(|benchmark| benchmark.run.is_some())
+        .flat_map(|benchmark| benchmark.packages.iter().copied())
+        .collect();
+    if !packages.is_empty() {
+        let mut build = Command::new("cargo");
+        build
+            .current_dir(place::root())
+            .args(["build", "--release"]);
+        build.args(packages.iter().flat_map(|package| ["--package", package]));
+        if !run_in_foreground(&mut build, BUILD_MAX, &interrupt, &guard)?.success() {
+            bail!("the release build failed");
+        }
     }
+    let target = place::target()?;
     let bench = Bench {
         peer: target.join("release/bench-peer"),
         logs: place::logs(&target)?,
@@ -155,8 +166,8 @@ pub fn run(options: &Options) -> Result<bool> {
     for benchmark in chosen {
         bench.interrupt.check()?;
         bench.say(&format!("{}: {}", benchmark.name, benchmark.measures));
-        match (benchmark.run)(&bench)? {
-            Some(figures) => println!("{}", figures.to_json()),
+        match benchmark.run {
+            Some(measure) => println!("{}", measure(&bench)?.to_json()),
             None => {
                 bench.say(&format!("{}: not yet", benchmark.name));
                 are_all_done = false;

@@ -129,7 +129,9 @@ pub fn test(options: &Options) -> Result<bool> {
     if servers.are_broken() || !have_passed {
         eprintln!("xtask: logs are in {}", start.logs.display());
     }
-    Ok(have_passed && !servers.are_broken())
+    let is_good = have_passed && !servers.are_broken();
+    eprintln!("xtask test: {}", if is_good { "passed" } else { "FAILED" });
+    Ok(is_good)
 }
 
 fn summarise(servers: &Servers, skipped: &[(Server, usize)], [build, start, test]: [Duration; 3]) {
