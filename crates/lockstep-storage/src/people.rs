@@ -1,0 +1,298 @@
+//! People and their logins. Passwords as argon2id; sessions and API tokens as hashes.
+
+use crate::{
+    Hash, Kind, Storage, StorageError,
+    bounds::{PASSWORD_WAIT_MS, WRONG_PASSWORDS_MAX},
+    entities::{person, session},
+    numbers::{folded, label, optional_ms, signed, to_ms, unsigned},
+};
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use jiff::Timestamp;
+use lockstep_model::CustomerId;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Each may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    Viewer,
+    Editor,
+    Operator,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Editor => "editor",
+            Role::Operator => "operator",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StorageError> {
+        [Role::Viewer, Role::Editor, Role::Operator]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| {
+                StorageError::new(
+                    Kind::Corrupt,
+                    format!("a person has the unknown role {text:?}"),
+                )
+            })
+    }
+}
+
+pub struct NewPerson {
+    pub name: String,
+    pub password: SecretString,
+    pub role: Role,
+    /// For a customer's own people: they see this one alone.
+    pub customer: Option<CustomerId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: u64,
+    pub name: String,
+    pub role: Role,
+    pub customer: Option<CustomerId>,
+    pub disabled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionKind {
+    /// A cookie.
+    Browser,
+    /// A bearer token for the CLI and scripts.
+    Api,
+}
+
+impl SessionKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            SessionKind::Browser => "browser",
+            SessionKind::Api => "api",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Of the token or cookie.
+    pub hash: Hash,
+    /// From [`Storage::next_session_id`]; the token bears it.
+    pub id: u64,
+    pub person: u64,
+    pub kind: SessionKind,
+    pub label: String,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl TryFrom<person::Model> for Person {
+    type Error = StorageError;
+
+    fn try_from(row: person::Model) -> Result<Self, StorageError> {
+        Ok(Person {
+            id: unsigned(row.id),
+            role: Role::parse(&row.role)?,
+            customer: row.customer.map(|id| CustomerId(unsigned(id))),
+            name: row.name,
+            disabled: row.disabled,
+        })
+    }
+}
+
+/// Slow on purpose: not on the threads that serve.
+async fn slowly<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        StorageError::because(
+            Kind::Unavailable,
+            "the password could not be checked",
+            error,
+        )
+    })?
+}
+
+fn hashed(password: &SecretString) -> Result<String, StorageError> {
+    let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| {
+        StorageError::because(Kind::Conflict, "the password cannot be hashed", error)
+    })
+}
+
+fn fits(password: &SecretString, stored: &str) -> Result<bool, StorageError> {
+    let stored = PasswordHash::new(stored)
+        .map_err(|error| StorageError::corrupt("a password's hash", error))?;
+    let given = password.expose_secret().as_bytes();
+    Ok(Argon2::default().verify_password(given, &stored).is_ok())
+}
+
+impl Storage {
+    /// 0: nobody can log in yet, the first start.
+    pub async fn person_count(&self) -> Result<u64, StorageError> {
+        Ok(person::Entity::find().count(&self.db).await?)
+    }
+
+    pub async fn people(&self) -> Result<Vec<Person>, StorageError> {
+        let rows = person::Entity::find()
+            .order_by_asc(person::Column::Id)
+            .all(&self.db)
+            .await?;
+        rows.into_iter().map(Person::try_from).collect()
+    }
+
+    /// A conflict if the name is taken, in whatever case.
+    pub async fn add_person(&self, new: NewPerson, now: Timestamp) -> Result<u64, StorageError> {
+        let password = slowly(move || hashed(&new.password)).await?;
+        let change = self.begin_change().await?;
+        let last = person::Entity::find()
+            .order_by_desc(person::Column::Id)
+            .limit(1)
+            .one(&change.tx)
+            .await?;
+        let id = last.map_or(1, |row| row.id + 1);
+        let row = person::ActiveModel {
+            id: Set(id),
+            name: Set(label(&new.name)),
+            name_folded: Set(folded(&new.name)),
+            password: Set(password),
+            role: Set(new.role.as_str().to_owned()),
+            customer: Set(new.customer.map(|id| signed(id.0))),
+            disabled: Set(false),
+            failures: Set(0),
+            wait_until: Set(None),
+            created_at: Set(to_ms(now)),
+        };
+        person::Entity::insert(row)
+            .exec_without_returning(&change.tx)
+            .await?;
+        change.commit().await?;
+        Ok(unsigned(id))
+    }
+
+    /// Ends all of the person's logins.
+    pub async fn set_password(
+        &self,
+        person: u64,
+        password: SecretString,
+    ) -> Result<(), StorageError> {
+        let password = slowly(move || hashed(&password)).await?;
+        let tx = self.begin().await?;
+        session::Entity::delete_many()
+            .filter(session::Column::Person.eq(signed(person)))
+            .exec(&tx)
+            .await?;
+        let done = person::Entity::update_many()
+            .col_expr(person::Column::Password, Expr::value(password))
+            .col_expr(person::Column::Failures, Expr::value(0i64))
+            .col_expr(person::Column::WaitUntil, Expr::value(None::<i64>))
+            .filter(person::Column::Id.eq(signed(person)))
+            .exec(&tx)
+            .await?;
+        if done.rows_affected == 0 {
+            return Err(StorageError::not_found(format!("person {person}")));
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// `None`: no such name, another password, switched off, or to wait after too many wrong ones. Which of
+    /// these is not told, and takes the same time.
+    pub async fn check_password(
+        &self,
+        name: &str,
+        password: SecretString,
+        now: Timestamp,
+    ) -> Result<Option<Person>, StorageError> {
+        let row = person::Entity::find()
+            .filter(person::Column::NameFolded.eq(folded(name)))
+            .one(&self.db)
+            .await?;
+        let Some(row) = row else {
+            slowly(move || hashed(&password)).await?;
+            return Ok(None);
+        };
+        let stored = row.password.clone();
+        let fits = slowly(move || fits(&password, &stored)).await?;
+        let waits = row.wait_until.is_some_and(|until| until > to_ms(now));
+        if row.disabled || waits {
+            return Ok(None);
+        }
+        let person = Person::try_from(row.clone())?;
+        let failures = if fits { 0 } else { row.failures + 1 };
+        if failures != row.failures {
+            let wait = (failures >= WRONG_PASSWORDS_MAX).then(|| to_ms(now) + PASSWORD_WAIT_MS);
+            let mut row = row.into_active_model();
+            row.failures = Set(if wait.is_some() { 0 } else { failures });
+            row.wait_until = Set(wait);
+            row.update(&self.db).await?;
+        }
+        Ok(fits.then_some(person))
+    }
+
+    /// The next session's number; the token bears it.
+    pub async fn next_session_id(&self) -> Result<u64, StorageError> {
+        let last = session::Entity::find()
+            .order_by_desc(session::Column::Id)
+            .limit(1)
+            .one(&self.db)
+            .await?;
+        Ok(last.map_or(1, |row| unsigned(row.id) + 1))
+    }
+
+    /// A conflict if somebody took the number meanwhile: take the next.
+    pub async fn put_session(&self, new: &NewSession, now: Timestamp) -> Result<(), StorageError> {
+        session::Entity::delete_many()
+            .filter(session::Column::ExpiresAt.lte(to_ms(now)))
+            .exec(&self.db)
+            .await?;
+        let row = session::ActiveModel {
+            hash: Set(new.hash.to_hex()),
+            id: Set(signed(new.id)),
+            person: Set(signed(new.person)),
+            kind: Set(new.kind.as_str().to_owned()),
+            label: Set(label(&new.label)),
+            created_at: Set(to_ms(now)),
+            used_at: Set(None),
+            expires_at: Set(new.expires_at.map(to_ms)),
+        };
+        session::Entity::insert(row)
+            .exec_without_returning(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// Who is logged in by this token or cookie, and until when.
+    pub async fn session(
+        &self,
+        hash: Hash,
+        now: Timestamp,
+    ) -> Result<Option<(Person, Option<Timestamp>)>, StorageError> {
+        let row = session::Entity::find_by_id(hash.to_hex())
+            .one(&self.db)
+            .await?;
+        let Some(row) = row.filter(|row| row.expires_at.is_none_or(|end| end > to_ms(now))) else {
+            return Ok(None);
+        };
+        let expires_at = optional_ms(row.expires_at)?;
+        let person = person::Entity::find_by_id(row.person).one(&self.db).await?;
+        let Some(person) = person.filter(|person| !person.disabled) else {
+            return Ok(None);
+        };
+        Ok(Some((Person::try_from(person)?, expires_at)))
+    }
+
+    pub async fn end_session(&self, hash: Hash) -> Result<(), StorageError> {
+        session::Entity::delete_by_id(hash.to_hex())
+            .exec(&self.db)
+            .await?;
+        Ok(())
+    }
+}
