@@ -167,7 +167,13 @@ impl Servers {
             (Server::Chromium, chromium),
             (Server::Medusa, medusa),
         ] {
-            servers.add(server, found, for_tests.contains(&server), left_out);
+            servers.add(
+                server,
+                found,
+                for_tests.contains(&server),
+                left_out,
+                ground.interrupt,
+            );
         }
         servers
     }
@@ -178,6 +184,7 @@ impl Servers {
         found: Option<(Result<Standing, Absence>, Duration)>,
         is_for_tests: bool,
         left_out: &'static str,
+        interrupt: &Interrupt,
     ) {
         let outcome = match found {
             None => Outcome::LeftOut { why: left_out },
@@ -198,7 +205,9 @@ impl Servers {
                 why: format!("{error:#}"),
             },
         };
+        // What an interrupt cut short is nobody's fault.
         match &outcome {
+            _ if interrupt.is_raised() => {}
             Outcome::Ready { after } => {
                 eprintln!(
                     "xtask: {} is ready after {:.1} s",

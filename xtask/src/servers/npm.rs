@@ -31,7 +31,7 @@ pub fn ensure(
     packages: &Packages,
     ground: Ground<'_>,
 ) -> Result<Installation, Absence> {
-    let npm = packages.npm()?;
+    packages.node()?;
     let files = own_files(name);
     let lock_file = std::fs::read_to_string(files.join("package-lock.json"))
         .with_context(|| format!("the committed lock file of {name} cannot be read"))?;
@@ -53,6 +53,7 @@ pub fn ensure(
         wait_for(|| held.try_lock(), ground)?;
         // Another start may have installed it while this one waited.
         if !is_installed(&folder, &lock_file) {
+            let npm = packages.npm()?;
             eprintln!(
                 "xtask: installing {name} from npm into {} …",
                 folder.display()

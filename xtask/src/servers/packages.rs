@@ -179,7 +179,6 @@ impl Packages {
     }
 
     pub fn npm(&self) -> Result<PathBuf, Absence> {
-        self.node()?;
         program("npm").ok_or_else(|| self.missing("nodejs", || "npm was not found".to_owned()))
     }
 }
