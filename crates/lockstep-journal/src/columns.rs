@@ -1,0 +1,229 @@
+//! How ids, times, decimals, subjects and JSON stand in the columns of the file.
+
+use crate::JournalError;
+use jiff::Timestamp;
+use lockstep_model::entry::{AsideSubject, Subject};
+use lockstep_model::settings::StockId;
+use lockstep_model::{Kind, OrderKey, RecordId, Sku};
+use rust_decimal::Decimal;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// SQLite's integers are signed; ids are not. The bits are kept.
+pub(crate) fn int(id: u64) -> i64 {
+    id.cast_signed()
+}
+
+pub(crate) fn id(int: i64) -> u64 {
+    int.cast_unsigned()
+}
+
+pub(crate) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+pub(crate) fn time(micros: i64) -> Result<Timestamp, JournalError> {
+    if micros == i64::MAX {
+        return Ok(Timestamp::MAX);
+    }
+    Timestamp::from_microsecond(micros).map_err(|_| JournalError::Corrupt { what: "a time" })
+}
+
+pub(crate) fn kind_code(kind: Kind) -> i64 {
+    match kind {
+        Kind::Category => 0,
+        Kind::Product => 1,
+        Kind::Level => 2,
+        Kind::Order => 3,
+    }
+}
+
+pub(crate) fn kind_of(code: i64) -> Result<Kind, JournalError> {
+    match code {
+        0 => Ok(Kind::Category),
+        1 => Ok(Kind::Product),
+        2 => Ok(Kind::Level),
+        3 => Ok(Kind::Order),
+        _ => Err(JournalError::Corrupt {
+            what: "a kind of record",
+        }),
+    }
+}
+
+pub(crate) fn json<T: Serialize>(what: &'static str, value: &T) -> Result<String, JournalError> {
+    serde_json::to_string(value).map_err(JournalError::encode(what))
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, JournalError> {
+    serde_json::from_str(text).map_err(|_| JournalError::Corrupt { what })
+}
+
+/// Equal numbers are equal texts.
+pub(crate) fn number(decimal: Decimal) -> String {
+    decimal.normalize().to_string()
+}
+
+pub(crate) fn decimal(text: &str) -> Result<Decimal, JournalError> {
+    text.parse()
+        .map_err(|_| JournalError::Corrupt { what: "a number" })
+}
+
+pub(crate) fn record_subject(record: i64) -> String {
+    format!("r:{}", id(record))
+}
+
+pub(crate) fn level_subject(stock: StockId, sku: &Sku) -> String {
+    format!("l:{stock}:{sku}")
+}
+
+pub(crate) fn order_subject(order_key: &str) -> String {
+    format!("o:{order_key}")
+}
+
+pub(crate) fn subject_text(subject: &Subject) -> String {
+    match subject {
+        Subject::Record(record) => record_subject(int(record.0)),
+        Subject::Level { stock, sku } => level_subject(*stock, sku),
+        Subject::Order(order) => order_subject(&order.to_string()),
+    }
+}
+
+pub(crate) fn subject_of(text: &str) -> Result<Subject, JournalError> {
+    try_subject(text).ok_or(JournalError::Corrupt { what: "a subject" })
+}
+
+fn try_subject(text: &str) -> Option<Subject> {
+    let (sort, rest) = text.split_once(':')?;
+    match sort {
+        "r" => Some(Subject::Record(RecordId(rest.parse().ok()?))),
+        "l" => {
+            let (stock, sku) = rest.split_once(':')?;
+            Some(Subject::Level {
+                stock: StockId(stock.parse().ok()?),
+                sku: sku.into(),
+            })
+        }
+        "o" => Some(Subject::Order(OrderKey::parse(rest)?)),
+        _ => None,
+    }
+}
+
+pub(crate) fn aside_text(subject: &AsideSubject) -> String {
+    match subject {
+        AsideSubject::Subject(subject) => subject_text(subject),
+        AsideSubject::Remote { kind, id: Some(id) } => remote_text(*kind, id.as_str()),
+        AsideSubject::Remote { kind, id: None } => format!("y:{}", kind.as_str()),
+    }
+}
+
+pub(crate) fn remote_text(kind: Kind, id: &str) -> String {
+    format!("x:{}:{id}", kind.as_str())
+}
+
+pub(crate) fn aside_of(text: &str) -> Result<AsideSubject, JournalError> {
+    let remote = || {
+        let (sort, rest) = text.split_once(':')?;
+        match sort {
+            "x" => {
+                let (kind, id) = rest.split_once(':')?;
+                Some(AsideSubject::Remote {
+                    kind: Kind::parse(kind)?,
+                    id: Some(id.into()),
+                })
+            }
+            "y" => Some(AsideSubject::Remote {
+                kind: Kind::parse(rest)?,
+                id: None,
+            }),
+            _ => None,
+        }
+    };
+    match remote() {
+        Some(subject) => Ok(subject),
+        None => Ok(AsideSubject::Subject(subject_of(text)?)),
+    }
+}
+
+pub(crate) fn order_key_of(text: &str) -> Result<OrderKey, JournalError> {
+    OrderKey::parse(text).ok_or(JournalError::Corrupt {
+        what: "an order's key",
+    })
+}
+
+/// Parts of a category's path are joined with this.
+pub(crate) const PATH_SEPARATOR: char = '\u{1f}';
+/// Between what a place sorts by and what makes it unique; sorts before all that a key holds.
+pub(crate) const TIE_SEPARATOR: char = '\u{1}';
+
+/// Where something stands in the order of its kind: products by their smallest SKU, categories by depth, then path.
+pub(crate) fn place(kind: Kind, key: &str, tie: &str) -> String {
+    match kind {
+        Kind::Category => {
+            let depth = key.matches(PATH_SEPARATOR).count().min(999);
+            format!("{depth:03}{PATH_SEPARATOR}{key}{TIE_SEPARATOR}{tie}")
+        }
+        Kind::Product | Kind::Level | Kind::Order => format!("{key}{TIE_SEPARATOR}{tie}"),
+    }
+}
+
+/// The key that a place was made of.
+pub(crate) fn key_of_place(kind: Kind, place: &str) -> &str {
+    let key = place
+        .rsplit_once(TIE_SEPARATOR)
+        .map_or(place, |(key, _)| key);
+    match kind {
+        Kind::Category => key.split_once(PATH_SEPARATOR).map_or(key, |(_, path)| path),
+        Kind::Product | Kind::Level | Kind::Order => key,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::{CustomerId, ShopId};
+
+    #[test]
+    fn a_subject_survives_its_text() {
+        let order = OrderKey {
+            customer: CustomerId(1),
+            shop: ShopId(2),
+            id: "gid://x:9".into(),
+        };
+        let subjects = [
+            Subject::Record(RecordId(u64::MAX)),
+            Subject::Level {
+                stock: StockId(3),
+                sku: "a:b:".into(),
+            },
+            Subject::Order(order),
+        ];
+        for subject in subjects {
+            assert_eq!(subject_of(&subject_text(&subject)).unwrap(), subject);
+            let aside = AsideSubject::Subject(subject);
+            assert_eq!(aside_of(&aside_text(&aside)).unwrap(), aside);
+        }
+        for id in [None, Some("p:1".into())] {
+            let kind = Kind::Level;
+            let aside = AsideSubject::Remote { kind, id };
+            assert_eq!(aside_of(&aside_text(&aside)).unwrap(), aside);
+        }
+    }
+
+    #[test]
+    fn a_parent_category_stands_before_its_children_and_a_sku_before_those_it_begins() {
+        let tea = place(Kind::Category, "Tea", "r1");
+        let green = place(Kind::Category, "Tea\u{1f}Green", "r2");
+        let coffee = place(Kind::Category, "Zubehör", "r3");
+        assert!(tea < green && coffee < green);
+        assert_eq!(key_of_place(Kind::Category, &green), "Tea\u{1f}Green");
+        assert!(place(Kind::Product, "A", "z") < place(Kind::Product, "A1", "a"));
+    }
+
+    #[test]
+    fn equal_numbers_are_equal_texts() {
+        assert_eq!(number(Decimal::new(100, 2)), number(Decimal::ONE));
+        assert_eq!(number(-Decimal::new(0, 2)), "0");
+    }
+}

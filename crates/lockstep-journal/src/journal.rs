@@ -1,0 +1,358 @@
+//! The journal: opened, asked where it stands, appended to.
+
+use crate::bounds::{APPEND_ENTRIES_MAX, ENTRY_BYTES_MAX};
+use crate::columns::{id, int, json, kind_code, remote_text};
+use crate::segment::Hash;
+use crate::{JournalError, chain, projection, schema, seal};
+use jiff::Timestamp;
+use lockstep_model::cases::Consumed;
+use lockstep_model::entry::{AsideSubject, Body, Entry, Personal, ReadAgain, StockMapping};
+use lockstep_model::settings::StockId;
+use lockstep_model::{
+    Cursor, CustomerId, Epoch, Incarnation, Kind, OrderKey, RunId, ShopId, ShopIdentity, Sku,
+};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::cell::Cell;
+use std::path::Path;
+
+/// One customer's file, open.
+pub struct Journal {
+    pub(crate) connection: Connection,
+    pub(crate) customer: CustomerId,
+    /// Pages of categories were staged since their paths were worked out.
+    pub(crate) paths_are_stale: Cell<bool>,
+}
+
+/// Where a journal stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    pub incarnation: Incarnation,
+    /// 0: nobody has opened it yet.
+    pub epoch: Epoch,
+    /// The newest entry; 0: there is none.
+    pub seq: u64,
+    /// The newest segment that was cut or accepted.
+    pub segment: Option<(u64, Hash)>,
+    /// The newest entry that a coordinator has.
+    pub acknowledged_seq: u64,
+}
+
+/// The next free ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    pub run: u64,
+    pub record: u64,
+    pub intent: u64,
+    pub conflict: u64,
+}
+
+/// What else becomes true in the transaction of an append.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Also {
+    /// Staged rows that were dealt with, unless a newer reading has replaced them.
+    pub consumed: Vec<Consumed>,
+    pub plan_done: Vec<(RunId, u64)>,
+    /// Orders and SKUs that were looked at to the end.
+    pub orders_done: Vec<OrderKey>,
+    pub skus_done: Vec<(Sku, StockId)>,
+}
+
+/// Everything up to this entry is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Mark {
+    pub seq: u64,
+}
+
+impl Journal {
+    /// Opens the file, or makes it.
+    pub fn open(path: &Path, customer: CustomerId) -> Result<Self, JournalError> {
+        Ok(Self::over(schema::open_file(path, customer)?, customer))
+    }
+
+    /// For simulations: gone with the value.
+    pub fn in_memory(customer: CustomerId) -> Result<Self, JournalError> {
+        Ok(Self::over(schema::open_in_memory(customer)?, customer))
+    }
+
+    fn over(connection: Connection, customer: CustomerId) -> Self {
+        Self {
+            connection,
+            customer,
+            paths_are_stale: Cell::new(true),
+        }
+    }
+
+    pub fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    pub fn head(&self) -> Result<Head, JournalError> {
+        let (incarnation, epoch) = projection::held_epoch(&self.connection)?;
+        let segment = chain::last_cut(&self.connection)?;
+        let acknowledged: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT max(last_seq) FROM segment WHERE acknowledged = 1")?
+            .query_row([], |row| row.get(0))?;
+        Ok(Head {
+            incarnation,
+            epoch,
+            seq: last_seq(&self.connection)?,
+            segment: segment.map(|cut| (cut.sequence, cut.hash)),
+            acknowledged_seq: acknowledged.map_or(0, id),
+        })
+    }
+
+    pub fn counters(&self) -> Result<Counters, JournalError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT value FROM counter WHERE name = ?1")?;
+        let mut next = |name: &str| -> Result<u64, JournalError> {
+            let highest: Option<i64> = query.query_row([name], |row| row.get(0)).optional()?;
+            Ok(highest.map_or(1, |highest| id(highest) + 1))
+        };
+        Ok(Counters {
+            run: next("run")?,
+            record: next("record")?,
+            intent: next("intent")?,
+            conflict: next("conflict")?,
+        })
+    }
+
+    /// Makes the entries, all that follows from them and `also` durable, or nothing of it.
+    ///
+    /// Personal data in the clear is sealed here, before it is written anywhere.
+    pub fn append(
+        &mut self,
+        at: Timestamp,
+        bodies: Vec<Body>,
+        also: Also,
+    ) -> Result<Mark, JournalError> {
+        if bodies.len() > APPEND_ENTRIES_MAX {
+            return Err(JournalError::TooLarge {
+                what: "entries of one append",
+                found: bodies.len(),
+                max: APPEND_ENTRIES_MAX,
+            });
+        }
+        let customer = self.customer;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut seq = last_seq(&transaction)?;
+        let mut aside_now: Vec<(ShopId, String)> = Vec::new();
+        for mut body in bodies {
+            check(&transaction, &body)?;
+            if let Body::OrderSeen { order, person, .. } = &mut body {
+                if order.customer != customer {
+                    return Err(JournalError::ForeignOrder {
+                        wanted: customer,
+                        found: order.customer,
+                    });
+                }
+                if let Personal::Clear(clear) = person {
+                    *person = Personal::Sealed(seal::seal(&transaction, order, clear)?);
+                }
+            }
+            if let Body::Aside {
+                shop,
+                subject: AsideSubject::Remote { kind, id: Some(id) },
+                ..
+            } = &body
+            {
+                aside_now.push((*shop, remote_text(*kind, id.as_str())));
+            }
+            seq += 1;
+            write(&transaction, Entry { seq, at, body })?;
+        }
+        let read = consume(&transaction, &also.consumed, &aside_now)?;
+        for (run, ord) in &also.plan_done {
+            transaction
+                .prepare_cached("DELETE FROM plan WHERE run = ?1 AND ord = ?2")?
+                .execute(params![int(run.0), int(*ord)])?;
+        }
+        let done = Body::Done {
+            orders: still_dirty_orders(&transaction, also.orders_done)?,
+            skus: still_dirty_skus(&transaction, also.skus_done)?,
+            read,
+        };
+        if !is_empty(&done) {
+            seq += 1;
+            write(
+                &transaction,
+                Entry {
+                    seq,
+                    at,
+                    body: done,
+                },
+            )?;
+        }
+        transaction.commit()?;
+        Ok(Mark { seq })
+    }
+
+    /// Tells the journal which of the shops' stocks is which of ours: an entry, if it differs from what was told.
+    pub fn map_stocks(
+        &mut self,
+        at: Timestamp,
+        mapping: StockMapping,
+    ) -> Result<Option<Mark>, JournalError> {
+        if self.stock_mapping()?.as_ref() == Some(&mapping) {
+            return Ok(None);
+        }
+        self.append(at, vec![Body::StocksMapped(mapping)], Also::default())
+            .map(Some)
+    }
+
+    pub fn stock_mapping(&self) -> Result<Option<StockMapping>, JournalError> {
+        projection::stock_mapping(&self.connection)
+    }
+
+    /// Where the next incremental pull of this feed begins.
+    pub fn cursor(&self, shop: ShopId, kind: Kind) -> Result<Option<Cursor>, JournalError> {
+        let cursor: Option<String> = self
+            .connection
+            .prepare_cached("SELECT cursor FROM cursor WHERE shop = ?1 AND kind = ?2")?
+            .query_row(params![int(shop.0), kind_code(kind)], |row| row.get(0))
+            .optional()?;
+        Ok(cursor.map(Cursor))
+    }
+
+    /// What the shop last said of itself.
+    pub fn identity(&self, shop: ShopId) -> Result<Option<ShopIdentity>, JournalError> {
+        projection::identity(&self.connection, shop)
+    }
+}
+
+pub(crate) fn last_seq(connection: &Connection) -> Result<u64, JournalError> {
+    let seq: Option<i64> = connection
+        .prepare_cached("SELECT max(seq) FROM entry")?
+        .query_row([], |row| row.get(0))?;
+    Ok(seq.map_or(0, id))
+}
+
+/// Writes one entry and what follows from it.
+pub(crate) fn write(connection: &Connection, entry: Entry) -> Result<(), JournalError> {
+    let line = json("an entry", &entry)?;
+    if line.len() > ENTRY_BYTES_MAX {
+        return Err(JournalError::TooLarge {
+            what: "bytes of one entry",
+            found: line.len(),
+            max: ENTRY_BYTES_MAX,
+        });
+    }
+    connection
+        .prepare_cached("INSERT INTO entry(seq, line) VALUES (?1, ?2)")?
+        .execute(params![int(entry.seq), line])?;
+    projection::apply(connection, &entry)
+}
+
+/// What may not become an entry of this journal.
+fn check(connection: &Connection, body: &Body) -> Result<(), JournalError> {
+    let Body::Opened {
+        incarnation, epoch, ..
+    } = body
+    else {
+        return Ok(());
+    };
+    let (held_incarnation, held_epoch) = projection::held_epoch(connection)?;
+    if (*incarnation, *epoch) < (held_incarnation, held_epoch) {
+        return Err(JournalError::OldEpoch {
+            incarnation: *incarnation,
+            epoch: *epoch,
+            held_incarnation,
+            held_epoch,
+        });
+    }
+    Ok(())
+}
+
+/// Removes staged rows in the reading that was dealt with. Answers which of them stood aside as unreadable.
+fn consume(
+    connection: &Connection,
+    consumed: &[Consumed],
+    aside_now: &[(ShopId, String)],
+) -> Result<Vec<ReadAgain>, JournalError> {
+    let mut read = Vec::new();
+    let any_aside: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM aside WHERE subject LIKE 'x:%')")?
+        .query_row([], |row| row.get(0))?;
+    for row in consumed {
+        let reading = int(row.reading);
+        let shop = int(row.shop.0);
+        match row.kind {
+            Kind::Category | Kind::Product => {
+                let removed = connection
+                    .prepare_cached("DELETE FROM staged WHERE reading = ?1 AND shop = ?2")?
+                    .execute(params![reading, shop])?;
+                if removed > 0 {
+                    connection
+                        .prepare_cached("DELETE FROM staged_key WHERE reading = ?1")?
+                        .execute([reading])?;
+                }
+            }
+            Kind::Order => {
+                connection
+                    .prepare_cached("DELETE FROM staged_order WHERE reading = ?1 AND shop = ?2")?
+                    .execute(params![reading, shop])?;
+            }
+            Kind::Level => {
+                connection
+                    .prepare_cached("DELETE FROM staged_level WHERE reading = ?1 AND shop = ?2")?
+                    .execute(params![reading, shop])?;
+            }
+        }
+        if any_aside {
+            let subject = remote_text(row.kind, row.id.as_str());
+            let was_aside: bool = connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM aside WHERE subject = ?1 AND shop = ?2)",
+                )?
+                .query_row(params![subject, shop], |row| row.get(0))?;
+            if was_aside && !aside_now.contains(&(row.shop, subject)) {
+                read.push(ReadAgain {
+                    shop: row.shop,
+                    kind: row.kind,
+                    id: row.id.clone(),
+                });
+            }
+        }
+    }
+    Ok(read)
+}
+
+fn still_dirty_orders(
+    connection: &Connection,
+    orders: Vec<OrderKey>,
+) -> Result<Vec<OrderKey>, JournalError> {
+    let mut query = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM order_dirty WHERE order_key = ?1)")?;
+    let mut dirty = Vec::new();
+    for order in orders {
+        if query.query_row([order.to_string()], |row| row.get(0))? {
+            dirty.push(order);
+        }
+    }
+    dirty.dedup();
+    Ok(dirty)
+}
+
+fn still_dirty_skus(
+    connection: &Connection,
+    skus: Vec<(Sku, StockId)>,
+) -> Result<Vec<(Sku, StockId)>, JournalError> {
+    let mut query = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sku_dirty WHERE sku = ?1 AND stock = ?2)")?;
+    let mut dirty = Vec::new();
+    for (sku, stock) in skus {
+        if query.query_row(params![sku.0, int(stock.0)], |row| row.get(0))? {
+            dirty.push((sku, stock));
+        }
+    }
+    dirty.dedup();
+    Ok(dirty)
+}
+
+fn is_empty(body: &Body) -> bool {
+    matches!(body, Body::Done { orders, skus, read }
+        if orders.is_empty() && skus.is_empty() && read.is_empty())
+}

@@ -1,0 +1,567 @@
+//! Clusters of catalogue records: what shares a link or a key is decided on together.
+//!
+//! Candidates are staged rows and records that are due somewhere, in the order of their places. A cluster stands where
+//! its first candidate stands; reached again from a later one, it is passed over.
+
+use super::{asides_of, bounded, conflicts_of, intents_of};
+use crate::bounds::{CATEGORY_DEPTH_MAX, CLUSTER_MEMBERS_MAX};
+use crate::columns::{
+    PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place, record_subject,
+};
+use crate::{Journal, JournalError};
+use jiff::Timestamp;
+use lockstep_model::cases::{AtShop, CatalogueChunk, Cluster, Known, Staged, StagedBody};
+use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+const FIELDS: &str = "a record's fields";
+const PARTS: &str = "the parts of a shop's record";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Member {
+    Staged(i64),
+    Record(i64),
+}
+
+struct Candidate {
+    place: String,
+    member: Member,
+}
+
+/// The members of a cluster, and the place of its first candidate.
+struct Members {
+    staged: Vec<i64>,
+    records: Vec<i64>,
+    first: String,
+    /// It was cut at the bound: from another of its members it looks otherwise.
+    is_cut: bool,
+}
+
+impl Journal {
+    /// Clusters after this place, in order, up to `limit`. `kind`: products or categories.
+    ///
+    /// A chunk of categories holds one depth of the tree alone: parents are dealt with before their children are
+    /// shown. What is due only at shops where it stands aside, or where a write of it is open, is not shown.
+    pub fn load_catalogue(
+        &self,
+        kind: Kind,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<CatalogueChunk, JournalError> {
+        if kind == Kind::Category && self.paths_are_stale.get() {
+            work_out_paths(&self.connection)?;
+            self.paths_are_stale.set(false);
+        }
+        let limit = bounded(limit);
+        let loader = Loader {
+            connection: &self.connection,
+            kind,
+            kind_code: kind_code(kind),
+            now: micros(now),
+        };
+        let mut after = after.unwrap_or_default().to_owned();
+        let mut used: HashSet<Member> = HashSet::new();
+        let mut chunk = CatalogueChunk::default();
+        let mut mentioned = Mentioned::default();
+        let mut depth: Option<String> = None;
+        'chunk: loop {
+            let candidates = loader.candidates(&after, limit)?;
+            if candidates.is_empty() {
+                break;
+            }
+            for candidate in candidates {
+                if chunk.clusters.len() == limit {
+                    chunk.next = Some(after);
+                    break 'chunk;
+                }
+                if kind == Kind::Category {
+                    let here = depth_of(&candidate.place);
+                    if depth.as_deref().is_some_and(|depth| depth != here) {
+                        chunk.next = Some(after);
+                        break 'chunk;
+                    }
+                    depth = Some(here.to_owned());
+                }
+                after.clone_from(&candidate.place);
+                if used.contains(&candidate.member) {
+                    continue;
+                }
+                let members = loader.members(&candidate, &used)?;
+                used.extend(members.staged.iter().copied().map(Member::Staged));
+                used.extend(members.records.iter().copied().map(Member::Record));
+                if members.first < candidate.place && !members.is_cut {
+                    // It was shown where it stands.
+                    continue;
+                }
+                let cluster = loader.cluster(&candidate.place, &members)?;
+                mentioned.note(&cluster);
+                chunk.clusters.push(cluster);
+            }
+        }
+        chunk.total = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM record_text WHERE kind = ?1")?
+            .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
+        chunk.categories = mentioned.links(&self.connection)?;
+        Ok(chunk)
+    }
+}
+
+fn depth_of(place: &str) -> &str {
+    place
+        .split_once(PATH_SEPARATOR)
+        .map_or(place, |(depth, _)| depth)
+}
+
+struct Loader<'a> {
+    connection: &'a Connection,
+    kind: Kind,
+    kind_code: i64,
+    now: i64,
+}
+
+impl Loader<'_> {
+    /// The next candidates after a place, in order.
+    fn candidates(&self, after: &str, limit: usize) -> Result<Vec<Candidate>, JournalError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut candidates = Vec::new();
+        {
+            let mut query = self.connection.prepare_cached(
+                "SELECT place, reading FROM staged WHERE kind = ?1 AND place > ?2 ORDER BY place LIMIT ?3",
+            )?;
+            let mut rows = query.query(params![self.kind_code, after, limit])?;
+            while let Some(row) = rows.next()? {
+                candidates.push(Candidate {
+                    place: row.get(0)?,
+                    member: Member::Staged(row.get(1)?),
+                });
+            }
+        }
+        let staged = candidates.len();
+        {
+            let mut query = self.connection.prepare_cached(&format!(
+                "SELECT DISTINCT place, record FROM due d WHERE kind = ?2 AND place > ?3 AND {IS_DUE_NOW}
+                 ORDER BY place LIMIT ?4"
+            ))?;
+            let mut rows = query.query(params![self.now, self.kind_code, after, limit])?;
+            while let Some(row) = rows.next()? {
+                candidates.push(Candidate {
+                    place: row.get(0)?,
+                    member: Member::Record(row.get(1)?),
+                });
+            }
+        }
+        let due = candidates.len() - staged;
+        // Each list is whole only up to its last row, if it was cut.
+        let whole_to = |from: usize, count: usize| {
+            (i64::try_from(count).is_ok_and(|count| count >= limit))
+                .then(|| candidates.get(from + count - 1))
+                .flatten()
+                .map(|last| last.place.clone())
+        };
+        let bound = match (whole_to(0, staged), whole_to(staged, due)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        if let Some(bound) = bound {
+            candidates.retain(|candidate| candidate.place <= bound);
+        }
+        candidates.sort_by(|a, b| a.place.cmp(&b.place));
+        Ok(candidates)
+    }
+
+    /// Follows links and keys from a candidate.
+    fn members(&self, seed: &Candidate, used: &HashSet<Member>) -> Result<Members, JournalError> {
+        let mut members = Members {
+            staged: Vec::new(),
+            records: Vec::new(),
+            first: seed.place.clone(),
+            is_cut: false,
+        };
+        let mut found: BTreeSet<Member> = [seed.member].into();
+        let mut keys_followed: BTreeSet<String> = BTreeSet::new();
+        let mut queue: VecDeque<Member> = [seed.member].into();
+        while let Some(member) = queue.pop_front() {
+            let mut next = Vec::new();
+            let (place, keys) = match member {
+                Member::Staged(reading) => {
+                    members.staged.push(reading);
+                    let (place, keys, linked) = self.staged_neighbours(reading)?;
+                    next.extend(linked.map(Member::Record));
+                    (Some(place), keys)
+                }
+                Member::Record(record) => {
+                    members.records.push(record);
+                    self.linked_rows(record, &mut next)?;
+                    self.record_place_and_keys(record, &members.first)?
+                }
+            };
+            if let Some(place) = place
+                && place < members.first
+            {
+                members.first = place;
+            }
+            for key in keys {
+                if keys_followed.contains(&key) {
+                    continue;
+                }
+                self.bearers(&key, &mut next)?;
+                keys_followed.insert(key);
+            }
+            for member in next {
+                if used.contains(&member) || found.contains(&member) {
+                    continue;
+                }
+                if found.len() == CLUSTER_MEMBERS_MAX {
+                    members.is_cut = true;
+                    break;
+                }
+                found.insert(member);
+                queue.push_back(member);
+            }
+        }
+        Ok(members)
+    }
+
+    fn staged_neighbours(
+        &self,
+        reading: i64,
+    ) -> Result<(String, Vec<String>, Option<i64>), JournalError> {
+        let (place, keys, linked): (String, String, Option<i64>) = self
+            .connection
+            .prepare_cached(
+                "SELECT s.place, s.keys, l.record FROM staged s
+                 LEFT JOIN link l ON l.shop = s.shop AND l.kind = s.kind AND l.id = s.id
+                 WHERE s.reading = ?1",
+            )?
+            .query_row([reading], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok((place, parse("a record's keys", &keys)?, linked))
+    }
+
+    fn linked_rows(&self, record: i64, next: &mut Vec<Member>) -> Result<(), JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT s.reading FROM link l JOIN staged s ON s.shop = l.shop AND s.kind = l.kind AND s.id = l.id
+             WHERE l.record = ?1",
+        )?;
+        let mut rows = query.query([record])?;
+        while let Some(row) = rows.next()? {
+            next.push(Member::Staged(row.get(0)?));
+        }
+        Ok(())
+    }
+
+    /// The place is that of a candidate: `None` if the record is not due, or does not stand before `first`.
+    fn record_place_and_keys(
+        &self,
+        record: i64,
+        first: &str,
+    ) -> Result<(Option<String>, Vec<String>), JournalError> {
+        let row: Option<(String, String)> = self
+            .connection
+            .prepare_cached("SELECT place, keys FROM record WHERE record = ?1")?
+            .query_row([record], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((place, keys)) = row else {
+            return Ok((None, Vec::new()));
+        };
+        let is_first = place.as_str() < first && {
+            let mut query = self.connection.prepare_cached(&format!(
+                "SELECT EXISTS (SELECT 1 FROM due d WHERE record = ?2 AND {IS_DUE_NOW})"
+            ))?;
+            query.query_row(params![self.now, record], |row| row.get(0))?
+        };
+        Ok((is_first.then_some(place), parse("a record's keys", &keys)?))
+    }
+
+    /// Records and staged rows that bear a key.
+    fn bearers(&self, key: &str, next: &mut Vec<Member>) -> Result<(), JournalError> {
+        let limit = i64::try_from(CLUSTER_MEMBERS_MAX + 1).unwrap_or(i64::MAX);
+        {
+            let mut query = self.connection.prepare_cached(
+                "SELECT record FROM record_key WHERE kind = ?1 AND key = ?2 ORDER BY record LIMIT ?3",
+            )?;
+            let mut rows = query.query(params![self.kind_code, key, limit])?;
+            while let Some(row) = rows.next()? {
+                next.push(Member::Record(row.get(0)?));
+            }
+        }
+        let mut query = self.connection.prepare_cached(
+            "SELECT reading FROM staged_key WHERE kind = ?1 AND key = ?2 ORDER BY reading LIMIT ?3",
+        )?;
+        let mut rows = query.query(params![self.kind_code, key, limit])?;
+        while let Some(row) = rows.next()? {
+            next.push(Member::Staged(row.get(0)?));
+        }
+        Ok(())
+    }
+
+    fn cluster(&self, place: &str, members: &Members) -> Result<Cluster, JournalError> {
+        let mut cluster = Cluster {
+            key: key_of_place(self.kind, place).to_owned(),
+            ..Cluster::default()
+        };
+        let mut records = members.records.clone();
+        records.sort_unstable();
+        for record in records {
+            if let Some(known) = known(self.connection, record)? {
+                cluster.known.push(known);
+            }
+        }
+        for reading in &members.staged {
+            cluster.staged.push(self.staged(*reading)?);
+        }
+        cluster
+            .staged
+            .sort_by(|a, b| (a.shop, &a.id).cmp(&(b.shop, &b.id)));
+        let smallest = cluster
+            .known
+            .iter()
+            .flat_map(|known| &known.keys)
+            .chain(cluster.staged.iter().flat_map(|row| &row.keys))
+            .min();
+        if let Some(smallest) = smallest {
+            cluster.key.clone_from(smallest);
+        }
+        Ok(cluster)
+    }
+
+    fn staged(&self, reading: i64) -> Result<Staged, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT s.shop, s.id, s.keys, s.gone, s.fields, s.parts, l.record FROM staged s
+             LEFT JOIN link l ON l.shop = s.shop AND l.kind = s.kind AND l.id = s.id WHERE s.reading = ?1",
+        )?;
+        let mut rows = query.query([reading])?;
+        let row = rows.next()?.ok_or(JournalError::Corrupt {
+            what: "a staged row",
+        })?;
+        let is_gone: bool = row.get(3)?;
+        let body = if is_gone {
+            StagedBody::Gone
+        } else {
+            StagedBody::Fields {
+                fields: parse(FIELDS, &row.get::<_, String>(4)?)?,
+                parts: parse(PARTS, &row.get::<_, String>(5)?)?,
+            }
+        };
+        Ok(Staged {
+            shop: ShopId(id(row.get(0)?)),
+            kind: self.kind,
+            id: RemoteId(row.get(1)?),
+            linked: row
+                .get::<_, Option<i64>>(6)?
+                .map(|record| RecordId(id(record))),
+            keys: parse("a record's keys", &row.get::<_, String>(2)?)?,
+            body,
+            reading: id(reading),
+        })
+    }
+}
+
+/// A row `d` of `due` that something can be done about at the time ?1.
+const IS_DUE_NOW: &str = "NOT EXISTS (
+        SELECT 1 FROM aside a WHERE a.subject = 'r:' || d.record AND a.shop = d.shop AND a.retry_at > ?1
+    ) AND NOT EXISTS (
+        SELECT 1 FROM intent i WHERE i.subject = 'r:' || d.record AND i.shop = d.shop
+    )";
+
+/// One of our records with all that is known of it in every shop.
+pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known>, JournalError> {
+    let row: Option<(i64, String, String)> = connection
+        .prepare_cached("SELECT kind, keys, ours FROM record WHERE record = ?1")?
+        .query_row([record], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((kind, keys, ours)) = row else {
+        return Ok(None);
+    };
+    let mut shops: BTreeMap<ShopId, AtShop> = BTreeMap::new();
+    {
+        // Of several ids in one shop: one that is there, and the one that was last dealt with.
+        let mut query = connection.prepare_cached(
+            "SELECT shop, id, gone, parts, held, meant FROM link WHERE record = ?1 ORDER BY gone DESC, seq",
+        )?;
+        let mut rows = query.query([record])?;
+        while let Some(row) = rows.next()? {
+            let at = AtShop {
+                id: Some(RemoteId(row.get(1)?)),
+                gone: row.get(2)?,
+                parts: parse(PARTS, str_of(row, 3)?)?,
+                held: parse(FIELDS, str_of(row, 4)?)?,
+                meant: parse(FIELDS, str_of(row, 5)?)?,
+                ..AtShop::default()
+            };
+            shops.insert(ShopId(id(row.get(0)?)), at);
+        }
+    }
+    let subject = record_subject(record);
+    for intent in intents_of(connection, &subject)? {
+        shops.entry(intent.shop).or_default().open.push(intent);
+    }
+    for (shop, (until, tries)) in asides_of(connection, &subject)? {
+        let at = shops.entry(shop).or_default();
+        at.aside_until = Some(until);
+        at.tries = tries;
+    }
+    Ok(Some(Known {
+        record: RecordId(id(record)),
+        kind: crate::columns::kind_of(kind)?,
+        keys: parse("a record's keys", &keys)?,
+        ours: parse(FIELDS, &ours)?,
+        shops,
+        conflicts: conflicts_of(connection, &subject)?,
+    }))
+}
+
+fn str_of<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> Result<&'a str, JournalError> {
+    Ok(row
+        .get_ref(column)?
+        .as_str()
+        .map_err(rusqlite::Error::from)?)
+}
+
+/// Categories that a chunk speaks of, by the shops' ids and by ours.
+#[derive(Default)]
+struct Mentioned {
+    theirs: BTreeSet<(ShopId, String)>,
+    ours: BTreeSet<u64>,
+}
+
+impl Mentioned {
+    fn note(&mut self, cluster: &Cluster) {
+        for known in &cluster.known {
+            let ids = category_ids(&known.ours).filter_map(|id| id.parse::<u64>().ok());
+            self.ours.extend(ids);
+            if known.kind == Kind::Category {
+                self.ours.insert(known.record.0);
+            }
+            for (shop, at) in &known.shops {
+                self.theirs
+                    .extend(category_ids(&at.held).map(|id| (*shop, id.to_owned())));
+            }
+        }
+        for row in &cluster.staged {
+            if let StagedBody::Fields { fields, .. } = &row.body {
+                self.theirs
+                    .extend(category_ids(fields).map(|id| (row.shop, id.to_owned())));
+            }
+        }
+    }
+
+    /// The links of all of them in all shops, so that they can be read both ways.
+    fn links(
+        mut self,
+        connection: &Connection,
+    ) -> Result<BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>, JournalError> {
+        let category = kind_code(Kind::Category);
+        {
+            let mut query = connection.prepare_cached(
+                "SELECT record FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0",
+            )?;
+            for (shop, theirs) in &self.theirs {
+                let record: Option<i64> = query
+                    .query_row(params![int(shop.0), category, theirs], |row| row.get(0))
+                    .optional()?;
+                self.ours.extend(record.map(id));
+            }
+        }
+        let mut query = connection.prepare_cached(
+            "SELECT shop, id FROM link WHERE record = ?1 AND kind = ?2 AND gone = 0",
+        )?;
+        let mut links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>> = BTreeMap::new();
+        for record in &self.ours {
+            let mut rows = query.query(params![int(*record), category])?;
+            while let Some(row) = rows.next()? {
+                links
+                    .entry(ShopId(id(row.get(0)?)))
+                    .or_default()
+                    .insert(RemoteId(row.get(1)?), RecordId(*record));
+            }
+        }
+        Ok(links)
+    }
+}
+
+fn category_ids(fields: &Fields) -> impl Iterator<Item = &str> {
+    let list = fields
+        .get(&Path::new(&Field::Categories))
+        .map(Value::as_list)
+        .unwrap_or_default()
+        .iter()
+        .map(String::as_str);
+    let parent = fields
+        .get(&Path::new(&Field::Parent))
+        .and_then(Value::as_text);
+    list.chain(parent)
+}
+
+/// Gives every staged category its path and its place, now that parents and children are there.
+fn work_out_paths(connection: &Connection) -> Result<(), JournalError> {
+    let transaction = connection.unchecked_transaction()?;
+    let category = kind_code(Kind::Category);
+    transaction.execute("DELETE FROM staged_key WHERE kind = ?1", params![category])?;
+    let mut after = 0;
+    loop {
+        let page: Vec<(i64, i64, String)> = transaction
+            .prepare_cached(
+                "SELECT reading, shop, id FROM staged WHERE kind = ?1 AND gone = 0 AND reading > ?2
+                 ORDER BY reading LIMIT 500",
+            )?
+            .query_map(params![category, after], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let Some((last, _, _)) = page.last() else {
+            break;
+        };
+        after = *last;
+        for (reading, shop, remote) in &page {
+            let path = path_of(&transaction, *shop, remote)?;
+            let tie = format!("s{shop}/{remote}");
+            transaction
+                .prepare_cached("UPDATE staged SET place = ?2, keys = ?3 WHERE reading = ?1")?
+                .execute(params![
+                    reading,
+                    place(Kind::Category, &path, &tie),
+                    json("a category's path", &[&path])?
+                ])?;
+            transaction
+                .prepare_cached("INSERT INTO staged_key(kind, key, reading) VALUES (?1, ?2, ?3)")?
+                .execute(params![category, path, reading])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The names from the root down to a category of a shop, as staged or else as last known.
+fn path_of(connection: &Connection, shop: i64, remote: &str) -> Result<String, JournalError> {
+    let mut names: Vec<String> = Vec::new();
+    let mut next = Some(remote.to_owned());
+    while let Some(remote) = next.take() {
+        let fields: Option<String> = connection
+            .prepare_cached(
+                "SELECT fields FROM staged WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0
+                 UNION ALL SELECT held FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 LIMIT 1",
+            )?
+            .query_row(params![shop, kind_code(Kind::Category), remote], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        let Some(fields) = fields else { break };
+        let fields: Fields = parse(FIELDS, &fields)?;
+        let text = |field: Field<'_>| {
+            fields
+                .get(&Path::new(&field))
+                .and_then(Value::as_text)
+                .map(str::to_owned)
+        };
+        names.push(text(Field::Title).unwrap_or_else(|| format!("#{remote}")));
+        if names.len() == CATEGORY_DEPTH_MAX {
+            break;
+        }
+        next = text(Field::Parent);
+    }
+    names.reverse();
+    Ok(names.join(&PATH_SEPARATOR.to_string()))
+}

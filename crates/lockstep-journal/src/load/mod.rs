@@ -1,0 +1,80 @@
+//! What the engine is shown, chunk by chunk: everything to decide on some records, orders or levels, and nothing else.
+
+mod catalogue;
+mod orders;
+mod stock;
+
+pub(crate) use catalogue::known;
+pub(crate) use orders::{copies, known_states};
+pub(crate) use stock::lines;
+
+use crate::JournalError;
+use crate::bounds::CHUNK_MAX;
+use crate::columns::{id, parse, subject_of, time};
+use jiff::Timestamp;
+use lockstep_model::cases::OpenIntent;
+use lockstep_model::{ConflictId, IntentId, RunId, ShopId};
+use rusqlite::{Connection, Row};
+use std::collections::BTreeMap;
+
+pub(crate) const INTENT_COLUMNS: &str = "intent, run, shop, subject, what, at, look_at";
+
+pub(crate) fn read_intent(row: &Row<'_>) -> Result<OpenIntent, JournalError> {
+    Ok(OpenIntent {
+        intent: IntentId(id(row.get(0)?)),
+        run: RunId(id(row.get(1)?)),
+        shop: ShopId(id(row.get(2)?)),
+        subject: subject_of(&row.get::<_, String>(3)?)?,
+        what: parse("what is meant", &row.get::<_, String>(4)?)?,
+        at: time(row.get(5)?)?,
+        look_at: row.get::<_, Option<i64>>(6)?.map(time).transpose()?,
+    })
+}
+
+/// What is open about a subject, in order.
+pub(crate) fn intents_of(
+    connection: &Connection,
+    subject: &str,
+) -> Result<Vec<OpenIntent>, JournalError> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {INTENT_COLUMNS} FROM intent WHERE subject = ?1 ORDER BY intent"
+    ))?;
+    let mut rows = query.query([subject])?;
+    let mut intents = Vec::new();
+    while let Some(row) = rows.next()? {
+        intents.push(read_intent(row)?);
+    }
+    Ok(intents)
+}
+
+/// Until when a subject stands aside, and after how many tries, by shop.
+pub(crate) fn asides_of(
+    connection: &Connection,
+    subject: &str,
+) -> Result<BTreeMap<ShopId, (Timestamp, u32)>, JournalError> {
+    let mut query =
+        connection.prepare_cached("SELECT shop, retry_at, tries FROM aside WHERE subject = ?1")?;
+    let mut rows = query.query([subject])?;
+    let mut asides = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        asides.insert(ShopId(id(row.get(0)?)), (time(row.get(1)?)?, row.get(2)?));
+    }
+    Ok(asides)
+}
+
+pub(crate) fn conflicts_of(
+    connection: &Connection,
+    subject: &str,
+) -> Result<Vec<ConflictId>, JournalError> {
+    let conflicts = connection
+        .prepare_cached(
+            "SELECT conflict FROM conflict WHERE subject = ?1 AND closed_at IS NULL ORDER BY conflict",
+        )?
+        .query_map([subject], |row| Ok(ConflictId(id(row.get(0)?))))?
+        .collect::<Result<_, _>>()?;
+    Ok(conflicts)
+}
+
+fn bounded(limit: usize) -> usize {
+    limit.clamp(1, CHUNK_MAX)
+}

@@ -1,0 +1,192 @@
+//! Orders to decide on: those that moved, those that were read, those whose write can be looked at now.
+
+use super::{asides_of, bounded, conflicts_of, intents_of};
+use crate::columns::{id, int, kind_code, micros, order_key_of, order_subject, parse};
+use crate::{Journal, JournalError, seal};
+use jiff::Timestamp;
+use lockstep_model::cases::{OrderCase, OrderChunk, StagedOrder};
+use lockstep_model::{Kind, Level, OrderKey, OrderState, Parts, RemoteId, ShopId, Sku};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+const STATE: &str = "an order's state";
+
+impl Journal {
+    /// Orders after this key, in the order of keys. `receivers`: the shops that copies may be made in.
+    pub fn load_orders(
+        &self,
+        after: Option<&OrderKey>,
+        limit: usize,
+        now: Timestamp,
+        receivers: &[ShopId],
+    ) -> Result<OrderChunk, JournalError> {
+        let limit = bounded(limit);
+        let after = after.map(ToString::to_string).unwrap_or_default();
+        let keys: Vec<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT order_key FROM (
+                    SELECT order_key FROM order_dirty WHERE order_key > ?1
+                    UNION SELECT order_key FROM staged_order WHERE order_key > ?1
+                    UNION SELECT substr(subject, 3) FROM intent
+                        WHERE subject > 'o:' || ?1 AND subject < 'o;' AND look_at <= ?2
+                 ) ORDER BY order_key LIMIT ?3",
+            )?
+            .query_map(
+                params![
+                    after,
+                    micros(now),
+                    i64::try_from(limit + 1).unwrap_or(i64::MAX)
+                ],
+                |row| row.get(0),
+            )?
+            .collect::<Result<_, _>>()?;
+        let mut chunk = OrderChunk::default();
+        for key in keys.iter().take(limit) {
+            chunk
+                .cases
+                .push(order_case(&self.connection, key, receivers)?);
+        }
+        if keys.len() > limit {
+            chunk.next = chunk.cases.last().map(|case| case.order.clone());
+        }
+        Ok(chunk)
+    }
+}
+
+pub(crate) fn known_states(
+    connection: &Connection,
+    order_key: &str,
+) -> Result<BTreeMap<ShopId, OrderState>, JournalError> {
+    let mut query =
+        connection.prepare_cached("SELECT shop, state FROM known_order WHERE order_key = ?1")?;
+    let mut rows = query.query([order_key])?;
+    let mut known = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let state = parse(STATE, &row.get::<_, String>(1)?)?;
+        known.insert(ShopId(id(row.get(0)?)), state);
+    }
+    Ok(known)
+}
+
+pub(crate) fn copies(
+    connection: &Connection,
+    order_key: &str,
+) -> Result<BTreeMap<ShopId, RemoteId>, JournalError> {
+    let copies = connection
+        .prepare_cached("SELECT shop, id FROM order_copy WHERE order_key = ?1")?
+        .query_map([order_key], |row| {
+            Ok((ShopId(id(row.get(0)?)), RemoteId(row.get(1)?)))
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(copies)
+}
+
+fn order_case(
+    connection: &Connection,
+    order_key: &str,
+    receivers: &[ShopId],
+) -> Result<OrderCase, JournalError> {
+    let known = known_states(connection, order_key)?;
+    let staged = staged_states(connection, order_key)?;
+    let purchase: Option<(bool, Option<String>)> = connection
+        .prepare_cached("SELECT before_opening, held FROM purchase WHERE order_key = ?1")?
+        .query_row([order_key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (before_opening, held) = purchase.unwrap_or_default();
+    let held = held
+        .map(|held| parse("what holds an order", &held))
+        .transpose()?;
+    let subject = order_subject(order_key);
+    let asides = asides_of(connection, &subject)?;
+    let skus: BTreeSet<&Sku> = known
+        .values()
+        .chain(staged.values().map(|staged| &staged.state))
+        .flat_map(|state| &state.lines)
+        .filter_map(|line| line.sku.as_ref())
+        .collect();
+    let mut items = BTreeMap::new();
+    for shop in receivers {
+        let mut here = BTreeMap::new();
+        for sku in &skus {
+            if let Some(item) = item(connection, *shop, sku)? {
+                here.insert((*sku).clone(), item);
+            }
+        }
+        items.insert(*shop, here);
+    }
+    Ok(OrderCase {
+        order: order_key_of(order_key)?,
+        known,
+        copies: copies(connection, order_key)?,
+        staged,
+        before_opening,
+        held,
+        open: intents_of(connection, &subject)?,
+        aside_until: asides
+            .iter()
+            .map(|(shop, (until, _))| (*shop, *until))
+            .collect(),
+        tries: asides
+            .iter()
+            .map(|(shop, (_, tries))| (*shop, *tries))
+            .collect(),
+        conflicts: conflicts_of(connection, &subject)?,
+        items,
+    })
+}
+
+fn staged_states(
+    connection: &Connection,
+    order_key: &str,
+) -> Result<BTreeMap<ShopId, StagedOrder>, JournalError> {
+    // Of two orders of one shop that carry one key, the one read last.
+    let mut query = connection.prepare_cached(
+        "SELECT shop, state, sealed, reading FROM staged_order WHERE order_key = ?1 ORDER BY reading",
+    )?;
+    let mut rows = query.query([order_key])?;
+    let mut staged = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let person = match row.get::<_, Option<String>>(2)? {
+            Some(sealed) => seal::unseal(connection, order_key, &sealed)?,
+            None => None,
+        };
+        let order = StagedOrder {
+            state: parse(STATE, &row.get::<_, String>(1)?)?,
+            person,
+            reading: id(row.get(3)?),
+        };
+        staged.insert(ShopId(id(row.get(0)?)), order);
+    }
+    Ok(staged)
+}
+
+/// What a shop calls the item with this SKU, if it is known to have one.
+fn item(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+) -> Result<Option<RemoteId>, JournalError> {
+    {
+        let mut query = connection.prepare_cached(
+            "SELECT l.parts FROM record_key k JOIN link l ON l.record = k.record
+             WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0 ORDER BY l.seq DESC",
+        )?;
+        let mut rows = query.query(params![kind_code(Kind::Product), sku.as_str(), int(shop.0)])?;
+        while let Some(row) = rows.next()? {
+            let parts: Parts = parse("the parts of a shop's record", &row.get::<_, String>(0)?)?;
+            if let Some(item) = parts.variants.get(sku) {
+                return Ok(Some(item.clone()));
+            }
+        }
+    }
+    let level: Option<String> = connection
+        .prepare_cached("SELECT level FROM level WHERE shop = ?1 AND sku = ?2 LIMIT 1")?
+        .query_row(params![int(shop.0), sku.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(level) = level else {
+        return Ok(None);
+    };
+    let level: Level = parse("a stock level", &level)?;
+    Ok(Some(level.item.unwrap_or_else(|| sku.as_str().into())))
+}

@@ -1,0 +1,227 @@
+//! SKUs whose stock is to be decided on: all shops' levels, all order lines that count.
+
+use super::{asides_of, bounded, conflicts_of, intents_of};
+use crate::columns::{decimal, id, int, kind_code, level_subject, order_key_of, parse};
+use crate::{Journal, JournalError};
+use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase, StockChunk};
+use lockstep_model::settings::StockId;
+use lockstep_model::{Kind, ShopId, Sku, Status};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Journal {
+    /// SKUs that are dirty, or whose levels were read and differ from what we know, in order.
+    pub fn load_stock(
+        &self,
+        after: Option<&(Sku, StockId)>,
+        limit: usize,
+    ) -> Result<StockChunk, JournalError> {
+        let limit = bounded(limit);
+        let (sku, stock) = match after {
+            Some((sku, stock)) => (sku.as_str(), int(stock.0)),
+            None => ("", i64::MIN),
+        };
+        let keys: Vec<(Sku, StockId)> = self
+            .connection
+            .prepare_cached(
+                "SELECT sku, stock FROM (
+                    SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2)
+                    UNION SELECT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2)
+                 ) ORDER BY sku, stock LIMIT ?3",
+            )?
+            .query_map(
+                params![sku, stock, i64::try_from(limit + 1).unwrap_or(i64::MAX)],
+                |row| Ok((Sku(row.get(0)?), StockId(id(row.get(1)?)))),
+            )?
+            .collect::<Result<_, _>>()?;
+        let mut chunk = StockChunk::default();
+        for (sku, stock) in keys.iter().take(limit) {
+            chunk.cases.push(stock_case(&self.connection, sku, *stock)?);
+        }
+        if keys.len() > limit {
+            chunk.next = chunk
+                .cases
+                .last()
+                .map(|case| (case.sku.clone(), case.stock));
+        }
+        Ok(chunk)
+    }
+}
+
+pub(crate) fn stock_case(
+    connection: &Connection,
+    sku: &Sku,
+    stock: StockId,
+) -> Result<StockCase, JournalError> {
+    let key = params![sku.0, int(stock.0)];
+    let base: Option<String> = connection
+        .prepare_cached("SELECT base FROM base WHERE sku = ?1 AND stock = ?2")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
+    {
+        let mut query = connection.prepare_cached(
+            "SELECT shop, level, taken, meant FROM level WHERE sku = ?1 AND stock = ?2",
+        )?;
+        let mut rows = query.query(key)?;
+        while let Some(row) = rows.next()? {
+            let at = LevelAt {
+                held: Some((
+                    parse("a stock level", &row.get::<_, String>(1)?)?,
+                    decimal(&row.get::<_, String>(2)?)?,
+                )),
+                meant: row
+                    .get::<_, Option<String>>(3)?
+                    .as_deref()
+                    .map(decimal)
+                    .transpose()?,
+                ..LevelAt::default()
+            };
+            levels.insert(ShopId(id(row.get(0)?)), at);
+        }
+    }
+    {
+        let mut query = connection.prepare_cached(
+            "SELECT shop, level, reading FROM staged_level WHERE sku = ?1 AND stock = ?2",
+        )?;
+        let mut rows = query.query(key)?;
+        while let Some(row) = rows.next()? {
+            let staged = (
+                parse("a stock level", &row.get::<_, String>(1)?)?,
+                id(row.get(2)?),
+            );
+            levels.entry(ShopId(id(row.get(0)?))).or_default().staged = Some(staged);
+        }
+    }
+    {
+        let mut query = connection
+            .prepare_cached("SELECT shop, taken FROM taken WHERE sku = ?1 AND stock = ?2")?;
+        let mut rows = query.query(key)?;
+        while let Some(row) = rows.next()? {
+            let taken = decimal(&row.get::<_, String>(1)?)?;
+            if !taken.is_zero() || levels.contains_key(&ShopId(id(row.get(0)?))) {
+                levels.entry(ShopId(id(row.get(0)?))).or_default().taken = taken;
+            }
+        }
+    }
+    let subject = level_subject(stock, sku);
+    for intent in intents_of(connection, &subject)? {
+        levels.entry(intent.shop).or_default().open.push(intent);
+    }
+    for (shop, (until, tries)) in asides_of(connection, &subject)? {
+        let at = levels.entry(shop).or_default();
+        at.aside_until = Some(until);
+        at.tries = tries;
+    }
+    Ok(StockCase {
+        sku: sku.clone(),
+        stock,
+        status: status(connection, sku)?,
+        base: base.as_deref().map(decimal).transpose()?,
+        levels,
+        lines: lines(connection, sku, stock)?,
+        conflicts: conflicts_of(connection, &subject)?,
+    })
+}
+
+/// Of the product that the SKU belongs to.
+fn status(connection: &Connection, sku: &Sku) -> Result<Option<Status>, JournalError> {
+    let status: Option<Option<String>> = connection
+        .prepare_cached(
+            "SELECT json_extract(r.ours, '$.status') FROM record_key k JOIN record r ON r.record = k.record
+             WHERE k.kind = ?1 AND k.key = ?2 ORDER BY k.record LIMIT 1",
+        )?
+        .query_row(params![kind_code(Kind::Product), sku.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(status.flatten().as_deref().and_then(Status::parse))
+}
+
+/// What every order has of the SKU, but for what is closed.
+pub(crate) fn lines(
+    connection: &Connection,
+    sku: &Sku,
+    stock: StockId,
+) -> Result<Vec<LineCase>, JournalError> {
+    let mut sides: BTreeMap<String, BTreeMap<ShopId, LineSide>> = BTreeMap::new();
+    {
+        let mut query = connection.prepare_cached(
+            "SELECT order_key, shop, wanted, taken, done FROM order_line
+             WHERE sku = ?1 AND stock = ?2 AND closed = 0 ORDER BY order_key",
+        )?;
+        let mut rows = query.query(params![sku.0, int(stock.0)])?;
+        while let Some(row) = rows.next()? {
+            let side = LineSide {
+                wanted: decimal(&row.get::<_, String>(2)?)?,
+                taken: decimal(&row.get::<_, String>(3)?)?,
+                done: row.get(4)?,
+            };
+            sides
+                .entry(row.get(0)?)
+                .or_default()
+                .insert(ShopId(id(row.get(1)?)), side);
+        }
+    }
+    sides
+        .into_iter()
+        .map(|(order_key, sides)| line(connection, &order_key, sides))
+        .collect()
+}
+
+fn line(
+    connection: &Connection,
+    order_key: &str,
+    sides: BTreeMap<ShopId, LineSide>,
+) -> Result<LineCase, JournalError> {
+    let order = order_key_of(order_key)?;
+    let origin: Option<(String, bool, bool)> = connection
+        .prepare_cached(
+            "SELECT number, placed, accepted FROM known_order WHERE order_key = ?1 AND shop = ?2",
+        )?
+        .query_row(params![order_key, int(order.shop.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let before_opening: Option<bool> = connection
+        .prepare_cached("SELECT before_opening FROM purchase WHERE order_key = ?1")?
+        .query_row([order_key], |row| row.get(0))
+        .optional()?;
+    // Copies that are known to exist, whether they were seen yet or not.
+    let copies: Vec<(ShopId, bool)> = connection
+        .prepare_cached(
+            "SELECT c.shop, k.shop IS NOT NULL FROM order_copy c
+             LEFT JOIN known_order k ON k.order_key = c.order_key AND k.shop = c.shop
+             WHERE c.order_key = ?1",
+        )?
+        .query_map([order_key], |row| {
+            Ok((ShopId(id(row.get(0)?)), row.get(1)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let mut on_its_way: BTreeSet<ShopId> = connection
+        .prepare_cached(
+            "SELECT shop FROM intent
+             WHERE subject = 'o:' || ?1 AND json_extract(what, '$.what') = 'create_order'",
+        )?
+        .query_map([order_key], |row| Ok(ShopId(id(row.get(0)?))))?
+        .collect::<Result<_, _>>()?;
+    on_its_way.extend(
+        copies
+            .iter()
+            .filter(|(_, seen)| !seen)
+            .map(|(shop, _)| shop),
+    );
+    let (number, accepted) = match origin {
+        Some((number, placed, accepted)) => (number, placed && (accepted || !copies.is_empty())),
+        // Only its copy is known: it did cross.
+        None => (order.id.0.clone(), true),
+    };
+    Ok(LineCase {
+        order,
+        number,
+        before_opening: before_opening.unwrap_or_default(),
+        accepted,
+        sides,
+        on_its_way: on_its_way.into_iter().collect(),
+    })
+}

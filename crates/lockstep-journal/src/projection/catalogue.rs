@@ -1,0 +1,434 @@
+//! Records, links, shadows, and which shops have to be written for which record.
+
+use crate::JournalError;
+use crate::columns::{int, json, kind_code, parse, place, record_subject};
+use crate::projection::clear_aside;
+use lockstep_model::entry::{Merged, Seen, Settlement, What};
+use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Value};
+use rusqlite::{Connection, OptionalExtension, params};
+
+const FIELDS: &str = "a record's fields";
+const PARTS: &str = "the parts of a shop's record";
+
+/// What a shop holds of a record, as its row.
+struct Shadow {
+    record: i64,
+    parts: Parts,
+    held: Fields,
+    meant: Fields,
+}
+
+pub(super) fn merged(
+    connection: &Connection,
+    seq: u64,
+    merged: &Merged,
+) -> Result<(), JournalError> {
+    let record = int(merged.record.0);
+    let kind = kind_code(merged.kind);
+    let old: Option<(String, String, String)> = connection
+        .prepare_cached("SELECT place, keys, ours FROM record WHERE record = ?1")?
+        .query_row([record], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let mut keys = merged.keys.clone();
+    keys.sort();
+    keys.dedup();
+    let keys_json = json("a record's keys", &keys)?;
+    let tie = format!("r{:016x}", merged.record.0);
+    let first = keys
+        .first()
+        .cloned()
+        .unwrap_or_else(|| format!("#{}", merged.record));
+    let place = place(merged.kind, &first, &tie);
+    let (old_place, old_keys, old_ours) = match &old {
+        Some((place, keys, ours)) => (Some(place), Some(keys), Some(ours.as_str())),
+        None => (None, None, None),
+    };
+    if old_keys != Some(&keys_json) {
+        if old_keys.is_some() {
+            connection
+                .prepare_cached("DELETE FROM record_key WHERE kind = ?1 AND key IN (SELECT value FROM json_each(?2)) AND record = ?3")?
+                .execute(params![kind, old_keys, record])?;
+        }
+        let mut insert = connection.prepare_cached(
+            "INSERT OR IGNORE INTO record_key(kind, key, record) VALUES (?1, ?2, ?3)",
+        )?;
+        for key in &keys {
+            insert.execute(params![kind, key, record])?;
+        }
+    }
+    let ours = if merged.ours.is_empty() {
+        old_ours.unwrap_or("{}").to_owned()
+    } else {
+        let mut ours: Fields = match old_ours {
+            Some(ours) => parse(FIELDS, ours)?,
+            None => Fields::new(),
+        };
+        merged.ours.apply(&mut ours);
+        json(FIELDS, &ours)?
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO record(record, kind, place, keys, ours) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (record) DO UPDATE SET
+                kind = excluded.kind, place = excluded.place, keys = excluded.keys, ours = excluded.ours",
+        )?
+        .execute(params![record, kind, place, keys_json, ours])?;
+    let needle = format!("{}\n{}", merged.title, keys.join("\n")).to_lowercase();
+    connection
+        .prepare_cached(
+            "INSERT INTO record_text(record, kind, title, needle) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (record) DO UPDATE SET
+                kind = excluded.kind, title = excluded.title, needle = excluded.needle
+                WHERE title <> excluded.title OR needle <> excluded.needle OR kind <> excluded.kind",
+        )?
+        .execute(params![record, kind, merged.title, needle])?;
+    for (shop, seen) in &merged.seen {
+        seen_at(connection, seq, merged, *shop, seen)?;
+    }
+    if old_place.is_some_and(|old| *old != place) {
+        connection
+            .prepare_cached("UPDATE due SET place = ?2 WHERE record = ?1")?
+            .execute(params![record, place])?;
+    }
+    settle_due(connection, merged, &place)
+}
+
+fn seen_at(
+    connection: &Connection,
+    seq: u64,
+    merged: &Merged,
+    shop: ShopId,
+    seen: &Seen,
+) -> Result<(), JournalError> {
+    let mut shadow = shadow(connection, shop, merged.kind, &seen.id)?.unwrap_or_else(|| Shadow {
+        record: int(merged.record.0),
+        parts: Parts::default(),
+        held: Fields::new(),
+        meant: Fields::new(),
+    });
+    shadow.record = int(merged.record.0);
+    if let Some(parts) = &seen.parts {
+        shadow.parts = parts.clone();
+    }
+    seen.held.apply(&mut shadow.held);
+    // A field that the shop has moved since is no longer what we meant and it could not hold.
+    for path in seen.held.set.keys().chain(&seen.held.unset) {
+        shadow.meant.remove(path);
+    }
+    save(
+        connection,
+        seq,
+        shop,
+        merged.kind,
+        &seen.id,
+        &shadow,
+        seen.gone,
+    )
+}
+
+/// The shops that are named are due, the others are in step.
+fn settle_due(connection: &Connection, merged: &Merged, place: &str) -> Result<(), JournalError> {
+    let record = int(merged.record.0);
+    let mut query = connection.prepare_cached("SELECT shop FROM due WHERE record = ?1")?;
+    let before: Vec<i64> = query
+        .query_map([record], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for shop in &before {
+        if !merged.due.iter().any(|due| int(due.0) == *shop) {
+            connection
+                .prepare_cached("DELETE FROM due WHERE record = ?1 AND shop = ?2")?
+                .execute(params![record, shop])?;
+            // Nothing to write, nothing to wait for.
+            clear_aside(
+                connection,
+                ShopId(crate::columns::id(*shop)),
+                &record_subject(record),
+            )?;
+        }
+    }
+    for shop in &merged.due {
+        if !before.contains(&int(shop.0)) {
+            insert_due(connection, record, *shop, kind_code(merged.kind), place)?;
+        }
+    }
+    Ok(())
+}
+
+fn insert_due(
+    connection: &Connection,
+    record: i64,
+    shop: ShopId,
+    kind: i64,
+    place: &str,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed) VALUES (?1, ?2, ?3, ?4, 0)",
+        )?
+        .execute(params![record, int(shop.0), kind, place])?;
+    Ok(())
+}
+
+fn shadow(
+    connection: &Connection,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+) -> Result<Option<Shadow>, JournalError> {
+    let row: Option<(i64, String, String, String)> = connection
+        .prepare_cached(
+            "SELECT record, parts, held, meant FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3",
+        )?
+        .query_row(params![int(shop.0), kind_code(kind), id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((record, parts, held, meant)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Shadow {
+        record,
+        parts: parse(PARTS, &parts)?,
+        held: parse(FIELDS, &held)?,
+        meant: parse(FIELDS, &meant)?,
+    }))
+}
+
+fn save(
+    connection: &Connection,
+    seq: u64,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+    shadow: &Shadow,
+    gone: bool,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO link(shop, kind, id, record, gone, seq, parts, held, meant)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (shop, kind, id) DO UPDATE SET
+                record = excluded.record, gone = excluded.gone, seq = excluded.seq,
+                parts = excluded.parts, held = excluded.held, meant = excluded.meant",
+        )?
+        .execute(params![
+            int(shop.0),
+            kind_code(kind),
+            id.0,
+            shadow.record,
+            gone,
+            int(seq),
+            json(PARTS, &shadow.parts)?,
+            json(FIELDS, &shadow.held)?,
+            json(FIELDS, &shadow.meant)?
+        ])?;
+    Ok(())
+}
+
+pub(super) fn linked(
+    connection: &Connection,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+) -> Result<Option<i64>, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT record FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3")?
+        .query_row(params![int(shop.0), kind_code(kind), id.0], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// A round of writes to a record at a shop begins.
+pub(super) fn round_begins(
+    connection: &Connection,
+    record: RecordId,
+    shop: ShopId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE due SET failed = 0 WHERE record = ?1 AND shop = ?2 AND failed = 1")?
+        .execute(params![int(record.0), int(shop.0)])?;
+    Ok(())
+}
+
+/// A write to a record was answered. `last`: no other of it is open at this shop.
+pub(super) fn settled(
+    connection: &Connection,
+    seq: u64,
+    record: RecordId,
+    shop: ShopId,
+    what: &What,
+    how: &Settlement,
+    last: bool,
+) -> Result<(), JournalError> {
+    let known: Option<(i64, String, String)> = connection
+        .prepare_cached("SELECT kind, place, ours FROM record WHERE record = ?1")?
+        .query_row([int(record.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((kind_code, place, ours)) = known else {
+        return Ok(());
+    };
+    let kind = crate::columns::kind_of(kind_code)?;
+    match how {
+        Settlement::Done {
+            id, parts, held, ..
+        } => {
+            let held = written(connection, seq, record, shop, kind, what, id, parts, held)?;
+            if last {
+                round_ends(connection, record, shop, &parse(FIELDS, &ours)?, &held)?;
+            }
+        }
+        Settlement::NotApplied { .. } => {
+            insert_due(connection, int(record.0), shop, kind_code, &place)?;
+            connection
+                .prepare_cached("UPDATE due SET failed = 1 WHERE record = ?1 AND shop = ?2")?
+                .execute(params![int(record.0), int(shop.0)])?;
+        }
+        Settlement::Unknown { .. } | Settlement::Moot => {}
+    }
+    Ok(())
+}
+
+/// The shadow takes what the shop answered. Answers what it holds now.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one caller; the parts of one answer"
+)]
+fn written(
+    connection: &Connection,
+    seq: u64,
+    record: RecordId,
+    shop: ShopId,
+    kind: Kind,
+    what: &What,
+    id: &RemoteId,
+    parts: &Option<Parts>,
+    answered: &Option<Fields>,
+) -> Result<Fields, JournalError> {
+    let mut shadow = shadow(connection, shop, kind, id)?.unwrap_or_else(|| Shadow {
+        record: int(record.0),
+        parts: Parts::default(),
+        held: Fields::new(),
+        meant: Fields::new(),
+    });
+    shadow.record = int(record.0);
+    if let Some(parts) = parts {
+        shadow.parts = parts.clone();
+    }
+    let held = answered
+        .clone()
+        .unwrap_or_else(|| as_meant(&shadow.held, what));
+    // What we meant before stands where the shop has not moved since …
+    let mut meant = shadow.meant;
+    meant.retain(|path, _| shadow.held.get(path) == held.get(path));
+    // … and what we meant now, where the shop holds something else.
+    if let What::Create { set } | What::Set { set } = what {
+        for (path, value) in set {
+            let is_there = match held.get(path) {
+                Some(held) => held == value,
+                None => *value == Value::Empty,
+            };
+            if is_there {
+                meant.remove(path);
+            } else {
+                meant.insert(path.clone(), value.clone());
+            }
+        }
+    }
+    shadow.held = held;
+    shadow.meant = meant;
+    save(connection, seq, shop, kind, id, &shadow, false)?;
+    Ok(shadow.held)
+}
+
+/// What a shop holds after a write that it answered without saying what it holds.
+fn as_meant(held: &Fields, what: &What) -> Fields {
+    let mut held = held.clone();
+    let pictures = Path::new(&Field::Pictures);
+    match what {
+        What::Create { set } | What::Set { set } => held.extend(set.clone()),
+        What::AddPicture { digest } => {
+            let mut list = pictures_of(&held);
+            if !list.contains(digest) {
+                list.push(digest.clone());
+            }
+            held.insert(pictures, Value::list(list));
+        }
+        What::RemovePicture { digest } => {
+            let mut list = pictures_of(&held);
+            list.retain(|other| other != digest);
+            held.insert(pictures, Value::list(list));
+        }
+        What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => {}
+    }
+    held
+}
+
+fn pictures_of(fields: &Fields) -> Vec<String> {
+    fields
+        .get(&Path::new(&Field::Pictures))
+        .map(|value| value.as_list().to_vec())
+        .unwrap_or_default()
+}
+
+/// All writes of a round are answered. The record is in step there, unless one failed, or its pictures, which are
+/// written one after the other, are not all there yet: then it is looked at again.
+fn round_ends(
+    connection: &Connection,
+    record: RecordId,
+    shop: ShopId,
+    ours: &Fields,
+    held: &Fields,
+) -> Result<(), JournalError> {
+    let failed: Option<bool> = connection
+        .prepare_cached("SELECT failed FROM due WHERE record = ?1 AND shop = ?2")?
+        .query_row(params![int(record.0), int(shop.0)], |row| row.get(0))
+        .optional()?;
+    if failed == Some(true) {
+        return Ok(());
+    }
+    clear_aside(connection, shop, &record_subject(int(record.0)))?;
+    let wanted = pictures_of(ours);
+    if !wanted.is_empty() && wanted != pictures_of(held) {
+        return Ok(());
+    }
+    connection
+        .prepare_cached("DELETE FROM due WHERE record = ?1 AND shop = ?2")?
+        .execute(params![int(record.0), int(shop.0)])?;
+    Ok(())
+}
+
+/// A record is due at every shop that has it.
+pub(super) fn due_where_linked(
+    connection: &Connection,
+    record: RecordId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
+             SELECT DISTINCT r.record, l.shop, r.kind, r.place, 0
+             FROM record r JOIN link l ON l.record = r.record WHERE r.record = ?1 AND l.gone = 0",
+        )?
+        .execute([int(record.0)])?;
+    Ok(())
+}
+
+/// Every record of a kind is due at a shop; what stood aside there is tried again.
+pub(super) fn all_due(
+    connection: &Connection,
+    kind: Kind,
+    shop: ShopId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
+             SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1",
+        )?
+        .execute(params![kind_code(kind), int(shop.0)])?;
+    connection
+        .prepare_cached("DELETE FROM aside WHERE shop = ?1 AND subject LIKE 'r:%'")?
+        .execute([int(shop.0)])?;
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! The stock ledger: levels as shops show them, what orders have taken, the base, and which SKUs are to be looked at.
+
+use crate::JournalError;
+use crate::columns::{decimal, id, int, json, level_subject, micros, number, parse};
+use crate::projection::{clear_aside, orders};
+use jiff::Timestamp;
+use lockstep_model::entry::{Movement, Settlement, StockMapping, What};
+use lockstep_model::settings::StockId;
+use lockstep_model::{Level, ShopId, Sku};
+use rusqlite::{Connection, OptionalExtension, params};
+use rust_decimal::Decimal;
+
+const LEVEL: &str = "a stock level";
+
+pub(super) fn level_seen(
+    connection: &Connection,
+    shop: ShopId,
+    stock: StockId,
+    level: &Level,
+    read_with: Decimal,
+) -> Result<(), JournalError> {
+    let old: Option<String> = connection
+        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![level.sku.0, int(stock.0), int(shop.0)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let old: Option<Level> = old.map(|old| parse(LEVEL, &old)).transpose()?;
+    let moved = old.is_none_or(|old| old.available() != level.available());
+    let meant = if moved { "NULL" } else { "meant" };
+    connection
+        .prepare_cached(&format!(
+            "INSERT INTO level(sku, stock, shop, level, taken) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (sku, stock, shop) DO UPDATE SET
+                level = excluded.level, taken = excluded.taken, meant = {meant}"
+        ))?
+        .execute(params![
+            level.sku.0,
+            int(stock.0),
+            int(shop.0),
+            json(LEVEL, level)?,
+            number(read_with)
+        ])?;
+    if moved {
+        // What stood aside may go now.
+        clear_aside(connection, shop, &level_subject(stock, &level.sku))?;
+    }
+    if moved || taken(connection, shop, &level.sku, stock)? != read_with {
+        mark_dirty(connection, &level.sku, stock)?;
+    }
+    Ok(())
+}
+
+pub(super) fn base_moved(
+    connection: &Connection,
+    seq: u64,
+    at: Timestamp,
+    sku: &Sku,
+    stock: StockId,
+    delta: Decimal,
+    cause: &Movement,
+) -> Result<(), JournalError> {
+    let key = params![sku.0, int(stock.0)];
+    let old: Option<String> = connection
+        .prepare_cached("SELECT base FROM base WHERE sku = ?1 AND stock = ?2")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    let base = old.as_deref().map_or(Ok(Decimal::ZERO), decimal)? + delta;
+    connection
+        .prepare_cached(
+            "INSERT INTO base(sku, stock, base) VALUES (?1, ?2, ?3)
+             ON CONFLICT (sku, stock) DO UPDATE SET base = excluded.base",
+        )?
+        .execute(params![sku.0, int(stock.0), number(base)])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO movement(sku, stock, seq, at, delta, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            sku.0,
+            int(stock.0),
+            int(seq),
+            micros(at),
+            number(delta),
+            json("why the base moved", cause)?
+        ])?;
+    if let Movement::Closing { order } = cause {
+        orders::close_lines(connection, &order.to_string(), sku, stock)?;
+    }
+    mark_dirty(connection, sku, stock)
+}
+
+/// Notes what a write aims at.
+pub(super) fn aim(
+    connection: &Connection,
+    shop: ShopId,
+    stock: StockId,
+    sku: &Sku,
+    target: &str,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE level SET target = ?4 WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .execute(params![sku.0, int(stock.0), int(shop.0), target])?;
+    Ok(())
+}
+
+pub(super) fn settled(
+    connection: &Connection,
+    shop: ShopId,
+    stock: StockId,
+    sku: &Sku,
+    what: &What,
+    how: &Settlement,
+) -> Result<(), JournalError> {
+    match how {
+        Settlement::Done { level, .. } => {
+            let answered = match level {
+                Some(answered) => Some(answered.clone()),
+                None => as_meant(connection, shop, stock, sku, what)?,
+            };
+            if let (Some((level, read_with)), What::Level { target, .. }) = (answered, what) {
+                let meant = (level.available() != *target).then(|| number(*target));
+                connection
+                    .prepare_cached(
+                        "INSERT INTO level(sku, stock, shop, level, taken, meant, target)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                         ON CONFLICT (sku, stock, shop) DO UPDATE SET
+                            level = excluded.level, taken = excluded.taken,
+                            meant = excluded.meant, target = excluded.target",
+                    )?
+                    .execute(params![
+                        sku.0,
+                        int(stock.0),
+                        int(shop.0),
+                        json(LEVEL, &level)?,
+                        number(read_with),
+                        meant,
+                        number(*target)
+                    ])?;
+                if taken(connection, shop, sku, stock)? != read_with {
+                    mark_dirty(connection, sku, stock)?;
+                }
+            }
+            clear_aside(connection, shop, &level_subject(stock, sku))
+        }
+        // The target was not reached, as far as is known.
+        Settlement::NotApplied { .. } | Settlement::Moot => mark_dirty(connection, sku, stock),
+        Settlement::Unknown { .. } => Ok(()),
+    }
+}
+
+/// What a shop holds after a level was set and it did not say.
+fn as_meant(
+    connection: &Connection,
+    shop: ShopId,
+    stock: StockId,
+    sku: &Sku,
+    what: &What,
+) -> Result<Option<(Level, Decimal)>, JournalError> {
+    let What::Level {
+        on_hand, was_taken, ..
+    } = what
+    else {
+        return Ok(None);
+    };
+    let old: Option<String> = connection
+        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .optional()?;
+    let Some(old) = old else {
+        return Ok(None);
+    };
+    let mut level: Level = parse(LEVEL, &old)?;
+    level.on_hand = *on_hand;
+    // It was of the state before.
+    level.version = None;
+    Ok(Some((level, *was_taken)))
+}
+
+/// Σ taken over a shop's order lines of a SKU, as known now.
+pub(crate) fn taken(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+    stock: StockId,
+) -> Result<Decimal, JournalError> {
+    let taken: Option<String> = connection
+        .prepare_cached("SELECT taken FROM taken WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .optional()?;
+    taken.as_deref().map_or(Ok(Decimal::ZERO), decimal)
+}
+
+pub(super) fn add_taken(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+    stock: StockId,
+    delta: Decimal,
+) -> Result<(), JournalError> {
+    if delta.is_zero() {
+        return Ok(());
+    }
+    let sum = taken(connection, shop, sku, stock)? + delta;
+    connection
+        .prepare_cached(
+            "INSERT INTO taken(sku, stock, shop, taken) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (sku, stock, shop) DO UPDATE SET taken = excluded.taken",
+        )?
+        .execute(params![sku.0, int(stock.0), int(shop.0), number(sum)])?;
+    Ok(())
+}
+
+/// A line left the sum: the shadow was read while it was still in it.
+pub(super) fn shadow_forgets(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+    stock: StockId,
+    delta: Decimal,
+) -> Result<(), JournalError> {
+    let old: Option<String> = connection
+        .prepare_cached("SELECT taken FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .optional()?;
+    if let Some(old) = old {
+        connection
+            .prepare_cached(
+                "UPDATE level SET taken = ?4 WHERE sku = ?1 AND stock = ?2 AND shop = ?3",
+            )?
+            .execute(params![
+                sku.0,
+                int(stock.0),
+                int(shop.0),
+                number(decimal(&old)? - delta)
+            ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_dirty(
+    connection: &Connection,
+    sku: &Sku,
+    stock: StockId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO sku_dirty(sku, stock) VALUES (?1, ?2)")?
+        .execute(params![sku.0, int(stock.0)])?;
+    Ok(())
+}
+
+pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
+    connection.execute(
+        "INSERT OR IGNORE INTO sku_dirty(sku, stock)
+         SELECT sku, stock FROM level UNION SELECT sku, stock FROM base UNION SELECT sku, stock FROM taken",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Looked at to the end, unless an order has moved since a level was read, or a write waits for its next try.
+pub(super) fn done(connection: &Connection, sku: &Sku, stock: StockId) -> Result<(), JournalError> {
+    let still: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (
+                SELECT 1 FROM level l
+                LEFT JOIN taken t ON t.sku = l.sku AND t.stock = l.stock AND t.shop = l.shop
+                WHERE l.sku = ?1 AND l.stock = ?2 AND l.taken <> ifnull(t.taken, '0')
+             ) OR EXISTS (SELECT 1 FROM aside WHERE subject = ?3)",
+        )?
+        .query_row(
+            params![sku.0, int(stock.0), level_subject(stock, sku)],
+            |row| row.get(0),
+        )?;
+    if !still {
+        connection
+            .prepare_cached("DELETE FROM sku_dirty WHERE sku = ?1 AND stock = ?2")?
+            .execute(params![sku.0, int(stock.0)])?;
+    }
+    Ok(())
+}
+
+/// A shop's stock is another of ours now, or none: its levels are read again.
+pub(super) fn drop_levels_of_other_stocks(
+    connection: &Connection,
+    mapping: &StockMapping,
+) -> Result<(), JournalError> {
+    let mut stale = Vec::new();
+    {
+        let mut query = connection.prepare_cached("SELECT sku, stock, shop, level FROM level")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (sku, stock, shop): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let level: Level = parse(LEVEL, &row.get::<_, String>(3)?)?;
+            let mapped = mapping.stock(ShopId(id(shop)), Some(&level.stock));
+            if mapped != Some(StockId(id(stock))) {
+                stale.push((sku, stock, shop));
+            }
+        }
+    }
+    for (sku, stock, shop) in stale {
+        connection
+            .prepare_cached("DELETE FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+            .execute(params![sku, stock, shop])?;
+        mark_dirty(connection, &sku.into(), StockId(id(stock)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! What has to be read again by name, and what waits for a person or for a look.
+
+use crate::bounds::VIEW_ROWS_MAX;
+use crate::columns::{aside_of, id, int, kind_code, order_key_of, parse, subject_of, time};
+use crate::load::{INTENT_COLUMNS, read_intent};
+use crate::view::{AsideRow, ConflictRow};
+use crate::{Also, Journal, JournalError, Mark};
+use jiff::Timestamp;
+use lockstep_model::cases::OpenIntent;
+use lockstep_model::entry::{Again, Body};
+use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};
+use rusqlite::params;
+
+/// An order of which a write is open at a shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderToRead {
+    pub order: OrderKey,
+    /// What the shop calls it; `None`: it is being made there and can only be looked for by its key.
+    pub id: Option<RemoteId>,
+}
+
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit.min(VIEW_ROWS_MAX)).unwrap_or(i64::MAX)
+}
+
+impl Journal {
+    /// SKUs whose level at this shop has to be read by name: an order took or gave back since it was read, or a
+    /// write of it is open, and no page has shown it since.
+    pub fn skus_to_read(
+        &self,
+        shop: ShopId,
+        after: Option<&Sku>,
+        limit: usize,
+    ) -> Result<Vec<Sku>, JournalError> {
+        let skus = self
+            .connection
+            .prepare_cached(
+                "SELECT sku FROM (
+                    SELECT l.sku AS sku FROM sku_dirty d
+                    JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
+                    LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
+                    WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken
+                    UNION SELECT i.sku FROM intent i WHERE i.shop = ?1 AND i.sku > ?2
+                 ) AS due
+                 WHERE NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.shop = ?1 AND s.sku = due.sku)
+                 ORDER BY sku LIMIT ?3",
+            )?
+            .query_map(
+                params![int(shop.0), after.map_or("", Sku::as_str), rows(limit)],
+                |row| Ok(Sku(row.get(0)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(skus)
+    }
+
+    /// Orders of which a write is open at this shop, in the order of keys.
+    pub fn orders_to_read(
+        &self,
+        shop: ShopId,
+        after: Option<&OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<OrderToRead>, JournalError> {
+        let found: Vec<(String, Option<String>)> = self
+            .connection
+            .prepare_cached(
+                "SELECT DISTINCT substr(i.subject, 3) AS order_key, ifnull(k.id, c.id) FROM intent i
+                 LEFT JOIN known_order k ON k.order_key = substr(i.subject, 3) AND k.shop = i.shop
+                 LEFT JOIN order_copy c ON c.order_key = substr(i.subject, 3) AND c.shop = i.shop
+                 WHERE i.shop = ?1 AND i.subject > 'o:' || ?2 AND i.subject < 'o;'
+                 ORDER BY order_key LIMIT ?3",
+            )?
+            .query_map(
+                params![
+                    int(shop.0),
+                    after.map(ToString::to_string).unwrap_or_default(),
+                    rows(limit)
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        found
+            .into_iter()
+            .map(|(order_key, id)| {
+                Ok(OrderToRead {
+                    order: order_key_of(&order_key)?,
+                    id: id.map(RemoteId),
+                })
+            })
+            .collect()
+    }
+
+    /// Catalogue records of which a write is open at this shop and that it has an id for, in the order of ids.
+    pub fn records_to_read(
+        &self,
+        shop: ShopId,
+        kind: Kind,
+        after: Option<&RemoteId>,
+        limit: usize,
+    ) -> Result<Vec<RemoteId>, JournalError> {
+        let ids = self
+            .connection
+            .prepare_cached(
+                "SELECT l.id FROM link l
+                 WHERE l.shop = ?1 AND l.kind = ?2 AND l.id > ?3 AND l.gone = 0 AND l.record IN (
+                    SELECT CAST(substr(i.subject, 3) AS INTEGER) FROM intent i
+                    WHERE i.shop = ?1 AND i.subject > 'r:' AND i.subject < 'r;')
+                 ORDER BY l.id LIMIT ?4",
+            )?
+            .query_map(
+                params![
+                    int(shop.0),
+                    kind_code(kind),
+                    after.map_or("", RemoteId::as_str),
+                    rows(limit)
+                ],
+                |row| Ok(RemoteId(row.get(0)?)),
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(ids)
+    }
+
+    /// Everything of a sort is due again. An entry, so that a restored file knows it too.
+    pub fn mark_due(&mut self, at: Timestamp, what: Again) -> Result<Mark, JournalError> {
+        self.append(at, vec![Body::DueAgain { what }], Also::default())
+    }
+
+    /// Writes whose outcome is not known, oldest first.
+    pub fn open_intents(
+        &self,
+        after: Option<lockstep_model::IntentId>,
+        limit: usize,
+    ) -> Result<Vec<OpenIntent>, JournalError> {
+        let mut query = self.connection.prepare_cached(&format!(
+            "SELECT {INTENT_COLUMNS} FROM intent WHERE intent > ?1 ORDER BY intent LIMIT ?2"
+        ))?;
+        let mut found = query.query(params![
+            after.map_or(i64::MIN, |after| int(after.0)),
+            rows(limit)
+        ])?;
+        let mut intents = Vec::new();
+        while let Some(row) = found.next()? {
+            intents.push(read_intent(row)?);
+        }
+        Ok(intents)
+    }
+
+    /// Records that cannot be dealt with now, newest first.
+    pub fn asides(&self, limit: usize) -> Result<Vec<AsideRow>, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT shop, subject, fault, retry_at, tries, at FROM aside ORDER BY at DESC, subject, shop LIMIT ?1",
+        )?;
+        let mut found = query.query([rows(limit)])?;
+        let mut asides = Vec::new();
+        while let Some(row) = found.next()? {
+            let retry_at: i64 = row.get(3)?;
+            asides.push(AsideRow {
+                shop: ShopId(id(row.get(0)?)),
+                subject: aside_of(&row.get::<_, String>(1)?)?,
+                fault: parse("why a record stands aside", &row.get::<_, String>(2)?)?,
+                retry_at: (retry_at != i64::MAX).then(|| time(retry_at)).transpose()?,
+                tries: row.get(4)?,
+                at: time(row.get(5)?)?,
+            });
+        }
+        Ok(asides)
+    }
+
+    /// How many records stand aside, and how many questions are open.
+    pub fn needs_person(&self) -> Result<(u64, u64), JournalError> {
+        let (asides, conflicts): (i64, i64) = self.connection.query_row(
+            "SELECT (SELECT count(*) FROM aside), (SELECT count(*) FROM conflict WHERE closed_at IS NULL)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok((id(asides), id(conflicts)))
+    }
+
+    /// When the next record that stands aside can be tried, or an open write be looked at.
+    pub fn next_retry(&self) -> Result<Option<Timestamp>, JournalError> {
+        let next: Option<i64> = self.connection.query_row(
+            "SELECT min(at) FROM (
+                SELECT min(retry_at) AS at FROM aside WHERE retry_at < ?1
+                UNION ALL SELECT min(look_at) FROM intent)",
+            [i64::MAX],
+            |row| row.get(0),
+        )?;
+        next.map(time).transpose()
+    }
+
+    /// Questions that nobody has answered, oldest first.
+    pub fn conflicts(
+        &self,
+        after: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<Vec<ConflictRow>, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT conflict, subject, about, at FROM conflict
+             WHERE closed_at IS NULL AND conflict > ?1 ORDER BY conflict LIMIT ?2",
+        )?;
+        let mut found = query.query(params![
+            after.map_or(i64::MIN, |after| int(after.0)),
+            rows(limit)
+        ])?;
+        let mut conflicts = Vec::new();
+        while let Some(row) = found.next()? {
+            conflicts.push(ConflictRow {
+                conflict: ConflictId(id(row.get(0)?)),
+                subject: subject_of(&row.get::<_, String>(1)?)?,
+                about: parse("a conflict", &row.get::<_, String>(2)?)?,
+                at: time(row.get(3)?)?,
+            });
+        }
+        Ok(conflicts)
+    }
+}

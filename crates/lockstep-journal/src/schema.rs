@@ -1,0 +1,108 @@
+//! Opens or makes a file: pragmas, format, and whose it is.
+
+use crate::JournalError;
+use crate::bounds::{BUSY_MS, CACHE_KIB, STATEMENTS_CACHED, WAL_BYTES_KEPT, WAL_PAGES};
+use crate::columns::{id, int};
+use lockstep_model::CustomerId;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+
+/// Of the tables. A newer file is refused; there is no older one yet.
+const FORMAT: i64 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+
+pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection, JournalError> {
+    let failed = |source| JournalError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    prepare(&connection).map_err(failed)?;
+    settle(&mut connection, customer, path)?;
+    Ok(connection)
+}
+
+pub(crate) fn open_in_memory(customer: CustomerId) -> Result<Connection, JournalError> {
+    let mut connection = Connection::open_in_memory()?;
+    prepare(&connection)?;
+    settle(&mut connection, customer, Path::new(":memory:"))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(BUSY_MS))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // The mode is answered with a row: in memory it stays "memory".
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    // What is deleted is overwritten: the keys of personal data lie here.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.query_row(
+        &format!("PRAGMA wal_autocheckpoint = {WAL_PAGES}"),
+        [],
+        |_| Ok(()),
+    )?;
+    connection.query_row(
+        &format!("PRAGMA journal_size_limit = {WAL_BYTES_KEPT}"),
+        [],
+        |_| Ok(()),
+    )
+}
+
+fn settle(
+    connection: &mut Connection,
+    customer: CustomerId,
+    path: &Path,
+) -> Result<(), JournalError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        transaction.execute_batch(SCHEMA)?;
+        let mut insert = transaction.prepare("INSERT INTO meta(name, value) VALUES (?1, ?2)")?;
+        insert.execute(("format", FORMAT))?;
+        insert.execute(("customer", int(customer.0)))?;
+        drop(insert);
+        transaction.commit()?;
+        return Ok(());
+    }
+    let meta = |name: &str| -> Result<Option<i64>, rusqlite::Error> {
+        transaction
+            .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()
+    };
+    let not_a_journal = || JournalError::NotAJournal {
+        path: path.to_owned(),
+    };
+    let has_meta: i64 = transaction.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'",
+        [],
+        |row| row.get(0),
+    )?;
+    if has_meta == 0 {
+        return Err(not_a_journal());
+    }
+    let found = meta("format")?.ok_or_else(not_a_journal)?;
+    if found > FORMAT {
+        return Err(JournalError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            known: FORMAT,
+        });
+    }
+    let owner = CustomerId(id(meta("customer")?.ok_or_else(not_a_journal)?));
+    if owner != customer {
+        return Err(JournalError::WrongCustomer {
+            path: path.to_owned(),
+            wanted: customer,
+            found: owner,
+        });
+    }
+    transaction.commit()?;
+    Ok(())
+}

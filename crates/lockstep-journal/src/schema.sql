@@ -1,0 +1,291 @@
+-- One customer's file. Three families of tables; what belongs where is the crate's main invariant.
+
+-- 1. The journal itself.
+CREATE TABLE meta(
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE entry(
+    seq  INTEGER PRIMARY KEY,
+    line TEXT NOT NULL
+);
+
+-- Cuts are kept, so that the same segment is made again until it is acknowledged, and after.
+CREATE TABLE segment(
+    sequence     INTEGER PRIMARY KEY,
+    incarnation  INTEGER NOT NULL,
+    epoch        INTEGER NOT NULL,
+    first_seq    INTEGER NOT NULL,
+    last_seq     INTEGER NOT NULL,
+    previous     BLOB NOT NULL,
+    hash         BLOB NOT NULL,
+    at           INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL
+);
+
+-- 2. Projections: from entries alone, in the order of entries. `projection::TABLES` names them.
+CREATE TABLE head(
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    incarnation INTEGER NOT NULL,
+    epoch       INTEGER NOT NULL,
+    worker      INTEGER
+);
+CREATE TABLE counter(
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE shop(
+    shop     INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL
+);
+CREATE TABLE stock_mapping(
+    one  INTEGER PRIMARY KEY CHECK (one = 1),
+    body TEXT NOT NULL
+);
+CREATE TABLE cursor(
+    shop   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    cursor TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (shop, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE run(
+    run         INTEGER PRIMARY KEY,
+    lane        TEXT NOT NULL,
+    revision    INTEGER NOT NULL,
+    causes      TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    started_seq INTEGER NOT NULL,
+    finished_at INTEGER,
+    result      TEXT,
+    counts      TEXT,
+    message     TEXT
+);
+CREATE TABLE run_page(
+    run     INTEGER NOT NULL,
+    shop    INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    pages   INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    changed INTEGER NOT NULL,
+    bad     INTEGER NOT NULL,
+    PRIMARY KEY (run, shop, kind)
+) WITHOUT ROWID;
+CREATE TABLE written(
+    run         INTEGER NOT NULL,
+    intent      INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    settled_seq INTEGER,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (run, intent)
+) WITHOUT ROWID;
+
+CREATE TABLE record(
+    record INTEGER PRIMARY KEY,
+    kind   INTEGER NOT NULL,
+    place  TEXT NOT NULL,
+    keys   TEXT NOT NULL,
+    ours   TEXT NOT NULL
+);
+-- Beside `record`, so that a search does not read every field of every record.
+CREATE TABLE record_text(
+    record INTEGER PRIMARY KEY,
+    kind   INTEGER NOT NULL,
+    title  TEXT NOT NULL,
+    needle TEXT NOT NULL
+);
+CREATE INDEX record_text_kind ON record_text(kind);
+CREATE TABLE record_key(
+    kind   INTEGER NOT NULL,
+    key    TEXT NOT NULL,
+    record INTEGER NOT NULL,
+    PRIMARY KEY (kind, key, record)
+) WITHOUT ROWID;
+CREATE TABLE link(
+    shop   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    id     TEXT NOT NULL,
+    record INTEGER NOT NULL,
+    gone   INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    parts  TEXT NOT NULL,
+    meant  TEXT NOT NULL,
+    held   TEXT NOT NULL
+);
+CREATE UNIQUE INDEX link_id ON link(shop, kind, id);
+CREATE INDEX link_record ON link(record);
+CREATE TABLE due(
+    record INTEGER NOT NULL,
+    shop   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    place  TEXT NOT NULL,
+    failed INTEGER NOT NULL,
+    PRIMARY KEY (record, shop)
+) WITHOUT ROWID;
+CREATE INDEX due_place ON due(kind, place);
+
+CREATE TABLE intent(
+    intent  INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL,
+    shop    INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    sku     TEXT,
+    what    TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    look_at INTEGER
+);
+CREATE INDEX intent_subject ON intent(subject, shop);
+CREATE TABLE aside(
+    subject  TEXT NOT NULL,
+    shop     INTEGER NOT NULL,
+    fault    TEXT NOT NULL,
+    retry_at INTEGER NOT NULL,
+    tries    INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (subject, shop)
+) WITHOUT ROWID;
+CREATE TABLE conflict(
+    conflict  INTEGER PRIMARY KEY,
+    subject   TEXT NOT NULL,
+    about     TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    closed_at INTEGER,
+    decision  TEXT
+);
+CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
+
+CREATE TABLE purchase(
+    order_key      TEXT PRIMARY KEY,
+    first_seq      INTEGER NOT NULL,
+    before_opening INTEGER NOT NULL,
+    held           TEXT
+);
+CREATE INDEX purchase_first ON purchase(first_seq);
+CREATE TABLE known_order(
+    order_key TEXT NOT NULL,
+    shop      INTEGER NOT NULL,
+    id        TEXT NOT NULL,
+    number    TEXT NOT NULL,
+    placed    INTEGER NOT NULL,
+    accepted  INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    state     TEXT NOT NULL,
+    sealed    TEXT,
+    PRIMARY KEY (order_key, shop)
+);
+CREATE TABLE order_copy(
+    order_key TEXT NOT NULL,
+    shop      INTEGER NOT NULL,
+    id        TEXT NOT NULL,
+    PRIMARY KEY (order_key, shop)
+) WITHOUT ROWID;
+CREATE TABLE order_dirty(order_key TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE order_line(
+    order_key TEXT NOT NULL,
+    shop      INTEGER NOT NULL,
+    sku       TEXT NOT NULL,
+    stock     INTEGER NOT NULL,
+    wanted    TEXT NOT NULL,
+    taken     TEXT NOT NULL,
+    done      INTEGER NOT NULL,
+    closed    INTEGER NOT NULL,
+    PRIMARY KEY (order_key, shop, sku, stock)
+) WITHOUT ROWID;
+CREATE INDEX order_line_sku ON order_line(sku, stock, order_key) WHERE closed = 0;
+
+CREATE TABLE level(
+    sku    TEXT NOT NULL,
+    stock  INTEGER NOT NULL,
+    shop   INTEGER NOT NULL,
+    level  TEXT NOT NULL,
+    taken  TEXT NOT NULL,
+    meant  TEXT,
+    target TEXT,
+    PRIMARY KEY (sku, stock, shop)
+) WITHOUT ROWID;
+CREATE INDEX level_shop ON level(shop, sku);
+CREATE TABLE taken(
+    sku   TEXT NOT NULL,
+    stock INTEGER NOT NULL,
+    shop  INTEGER NOT NULL,
+    taken TEXT NOT NULL,
+    PRIMARY KEY (sku, stock, shop)
+) WITHOUT ROWID;
+CREATE TABLE base(
+    sku   TEXT NOT NULL,
+    stock INTEGER NOT NULL,
+    base  TEXT NOT NULL,
+    PRIMARY KEY (sku, stock)
+) WITHOUT ROWID;
+CREATE TABLE movement(
+    sku   TEXT NOT NULL,
+    stock INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    at    INTEGER NOT NULL,
+    delta TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (sku, stock, seq)
+) WITHOUT ROWID;
+CREATE TABLE sku_dirty(
+    sku   TEXT NOT NULL,
+    stock INTEGER NOT NULL,
+    PRIMARY KEY (sku, stock)
+) WITHOUT ROWID;
+
+CREATE TABLE history(
+    subject TEXT NOT NULL,
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (subject, seq)
+) WITHOUT ROWID;
+
+-- 3. This file's own: never an entry, never in a segment.
+CREATE TABLE staged(
+    reading INTEGER PRIMARY KEY AUTOINCREMENT,
+    shop    INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    id      TEXT NOT NULL,
+    place   TEXT NOT NULL,
+    keys    TEXT NOT NULL,
+    gone    INTEGER NOT NULL,
+    fields  TEXT NOT NULL,
+    parts   TEXT NOT NULL
+);
+CREATE UNIQUE INDEX staged_id ON staged(shop, kind, id);
+CREATE INDEX staged_place ON staged(kind, place);
+CREATE TABLE staged_key(
+    kind    INTEGER NOT NULL,
+    key     TEXT NOT NULL,
+    reading INTEGER NOT NULL,
+    PRIMARY KEY (kind, key, reading)
+) WITHOUT ROWID;
+CREATE INDEX staged_key_reading ON staged_key(reading);
+CREATE TABLE staged_order(
+    reading   INTEGER PRIMARY KEY AUTOINCREMENT,
+    shop      INTEGER NOT NULL,
+    id        TEXT NOT NULL,
+    order_key TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    sealed    TEXT
+);
+CREATE UNIQUE INDEX staged_order_id ON staged_order(shop, id);
+CREATE INDEX staged_order_key ON staged_order(order_key);
+CREATE TABLE staged_level(
+    reading INTEGER PRIMARY KEY AUTOINCREMENT,
+    sku     TEXT NOT NULL,
+    stock   INTEGER NOT NULL,
+    shop    INTEGER NOT NULL,
+    level   TEXT NOT NULL
+);
+CREATE UNIQUE INDEX staged_level_id ON staged_level(sku, stock, shop);
+CREATE TABLE person_key(
+    order_key TEXT PRIMARY KEY,
+    key       BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE plan(
+    run  INTEGER NOT NULL,
+    ord  INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, ord)
+);

@@ -1,0 +1,146 @@
+//! The history of one subject, newest first, with what each entry moved from what to what.
+
+use super::{Change, HistoryItem};
+use crate::bounds::{HISTORY_LOOK_BACK_MAX, VIEW_ROWS_MAX};
+use crate::columns::{id, int, subject_text};
+use crate::{Journal, JournalError};
+use lockstep_model::entry::{Body, Delta, Entry, Settlement, Subject, What};
+use lockstep_model::{Fields, IntentId, RunId, ShopId};
+use rusqlite::params;
+use std::collections::BTreeMap;
+
+impl Journal {
+    /// Entries about a subject before this one, newest first.
+    pub fn history(
+        &self,
+        subject: &Subject,
+        before_seq: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HistoryItem>, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT e.seq, e.line FROM history h JOIN entry e ON e.seq = h.seq
+             WHERE h.subject = ?1 AND h.seq < ?2 ORDER BY h.seq DESC LIMIT ?3",
+        )?;
+        // What a value was before stands in older entries.
+        let mut rows = query.query(params![
+            subject_text(subject),
+            before_seq.map_or(i64::MAX, int),
+            i64::try_from(HISTORY_LOOK_BACK_MAX).unwrap_or(i64::MAX)
+        ])?;
+        let mut entries: Vec<Entry> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let seq = id(row.get(0)?);
+            let entry = serde_json::from_str(&row.get::<_, String>(1)?)
+                .map_err(|source| JournalError::CorruptEntry { seq, source })?;
+            entries.push(entry);
+        }
+        entries.reverse();
+        let mut fold = Fold::default();
+        let mut items: Vec<HistoryItem> = entries
+            .into_iter()
+            .map(|entry| HistoryItem {
+                seq: entry.seq,
+                at: entry.at,
+                run: run_of(&entry.body),
+                changes: fold.changes(&entry.body),
+                body: entry.body,
+            })
+            .collect();
+        items.reverse();
+        items.truncate(limit.min(VIEW_ROWS_MAX));
+        Ok(items)
+    }
+}
+
+fn run_of(body: &Body) -> Option<RunId> {
+    match body {
+        Body::RunStarted { run, .. }
+        | Body::Pulled { run, .. }
+        | Body::RunFinished { run, .. }
+        | Body::Intended { run, .. }
+        | Body::OrderSeen { run, .. }
+        | Body::LevelSeen { run, .. } => Some(*run),
+        Body::Merged(merged) => Some(merged.run),
+        Body::Opened { .. }
+        | Body::ShopSeen { .. }
+        | Body::CursorMoved { .. }
+        | Body::Settled { .. }
+        | Body::BaseMoved { .. }
+        | Body::LevelOverruled { .. }
+        | Body::OrderHeld { .. }
+        | Body::OrderReleased { .. }
+        | Body::Aside { .. }
+        | Body::ConflictOpened { .. }
+        | Body::ConflictClosed { .. }
+        | Body::StocksMapped(_)
+        | Body::Done { .. }
+        | Body::DueAgain { .. } => None,
+    }
+}
+
+/// The fields as they were before each entry, ours (`None`) and each shop's.
+#[derive(Default)]
+struct Fold {
+    fields: BTreeMap<Option<ShopId>, Fields>,
+    meant: BTreeMap<IntentId, (ShopId, What)>,
+}
+
+impl Fold {
+    fn changes(&mut self, body: &Body) -> Vec<Change> {
+        let mut changes = Vec::new();
+        match body {
+            Body::Merged(merged) => {
+                self.apply(None, &merged.ours, &mut changes);
+                for (shop, seen) in &merged.seen {
+                    self.apply(Some(*shop), &seen.held, &mut changes);
+                }
+            }
+            Body::Intended {
+                intent, shop, what, ..
+            } => {
+                self.meant.insert(*intent, (*shop, what.clone()));
+            }
+            Body::Settled { intent, how } => {
+                let meant = match how.closes() {
+                    true => self.meant.remove(intent),
+                    false => None,
+                };
+                if let (Some((shop, what)), Settlement::Done { held, .. }) = (meant, &**how) {
+                    let before = self.fields.entry(Some(shop)).or_default();
+                    let delta = match (held, what) {
+                        (Some(held), _) => Delta::between(before, held),
+                        (None, What::Create { set } | What::Set { set }) => Delta {
+                            set,
+                            unset: Vec::new(),
+                        },
+                        (None, _) => Delta::default(),
+                    };
+                    self.apply(Some(shop), &delta, &mut changes);
+                }
+            }
+            _ => {}
+        }
+        changes
+    }
+
+    fn apply(&mut self, shop: Option<ShopId>, delta: &Delta, changes: &mut Vec<Change>) {
+        let fields = self.fields.entry(shop).or_default();
+        let moved = delta
+            .set
+            .iter()
+            .map(|(path, to)| (path, Some(to)))
+            .chain(delta.unset.iter().map(|path| (path, None)));
+        for (path, to) in moved {
+            let from = fields.get(path);
+            if from != to {
+                changes.push(Change {
+                    shop,
+                    path: path.clone(),
+                    from: from.cloned(),
+                    to: to.cloned(),
+                });
+            }
+        }
+        delta.apply(fields);
+    }
+}
