@@ -5,23 +5,21 @@
 //! doing), else from when it was sent (waking up late is ours).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
 use serde::Serialize;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::wire::{self, Place};
 
 const CONNECTIONS_MAX: u32 = 4_096;
 const SECONDS_MAX: u32 = 600;
 const RATE_MAX: u32 = 200_000;
-const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
@@ -67,7 +65,7 @@ pub async fn run(options: &Options) -> Result<Report> {
     let plan = Plan::read(options)?;
     let mut connections = Vec::new();
     for _ in 0..options.connections {
-        connections.push(plan.connect().await?);
+        connections.push(wire::connect(plan.place.address).await?);
     }
     let began = Instant::now();
     let tasks: Vec<_> = connections
@@ -84,7 +82,7 @@ pub async fn run(options: &Options) -> Result<Report> {
 
 #[derive(Clone)]
 struct Plan {
-    address: SocketAddr,
+    place: Place,
     path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     expect: u16,
@@ -106,17 +104,7 @@ impl Plan {
                 bail!("{what} is {asked}; it has to be between 1 and {max}");
             }
         }
-        let authority = options.url.authority().context("--url has no host")?;
-        if options.url.scheme_str() != Some("http") {
-            bail!("--url has to be http");
-        }
-        let address: SocketAddr = authority
-            .as_str()
-            .parse()
-            .context("--url has to have an address and a port")?;
-        if !address.ip().is_loopback() {
-            bail!("{address} is not on loopback; a load is only offered to this machine");
-        }
+        let place = Place::read(&options.url)?;
         let mut lines = options.header.clone();
         if options.headers_from_input {
             lines.extend(
@@ -126,10 +114,7 @@ impl Plan {
                     .context("no headers to read")?,
             );
         }
-        let mut headers = vec![(
-            http::header::HOST,
-            HeaderValue::from_str(authority.as_str())?,
-        )];
+        let mut headers = vec![(http::header::HOST, place.host.clone())];
         for line in lines.iter().filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(": ").context("a header is `name: value`")?;
             headers.push((
@@ -138,7 +123,7 @@ impl Plan {
             ));
         }
         Ok(Self {
-            address,
+            place,
             path: options
                 .url
                 .path_and_query()
@@ -155,26 +140,10 @@ impl Plan {
         })
     }
 
-    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>> {
-        let stream = timeout(CONNECT_MAX, TcpStream::connect(self.address))
-            .await
-            .context("the server took too long to accept")?
-            .with_context(|| format!("{} does not accept connections", self.address))?;
-        stream
-            .set_nodelay(true)
-            .context("a connection without options")?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .context("no HTTP connection")?;
-        // Its error is seen by the sender's next request.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(sender)
-    }
-
     /// One connection's part: its moments lie evenly between those of the others.
     async fn spend(
         self,
-        mut connection: SendRequest<Empty<Bytes>>,
+        mut connection: SendRequest<Full<Bytes>>,
         began: Instant,
         index: u32,
     ) -> Tally {
@@ -199,7 +168,7 @@ impl Plan {
                 Ok(Ok(status)) => tally.wrong(format!("status {status}")),
                 Ok(Err(error)) => {
                     tally.wrong(format!("{error:#}"));
-                    match self.connect().await {
+                    match wire::connect(self.place.address).await {
                         Ok(again) => connection = again,
                         Err(error) => {
                             tally.wrong(format!("{error:#}"));
@@ -218,8 +187,8 @@ impl Plan {
         tally
     }
 
-    async fn ask(&self, connection: &mut SendRequest<Empty<Bytes>>) -> Result<u16> {
-        let mut request = Request::new(Empty::new());
+    async fn ask(&self, connection: &mut SendRequest<Full<Bytes>>) -> Result<u16> {
+        let mut request = Request::new(Full::default());
         *request.uri_mut() = self.path.parse()?;
         request.headers_mut().extend(self.headers.iter().cloned());
         connection

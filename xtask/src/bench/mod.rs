@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures the release build against what is possible. Each benchmark prints lines for
 //! people and ends with one JSON object `{name, ratio, unit, ours, other, …}`, where a higher ratio is better.
 
+mod enrolment;
 mod peer;
 mod polls;
 mod usage;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
-use crate::place;
+use crate::place::{self, TempFolder};
 use crate::process::{Guard, Interrupt, run_in_foreground};
 
 const BUILD_MAX: Duration = Duration::from_secs(30 * 60);
@@ -31,7 +32,9 @@ pub struct Options {
 
 /// What a benchmark runs with.
 pub struct Bench {
+    pub binary: PathBuf,
     pub peer: PathBuf,
+    pub folder: TempFolder,
     pub logs: PathBuf,
     pub interrupt: Interrupt,
     pub guard: Arc<Guard>,
@@ -93,7 +96,7 @@ const ALL: [Benchmark; 4] = [
         name: "polls",
         measures: "CPU of an unchanged poll beside a bare axum \"ok\" at the same offered load",
         packages: &["lockstep", "bench-peer"],
-        run: None,
+        run: Some(polls::run),
         is_extra: false,
     },
     Benchmark {
@@ -156,6 +159,8 @@ pub fn run(options: &Options) -> Result<bool> {
     }
     let target = place::target()?;
     let bench = Bench {
+        binary: target.join("release/lockstep"),
+        folder: TempFolder::new(&guard)?,
         peer: target.join("release/bench-peer"),
         logs: place::logs(&target)?,
         interrupt,

@@ -27,6 +27,12 @@ pub struct Server<'a> {
 
 impl<'a> Server<'a> {
     pub fn start(bench: &'a Bench, name: &'static str, command: &mut Command) -> Result<Self> {
+        // What the person at the keyboard has set is not what is measured.
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("LOCKSTEP_") {
+                command.env_remove(key);
+            }
+        }
         let log = std::fs::File::create(bench.logs.join(format!("{name}.log")))
             .context("no log can be written")?;
         let mut child = command

@@ -1,9 +1,12 @@
 //! Unchanged authenticated polls beside a bare axum "ok": CPU seconds of the server process per request, both
 //! at the same offered load below saturation, over keep-alive connections, in alternating rounds.
 
+use std::process::Command;
+
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use super::enrolment::enrol;
 use super::peer::{Load, Report, Server};
 use super::usage::{cpu_seconds, memory_peak_bytes};
 use super::{Bench, Figures};
@@ -141,6 +144,25 @@ fn compare<'a>(
         other: other.cpu_us_per_request(),
         more,
     })
+}
+
+/// A coordinator without customers and one enrolled worker that asks again and again and is told 304. Both
+/// servers get the same requests.
+pub fn run(bench: &Bench) -> Result<Figures> {
+    let coordinator = Server::start(
+        bench,
+        "coordinator",
+        Command::new(&bench.binary)
+            .args(["coordinator", "--listen", "127.0.0.1:0", "--json", "--data"])
+            .arg(bench.folder.path().join("coordinator")),
+    )?;
+    let enrolled = enrol(bench, &coordinator)?;
+    let bare = Server::bare_ok(bench)?;
+    let headers = enrolled.headers();
+    let [our_url, bare_url] = [enrolled.url_at(&coordinator)?, enrolled.url_at(&bare)?];
+    let ours = Side::new("coordinator", coordinator.id(), &our_url, &headers, 304);
+    let other = Side::new("bare axum", bare.id(), &bare_url, &headers, 200);
+    compare(bench, "polls", ours, other)
 }
 
 /// The bare server against itself: how far from 1 a ratio may be by chance on this machine.

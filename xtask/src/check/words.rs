@@ -71,7 +71,11 @@ fn rust_faults(file: &str, text: &str) -> Vec<String> {
     if EMPTY_NAMES.contains(&module) {
         faults.push(format!("{file}: a module named `{module}` says nothing"));
     }
-    if !text.trim_start().starts_with("//!") {
+    // A library's README is its crate doc.
+    if !["//!", "#![doc = "]
+        .iter()
+        .any(|start| text.trim_start().starts_with(start))
+    {
         faults.push(format!(
             "{file}: does not begin with `//!`, what it is and is not"
         ));
