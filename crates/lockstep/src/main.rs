@@ -1,2 +1,42 @@
-//! To be written.
-fn main() {}
+//! The binary `lockstep`: sub-commands, configuration, logging. Chooses; does nothing itself.
+
+mod arguments;
+mod commands;
+mod config;
+mod exit;
+mod logging;
+mod people;
+mod print;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match arguments::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not mistakes.
+            let wrong = error.use_stderr();
+            let printed = error.print().is_ok();
+            return if wrong || !printed {
+                exit::Exit::WrongUse.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::trouble(&anyhow::Error::new(error).context("lockstep could not start"));
+            return exit::Exit::Failed.into();
+        }
+    };
+    let code = runtime.block_on(commands::run(arguments));
+    // Whatever still runs was told to stop already; a stuck call must not hold the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    code.into()
+}

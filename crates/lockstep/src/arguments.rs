@@ -1,0 +1,236 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Keeps a merchant's shops and ERP in step.
+#[derive(Debug, Parser)]
+#[command(name = "lockstep", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// A configuration file; what it does not say is as in the embedded default.
+    #[arg(long, global = true, value_name = "FILE", env = "LOCKSTEP_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Try it: a coordinator, a worker and three practice shops, in one process.
+    Demo(Demo),
+    /// Run a coordinator: console, API, and what workers ask.
+    Coordinator(Coordinator),
+    /// Run a worker: enrol with a coordinator and sync the customers that it holds.
+    Worker(Worker),
+    /// Run a small real shop to try things with.
+    PracticeShop(PracticeShop),
+
+    /// Sign in to a coordinator and keep the token.
+    Login(Login),
+    /// Workers: list, show, confirm, reject.
+    #[command(subcommand)]
+    Workers(Workers),
+    /// Customers: list, show, apply, export, give to a worker.
+    #[command(subcommand)]
+    Customers(Customers),
+    /// What a sync would write now. Nothing is written.
+    Plan(OfFlows),
+    /// Look now, and wait until it is in step.
+    Sync(Sync),
+    /// The newest runs of a customer, or one of them.
+    Runs(Runs),
+    /// One record across all shops: a SKU, a title, an order's number.
+    Record(Record),
+    /// Why is the stock of this SKU what it is?
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to keep it all; a temporary folder that goes away at the end, if none is given.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the console listens.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Products in the ERP at first.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub products: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Coordinator {
+    #[arg(long, value_name = "DIR", env = "LOCKSTEP_DATA")]
+    pub data: Option<PathBuf>,
+    /// Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// postgres://…, mysql://… or sqlite://…; SQLite in the data folder, if none is given.
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// As workers and shops reach it.
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_PUBLIC_URL")]
+    pub public_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
+pub struct Worker {
+    #[command(subcommand)]
+    pub command: Option<WorkerCommand>,
+    #[command(flatten)]
+    pub connection: WorkerConnection,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WorkerCommand {
+    /// One round, for cron: fetch the settings, sync until at rest, report, exit.
+    Sync(WorkerConnection),
+}
+
+#[derive(Debug, Args, Clone)]
+pub struct WorkerConnection {
+    /// May be given several times: they are tried in turn.
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_COORDINATOR", required = true)]
+    pub coordinator: Vec<String>,
+    #[arg(long, value_name = "DIR", env = "LOCKSTEP_DATA")]
+    pub data: Option<PathBuf>,
+    /// What people see when they approve it.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Lets it in without a person: made in the console.
+    #[arg(long, value_name = "TOKEN", env = "LOCKSTEP_JOIN", hide_env_values = true)]
+    pub join: Option<String>,
+    /// The SHA-256 of the coordinator's own certificate, as its join line says it.
+    #[arg(long, value_name = "HEX")]
+    pub fingerprint: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PracticeShop {
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    #[arg(long, value_name = "NAME", default_value = "Practice shop")]
+    pub name: String,
+    /// Products that an empty shop begins with.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub products: u64,
+    /// Variants of each; a plausible number, if none is given.
+    #[arg(long, value_name = "N")]
+    pub variants: Option<u32>,
+    /// Units of each variant; plausible ones, if none is given.
+    #[arg(long, value_name = "N")]
+    pub units: Option<i64>,
+    /// May read and write; one is made and printed, if none is given.
+    #[arg(long, value_name = "TOKEN", env = "LOCKSTEP_SHOP_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// When an order lowers the stock: placement, payment, reserve, shipment or never.
+    #[arg(long, value_name = "WHEN", default_value = "placement")]
+    pub takes: lockstep_practice::Takes,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The coordinator's address.
+    #[arg(long, value_name = "URL", env = "LOCKSTEP_URL")]
+    pub url: String,
+    #[arg(long, value_name = "NAME")]
+    pub user: String,
+    /// Read the password from standard input instead of asking for it.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Workers {
+    List,
+    Show {
+        /// A worker's id or name, or an enrolment.
+        worker: String,
+    },
+    /// Let a worker in whose code you have compared.
+    Confirm {
+        /// The enrolment, or the name where one worker of it waits.
+        worker: String,
+        /// As the worker shows it.
+        #[arg(long)]
+        code: String,
+    },
+    Reject {
+        worker: String,
+    },
+    /// Let it finish and give its customers away.
+    Drain {
+        worker: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Customers {
+    List,
+    Show {
+        customer: String,
+    },
+    /// Make the customer's settings equal to a file, as `export` writes it. A secret that is null stays as it is.
+    Apply {
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// All settings as JSON, without secrets.
+    Export {
+        customer: String,
+    },
+    /// Give the customer to a worker.
+    Give {
+        customer: String,
+        #[arg(long)]
+        to: String,
+        /// The name of its present worker, typed: its machine is gone.
+        #[arg(long, value_name = "NAME")]
+        the_machine_is_gone: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct OfFlows {
+    /// A customer's id or name.
+    pub customer: String,
+    /// products, categories, stock, orders; all, if none is given.
+    #[arg(long, value_name = "FLOW")]
+    pub flow: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sync {
+    #[command(flatten)]
+    pub of: OfFlows,
+    /// Do not wait.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Runs {
+    pub customer: String,
+    pub run: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Record {
+    pub customer: String,
+    pub key: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    pub customer: String,
+    pub sku: String,
+}

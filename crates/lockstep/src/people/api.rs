@@ -1,0 +1,169 @@
+//! The client of the people's API.
+
+use super::credentials;
+use crate::exit::{Exit, Trouble};
+use lockstep_model::CustomerId;
+use lockstep_protocol::Problem;
+use lockstep_protocol::paths::{fill, people as paths};
+use lockstep_protocol::people::{Page, customers::CustomerRow};
+use reqwest::{Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// Longer than the coordinator waits for a worker's answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub struct Api {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    /// As `LOCKSTEP_URL` and `LOCKSTEP_TOKEN` say, else as `lockstep login` kept it.
+    pub fn open() -> anyhow::Result<Self> {
+        let login = credentials::current()?;
+        Self::new(login.url, login.token)
+    }
+
+    pub fn new(url: impl Into<String>, token: impl Into<String>) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            client,
+            url: url.into().trim_end_matches('/').to_owned(),
+            token: token.into(),
+        })
+    }
+
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<T> {
+        self.call(Method::GET, path, query, None::<&()>).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.call(Method::PUT, path, &[], Some(body)).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<T> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .query(query);
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let reply = request.send().await.map_err(|error| {
+            // The URL may hold a query; what is wrong is said without it.
+            Trouble::new(
+                Exit::OutOfReach,
+                format!(
+                    "the coordinator at {} could not be reached: {}",
+                    self.url,
+                    error.without_url()
+                ),
+            )
+        })?;
+        let status = reply.status();
+        let bytes = reply.bytes().await.map_err(|error| {
+            Trouble::new(
+                Exit::OutOfReach,
+                format!(
+                    "the coordinator's answer broke off: {}",
+                    error.without_url()
+                ),
+            )
+        })?;
+        if status.is_success() {
+            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            return serde_json::from_slice(bytes).map_err(|error| {
+                Trouble::new(
+                    Exit::Failed,
+                    format!("{} did not answer as a Lockstep coordinator: {error}", self.url),
+                )
+                .into()
+            });
+        }
+        Err(refusal(status, &bytes, &self.url).into())
+    }
+
+    /// By id, or by name where one customer bears it.
+    pub async fn customer(&self, named: &str) -> anyhow::Result<CustomerId> {
+        if let Ok(id) = named.parse() {
+            return Ok(id);
+        }
+        let page: Page<CustomerRow> = self.get(paths::CUSTOMERS, &[("query", named)]).await?;
+        let mut found = page
+            .items
+            .iter()
+            .filter(|row| row.name.eq_ignore_ascii_case(named));
+        match (found.next(), found.next()) {
+            (Some(row), None) => Ok(row.id),
+            (None, _) => Err(Trouble::wrong_use(format!(
+                "there is no customer \"{named}\"; `lockstep customers list` shows them"
+            ))
+            .into()),
+            (Some(_), Some(_)) => Err(Trouble::wrong_use(format!(
+                "several customers are called \"{named}\": use the id"
+            ))
+            .into()),
+        }
+    }
+
+    pub fn of_customer(route: &str, customer: CustomerId) -> String {
+        fill(route, &[&customer])
+    }
+}
+
+fn refusal(status: StatusCode, bytes: &[u8], url: &str) -> Trouble {
+    let exit = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Failed,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Exit::OutOfReach
+        }
+        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
+            Exit::WrongUse
+        }
+        _ => Exit::Failed,
+    };
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => Trouble::new(exit, problem.to_string()),
+        Err(_) if status == StatusCode::UNAUTHORIZED => Trouble::new(
+            exit,
+            format!("{url} does not know this token: sign in with `lockstep login`"),
+        ),
+        Err(_) => Trouble::new(
+            exit,
+            format!("{url} answered {status} and not as a Lockstep coordinator does"),
+        ),
+    }
+}

@@ -1,0 +1,20 @@
+//! What people do from a terminal, over the people's API: one command, one answer, human or JSON.
+
+mod api;
+mod credentials;
+mod customers;
+mod login;
+mod plan;
+mod records;
+mod runs;
+mod sync;
+mod workers;
+
+pub use api::Api;
+pub use customers::customers;
+pub use login::login;
+pub use plan::plan;
+pub use records::{explain, record};
+pub use runs::runs;
+pub use sync::sync;
+pub use workers::workers;

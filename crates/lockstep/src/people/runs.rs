@@ -1,0 +1,92 @@
+//! `lockstep runs`
+
+use super::api::Api;
+use crate::arguments;
+use crate::exit::Exit;
+use crate::print;
+use lockstep_model::entry::RunResult;
+use lockstep_protocol::paths::{fill, people as paths};
+use lockstep_protocol::people::Page;
+use lockstep_protocol::people::runs::{RunDetail, RunView};
+
+pub async fn runs(arguments: arguments::Runs, as_json: bool) -> anyhow::Result<Exit> {
+    let api = Api::open()?;
+    let customer = api.customer(&arguments.customer).await?;
+    if let Some(run) = arguments.run {
+        let path = fill(paths::RUN, &[&customer, &run]);
+        let detail: RunDetail = api.get(&path, &[]).await?;
+        if as_json {
+            print::json(&detail)?;
+        } else {
+            print::line(&line(&detail.run));
+            for step in &detail.steps {
+                print::line(&format!("  {}  {}  {}", step.at, step.title, step.detail));
+            }
+        }
+        return Ok(exit(&detail.run));
+    }
+    let page: Page<RunView> = api
+        .get(&Api::of_customer(paths::RUNS, customer), &[])
+        .await?;
+    if as_json {
+        print::json(&page.items)?;
+    } else if page.items.is_empty() {
+        print::line("No runs yet. Start one: lockstep sync CUSTOMER");
+    } else {
+        let rows = page.items.iter().map(|run| {
+            vec![
+                run.run.to_string(),
+                run.lane.to_string(),
+                result(run).to_owned(),
+                run.started_at.to_string(),
+                run.counts.pulled.to_string(),
+                run.counts.written.to_string(),
+                run.counts.failed.to_string(),
+                run.counts.calls.to_string(),
+                run.cause.clone(),
+            ]
+        });
+        print::table(
+            &["run", "lane", "result", "started", "read", "written", "failed", "calls", "cause"],
+            rows.collect(),
+        );
+    }
+    Ok(Exit::Done)
+}
+
+pub fn line(run: &RunView) -> String {
+    let mut line = format!(
+        "run {} ({}): {}, {} read, {} changed, {} written, {} calls",
+        run.run,
+        run.lane,
+        result(run),
+        run.counts.pulled,
+        run.counts.changed,
+        run.counts.written,
+        run.counts.calls
+    );
+    if !run.message.is_empty() {
+        line.push_str(" — ");
+        line.push_str(&run.message);
+    }
+    line
+}
+
+fn result(run: &RunView) -> &'static str {
+    match run.result {
+        None => run.phase.as_str(),
+        Some(RunResult::Done) => "done",
+        Some(RunResult::Partly) => "partly",
+        Some(RunResult::NeedsPerson) => "needs a person",
+        Some(RunResult::Failed) => "failed",
+        Some(RunResult::Cancelled) => "cancelled",
+    }
+}
+
+pub fn exit(run: &RunView) -> Exit {
+    match run.result {
+        None | Some(RunResult::Done) => Exit::Done,
+        Some(RunResult::NeedsPerson) => Exit::NeedsPerson,
+        Some(RunResult::Partly | RunResult::Failed | RunResult::Cancelled) => Exit::Failed,
+    }
+}

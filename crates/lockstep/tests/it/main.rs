@@ -1,0 +1,3 @@
+//! Lockstep as its users meet it: real processes, real shops, a real browser.
+
+mod edges;
