@@ -56,8 +56,7 @@ pub fn rules(erp: Takes, a: Takes, b: Takes) -> Rules {
         } else {
             ShopRole::Shop
         };
-        let mut link =
-            CustomerHasService::new(RowId(index as u64 + 1), CustomerId(1), shop, role);
+        let mut link = CustomerHasService::new(RowId(index as u64 + 1), CustomerId(1), shop, role);
         link.assortment = Assortment::All;
         settings.customer_has_services.push(link.clone());
         settings

@@ -121,6 +121,8 @@ pub fn decide(
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
 
     let record = known.map_or_else(|| ids.record(), |known| known.record);
+    // Until a person has decided, what the shops say of the record is not written over.
+    let waits = !conflicts.is_empty() || known.is_some_and(|known| !known.conflicts.is_empty());
     for conflict in conflicts {
         if known.is_some_and(|known| !known.conflicts.is_empty()) {
             break;
@@ -168,7 +170,7 @@ pub fn decide(
             continue;
         }
         due.push(*shop);
-        if target.may_write(now) && !still_open.contains(shop) {
+        if target.may_write(now) && !still_open.contains(shop) && !waits {
             for (write, lines) in writes {
                 // A parent that the shop does not have yet comes first; this one stays due.
                 if let Change::CreateCategory { category } = &write.change

@@ -7,3 +7,6 @@ mod terms;
 pub(crate) use decide::settled_by;
 pub use decide::{Decision, Ids, decide};
 pub use terms::Terms;
+
+#[cfg(test)]
+mod tests;

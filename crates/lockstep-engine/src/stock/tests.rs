@@ -167,7 +167,8 @@ impl World {
             let at_erp = self.shops[&ERP].orders.get(&order).copied();
             match at_erp {
                 None if at_origin.paid && !at_origin.cancelled => {
-                    self.shop(ERP).place(erp_takes, order, at_origin.quantity, true);
+                    self.shop(ERP)
+                        .place(erp_takes, order, at_origin.quantity, true);
                 }
                 None => {}
                 Some(copy) => {
@@ -249,13 +250,7 @@ impl World {
     /// Reads all shops, evaluates, writes. Returns how many writes were made.
     fn sync(&mut self) -> usize {
         let case = self.case();
-        let decision = evaluate(
-            &case,
-            &self.rules,
-            RunId(1),
-            &mut 1,
-            Timestamp::UNIX_EPOCH,
-        );
+        let decision = evaluate(&case, &self.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
         for body in decision.bodies {
             match body {
                 Body::BaseMoved { delta, .. } => {
@@ -304,7 +299,11 @@ fn the_worked_example_of_the_rule_comes_out_step_by_step() {
     assert_eq!(world.sync(), 1, "A alone is written");
     assert_eq!(world.available(), [7, 7, 10]);
     world.carry();
-    assert_eq!(world.sync(), 0, "the arriving orders lower the ERP themselves");
+    assert_eq!(
+        world.sync(),
+        0,
+        "the arriving orders lower the ERP themselves"
+    );
     assert_eq!(world.available(), [7, 7, 7]);
     world.shop(ERP).on_hand += 5;
     assert_eq!(world.sync(), 2);

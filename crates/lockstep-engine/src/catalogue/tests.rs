@@ -1,0 +1,391 @@
+//! Merge and plan as a table: what shops hold, and what is therefore written.
+
+use super::{Decision, Ids, Terms, decide};
+use crate::fixture::{A, B, ERP, rules};
+use crate::rules::Rules;
+use jiff::{Timestamp, ToSpan};
+use lockstep_model::cases::{AtShop, Cluster, Known, OpenIntent, Staged, StagedBody};
+use lockstep_model::entry::{Body, Settlement, Subject, What};
+use lockstep_model::settings::{Assortment, Policy};
+use lockstep_model::{
+    Change, Field, Fields, IntentId, Kind, Path, Product, RecordId, RunId, ShopId, Status, Takes,
+    Value, Variant, VariantField,
+};
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+fn now() -> Timestamp {
+    "2026-03-01T09:00:00Z".parse().unwrap()
+}
+
+fn our_rules() -> Rules {
+    rules(Takes::Placement, Takes::Payment, Takes::Reserve)
+}
+
+fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
+    Product {
+        id: format!("p{shop}").into(),
+        title: title.into(),
+        status: Status::Active,
+        variants: vec![Variant {
+            id: format!("v{shop}").into(),
+            sku: "KH-100".into(),
+            prices: [("EUR".into(), price.parse().unwrap())].into(),
+            ..Variant::default()
+        }],
+        ..Product::default()
+    }
+}
+
+fn staged(shop: ShopId, product: &Product) -> Staged {
+    Staged {
+        shop,
+        kind: Kind::Product,
+        id: product.id.clone(),
+        linked: None,
+        keys: vec!["KH-100".into()],
+        body: StagedBody::Fields {
+            fields: product.fields(),
+            parts: product.parts(),
+        },
+        reading: 1,
+    }
+}
+
+fn gone(shop: ShopId) -> Staged {
+    Staged {
+        body: StagedBody::Gone,
+        ..staged(shop, &coffee(shop, "", "0"))
+    }
+}
+
+fn shadow(product: &Product) -> AtShop {
+    AtShop {
+        id: Some(product.id.clone()),
+        parts: product.parts(),
+        held: product.fields(),
+        ..AtShop::default()
+    }
+}
+
+/// A record that all three shops hold alike.
+fn in_step(title: &str, price: &str) -> Known {
+    Known {
+        record: RecordId(7),
+        kind: Kind::Product,
+        keys: vec!["KH-100".into()],
+        ours: coffee(ERP, title, price).fields(),
+        shops: [ERP, A, B]
+            .map(|shop| (shop, shadow(&coffee(shop, title, price))))
+            .into(),
+        conflicts: vec![],
+    }
+}
+
+fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
+    let cluster = Cluster {
+        key: "KH-100".into(),
+        known,
+        staged,
+    };
+    let mut ids = Ids {
+        record: &mut 8,
+        conflict: &mut 1,
+    };
+    let terms = Terms::new(Default::default());
+    decide(&cluster, rules, &terms, RunId(1), &mut ids, now())
+}
+
+/// Shop, and what is set there.
+fn sets(decision: &Decision) -> Vec<(ShopId, Vec<String>)> {
+    let writes = decision.writes.iter();
+    writes
+        .map(|write| {
+            let set = match &write.what {
+                What::Set { set } | What::Create { set } => set,
+                other => panic!("{other:?}"),
+            };
+            let set = set.iter().map(|(path, value)| format!("{path}={value}"));
+            (write.shop, set.collect())
+        })
+        .collect()
+}
+
+const PRICE: &str = "variant/KH-100/price/EUR";
+
+#[test]
+fn what_the_owner_changes_is_written_to_the_others_and_nothing_else() {
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &our_rules(),
+    );
+    let want = vec![format!("{PRICE}=7.2")];
+    assert_eq!(sets(&decision), [(A, want.clone()), (B, want)]);
+}
+
+#[test]
+fn what_another_shop_changes_is_written_back_and_said() {
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(A, &coffee(A, "Kahvi", "6.90"))],
+        &our_rules(),
+    );
+    assert_eq!(sets(&decision), [(A, vec!["title=Coffee".to_owned()])]);
+    let Some(Body::Merged(merged)) = decision.bodies.first() else {
+        panic!("{:?}", decision.bodies);
+    };
+    assert_eq!(merged.overruled.len(), 1);
+    assert_eq!(merged.overruled[0].theirs, Value::text("Kahvi"));
+}
+
+#[test]
+fn an_unchanged_reading_decides_nothing() {
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "6.90"))],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty());
+}
+
+#[test]
+fn a_record_that_only_its_owner_has_is_made_where_everything_is_wanted() {
+    let mut rules = our_rules();
+    rules.shops.get_mut(&B).unwrap().link.assortment = Assortment::Linked;
+    let decision = decide_on(
+        vec![],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "6.90"))],
+        &rules,
+    );
+    assert_eq!(decision.writes.len(), 1);
+    assert_eq!(decision.writes[0].shop, A);
+    assert!(matches!(
+        decision.writes[0].change,
+        Change::CreateProduct { .. }
+    ));
+}
+
+#[test]
+fn a_record_that_only_a_shop_has_goes_nowhere() {
+    let decision = decide_on(
+        vec![],
+        vec![staged(A, &coffee(A, "Coffee", "6.90"))],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty());
+    assert!(matches!(decision.bodies[0], Body::Merged(_)));
+}
+
+#[test]
+fn the_first_meeting_of_two_full_shops_links_by_sku_and_makes_nothing() {
+    let decision = decide_on(
+        vec![],
+        vec![
+            staged(ERP, &coffee(ERP, "Coffee", "6.90")),
+            staged(A, &coffee(A, "Coffee", "6.90")),
+            staged(B, &coffee(B, "Coffee", "6.90")),
+        ],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty());
+    let Some(Body::Merged(merged)) = decision.bodies.first() else {
+        panic!("{:?}", decision.bodies);
+    };
+    assert_eq!(merged.seen.len(), 3);
+}
+
+#[test]
+fn a_shop_that_rounds_comes_to_rest_after_one_write() {
+    // We wrote 6.905, the shop answered 6.91.
+    let mut known = in_step("Coffee", "6.905");
+    let at = known.shops.get_mut(&A).unwrap();
+    let price = Path::from_stored(PRICE.into());
+    at.held
+        .insert(price.clone(), Value::number(Decimal::new(691, 2)));
+    at.meant.insert(price, Value::number(Decimal::new(6905, 3)));
+    let decision = decide_on(
+        vec![known],
+        vec![staged(A, &coffee(A, "Coffee", "6.91"))],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty(), "{:?}", decision.writes);
+}
+
+#[test]
+fn a_record_gone_in_its_owner_is_archived_elsewhere_and_deleted_nowhere() {
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![gone(ERP)],
+        &our_rules(),
+    );
+    let want = vec!["status=archived".to_owned()];
+    assert_eq!(sets(&decision), [(A, want.clone()), (B, want)]);
+}
+
+#[test]
+fn what_a_person_removed_from_a_shop_is_not_made_again() {
+    let decision = decide_on(vec![in_step("Coffee", "6.90")], vec![gone(A)], &our_rules());
+    assert!(decision.writes.is_empty());
+    let mut known = in_step("Coffee", "6.90");
+    known.shops.get_mut(&A).unwrap().gone = true;
+    let later = decide_on(
+        vec![known],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &our_rules(),
+    );
+    assert_eq!(sets(&later).len(), 1, "B alone");
+}
+
+#[test]
+fn two_records_of_one_shop_with_one_sku_stand_aside_both_and_nothing_is_guessed() {
+    let mut twin = coffee(A, "Twin", "1.00");
+    twin.id = "p-twin".into();
+    let decision = decide_on(
+        vec![],
+        vec![staged(A, &coffee(A, "Coffee", "6.90")), staged(A, &twin)],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty());
+    assert_eq!(decision.consumed.len(), 2);
+    let asides = decision
+        .bodies
+        .iter()
+        .filter(|body| matches!(body, Body::Aside { .. }));
+    assert_eq!(asides.count(), 2);
+}
+
+fn open(what: What, look_at: Option<Timestamp>) -> OpenIntent {
+    OpenIntent {
+        intent: IntentId(5),
+        run: RunId(1),
+        shop: A,
+        subject: Subject::Record(RecordId(7)),
+        what,
+        at: now(),
+        look_at,
+    }
+}
+
+fn price_set(price: i64) -> Fields {
+    let path = Path::new(&Field::Variant {
+        sku: "KH-100".into(),
+        field: VariantField::Price("EUR".into()),
+    });
+    [(path, Value::number(Decimal::new(price, 2)))].into()
+}
+
+#[test]
+fn a_value_equal_to_an_open_intent_is_our_own_write_coming_back() {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    settings.policies.prices = Policy::Ask;
+    rules.settings = Arc::new(settings);
+    let mut known = in_step("Coffee", "6.90");
+    let at = known.shops.get_mut(&A).unwrap();
+    at.open.push(open(
+        What::Set {
+            set: price_set(720),
+        },
+        None,
+    ));
+    let decision = decide_on(
+        vec![known],
+        vec![staged(A, &coffee(A, "Coffee", "7.20"))],
+        &rules,
+    );
+    assert!(
+        decision.bodies.iter().any(|body| matches!(
+            body,
+            Body::Settled { how, .. } if matches!(**how, Settlement::Done { .. })
+        )),
+        "{:?}",
+        decision.bodies
+    );
+    let Some(Body::Merged(merged)) = decision
+        .bodies
+        .iter()
+        .find(|body| matches!(body, Body::Merged(_)))
+    else {
+        panic!("{:?}", decision.bodies);
+    };
+    assert!(
+        merged.ours.is_empty(),
+        "our own value is not a change of the shop"
+    );
+}
+
+#[test]
+fn a_record_whose_last_write_is_in_doubt_gets_no_other() {
+    let mut known = in_step("Coffee", "6.90");
+    let later = now().checked_add(5.seconds()).unwrap();
+    let at = known.shops.get_mut(&A).unwrap();
+    at.open.push(open(
+        What::Set {
+            set: price_set(650),
+        },
+        Some(later),
+    ));
+    let decision = decide_on(
+        vec![known],
+        vec![
+            staged(ERP, &coffee(ERP, "Coffee", "7.20")),
+            staged(A, &coffee(A, "Coffee", "6.90")),
+        ],
+        &our_rules(),
+    );
+    assert_eq!(sets(&decision).len(), 1);
+    assert_eq!(decision.writes[0].shop, B);
+    let Some(Body::Merged(merged)) = decision
+        .bodies
+        .iter()
+        .find(|body| matches!(body, Body::Merged(_)))
+    else {
+        panic!("{:?}", decision.bodies);
+    };
+    assert_eq!(merged.due, [A, B], "A stays due");
+}
+
+#[test]
+fn two_shops_that_changed_one_field_are_a_conflict_where_the_policy_asks() {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    settings.policies.texts = Policy::Ask;
+    rules.settings = Arc::new(settings);
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![
+            staged(A, &coffee(A, "Kahvi", "6.90")),
+            staged(B, &coffee(B, "Kaffe", "6.90")),
+        ],
+        &rules,
+    );
+    assert!(decision.writes.is_empty());
+    assert!(
+        decision
+            .bodies
+            .iter()
+            .any(|body| matches!(body, Body::ConflictOpened { .. }))
+    );
+    let one = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(A, &coffee(A, "Kahvi", "6.90"))],
+        &rules,
+    );
+    let want = vec!["title=Kahvi".to_owned()];
+    assert_eq!(sets(&one), [(ERP, want.clone()), (B, want)]);
+}
+
+#[test]
+fn a_flow_that_is_off_writes_nothing() {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    settings.customer.sync_products = false;
+    rules.settings = Arc::new(settings);
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &rules,
+    );
+    assert!(decision.writes.is_empty());
+}
