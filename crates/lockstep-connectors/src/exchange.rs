@@ -62,6 +62,22 @@ impl Exchange {
         self.http.as_ref()
     }
 
+    /// As `call`, and when the shop said it: by its own clock where it tells.
+    pub async fn call_dated<T: DeserializeOwned>(
+        &self,
+        request: Result<Request, Fault>,
+        cost: Cost,
+    ) -> Result<(T, Timestamp), Fault> {
+        let reply = self.reply(request, cost).await?;
+        let date = reply.headers().get(header::DATE);
+        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok());
+        let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
+        let value = self
+            .read(&reply)
+            .map_err(|fault| after(cost.effect, fault))?;
+        Ok((value, date))
+    }
+
     /// Sends and reads the answer as JSON.
     pub async fn call<T: DeserializeOwned>(
         &self,

@@ -20,5 +20,5 @@ pub use practice::Practice;
 
 /// Every platform that this build knows.
 pub fn registry() -> Registry {
-    Registry::new(vec![Arc::new(Practice)])
+    Registry::new(vec![Arc::new(Practice), Arc::new(Medusa)])
 }

@@ -1,2 +1,390 @@
-//! Medusa v2.
+//! Medusa v2 (v2.21): what is called, and in which order.
+//!
+//! What the platform tells of changes, and what it does not (each seen in a running 2.21.2):
+//!
+//! | changed | what moves | how it is found |
+//! |---|---|---|
+//! | a product's own fields | `product.updated_at` | `Since` |
+//! | a variant, its prices by the product's pages | `variant.updated_at` alone | `Since`, in the same request |
+//! | a product or variant deleted | its `updated_at`, with `with_deleted` | `Since`, in the same request |
+//! | a price by a price list or the pricing module | nothing here | the periodic `Everything` |
+//! | a level, a reservation | `location_levels[].updated_at`, which cannot be filtered by | full scan (`since: false`) |
+//! | an order: fulfilment, shipment, cancel, refund | `order.updated_at` | `Since` |
+//! | an order: capture | `payment.updated_at` alone | `Since`: a second request, for payments |
+//!
+//! So an idle look costs one request for products and two for orders. Levels cost one for each page of items:
+//! cheaper than asking for each product's, and the only way that sees a reservation.
+//!
+//! Pictures and categories are not part yet: the manifest does not hold them.
+
+mod api;
+mod map;
+mod place;
+mod reads;
+mod steps;
+mod wire;
+mod writes;
+
+#[cfg(test)]
+mod tests;
+
+use crate::exchange::{Exchange, Refusal, option};
+use api::Api;
+use async_trait::async_trait;
+use http::StatusCode;
+use lockstep_connector::{
+    Account, BodyStream, Connector, Cost, Credential, Hint, Hook, HookDelivery, HookScheme,
+    HookState, Http, Manifest, OrderCreation, Paging, Pictures, Platform, StockWrite, WriteBatch,
+};
+use lockstep_model::{
+    Change, ChangeSort, Currency, Fault, FaultKind, Kind, NaturalKey, Outcome, Page, PictureSource,
+    PullRequest, Record, RemoteId, ShopIdentity, StockSemantics, Takes,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// There is no bound of its own; a page of a hundred products with their prices takes a fifth of a second.
+const PAGE_MAX: u32 = 100;
+const ORDERS_PAGE_MAX: u32 = 50;
+
+const fn paging(kind: Kind, page_max: u32, since: bool) -> Paging {
+    Paging {
+        kind,
+        page_max,
+        since,
+        ids_max: page_max,
+    }
+}
+
+const fn batch(sort: ChangeSort, max: u32) -> WriteBatch {
+    WriteBatch { sort, max }
+}
+
+const fn setting(name: &'static str, label: &'static str) -> Credential {
+    Credential {
+        name,
+        label,
+        secret: false,
+    }
+}
+
+static MANIFEST: Manifest = Manifest {
+    platform: "medusa",
+    name: "Medusa",
+    credentials: &[
+        Credential {
+            name: "api_key",
+            label: "Secret API key (sk_…)",
+            secret: true,
+        },
+        setting("stock_location", "Stock location, if there are several"),
+        setting("sales_channel", "Sales channel, if there are several"),
+        setting(
+            "region",
+            "Region of orders from other shops, if there are several",
+        ),
+        setting("shipping_profile", "Shipping profile, if there are several"),
+        setting(
+            "shipping_option",
+            "Shipping option of orders from other shops, if there are several",
+        ),
+    ],
+    paging: &[
+        paging(Kind::Product, PAGE_MAX, true),
+        paging(Kind::Level, PAGE_MAX, false),
+        paging(Kind::Order, ORDERS_PAGE_MAX, true),
+    ],
+    batches: &[
+        batch(ChangeSort::CreateProduct, 50),
+        batch(ChangeSort::UpdateProduct, 25),
+        batch(ChangeSort::SetLevel, 100),
+        batch(ChangeSort::CreateOrder, 10),
+        batch(ChangeSort::StepOrder, 10),
+    ],
+    stock_write: StockWrite::Absolute,
+    // Metadata cannot be filtered by: orders of the time in question are read and their keys compared.
+    orders: OrderCreation::ExactSearch,
+    settles_after: Duration::from_secs(30),
+    hooks: HookScheme::None,
+    holds: Manifest::holds_basics,
+};
+
 pub struct Medusa;
+
+impl Platform for Medusa {
+    fn manifest(&self) -> &'static Manifest {
+        &MANIFEST
+    }
+
+    fn connect(&self, account: Account, http: Arc<dyn Http>) -> Box<dyn Connector> {
+        Box::new(Shop {
+            exchange: Exchange::new(http, account, read_refusal),
+            only: Mutex::default(),
+            regions: Mutex::default(),
+        })
+    }
+
+    /// The platform sends no hooks of its own.
+    fn hint(&self, _: HookDelivery<'_>) -> Hint {
+        Hint::Refused
+    }
+}
+
+/// `{type, message}`; unique violations come as 400 `invalid_data` with "… already exists".
+fn read_refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    let Ok(refused) = serde_json::from_slice::<wire::Refused>(body) else {
+        return Refusal::default();
+    };
+    let is_refusal = matches!(status.as_u16(), 400 | 409 | 422);
+    let kind = if is_refusal && refused.message.contains("already exists") {
+        Some(FaultKind::Duplicate { existing: None })
+    } else if status == StatusCode::UNPROCESSABLE_ENTITY && refused.kind == "duplicate_error" {
+        Some(FaultKind::Duplicate { existing: None })
+    } else {
+        None
+    };
+    Refusal {
+        kind,
+        said: (!refused.message.is_empty()).then_some(refused.message),
+    }
+}
+
+struct Shop {
+    exchange: Exchange,
+    /// List → the one row that it has, read at the first need.
+    only: Mutex<BTreeMap<&'static str, Option<RemoteId>>>,
+    regions: Mutex<Option<Arc<Regions>>>,
+}
+
+struct Regions {
+    rows: Vec<wire::Region>,
+    preferences: Vec<wire::PricePreference>,
+}
+
+impl Shop {
+    fn api(&self) -> Api<'_> {
+        Api {
+            account: self.exchange.account(),
+        }
+    }
+
+    fn invalid(&self, field: &str, why: &str) -> Fault {
+        let kind = FaultKind::Invalid {
+            field: Some(field.into()),
+        };
+        self.exchange.fault(kind, why)
+    }
+
+    /// A setting by its name, wherever a person entered it.
+    fn setting(&self, name: &str) -> Option<RemoteId> {
+        let account = self.exchange.account();
+        let named = option(account, name).or_else(|| {
+            let value = account.credentials.get(name)?.trim();
+            (!value.is_empty()).then_some(value)
+        });
+        named.map(RemoteId::from)
+    }
+
+    /// The setting; else the only row of that list; `None` if there are several and none is set.
+    async fn chosen(&self, name: &str, plural: &'static str) -> Result<Option<RemoteId>, Fault> {
+        if let Some(id) = self.setting(name) {
+            return Ok(Some(id));
+        }
+        let lock = || self.only.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(plural) {
+            return Ok(known.clone());
+        }
+        let request = self.api().named(plural);
+        let list: wire::NamedList = self.exchange.call(request, Cost::read()).await?;
+        let only = match list.rows.as_slice() {
+            [only] => Some(RemoteId::from(only.id.as_str())),
+            _ => None,
+        };
+        lock().insert(plural, only.clone());
+        Ok(only)
+    }
+
+    async fn home(&self) -> Result<Option<RemoteId>, Fault> {
+        self.chosen("stock_location", "stock-locations").await
+    }
+
+    async fn regions(&self) -> Result<Arc<Regions>, Fault> {
+        let lock = || self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().as_ref() {
+            return Ok(Arc::clone(known));
+        }
+        let rows: wire::Regions = self
+            .exchange
+            .call(self.api().regions(), Cost::read())
+            .await?;
+        let preferences: wire::PricePreferences = self
+            .exchange
+            .call(self.api().price_preferences(), Cost::read())
+            .await?;
+        let regions = Arc::new(Regions {
+            rows: rows.regions,
+            preferences: preferences.price_preferences,
+        });
+        *lock() = Some(Arc::clone(&regions));
+        Ok(regions)
+    }
+
+    /// The region that a copy is made in.
+    async fn region_for(&self, currency: &Currency) -> Result<(RemoteId, map::PricesAre), Fault> {
+        let regions = self.regions().await?;
+        let wanted = self.setting("region");
+        let mut fitting = regions.rows.iter().filter(|region| {
+            map::currency(&region.currency_code) == *currency
+                && wanted.as_ref().is_none_or(|id| region.id == id.0)
+        });
+        let (Some(region), None) = (fitting.next(), fitting.next()) else {
+            let why = format!(
+                "has not exactly one region that sells in {currency}: name the one for orders from other shops in its settings"
+            );
+            return Err(self.invalid("region", &why));
+        };
+        let is_inclusive = regions.includes_tax(Some(region), &region.currency_code);
+        let prices_are = if region.automatic_taxes && !is_inclusive {
+            map::PricesAre::Net
+        } else {
+            map::PricesAre::Gross
+        };
+        Ok((region.id.as_str().into(), prices_are))
+    }
+
+    async fn identity(&self) -> Result<ShopIdentity, Fault> {
+        let stores = self.exchange.call(self.api().stores(), Cost::read()).await;
+        let stores: wire::Stores = match stores {
+            Err(fault) if fault.kind == FaultKind::NotFound => {
+                let what = "is not at this address: something else answers there";
+                return Err(self.exchange.fault(FaultKind::Protocol, what));
+            }
+            other => other?,
+        };
+        let Some(store) = stores.stores.into_iter().next() else {
+            let what = "says that it has no store";
+            return Err(self.exchange.fault(FaultKind::Protocol, what));
+        };
+        let mut currencies = store.supported_currencies.iter();
+        let currency = currencies
+            .clone()
+            .find(|currency| currency.is_default)
+            .or_else(|| currencies.next());
+        let Some(currency) = currency.map(|c| c.currency_code.clone()) else {
+            let what = "has no currency: add one to the store";
+            return Err(self.invalid("currency", what));
+        };
+        let named = async |plural| {
+            let list: Result<wire::NamedList, Fault> = self
+                .exchange
+                .call(self.api().named(plural), Cost::read())
+                .await;
+            list.map(|list| list.rows.into_iter().map(named).collect::<Vec<_>>())
+        };
+        let stocks = named("stock-locations").await?;
+        let shipping_methods = named("shipping-options").await?;
+        let regions = self.regions().await?;
+        let rates: wire::TaxRates = self
+            .exchange
+            .call(self.api().tax_rates(), Cost::read())
+            .await?;
+        let mut tax_rates: Vec<_> = rates.tax_rates.into_iter().filter_map(|r| r.rate).collect();
+        tax_rates.sort();
+        tax_rates.dedup();
+        let providers = regions
+            .rows
+            .iter()
+            .flat_map(|region| &region.payment_providers);
+        let providers: BTreeMap<&str, ()> = providers
+            .flatten()
+            .map(|provider| (provider.id.as_str(), ()))
+            .collect();
+        let same = |id: &str| lockstep_model::Named {
+            id: id.into(),
+            name: id.to_owned(),
+        };
+        Ok(ShopIdentity {
+            name: store.name,
+            platform_version: None,
+            prices_include_tax: regions.includes_tax(None, &currency),
+            currency: map::currency(&currency),
+            // Times are in UTC throughout.
+            time_zone: Some("UTC".into()),
+            languages: store
+                .supported_locales
+                .into_iter()
+                .map(|locale| locale.locale_code)
+                .collect(),
+            stocks,
+            shop_versions: regions
+                .rows
+                .iter()
+                .map(|region| lockstep_model::Named {
+                    id: region.id.as_str().into(),
+                    name: region.name.clone(),
+                })
+                .collect(),
+            shipping_methods,
+            payment_methods: providers.into_keys().map(same).collect(),
+            tax_rates,
+            stock: StockSemantics {
+                takes: Takes::Reserve,
+                copies_take: Takes::Reserve,
+                reserves: true,
+                negative: false,
+            },
+            ..ShopIdentity::default()
+        })
+    }
+}
+
+fn named(row: wire::Named) -> lockstep_model::Named {
+    lockstep_model::Named {
+        id: row.id.into(),
+        name: row.name,
+    }
+}
+
+impl Regions {
+    fn includes_tax(&self, region: Option<&wire::Region>, currency: &str) -> bool {
+        self.preferences.iter().any(|preference| {
+            preference.is_tax_inclusive
+                && match preference.attribute.as_str() {
+                    "currency_code" => preference.value == currency,
+                    "region_id" => region.is_some_and(|region| region.id == preference.value),
+                    _ => false,
+                }
+        })
+    }
+}
+
+#[async_trait]
+impl Connector for Shop {
+    async fn check(&self) -> Result<ShopIdentity, Fault> {
+        self.identity().await
+    }
+
+    async fn pull(&self, request: &PullRequest) -> Result<Page, Fault> {
+        self.read(request).await
+    }
+
+    async fn push(&self, changes: &[Change], _: &dyn Pictures) -> Result<Vec<Outcome>, Fault> {
+        self.write(changes).await
+    }
+
+    async fn find(&self, key: &NaturalKey) -> Result<Vec<Record>, Fault> {
+        self.look(key).await
+    }
+
+    async fn picture(&self, _: &PictureSource) -> Result<BodyStream, Fault> {
+        Err(self.invalid("picture", "has no pictures for Lockstep yet"))
+    }
+
+    async fn hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        match wanted {
+            [] => Ok(Vec::new()),
+            _ => Err(self.invalid("hooks", "cannot call others: the platform has no hooks")),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Builds requests to Medusa's Admin API. Pure.
+//!
+//! Validators are strict: an unknown key in a body is a 400. `fields` without `+`, `-` or `*` at its beginning
+//! replaces the default fields. Updates are POSTs.
+
+use crate::exchange::{self, credential, encode};
+use data_encoding::BASE64;
+use http::Method;
+use jiff::Timestamp;
+use lockstep_connector::{Account, Body, Request};
+use lockstep_model::{Fault, RemoteId};
+use serde_json::{Value, json};
+
+/// `price_rules` makes `rules` say what it holds: without it every price seems to have none.
+const PRODUCT: &str = "id,title,handle,status,description,updated_at,deleted_at,metadata,\
+options.id,options.title,options.deleted_at,options.values.value,options.values.deleted_at,\
+variants.id,variants.title,variants.sku,variants.ean,variants.upc,variants.barcode,variants.weight,\
+variants.allow_backorder,variants.variant_rank,variants.deleted_at,\
+variants.options.value,variants.options.option.title,*variants.prices,*variants.prices.price_rules";
+
+const ITEM: &str = "id,sku,location_levels.id,location_levels.location_id,\
+location_levels.stocked_quantity,location_levels.reserved_quantity,location_levels.updated_at";
+
+const ORDER: &str = "id,display_id,status,payment_status,fulfillment_status,currency_code,total,email,locale,\
+created_at,updated_at,metadata,\
+items.id,items.title,items.subtitle,items.variant_id,items.variant_sku,items.quantity,items.unit_price,\
+items.total,items.tax_total,items.discount_total,*items.tax_lines,*items.detail,items.variant.manage_inventory,\
+*shipping_methods,shipping_methods.total,shipping_methods.tax_total,*shipping_methods.tax_lines,\
+*shipping_address,*billing_address,*payment_collections,*payment_collections.payments,\
+*fulfillments,*fulfillments.items,*fulfillments.labels";
+
+type Built = Result<Request, Fault>;
+
+pub(super) struct Api<'a> {
+    pub account: &'a Account,
+}
+
+fn ids(ids: &[RemoteId]) -> String {
+    let ids = ids
+        .iter()
+        .map(|id| format!("&id[]={}", encode(id.as_str())));
+    ids.collect()
+}
+
+fn skus<'a>(skus: impl IntoIterator<Item = &'a str>) -> String {
+    let skus = skus
+        .into_iter()
+        .map(|sku| format!("&sku[]={}", encode(sku)));
+    skus.collect()
+}
+
+impl Api<'_> {
+    fn build(&self, method: Method, path: &str, body: Option<&Value>) -> Built {
+        // The secret key is the user name, its password is empty.
+        let key = format!("{}:", credential(self.account, "api_key"));
+        let body = body.map(|body| ("application/json", Body::Bytes(body.to_string().into())));
+        exchange::request(
+            self.account,
+            method,
+            &format!("/admin/{path}"),
+            &format!("Basic {}", BASE64.encode(key.as_bytes())),
+            body,
+        )
+    }
+
+    fn get(&self, path: &str) -> Built {
+        self.build(Method::GET, path, None)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Built {
+        self.build(Method::POST, path, Some(body))
+    }
+
+    // ------------------------------------------------------------ products
+
+    pub fn products(&self, offset: u32, limit: u32) -> Built {
+        self.get(&format!(
+            "products?order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
+        ))
+    }
+
+    /// Products that changed, whose variants changed (a price change moves the variant's time and not the product's)
+    /// and that were deleted (which moves theirs). Deleted variants are in the answer too.
+    pub fn products_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
+        self.get(&format!(
+            "products?with_deleted=true&$or[0][updated_at][$gte]={since}\
+             &$or[1][variants][updated_at][$gte]={since}\
+             &order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
+        ))
+    }
+
+    pub fn products_by_ids(&self, wanted: &[RemoteId]) -> Built {
+        let limit = wanted.len().max(1);
+        let ids = ids(wanted);
+        self.get(&format!("products?limit={limit}{ids}&fields={PRODUCT}"))
+    }
+
+    pub fn products_by_variant(&self, name: &str, value: &str) -> Built {
+        let value = encode(value);
+        self.get(&format!(
+            "products?variants[{name}]={value}&fields={PRODUCT}"
+        ))
+    }
+
+    pub fn product_batch(&self, body: &Value) -> Built {
+        self.post(&format!("products/batch?fields={PRODUCT}"), body)
+    }
+
+    pub fn create_product(&self, body: &Value) -> Built {
+        self.post(&format!("products?fields={PRODUCT}"), body)
+    }
+
+    pub fn update_product(&self, id: &RemoteId, body: &Value) -> Built {
+        self.post(&format!("products/{}?fields=id", encode(id.as_str())), body)
+    }
+
+    /// Since 2.17.
+    pub fn product_options(&self, id: &RemoteId, body: &Value) -> Built {
+        let path = format!("products/{}/options/batch?fields=id", encode(id.as_str()));
+        self.post(&path, body)
+    }
+
+    pub fn variant_batch(&self, id: &RemoteId, body: &Value) -> Built {
+        let path = format!("products/{}/variants/batch?fields=id", encode(id.as_str()));
+        self.post(&path, body)
+    }
+
+    // ------------------------------------------------------------ stock
+
+    /// There is no filter by time: an `updated_at` here is refused (400).
+    pub fn items(&self, offset: u32, limit: u32) -> Built {
+        self.get(&format!(
+            "inventory-items?order=id&limit={limit}&offset={offset}&fields={ITEM}"
+        ))
+    }
+
+    pub fn items_by_sku<'b>(&self, wanted: impl ExactSizeIterator<Item = &'b str>) -> Built {
+        let limit = wanted.len().max(1);
+        let skus = skus(wanted);
+        self.get(&format!(
+            "inventory-items?limit={limit}{skus}&fields={ITEM}"
+        ))
+    }
+
+    pub fn level_batch(&self, create: &[Value], update: &[Value]) -> Built {
+        self.post(
+            "inventory-items/location-levels/batch",
+            &json!({ "create": create, "update": update }),
+        )
+    }
+
+    pub fn variants_by_sku<'b>(&self, wanted: impl ExactSizeIterator<Item = &'b str>) -> Built {
+        let limit = wanted.len().max(1);
+        let skus = skus(wanted);
+        self.get(&format!(
+            "product-variants?limit={limit}{skus}&fields=id,sku"
+        ))
+    }
+
+    // ------------------------------------------------------------ orders
+
+    pub fn orders(&self, offset: u32, limit: u32) -> Built {
+        self.get(&format!(
+            "orders?order=id&limit={limit}&offset={offset}&fields={ORDER}"
+        ))
+    }
+
+    pub fn orders_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
+        self.get(&format!(
+            "orders?updated_at[$gte]={since}&order=id&limit={limit}&offset={offset}&fields={ORDER}"
+        ))
+    }
+
+    pub fn orders_by_ids(&self, wanted: &[RemoteId]) -> Built {
+        let limit = wanted.len().max(1);
+        let ids = ids(wanted);
+        self.get(&format!("orders?limit={limit}{ids}&fields={ORDER}"))
+    }
+
+    /// A capture moves the payment's time and not the order's.
+    pub fn payments_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
+        self.get(&format!(
+            "payments?updated_at[$gte]={since}&order=id&limit={limit}&offset={offset}\
+             &fields=id,payment_collection.order.id"
+        ))
+    }
+
+    pub fn drafts_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
+        self.get(&format!(
+            "draft-orders?created_at[$gte]={since}&order=id&limit={limit}&offset={offset}&fields=id,metadata,total"
+        ))
+    }
+
+    pub fn create_draft(&self, body: &Value) -> Built {
+        self.post("draft-orders?fields=id,total", body)
+    }
+
+    pub fn remove_draft(&self, id: &str) -> Built {
+        self.build(
+            Method::DELETE,
+            &format!("draft-orders/{}", encode(id)),
+            None,
+        )
+    }
+
+    pub fn convert_draft(&self, id: &str) -> Built {
+        let path = format!("draft-orders/{}/convert-to-order?fields=id", encode(id));
+        self.post(&path, &json!({}))
+    }
+
+    pub fn cancel_order(&self, id: &RemoteId) -> Built {
+        let path = format!("orders/{}/cancel?fields=id", encode(id.as_str()));
+        self.post(&path, &json!({}))
+    }
+
+    pub fn create_payment_collection(&self, order: &RemoteId, amount: &Value) -> Built {
+        let body = json!({ "order_id": order, "amount": amount });
+        self.post("payment-collections?fields=id", &body)
+    }
+
+    pub fn mark_as_paid(&self, collection: &str, order: &RemoteId) -> Built {
+        let path = format!(
+            "payment-collections/{}/mark-as-paid?fields=id",
+            encode(collection)
+        );
+        self.post(&path, &json!({ "order_id": order }))
+    }
+
+    pub fn capture(&self, payment: &str) -> Built {
+        let path = format!("payments/{}/capture?fields=id", encode(payment));
+        self.post(&path, &json!({}))
+    }
+
+    pub fn create_fulfillment(&self, order: &RemoteId, body: &Value) -> Built {
+        let fields = "id,*fulfillments";
+        let path = format!(
+            "orders/{}/fulfillments?fields={fields}",
+            encode(order.as_str())
+        );
+        self.post(&path, body)
+    }
+
+    pub fn ship_fulfillment(&self, order: &RemoteId, fulfillment: &str, body: &Value) -> Built {
+        let (order, fulfillment) = (encode(order.as_str()), encode(fulfillment));
+        let path = format!("orders/{order}/fulfillments/{fulfillment}/shipments?fields=id");
+        self.post(&path, body)
+    }
+
+    // ------------------------------------------------------------ the shop itself
+
+    pub fn stores(&self) -> Built {
+        self.get("stores?limit=1&fields=id,name,*supported_currencies,*supported_locales")
+    }
+
+    /// `stock-locations`, `sales-channels`, `shipping-profiles`, `shipping-options`.
+    pub fn named(&self, plural: &str) -> Built {
+        self.get(&format!("{plural}?limit=100&fields=id,name"))
+    }
+
+    pub fn regions(&self) -> Built {
+        self.get(
+            "regions?limit=100&fields=id,name,currency_code,automatic_taxes,*payment_providers",
+        )
+    }
+
+    pub fn tax_rates(&self) -> Built {
+        self.get("tax-rates?limit=100&fields=id,rate")
+    }
+
+    pub fn price_preferences(&self) -> Built {
+        self.get("price-preferences?limit=100")
+    }
+}

@@ -1,0 +1,130 @@
+//! A place in one of Medusa's lists, and in the feed after it. Pure.
+//!
+//! Lists are paged by offset, in the order of ids (which grow with time). Deletes shift the rest to the front, so
+//! each page begins with the last row of the one before; if that row is gone, the page is read again further back.
+//!
+//! ```text
+//! the read's start (the shop's clock) ──┐
+//!                                       │◄─ overlap ─►
+//!   …changes…   row committed late ───► │ × │
+//! next read:                   begins here ─┘
+//! ```
+//! A change gets its time before it is committed, and several machines may answer for one shop: the next read
+//! begins a little before the start of this one. What was already told, unchanged, is not told again.
+
+use jiff::{SignedDuration, Timestamp};
+use lockstep_model::Cursor;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+pub(super) const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
+/// Rows of the overlap that are remembered; more than these are told twice.
+const TOLD_MAX: usize = 100;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub(super) struct Place {
+    /// Read what changed since; missing: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When this read began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u32,
+    /// Orders are told; now those whose payment moved are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub payments: bool,
+    /// The last row of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// Row → fingerprint, as told by the read before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, String>,
+    /// The same, of this read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub telling: BTreeMap<String, String>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl Place {
+    pub fn parse(cursor: &Cursor) -> Option<Self> {
+        serde_json::from_str(&cursor.0).ok()
+    }
+
+    pub fn cursor(&self) -> Cursor {
+        // A map of strings and numbers always has a JSON form.
+        Cursor(serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// Whether this row, as it is now, was told already.
+    pub fn is_told(&mut self, id: &str, raw: &str) -> bool {
+        let print = fingerprint(raw);
+        let told = [&self.told, &self.telling]
+            .iter()
+            .any(|rows| rows.get(id) == Some(&print));
+        if self.telling.len() < TOLD_MAX {
+            self.telling.insert(id.to_owned(), print);
+        }
+        told
+    }
+
+    /// Where the feed goes on after this read.
+    pub fn after(self) -> Self {
+        let started = self.started.unwrap_or(Timestamp::UNIX_EPOCH);
+        Self {
+            since: Some(
+                started
+                    .checked_sub(OVERLAP)
+                    .unwrap_or(Timestamp::UNIX_EPOCH),
+            ),
+            told: self.telling,
+            ..Self::default()
+        }
+    }
+}
+
+fn fingerprint(raw: &str) -> String {
+    let hash = Sha256::digest(raw.as_bytes());
+    data_encoding::BASE64URL_NOPAD.encode(&hash[..9])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_survives_its_cursor() {
+        let mut place = Place {
+            since: Some("2026-03-01T10:00:00Z".parse().unwrap()),
+            offset: 100,
+            last: Some("prod_1".into()),
+            ..Place::default()
+        };
+        assert!(!place.is_told("prod_1", "{}"));
+        assert_eq!(Place::parse(&place.cursor()), Some(place));
+        assert_eq!(Place::parse(&Cursor("page 7".into())), None);
+    }
+
+    #[test]
+    fn the_next_read_begins_before_the_start_of_this_one() {
+        let place = Place {
+            started: Some("2026-03-01T10:01:00Z".parse().unwrap()),
+            ..Place::default()
+        };
+        let next = place.after();
+        assert_eq!(next.since, Some("2026-03-01T10:00:30Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_row_is_told_again_only_if_it_changed() {
+        let mut first = Place::default();
+        assert!(!first.is_told("a", r#"{"price":1}"#));
+        let mut next = first.after();
+        assert!(next.is_told("a", r#"{"price":1}"#));
+        assert!(!next.is_told("a", r#"{"price":2}"#));
+    }
+}

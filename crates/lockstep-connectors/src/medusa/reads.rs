@@ -1,0 +1,328 @@
+//! Pages and look-ups of a Medusa shop.
+
+use super::place::{OVERLAP, Place};
+use super::{ORDERS_PAGE_MAX, PAGE_MAX, Shop, map, wire};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_connector::{Cost, Request};
+use lockstep_model::{
+    BadRecord, Cursor, Fault, FaultKind, Kind, NaturalKey, Next, OrderKey, Page, PullRequest,
+    Record, RemoteId, Scope,
+};
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// Our clock and the shop's may differ by this much.
+const SKEW: SignedDuration = SignedDuration::from_mins(10);
+/// A search through the orders of a time ends after this many pages.
+const SEARCH_PAGES_MAX: u32 = 400;
+
+type Read = Result<Record, BadRecord>;
+
+fn id_of(raw: &RawValue) -> String {
+    let tag: wire::Tag = serde_json::from_str(raw.get()).unwrap_or_default();
+    tag.id.unwrap_or_default()
+}
+
+impl Shop {
+    pub(super) async fn read(&self, request: &PullRequest) -> Result<Page, Fault> {
+        let unknown = || {
+            self.invalid(
+                "cursor",
+                "is asked to read on from a place that it does not know",
+            )
+        };
+        let place = |cursor: &Cursor| Place::parse(cursor).ok_or_else(unknown);
+        let place = match &request.scope {
+            Scope::Ids(ids) => {
+                let records = self.by_ids(request.kind, ids).await?;
+                let next = Next::End(None);
+                return Ok(Page { records, next });
+            }
+            Scope::Everything(None) => Place::default(),
+            Scope::Everything(Some(cursor)) | Scope::Since(cursor) => place(cursor)?,
+        };
+        match request.kind {
+            Kind::Product => self.products(place, request.limit).await,
+            Kind::Level => self.levels(place, request.limit).await,
+            Kind::Order if place.payments => self.paid_orders(place, request.limit).await,
+            Kind::Order => self.orders(place, request.limit).await,
+            Kind::Category => Err(self.no_categories()),
+        }
+    }
+
+    fn no_categories(&self) -> Fault {
+        self.invalid("category", "has no categories for Lockstep yet")
+    }
+
+    /// The rows that come after the place, and the place after them (`None`: that was all).
+    async fn rows<'a>(
+        &self,
+        place: &mut Place,
+        limit: u32,
+        request: impl Fn(u32, u32) -> Result<Request, Fault>,
+    ) -> Result<(Vec<Box<RawValue>>, bool), Fault> {
+        // The last row of the page before comes again: it proves that nothing slid past.
+        let overlap = u32::from(place.last.is_some());
+        let ask = limit + overlap;
+        let mut from = place.offset.saturating_sub(overlap);
+        loop {
+            let call = self.exchange.call_dated(request(from, ask), Cost::read());
+            let (list, date): (wire::List, Timestamp) = call.await?;
+            place.started.get_or_insert(date);
+            let mut rows = list.items;
+            let is_full = rows.len() >= ask as usize;
+            if let Some(last) = &place.last {
+                let slid = rows.first().is_none_or(|first| id_of(first) > *last);
+                if slid && from > 0 {
+                    from = from.saturating_sub(limit);
+                    continue;
+                }
+                place.offset = from + u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                rows.retain(|row| id_of(row) > *last);
+            } else {
+                place.offset = from + u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            }
+            if let Some(row) = rows.last() {
+                place.last = Some(id_of(row));
+            }
+            return Ok((rows, is_full));
+        }
+    }
+
+    fn next(place: Place, is_full: bool) -> Next {
+        if is_full {
+            Next::More(place.cursor())
+        } else {
+            Next::End(Some(place.after().cursor()))
+        }
+    }
+
+    async fn products(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let since = place.since;
+        let request = |offset, limit| match since {
+            None => self.api().products(offset, limit),
+            Some(since) => self.api().products_since(since, offset, limit),
+        };
+        let (rows, is_full) = self.rows(&mut place, limit, request).await?;
+        let records = told_now(&mut place, &rows, |raw| vec![map::product_record(raw)]);
+        let next = Self::next(place, is_full);
+        Ok(Page { records, next })
+    }
+
+    /// Always everything: nothing tells what changed.
+    async fn levels(&self, place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut place = Place {
+            since: None,
+            ..place
+        };
+        let home = self.home().await?;
+        let request = |offset, limit| self.api().items(offset, limit);
+        let (rows, is_full) = self.rows(&mut place, limit, request).await?;
+        let records = rows
+            .iter()
+            .flat_map(|raw| level_records(raw.get(), home.as_ref()));
+        let records = records.collect();
+        let next = if is_full {
+            Next::More(place.cursor())
+        } else {
+            Next::End(Some(Place::default().cursor()))
+        };
+        Ok(Page { records, next })
+    }
+
+    async fn orders(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, ORDERS_PAGE_MAX);
+        let since = place.since;
+        let request = |offset, limit| match since {
+            None => self.api().orders(offset, limit),
+            Some(since) => self.api().orders_since(since, offset, limit),
+        };
+        let (rows, is_full) = self.rows(&mut place, limit, request).await?;
+        let records = told_now(&mut place, &rows, |raw| vec![map::order_record(raw)]);
+        let next = match (is_full, since) {
+            (false, Some(_)) => {
+                place.payments = true;
+                place.offset = 0;
+                place.last = None;
+                Next::More(place.cursor())
+            }
+            (is_full, _) => Self::next(place, is_full),
+        };
+        Ok(Page { records, next })
+    }
+
+    /// Orders whose payment moved: a capture leaves the order's own time as it was.
+    async fn paid_orders(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, ORDERS_PAGE_MAX);
+        let since = place.since.unwrap_or(Timestamp::UNIX_EPOCH);
+        let request = |offset, limit| self.api().payments_since(since, offset, limit);
+        let (rows, is_full) = self.rows(&mut place, limit, request).await?;
+        let mut ids = BTreeSet::new();
+        for row in &rows {
+            let payment: wire::PaymentRow = serde_json::from_str(row.get()).map_err(|error| {
+                let what = format!(
+                    "has a payment that cannot be read: {}",
+                    crate::redaction::reason(&error)
+                );
+                self.exchange.fault(FaultKind::Protocol, &what)
+            })?;
+            // A payment of a cart that is no order yet.
+            if let Some(order) = payment.payment_collection.and_then(|c| c.order) {
+                ids.insert(RemoteId(order.id));
+            }
+        }
+        let ids: Vec<_> = ids.into_iter().collect();
+        let rows = self.rows_by_ids(Kind::Order, &ids).await?;
+        let records = told_now(&mut place, &rows, |raw| vec![map::order_record(raw)]);
+        place.payments = is_full;
+        let next = Self::next(place, is_full);
+        Ok(Page { records, next })
+    }
+
+    async fn rows_by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Box<RawValue>>, Fault> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = match kind {
+            Kind::Product => self.api().products_by_ids(ids),
+            Kind::Order => self.api().orders_by_ids(ids),
+            Kind::Level => self.api().items_by_sku(ids.iter().map(RemoteId::as_str)),
+            Kind::Category => return Err(self.no_categories()),
+        };
+        let list: wire::List = self.exchange.call(request, Cost::read()).await?;
+        Ok(list.items)
+    }
+
+    pub(super) async fn by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Read>, Fault> {
+        let rows = self.rows_by_ids(kind, ids).await?;
+        let home = match kind {
+            Kind::Level => self.home().await?,
+            Kind::Product | Kind::Order | Kind::Category => None,
+        };
+        let records = rows.iter().flat_map(|raw| match kind {
+            Kind::Product => vec![map::product_record(raw.get())],
+            Kind::Order => vec![map::order_record(raw.get())],
+            Kind::Level | Kind::Category => level_records(raw.get(), home.as_ref()),
+        });
+        Ok(records.collect())
+    }
+
+    pub(super) async fn look(&self, key: &NaturalKey) -> Result<Vec<Record>, Fault> {
+        match key {
+            NaturalKey::Sku(sku) => self.by_variant("sku", sku.as_str()).await,
+            NaturalKey::Gtin(gtin) => {
+                let mut found = Vec::new();
+                for name in ["ean", "upc", "barcode"] {
+                    found = self.by_variant(name, gtin).await?;
+                    if !found.is_empty() {
+                        break;
+                    }
+                }
+                Ok(found)
+            }
+            NaturalKey::CategoryPath(_) => Err(self.no_categories()),
+            NaturalKey::Order { key, not_before } => self.order_by_key(key, *not_before).await,
+        }
+    }
+
+    async fn by_variant(&self, name: &str, value: &str) -> Result<Vec<Record>, Fault> {
+        let request = self.api().products_by_variant(name, value);
+        let list: wire::List = self.exchange.call(request, Cost::read()).await?;
+        // One that cannot be read may be the one that is looked for.
+        let records = list.items.iter().map(|raw| {
+            map::product_record(raw.get()).map_err(|bad| {
+                let what = format!("has one that cannot be read: {}", bad.reason);
+                self.exchange.fault(FaultKind::Protocol, &what)
+            })
+        });
+        records.collect()
+    }
+
+    /// By the time of its last change: a draft that was made earlier becomes an order later, and that moves it.
+    async fn order_by_key(
+        &self,
+        key: &OrderKey,
+        not_before: Timestamp,
+    ) -> Result<Vec<Record>, Fault> {
+        let since = not_before
+            .checked_sub(SKEW)
+            .unwrap_or(Timestamp::UNIX_EPOCH);
+        let key = key.to_string();
+        let mut place = Place::default();
+        let request = |offset, limit| self.api().orders_since(since, offset, limit);
+        for _ in 0..SEARCH_PAGES_MAX {
+            let (rows, is_full) = self.rows(&mut place, ORDERS_PAGE_MAX, request).await?;
+            for row in &rows {
+                match map::order_record(row.get()) {
+                    Ok(Record::Order(order)) if order.state.key.as_deref() == Some(&key) => {
+                        return Ok(vec![Record::Order(order)]);
+                    }
+                    Ok(_) => {}
+                    // If it is ours and cannot be read, it is still there: not knowing is a fault.
+                    Err(bad) if row.get().contains(&key) => {
+                        let what = format!("has the order and it cannot be read: {}", bad.reason);
+                        return Err(self.exchange.fault(FaultKind::Protocol, &what));
+                    }
+                    Err(_) => {}
+                }
+            }
+            if !is_full {
+                return Ok(Vec::new());
+            }
+        }
+        let what = "has too many orders in the time in question to be searched through";
+        Err(self.exchange.fault(FaultKind::Protocol, what))
+    }
+
+    /// Drafts of ours that never became orders, by their key: an earlier try was cut off between the two.
+    pub(super) async fn drafts(
+        &self,
+        since: Timestamp,
+    ) -> Result<std::collections::BTreeMap<String, wire::Draft>, Fault> {
+        let since = since
+            .checked_sub(SKEW)
+            .and_then(|since| since.checked_sub(OVERLAP))
+            .unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut place = Place::default();
+        let mut drafts = std::collections::BTreeMap::new();
+        let request = |offset, limit| self.api().drafts_since(since, offset, limit);
+        for _ in 0..SEARCH_PAGES_MAX {
+            let (rows, is_full) = self.rows(&mut place, PAGE_MAX, request).await?;
+            for row in rows {
+                // One that cannot be read is not one of ours: what we write can be read.
+                if let Ok(draft) = serde_json::from_str::<wire::Draft>(row.get())
+                    && let Some(key) = map::draft_key(&draft)
+                {
+                    drafts.insert(key, draft);
+                }
+            }
+            if !is_full {
+                break;
+            }
+        }
+        Ok(drafts)
+    }
+}
+
+fn level_records(raw: &str, home: Option<&RemoteId>) -> Vec<Read> {
+    match map::levels(raw, home) {
+        Ok(levels) => levels.into_iter().map(|l| Ok(Record::Level(l))).collect(),
+        Err(bad) => vec![Err(bad)],
+    }
+}
+
+/// The records of these rows; in a feed, without those that were told like this before.
+fn told_now(
+    place: &mut Place,
+    rows: &[Box<RawValue>],
+    records: impl Fn(&str) -> Vec<Read>,
+) -> Vec<Read> {
+    let is_feed = place.since.is_some();
+    let rows = rows.iter().filter(|row| {
+        let raw = row.get();
+        !(is_feed && place.is_told(&id_of(row), raw))
+    });
+    rows.flat_map(|row| records(row.get())).collect()
+}

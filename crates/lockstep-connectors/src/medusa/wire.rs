@@ -1,0 +1,488 @@
+//! Medusa's JSON (v2.21), as far as it is read. Amounts are JSON numbers in major units.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
+
+/// A JSON number is a JavaScript number there: its shortest text is what is meant.
+pub(super) fn decimal(number: &Number) -> Option<Decimal> {
+    let text = number.to_string();
+    text.parse()
+        .ok()
+        .or_else(|| Decimal::from_scientific(&text).ok())
+}
+
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    match Option::<Number>::deserialize(deserializer)? {
+        None => Ok(Decimal::ZERO),
+        Some(number) => decimal(&number)
+            .ok_or_else(|| serde::de::Error::custom("a number that no decimal can hold")),
+    }
+}
+
+/// `null` for an empty list.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A page of a list, under whichever plural it comes; its members are read one by one.
+#[derive(Deserialize)]
+pub(super) struct List {
+    #[serde(
+        alias = "products",
+        alias = "inventory_items",
+        alias = "orders",
+        alias = "draft_orders",
+        alias = "variants",
+        alias = "payments"
+    )]
+    pub items: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Tag {
+    pub id: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Refused {
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Product {
+    pub id: String,
+    pub title: String,
+    pub handle: Option<String>,
+    pub status: String,
+    pub description: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "list")]
+    pub options: Vec<ProductOption>,
+    #[serde(default, deserialize_with = "list")]
+    pub variants: Vec<Variant>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ProductOption {
+    pub id: String,
+    pub title: String,
+    pub deleted_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "list")]
+    pub values: Vec<OptionValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OptionValue {
+    pub value: String,
+    pub deleted_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Variant {
+    pub id: String,
+    pub title: Option<String>,
+    pub sku: Option<String>,
+    pub ean: Option<String>,
+    pub upc: Option<String>,
+    pub barcode: Option<String>,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub weight: Option<Decimal>,
+    #[serde(default)]
+    pub allow_backorder: bool,
+    pub variant_rank: Option<i64>,
+    pub deleted_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "list")]
+    pub options: Vec<VariantOption>,
+    #[serde(default, deserialize_with = "list")]
+    pub prices: Vec<Price>,
+}
+
+fn some_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    match Option::<Number>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(number) => decimal(&number)
+            .map(Some)
+            .ok_or_else(|| serde::de::Error::custom("a number that no decimal can hold")),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct VariantOption {
+    pub value: String,
+    pub option: Option<OptionTitle>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OptionTitle {
+    pub title: String,
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Price {
+    pub id: String,
+    pub currency_code: String,
+    #[serde(deserialize_with = "amount")]
+    pub amount: Decimal,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub min_quantity: Option<Decimal>,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub max_quantity: Option<Decimal>,
+    #[serde(default)]
+    pub rules: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Products {
+    pub products: Vec<Product>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ProductBatch {
+    #[serde(default)]
+    pub created: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OneProduct {
+    pub product: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct InventoryItem {
+    pub id: String,
+    pub sku: Option<String>,
+    #[serde(default, deserialize_with = "list")]
+    pub location_levels: Vec<LocationLevel>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LocationLevel {
+    pub id: String,
+    pub location_id: String,
+    #[serde(default)]
+    pub inventory_item_id: String,
+    #[serde(deserialize_with = "amount")]
+    pub stocked_quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub reserved_quantity: Decimal,
+    pub updated_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LevelBatch {
+    #[serde(default)]
+    pub created: Vec<LocationLevel>,
+    #[serde(default)]
+    pub updated: Vec<LocationLevel>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Variants {
+    pub variants: Vec<VariantRow>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct VariantRow {
+    pub id: String,
+    pub sku: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Order {
+    pub id: String,
+    pub display_id: Option<u64>,
+    pub status: String,
+    #[serde(default)]
+    pub payment_status: String,
+    pub currency_code: String,
+    #[serde(deserialize_with = "amount")]
+    pub total: Decimal,
+    pub email: Option<String>,
+    pub locale: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
+    pub metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "list")]
+    pub items: Vec<Item>,
+    #[serde(default, deserialize_with = "list")]
+    pub shipping_methods: Vec<ShippingMethod>,
+    pub shipping_address: Option<Address>,
+    pub billing_address: Option<Address>,
+    #[serde(default, deserialize_with = "list")]
+    pub payment_collections: Vec<PaymentCollection>,
+    #[serde(default, deserialize_with = "list")]
+    pub fulfillments: Vec<Shipment>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Item {
+    pub id: String,
+    #[serde(default)]
+    pub title: String,
+    pub subtitle: Option<String>,
+    pub variant_id: Option<String>,
+    pub variant_sku: Option<String>,
+    #[serde(deserialize_with = "amount")]
+    pub quantity: Decimal,
+    #[serde(deserialize_with = "amount")]
+    pub unit_price: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub total: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub tax_total: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub discount_total: Decimal,
+    #[serde(default, deserialize_with = "list")]
+    pub tax_lines: Vec<TaxLine>,
+    pub detail: Option<ItemDetail>,
+    pub variant: Option<ItemVariant>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ItemVariant {
+    pub manage_inventory: Option<bool>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TaxLine {
+    #[serde(deserialize_with = "amount")]
+    pub rate: Decimal,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ItemDetail {
+    #[serde(deserialize_with = "amount")]
+    pub quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub fulfilled_quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub shipped_quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub delivered_quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub return_received_quantity: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub return_dismissed_quantity: Decimal,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ShippingMethod {
+    #[serde(default)]
+    pub name: String,
+    pub shipping_option_id: Option<String>,
+    #[serde(default, deserialize_with = "amount")]
+    pub total: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub tax_total: Decimal,
+    #[serde(default, deserialize_with = "list")]
+    pub tax_lines: Vec<TaxLine>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Address {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub company: Option<String>,
+    pub address_1: Option<String>,
+    pub address_2: Option<String>,
+    pub postal_code: Option<String>,
+    pub city: Option<String>,
+    pub province: Option<String>,
+    pub country_code: Option<String>,
+    pub phone: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PaymentCollection {
+    pub id: String,
+    #[serde(default)]
+    pub status: String,
+    #[serde(default, deserialize_with = "amount")]
+    pub amount: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub captured_amount: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub refunded_amount: Decimal,
+    #[serde(default, deserialize_with = "list")]
+    pub payments: Vec<Payment>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payment {
+    pub id: String,
+    pub provider_id: Option<String>,
+    pub captured_at: Option<Timestamp>,
+    pub canceled_at: Option<Timestamp>,
+}
+
+/// What Medusa calls a fulfilment: packed first, shipped later.
+#[derive(Deserialize)]
+pub(super) struct Shipment {
+    pub id: String,
+    pub shipped_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub canceled_at: Option<Timestamp>,
+    pub metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "list")]
+    pub items: Vec<ShipmentItem>,
+    #[serde(default, deserialize_with = "list")]
+    pub labels: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ShipmentItem {
+    pub line_item_id: Option<String>,
+    #[serde(deserialize_with = "amount")]
+    pub quantity: Decimal,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Label {
+    pub tracking_number: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OrderShipments {
+    pub order: Shipments,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Shipments {
+    #[serde(default, deserialize_with = "list")]
+    pub fulfillments: Vec<Id>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OneDraft {
+    pub draft_order: Draft,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Draft {
+    pub id: String,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub total: Option<Decimal>,
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// A payment, and the order that it is for.
+#[derive(Deserialize)]
+pub(super) struct PaymentRow {
+    pub payment_collection: Option<PaidCollection>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PaidCollection {
+    pub order: Option<Id>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Id {
+    pub id: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OnePaymentCollection {
+    pub payment_collection: Id,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Stores {
+    pub stores: Vec<Store>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Store {
+    pub name: String,
+    #[serde(default, deserialize_with = "list")]
+    pub supported_currencies: Vec<StoreCurrency>,
+    #[serde(default, deserialize_with = "list")]
+    pub supported_locales: Vec<StoreLocale>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StoreCurrency {
+    pub currency_code: String,
+    #[serde(default)]
+    pub is_default: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StoreLocale {
+    pub locale_code: String,
+}
+
+/// Rows with an id and a name, under whichever plural they come.
+#[derive(Deserialize)]
+pub(super) struct NamedList {
+    #[serde(
+        alias = "stock_locations",
+        alias = "sales_channels",
+        alias = "shipping_profiles",
+        alias = "shipping_options"
+    )]
+    pub rows: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Regions {
+    pub regions: Vec<Region>,
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Region {
+    pub id: String,
+    pub name: String,
+    pub currency_code: String,
+    #[serde(default)]
+    pub automatic_taxes: bool,
+    #[serde(default)]
+    pub payment_providers: Option<Vec<Provider>>,
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Provider {
+    pub id: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TaxRates {
+    pub tax_rates: Vec<TaxRate>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct TaxRate {
+    #[serde(default, deserialize_with = "some_amount")]
+    pub rate: Option<Decimal>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PricePreferences {
+    pub price_preferences: Vec<PricePreference>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PricePreference {
+    pub attribute: String,
+    pub value: String,
+    #[serde(default)]
+    pub is_tax_inclusive: bool,
+}

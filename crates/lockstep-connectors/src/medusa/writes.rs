@@ -1,0 +1,697 @@
+//! Changes of products, levels and orders of a Medusa shop. Steps of orders stand next door.
+//!
+//! Batches are all or nothing: when one is refused, its members are told one by one, so that a bad one fails alone.
+
+use super::{Shop, map, wire};
+use crate::portions::portions;
+use crate::redaction::Redaction;
+use lockstep_connector::Cost;
+use lockstep_model::{
+    Change, Fault, FaultKind, Kind, Level, NewOrder, Outcome, Product, Receipt, Record, RemoteId,
+    Sku,
+};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+/// Seen to pass: 200 kB on the products' batch. Others stop at express's default of 100 kB.
+const BODY_BYTES_MAX: usize = 150 * 1024;
+
+/// Outcomes of a batch, in the order of its changes.
+pub(super) struct Outcomes {
+    pub each: Vec<Option<Outcome>>,
+    /// A byte of this batch has left: from now on no fault is the whole batch's.
+    pub sent: bool,
+}
+
+impl Outcomes {
+    pub fn done(&mut self, at: usize, id: RemoteId, record: Option<Record>) {
+        self.sent = true;
+        self.each[at] = Some(Outcome::Done(Receipt { id, record }));
+    }
+
+    pub fn fail(&mut self, at: usize, fault: Fault) {
+        self.each[at] = Some(Outcome::Failed(fault));
+    }
+
+    /// A call that was to change something failed for these. The fault is the batch's only if nothing of it left.
+    pub fn call_failed(&mut self, places: &[usize], fault: Fault) -> Result<(), Fault> {
+        if !self.sent && fault.kind == FaultKind::Unavailable {
+            return Err(fault);
+        }
+        self.sent = true;
+        for at in places {
+            self.fail(*at, fault.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Nothing of the call was applied, and telling its members apart may help.
+fn is_refusal(fault: &Fault) -> bool {
+    matches!(
+        fault.kind,
+        FaultKind::Invalid { .. }
+            | FaultKind::Duplicate { .. }
+            | FaultKind::NotFound
+            | FaultKind::Conflict
+    )
+}
+
+fn name(change: &Change) -> String {
+    match change {
+        Change::CreateProduct { product } | Change::UpdateProduct { product, .. } => {
+            let first = product.variants.first();
+            first.map_or_else(|| product.title.clone(), |variant| variant.sku.0.clone())
+        }
+        Change::SetLevel { was, .. } => was.sku.0.clone(),
+        Change::CreateOrder { order } => order.reference.clone(),
+        Change::StepOrder { id, .. } => id.0.clone(),
+        Change::CreateCategory { category } | Change::UpdateCategory { category, .. } => {
+            category.name.clone()
+        }
+        Change::AddPicture { product, .. } | Change::RemovePicture { product, .. } => {
+            product.0.clone()
+        }
+    }
+}
+
+impl Shop {
+    pub(super) async fn write(&self, changes: &[Change]) -> Result<Vec<Outcome>, Fault> {
+        let mut outcomes = Outcomes {
+            each: changes.iter().map(|_| None).collect(),
+            sent: false,
+        };
+        match changes.first() {
+            None => return Ok(Vec::new()),
+            Some(Change::CreateProduct { .. }) => {
+                self.create_products(changes, &mut outcomes).await?;
+            }
+            Some(Change::UpdateProduct { .. }) => {
+                self.update_products(changes, &mut outcomes).await?;
+            }
+            Some(Change::SetLevel { .. }) => self.set_levels(changes, &mut outcomes).await?,
+            Some(Change::CreateOrder { .. }) => self.create_orders(changes, &mut outcomes).await?,
+            Some(Change::StepOrder { .. }) => self.step_orders(changes, &mut outcomes).await?,
+            Some(
+                Change::CreateCategory { .. }
+                | Change::UpdateCategory { .. }
+                | Change::AddPicture { .. }
+                | Change::RemovePicture { .. },
+            ) => {}
+        }
+        let not_here = || {
+            let why = "takes no changes of this sort from Lockstep yet";
+            Outcome::Failed(self.invalid("change", why))
+        };
+        let each = outcomes.each.into_iter().zip(changes);
+        let each = each.map(|(outcome, change)| match outcome.unwrap_or_else(not_here) {
+            Outcome::Failed(fault) => {
+                let fault = match change {
+                    Change::CreateOrder { order } => {
+                        Redaction::of_person(&order.order.person).clean_fault(fault)
+                    }
+                    _ => fault,
+                };
+                Outcome::Failed(fault.about(name(change)))
+            }
+            outcome => outcome,
+        });
+        Ok(each.collect())
+    }
+
+    pub(super) fn unsayable(&self, what: &str, unsayable: &map::Unsayable) -> Fault {
+        let why = format!("cannot be told {what}: {}", unsayable.why);
+        self.invalid(&unsayable.field, &why)
+    }
+
+    // ------------------------------------------------------------ products
+
+    async fn create_products(
+        &self,
+        changes: &[Change],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let placing = map::Placing {
+            sales_channel: self.chosen("sales_channel", "sales-channels").await?,
+            shipping_profile: self.chosen("shipping_profile", "shipping-profiles").await?,
+        };
+        let mut bodies = Vec::new();
+        for (at, change) in changes.iter().enumerate() {
+            let Change::CreateProduct { product } = change else {
+                continue;
+            };
+            match map::create_product(product, &placing) {
+                Ok(body) => bodies.push((at, product.as_ref(), body)),
+                Err(why) => outcomes.fail(at, self.unsayable(&name(change), &why)),
+            }
+        }
+        for portion in portions(bodies, |(.., body)| body.to_string().len(), BODY_BYTES_MAX) {
+            let creates: Vec<&Json> = portion.iter().map(|(.., body)| body).collect();
+            let request = self.api().product_batch(&json!({ "create": creates }));
+            let answer: Result<wire::ProductBatch, Fault> =
+                self.exchange.call(request, Cost::once()).await;
+            match answer {
+                Ok(answer) => self.created(&portion, &answer, outcomes),
+                Err(fault) if is_refusal(&fault) => {
+                    outcomes.sent = true;
+                    for (at, product, body) in &portion {
+                        let request = self.api().create_product(body);
+                        let one: Result<wire::OneProduct, Fault> =
+                            self.exchange.call(request, Cost::once()).await;
+                        match one {
+                            Ok(one) => {
+                                let answer = wire::ProductBatch {
+                                    created: vec![one.product],
+                                };
+                                self.created(&[(*at, *product, Json::Null)], &answer, outcomes);
+                            }
+                            Err(fault) => outcomes.call_failed(&[*at], fault)?,
+                        }
+                    }
+                }
+                Err(fault) => {
+                    let places: Vec<_> = portion.iter().map(|(at, ..)| *at).collect();
+                    outcomes.call_failed(&places, fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer is in no order: products are told by the SKUs that they have.
+    fn created(
+        &self,
+        portion: &[(usize, &Product, Json)],
+        answer: &wire::ProductBatch,
+        outcomes: &mut Outcomes,
+    ) {
+        let mut by_sku: BTreeMap<Sku, Product> = BTreeMap::new();
+        for raw in &answer.created {
+            if let Ok(Record::Product(product)) = map::product_record(raw.get())
+                && let Some(variant) = product.variants.first()
+            {
+                by_sku.insert(variant.sku.clone(), product);
+            }
+        }
+        for (at, product, _) in portion {
+            let mut skus = product.variants.iter().map(|variant| &variant.sku);
+            let found = skus.find_map(|sku| by_sku.get(sku)).or_else(|| {
+                let mut all = by_sku.values();
+                all.find(|made| made.variants.iter().any(|v| v.sku == product_sku(product)))
+            });
+            match found {
+                Some(made) => {
+                    let record = Some(Record::Product(made.clone()));
+                    outcomes.done(*at, made.id.clone(), record);
+                }
+                None => {
+                    let what = "did it and did not say what it is called there";
+                    let fault = self.exchange.fault(FaultKind::UnknownOutcome, what);
+                    outcomes.fail(*at, fault);
+                }
+            }
+        }
+        outcomes.sent = true;
+    }
+
+    async fn update_products(
+        &self,
+        changes: &[Change],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let mut sets: Vec<Update<'_>> = Vec::new();
+        for (at, change) in changes.iter().enumerate() {
+            let Change::UpdateProduct {
+                id,
+                set,
+                product,
+                parts,
+            } = change
+            else {
+                continue;
+            };
+            match map::product_set(set, product, parts) {
+                Ok(set) => sets.push(Update {
+                    at,
+                    id,
+                    product,
+                    set,
+                    missing: Vec::new(),
+                    wrote: false,
+                }),
+                Err(why) => outcomes.fail(at, self.unsayable(&name(change), &why)),
+            }
+        }
+        let there = self.products_there(&sets).await?;
+        self.update_own_fields(&mut sets, outcomes).await?;
+        for update in &mut sets {
+            if outcomes.each[update.at].is_none() && update.set.needs_own_calls() {
+                self.update_parts(update, there.get(update.id), outcomes)
+                    .await?;
+            }
+        }
+        self.read_back(sets, outcomes).await;
+        Ok(())
+    }
+
+    /// As they are now: prices and options are written as whole sets.
+    async fn products_there(
+        &self,
+        sets: &[Update<'_>],
+    ) -> Result<BTreeMap<RemoteId, wire::Product>, Fault> {
+        let ids = sets.iter().filter(|update| update.set.needs_own_calls());
+        let ids: Vec<RemoteId> = ids.map(|update| update.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let request = self.api().products_by_ids(&ids);
+        let list: wire::Products = self.exchange.call(request, Cost::read()).await?;
+        let products = list.products.into_iter();
+        Ok(products
+            .map(|product| (RemoteId(product.id.clone()), product))
+            .collect())
+    }
+
+    async fn update_own_fields(
+        &self,
+        sets: &mut [Update<'_>],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let mut bodies = Vec::new();
+        for (place, update) in sets.iter().enumerate() {
+            if !update.set.body.is_empty() {
+                let mut body = update.set.body.clone();
+                body.insert("id".into(), json!(update.id));
+                bodies.push((place, Json::Object(body)));
+            }
+        }
+        for portion in portions(bodies, |(_, body)| body.to_string().len(), BODY_BYTES_MAX) {
+            let updates: Vec<&Json> = portion.iter().map(|(_, body)| body).collect();
+            let request = self.api().product_batch(&json!({ "update": updates }));
+            match self.exchange.tell(request, Cost::repeatable()).await {
+                Ok(()) => {
+                    outcomes.sent = true;
+                    for (place, _) in &portion {
+                        sets[*place].wrote = true;
+                    }
+                }
+                Err(fault) if is_refusal(&fault) => {
+                    outcomes.sent = true;
+                    for (place, _) in &portion {
+                        let update = &mut sets[*place];
+                        let body = Json::Object(update.set.body.clone());
+                        let request = self.api().update_product(update.id, &body);
+                        match self.exchange.tell(request, Cost::repeatable()).await {
+                            Ok(()) => update.wrote = true,
+                            Err(fault) => outcomes.call_failed(&[update.at], fault)?,
+                        }
+                    }
+                }
+                Err(fault) => {
+                    let places: Vec<_> = portion.iter().map(|(place, _)| sets[*place].at).collect();
+                    outcomes.call_failed(&places, fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn update_parts(
+        &self,
+        update: &mut Update<'_>,
+        there: Option<&wire::Product>,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let Some(there) = there else {
+            let what = "no longer has the product";
+            outcomes.fail(update.at, self.exchange.fault(FaultKind::NotFound, what));
+            return Ok(());
+        };
+        let calls = match map::own_calls(&update.set, update.product, there) {
+            Ok(calls) => calls,
+            Err(why) => {
+                let fault = self.unsayable(&update.product.title, &why);
+                update.part_failed(fault, outcomes)?;
+                return Ok(());
+            }
+        };
+        let requests = [
+            calls
+                .add_options
+                .map(|body| self.api().product_options(update.id, &body)),
+            calls
+                .variants
+                .map(|body| self.api().variant_batch(update.id, &body)),
+            calls
+                .remove_options
+                .map(|body| self.api().product_options(update.id, &body)),
+        ];
+        for request in requests.into_iter().flatten() {
+            // Sent twice, new variants would be refused by their SKUs and the rest would be the same.
+            match self.exchange.tell(request, Cost::repeatable()).await {
+                Ok(()) => {
+                    outcomes.sent = true;
+                    update.wrote = true;
+                }
+                Err(fault) => {
+                    update.part_failed(fault, outcomes)?;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the shop made of it. If it cannot be read now, the receipt comes without the record.
+    async fn read_back(&self, sets: Vec<Update<'_>>, outcomes: &mut Outcomes) {
+        let open: Vec<_> = sets
+            .into_iter()
+            .filter(|update| outcomes.each[update.at].is_none())
+            .collect();
+        let ids: Vec<RemoteId> = open.iter().map(|update| update.id.clone()).collect();
+        let records = self.by_ids(Kind::Product, &ids).await.unwrap_or_default();
+        let mut products: BTreeMap<RemoteId, Product> = BTreeMap::new();
+        for record in records.into_iter().flatten() {
+            if let Record::Product(product) = record {
+                products.insert(product.id.clone(), product);
+            }
+        }
+        for update in open {
+            let record = products.get(update.id).cloned().map(Record::Product);
+            let receipt = Receipt {
+                id: update.id.clone(),
+                record,
+            };
+            outcomes.each[update.at] = Some(if update.missing.is_empty() {
+                Outcome::Done(receipt)
+            } else {
+                Outcome::Partly {
+                    receipt,
+                    missing: update.missing,
+                }
+            });
+        }
+    }
+
+    // ------------------------------------------------------------ stock
+
+    async fn set_levels(&self, changes: &[Change], outcomes: &mut Outcomes) -> Result<(), Fault> {
+        let mut writes = Vec::new();
+        for (at, change) in changes.iter().enumerate() {
+            let Change::SetLevel { was, on_hand, .. } = change else {
+                continue;
+            };
+            let Some(item) = &was.item else {
+                let why = "needs the item of a level, which was not read with it";
+                outcomes.fail(at, self.invalid("item", why));
+                continue;
+            };
+            match map::number("on_hand", *on_hand) {
+                Ok(on_hand) => writes.push(LevelWrite {
+                    at,
+                    was,
+                    item,
+                    is_new: was.version.is_none(),
+                    body: json!({
+                        "inventory_item_id": item, "location_id": was.stock, "stocked_quantity": on_hand,
+                    }),
+                }),
+                Err(why) => outcomes.fail(at, self.unsayable(was.sku.as_str(), &why)),
+            }
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        match self.send_levels(&writes).await {
+            Ok(answer) => self.levels_set(&writes, &answer, outcomes),
+            Err(fault) if is_refusal(&fault) => {
+                outcomes.sent = true;
+                for write in writes {
+                    self.set_level_alone(write, outcomes).await?;
+                }
+            }
+            Err(fault) => {
+                let places: Vec<_> = writes.iter().map(|write| write.at).collect();
+                outcomes.call_failed(&places, fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_levels(&self, writes: &[LevelWrite<'_>]) -> Result<wire::LevelBatch, Fault> {
+        let bodies = |is_new: bool| -> Vec<Json> {
+            let writes = writes.iter().filter(|write| write.is_new == is_new);
+            writes.map(|write| write.body.clone()).collect()
+        };
+        let request = self.api().level_batch(&bodies(true), &bodies(false));
+        self.exchange.call(request, Cost::repeatable()).await
+    }
+
+    /// Whether a level is there may have changed since it was read: then the other way is the right one.
+    async fn set_level_alone(
+        &self,
+        mut write: LevelWrite<'_>,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let mut answer = self.send_levels(std::slice::from_ref(&write)).await;
+        let other_way = match &answer {
+            Err(fault) if write.is_new => matches!(fault.kind, FaultKind::Duplicate { .. }),
+            Err(fault) => fault.kind == FaultKind::NotFound,
+            Ok(_) => false,
+        };
+        if other_way {
+            write.is_new = !write.is_new;
+            answer = self.send_levels(std::slice::from_ref(&write)).await;
+        }
+        match answer {
+            Ok(answer) => {
+                self.levels_set(std::slice::from_ref(&write), &answer, outcomes);
+                Ok(())
+            }
+            Err(fault) => outcomes.call_failed(&[write.at], fault),
+        }
+    }
+
+    fn levels_set(
+        &self,
+        writes: &[LevelWrite<'_>],
+        answer: &wire::LevelBatch,
+        outcomes: &mut Outcomes,
+    ) {
+        outcomes.sent = true;
+        for write in writes {
+            let mut rows = answer.created.iter().chain(&answer.updated);
+            let row = rows.find(|row| {
+                row.inventory_item_id == write.item.0 && row.location_id == write.was.stock.0
+            });
+            let record = row.map(|row| {
+                debug_assert!(!row.id.is_empty());
+                Record::Level(map::level_of(&write.was.sku, write.item, row))
+            });
+            let id = RemoteId(write.was.sku.0.clone());
+            outcomes.done(write.at, id, record);
+        }
+    }
+
+    // ------------------------------------------------------------ orders
+
+    /// A draft first, then it becomes an order: only the second counts, and it happens once, for a draft can become
+    /// an order only once. A draft that an earlier try left behind is taken up again.
+    async fn create_orders(
+        &self,
+        changes: &[Change],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), Fault> {
+        let orders: Vec<(usize, &NewOrder)> = changes
+            .iter()
+            .enumerate()
+            .filter_map(|(at, change)| match change {
+                Change::CreateOrder { order } => Some((at, order.as_ref())),
+                _ => None,
+            })
+            .collect();
+        let Some(earliest) = orders.iter().map(|(_, o)| o.order.state.placed_at).min() else {
+            return Ok(());
+        };
+        let mut drafts = self.drafts(earliest).await?;
+        let variants = self.variants(&orders).await?;
+        let channel = self.chosen("sales_channel", "sales-channels").await?;
+        let shipping = self.chosen("shipping_option", "shipping-options").await?;
+        let mut made: Vec<(usize, RemoteId)> = Vec::new();
+        for (at, new) in &orders {
+            let region = self.region_for(&new.order.state.currency).await;
+            let (region, prices_are) = match region {
+                Ok(region) => region,
+                Err(fault) if matches!(fault.kind, FaultKind::Invalid { .. }) => {
+                    outcomes.fail(*at, fault);
+                    continue;
+                }
+                Err(fault) => {
+                    outcomes.call_failed(&[*at], fault)?;
+                    continue;
+                }
+            };
+            let to = map::CopyTo {
+                region: &region,
+                sales_channel: channel.as_ref(),
+                shipping_option: shipping.as_ref(),
+                prices_are,
+                variants: &variants,
+            };
+            let draft = drafts.remove(&new.key.to_string());
+            match self.create_order(new, &to, draft, outcomes).await {
+                Ok(id) => {
+                    outcomes.sent = true;
+                    made.push((*at, id));
+                }
+                Err(fault) => outcomes.call_failed(&[*at], fault)?,
+            }
+        }
+        let ids: Vec<RemoteId> = made.iter().map(|(_, id)| id.clone()).collect();
+        let mut records = self.orders_there(&ids).await.unwrap_or_default();
+        for (at, id) in made {
+            let record = records
+                .remove(&id)
+                .and_then(|order| map::order_of(order).ok());
+            let record = record.map(|order| Record::Order(Box::new(order)));
+            outcomes.done(at, id, record);
+        }
+        Ok(())
+    }
+
+    async fn variants(
+        &self,
+        orders: &[(usize, &NewOrder)],
+    ) -> Result<BTreeMap<Sku, RemoteId>, Fault> {
+        const SKUS_MAX: usize = 100;
+        let lines = orders.iter().flat_map(|(_, new)| &new.order.state.lines);
+        let mut skus: Vec<&str> = lines
+            .filter_map(|l| l.sku.as_ref().map(Sku::as_str))
+            .collect();
+        skus.sort_unstable();
+        skus.dedup();
+        let mut variants = BTreeMap::new();
+        for some in skus.chunks(SKUS_MAX) {
+            let request = self.api().variants_by_sku(some.iter().copied());
+            let list: wire::Variants = self.exchange.call(request, Cost::read()).await?;
+            for variant in list.variants {
+                if let Some(sku) = variant.sku {
+                    variants.insert(Sku(sku), RemoteId(variant.id));
+                }
+            }
+        }
+        Ok(variants)
+    }
+
+    async fn create_order(
+        &self,
+        new: &NewOrder,
+        to: &map::CopyTo<'_>,
+        draft: Option<wire::Draft>,
+        outcomes: &mut Outcomes,
+    ) -> Result<RemoteId, Fault> {
+        let body =
+            map::create_draft(new, to).map_err(|why| self.unsayable(&new.reference, &why))?;
+        let total = new.order.state.total;
+        let draft = match draft {
+            Some(draft) if draft.total == Some(total) => draft,
+            // It was made of what the order was then.
+            Some(draft) => {
+                self.remove_draft(&draft).await?;
+                self.create_draft(&body).await?
+            }
+            None => self.create_draft(&body).await?,
+        };
+        outcomes.sent = true;
+        if draft.total != Some(total) {
+            let why = format!(
+                "would make the order {} and not {total}: look at the taxes of its region",
+                draft.total.unwrap_or_default()
+            );
+            // Left behind it would look like an order that somebody forgot. If it stays after all, it is only a draft.
+            let why = match self.remove_draft(&draft).await {
+                Ok(()) => why,
+                Err(_) => format!("{why}; a draft of it is left there"),
+            };
+            return Err(self.invalid("total", &why));
+        }
+        let id = RemoteId(draft.id);
+        let request = self.api().convert_draft(&id.0);
+        match self.exchange.tell(request, Cost::repeatable()).await {
+            Ok(()) => Ok(id),
+            // It may be one already: an earlier call was applied late.
+            Err(fault) if matches!(fault.kind, FaultKind::Invalid { .. }) => {
+                match self.orders_there(std::slice::from_ref(&id)).await {
+                    Ok(there) if there.get(&id).is_some_and(|order| order.status != "draft") => {
+                        Ok(id)
+                    }
+                    Ok(_) | Err(_) => Err(fault),
+                }
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn create_draft(&self, body: &Json) -> Result<wire::Draft, Fault> {
+        let request = self.api().create_draft(body);
+        let one: wire::OneDraft = self.exchange.call(request, Cost::once()).await?;
+        Ok(one.draft_order)
+    }
+
+    async fn remove_draft(&self, draft: &wire::Draft) -> Result<(), Fault> {
+        let request = self.api().remove_draft(&draft.id);
+        self.exchange.tell(request, Cost::repeatable()).await
+    }
+
+    pub(super) async fn orders_there(
+        &self,
+        ids: &[RemoteId],
+    ) -> Result<BTreeMap<RemoteId, wire::Order>, Fault> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let request = self.api().orders_by_ids(ids);
+        let list: wire::List = self.exchange.call(request, Cost::read()).await?;
+        let orders = list.items.iter();
+        // One that cannot be read is as if it were not there: nothing is done to it.
+        let orders = orders.filter_map(|raw| serde_json::from_str::<wire::Order>(raw.get()).ok());
+        Ok(orders
+            .map(|order| (RemoteId(order.id.clone()), order))
+            .collect())
+    }
+}
+
+fn product_sku(product: &Product) -> Sku {
+    let first = product.variants.first();
+    first.map(|variant| variant.sku.clone()).unwrap_or_default()
+}
+
+/// A product on its way.
+struct Update<'a> {
+    at: usize,
+    id: &'a RemoteId,
+    product: &'a Product,
+    set: map::ProductSet,
+    /// What was not done after something else was.
+    missing: Vec<String>,
+    wrote: bool,
+}
+
+impl Update<'_> {
+    fn part_failed(&mut self, fault: Fault, outcomes: &mut Outcomes) -> Result<(), Fault> {
+        // Not knowing outweighs what is known: it is looked at as a whole.
+        if self.wrote && fault.kind != FaultKind::UnknownOutcome {
+            self.missing.push(fault.message);
+            return Ok(());
+        }
+        outcomes.call_failed(&[self.at], fault)
+    }
+}
+
+struct LevelWrite<'a> {
+    at: usize,
+    was: &'a Level,
+    item: &'a RemoteId,
+    is_new: bool,
+    body: Json,
+}
