@@ -38,11 +38,7 @@ pub struct Opened {
 
 impl Database {
     /// Opens or makes the file. `facts` are remembered at the first start and compared at later ones.
-    pub fn open(
-        folder: &Path,
-        facts: &[(&str, String)],
-        first_row: i64,
-    ) -> anyhow::Result<Opened> {
+    pub fn open(folder: &Path, facts: &[(&str, String)], first_row: i64) -> anyhow::Result<Opened> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("could not make the data folder {}", folder.display()))?;
         let path = folder.join("practice-shop.sqlite");

@@ -48,7 +48,15 @@ mod tests {
     #[test]
     fn an_id_of_another_kind_or_shape_is_none() {
         assert_eq!(Kind::Product.parse(&Kind::Product.show(42)), Some(42));
-        for text in ["v42", "p", "p042", "p-1", "p4 2", "42", "p9999999999999999999"] {
+        for text in [
+            "v42",
+            "p",
+            "p042",
+            "p-1",
+            "p4 2",
+            "42",
+            "p9999999999999999999",
+        ] {
             assert_eq!(Kind::Product.parse(text), None, "{text}");
         }
     }

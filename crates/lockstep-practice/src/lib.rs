@@ -22,6 +22,7 @@ mod stock;
 mod storefront;
 
 pub use config::{Location, Method, Named, PaymentTerm, Rate, ShopConfig, ShopVersion};
+pub use money::{Money, Percent};
 pub use orders::lifecycle::Takes;
 pub use running::{RunningShop, Shop};
 pub use seed::Seed;

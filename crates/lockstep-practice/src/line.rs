@@ -38,7 +38,13 @@ impl Listener for Line {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "a connection keeps its delay");
                     }
-                    return (Connection { stream, cut: Cut(Arc::default()) }, peer);
+                    return (
+                        Connection {
+                            stream,
+                            cut: Cut(Arc::default()),
+                        },
+                        peer,
+                    );
                 }
                 Err(error) => {
                     // Out of file handles, most likely: give the others time to end.
@@ -69,7 +75,10 @@ pub struct Connection {
 impl Connection {
     fn whole(&self) -> io::Result<()> {
         if self.cut.0.load(Ordering::Acquire) {
-            Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut by a fault"))
+            Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "cut by a fault",
+            ))
         } else {
             Ok(())
         }
@@ -77,14 +86,22 @@ impl Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.whole()?;
         Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.whole()?;
         Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
     }

@@ -160,7 +160,10 @@ impl Ask {
                 }
                 "modified_since" => {
                     since = Some(clock::parse(value).ok_or_else(|| {
-                        bad(name, format!("“{value}” is no RFC 3339 time with an offset."))
+                        bad(
+                            name,
+                            format!("“{value}” is no RFC 3339 time with an offset."),
+                        )
                     })?);
                 }
                 "stock" if feed == Feed::Stock => stock = Some(value.clone()),
@@ -178,7 +181,9 @@ impl Ask {
                 if cursor.is_some() || since.is_some() {
                     return Err(bad(
                         &name,
-                        format!("“{name}” is a look-up: it goes with no cursor and no modified_since."),
+                        format!(
+                            "“{name}” is a look-up: it goes with no cursor and no modified_since."
+                        ),
                     ));
                 }
                 Ok(Self::LookUp { by, stock })
@@ -317,13 +322,7 @@ pub fn slice(
     };
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(
-        params![
-            cursor.after,
-            cursor.upto,
-            (limit + 1) as i64,
-            now,
-            stock
-        ],
+        params![cursor.after, cursor.upto, (limit + 1) as i64, now, stock],
         |row| {
             let at: i64 = row.get(0)?;
             let member = match row.get::<_, Option<String>>(2)? {
@@ -368,7 +367,9 @@ pub fn as_of(db: &Connection, feed: Feed, now: Stamp) -> Result<Stamp, Problem> 
         return Ok(next);
     }
     let hidden: Option<Stamp> = db
-        .prepare_cached("SELECT min(changed) FROM sale WHERE hidden_until > 0 AND hidden_until > ?1")?
+        .prepare_cached(
+            "SELECT min(changed) FROM sale WHERE hidden_until > 0 AND hidden_until > ?1",
+        )?
         .query_row([now], |row| row.get(0))?;
     Ok(hidden.map_or(next, |hidden| hidden.min(next)))
 }

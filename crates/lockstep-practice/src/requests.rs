@@ -83,10 +83,10 @@ pub async fn layer(State(shop): State<Arc<ShopState>>, request: Request, next: N
         return next.run(request).await;
     }
     let method = request.method().to_string();
-    let template = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "(no such path)".to_string(), |path| path.as_str().to_string());
+    let template = request.extensions().get::<MatchedPath>().map_or_else(
+        || "(no such path)".to_string(),
+        |path| path.as_str().to_string(),
+    );
     // Only the admin API's addresses are kept: the others may hold the key of a buyer's page.
     let path = request
         .uri()
@@ -97,13 +97,21 @@ pub async fn layer(State(shop): State<Arc<ShopState>>, request: Request, next: N
     let status = response.status().as_u16();
     let mut counted = shop.requests.lock();
     counted.total += 1;
-    *counted.counts.entry(format!("{method} {template}")).or_default() += 1;
+    *counted
+        .counts
+        .entry(format!("{method} {template}"))
+        .or_default() += 1;
     *counted.by_status.entry(status).or_default() += 1;
     if let Some(path) = path {
         if counted.recent.len() >= bounds::RECENT_REQUESTS {
             counted.recent.pop_front();
         }
-        counted.recent.push_back(Recent { at: clock::show(clock::now()), method, path, status });
+        counted.recent.push_back(Recent {
+            at: clock::show(clock::now()),
+            method,
+            path,
+            status,
+        });
     }
     drop(counted);
     response

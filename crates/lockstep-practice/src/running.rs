@@ -34,16 +34,25 @@ impl Shop {
     /// Opens the data, sows the seed into an empty one, and listens. It answers when this returns.
     pub async fn start(config: ShopConfig) -> anyhow::Result<RunningShop> {
         config.check()?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("the shop “{}” could not listen on {}", config.name, config.listen))?;
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!(
+                "the shop “{}” could not listen on {}",
+                config.name, config.listen
+            )
+        })?;
         let addr = listener.local_addr()?;
-        let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(addr)));
+        let base = config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", reachable(addr)));
         let config = Arc::new(config);
         let opened = tokio::task::spawn_blocking({
             let config = config.clone();
             move || {
-                let facts = [("takes", config.takes.to_string()), ("currency", config.currency.clone())];
+                let facts = [
+                    ("takes", config.takes.to_string()),
+                    ("currency", config.currency.clone()),
+                ];
                 Database::open(&config.data, &facts, first_row(&config.name))
             }
         })
@@ -59,13 +68,18 @@ impl Shop {
             }
         } else {
             let told = config.clone();
-            database.write(move |w| level_rows::open_missing(w, &told)).await?;
+            database
+                .write(move |w| level_rows::open_missing(w, &told))
+                .await?;
         }
         let token = match &config.token {
             Some(token) => token.clone(),
             None => SecretString::from(data_encoding::HEXLOWER.encode(&rand::random::<[u8; 24]>())),
         };
-        anyhow::ensure!(!token.expose_secret().is_empty(), "the shop's token must not be empty");
+        anyhow::ensure!(
+            !token.expose_secret().is_empty(),
+            "the shop's token must not be empty"
+        );
         let state = Arc::new(ShopState {
             shop_id: opened.shop_id,
             base: base.trim_end_matches('/').into(),
@@ -82,15 +96,23 @@ impl Shop {
         let stopping = state.stopping.clone();
         let name = state.config.name.clone();
         let serving = tokio::spawn(async move {
-            let served = axum::serve(Line(listener), router.into_make_service_with_connect_info::<Cut>())
-                .with_graceful_shutdown(async move { stopping.cancelled().await })
-                .await;
+            let served = axum::serve(
+                Line(listener),
+                router.into_make_service_with_connect_info::<Cut>(),
+            )
+            .with_graceful_shutdown(async move { stopping.cancelled().await })
+            .await;
             if let Err(error) = served {
                 tracing::error!(%error, shop = name, "the shop stopped serving");
             }
         });
         tracing::info!(shop = state.config.name, url = %state.base, "the practice shop is open");
-        Ok(RunningShop { addr, state, serving: Some(serving), delivering: Some(delivering) })
+        Ok(RunningShop {
+            addr,
+            state,
+            serving: Some(serving),
+            delivering: Some(delivering),
+        })
     }
 }
 
@@ -121,9 +143,15 @@ impl RunningShop {
     /// Closes the shop: requests under way are ended, held ones too.
     pub async fn shutdown(mut self) {
         self.state.stopping.cancel();
-        for task in [self.serving.take(), self.delivering.take()].into_iter().flatten() {
+        for task in [self.serving.take(), self.delivering.take()]
+            .into_iter()
+            .flatten()
+        {
             let stop = task.abort_handle();
-            if tokio::time::timeout(bounds::SHUTDOWN_GRACE, task).await.is_err() {
+            if tokio::time::timeout(bounds::SHUTDOWN_GRACE, task)
+                .await
+                .is_err()
+            {
                 stop.abort();
             }
         }
@@ -159,7 +187,9 @@ fn first_row(name: &str) -> i64 {
 /// Follows no redirect: a hook goes where it was registered to, or nowhere.
 fn hook_client() -> anyhow::Result<reqwest::Client> {
     if rustls::crypto::CryptoProvider::get_default().is_none()
-        && rustls::crypto::ring::default_provider().install_default().is_err()
+        && rustls::crypto::ring::default_provider()
+            .install_default()
+            .is_err()
     {
         tracing::debug!("a TLS provider was installed meanwhile");
     }

@@ -33,7 +33,10 @@ pub struct Grounds {
 
 impl ShopState {
     pub fn grounds(&self) -> Grounds {
-        Grounds { config: self.config.clone(), base: self.base.clone() }
+        Grounds {
+            config: self.config.clone(),
+            base: self.base.clone(),
+        }
     }
 
     /// Until when an order that is placed now is hidden from searches; 0 if it is not.
@@ -47,6 +50,10 @@ impl ShopState {
 
 impl Grounds {
     pub fn ground(&self, hidden_until: clock::Stamp) -> Ground<'_> {
-        Ground { config: &self.config, base: &self.base, hidden_until }
+        Ground {
+            config: &self.config,
+            base: &self.base,
+            hidden_until,
+        }
     }
 }

@@ -20,7 +20,11 @@ pub fn members(body: &Raw) -> Result<Vec<Value>, Problem> {
     if items.len() > bounds::BATCH_MAX {
         return Err(Problem::new(
             Code::TooLarge,
-            format!("A batch has at most {} members, this one has {}.", bounds::BATCH_MAX, items.len()),
+            format!(
+                "A batch has at most {} members, this one has {}.",
+                bounds::BATCH_MAX,
+                items.len()
+            ),
         ));
     }
     Ok(items)
@@ -36,16 +40,24 @@ pub struct Member {
 impl Member {
     pub fn parse(member: Value) -> Result<Self, Problem> {
         let Value::Object(mut fields) = member else {
-            return Err(Problem::invalid("items", "A member of a batch is an object."));
+            return Err(Problem::invalid(
+                "items",
+                "A member of a batch is an object.",
+            ));
         };
         let mut text = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => Ok(Some(text)),
             None => Ok(None),
             Some(_) => Err(Problem::invalid(name, format!("“{name}” is a text."))),
         };
-        let op = text("op")?.ok_or_else(|| Problem::invalid("op", "A member of a batch says its op."))?;
+        let op = text("op")?
+            .ok_or_else(|| Problem::invalid("op", "A member of a batch says its op."))?;
         let id = text("id")?;
-        Ok(Self { op, id, fields: Value::Object(fields) })
+        Ok(Self {
+            op,
+            id,
+            fields: Value::Object(fields),
+        })
     }
 
     pub fn needed_id(&self) -> Result<&str, Problem> {
@@ -71,11 +83,20 @@ pub fn place(became: Became, named: Option<String>) -> Value {
             if problem.code == Code::Broken {
                 tracing::error!(error = ?problem, "a member of a batch failed in the shop");
             }
-            (problem.status(), named, problem.member("current").cloned(), Some(problem.to_json()))
+            (
+                problem.status(),
+                named,
+                problem.member("current").cloned(),
+                Some(problem.to_json()),
+            )
         }
     };
     place.insert("status".into(), json!(status.as_u16()));
-    for (name, value) in [("id", id.map(Value::String)), ("record", record), ("error", error)] {
+    for (name, value) in [
+        ("id", id.map(Value::String)),
+        ("record", record),
+        ("error", error),
+    ] {
         if let Some(value) = value {
             place.insert(name.into(), value);
         }

@@ -18,21 +18,34 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(inner) if inner.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(Code::TooLarge, "The body is larger than this address takes.")
-            }
-            _ => Problem::new(Code::BadJson, "The body could not be read."),
-        })
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(|rejection| match rejection {
+                BytesRejection::FailedToBufferBody(inner)
+                    if inner.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+                {
+                    Problem::new(
+                        Code::TooLarge,
+                        "The body is larger than this address takes.",
+                    )
+                }
+                _ => Problem::new(Code::BadJson, "The body could not be read."),
+            })
     }
 }
 
 impl Raw {
     /// The body as a `T`; an empty body is `{}`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let text: &[u8] = if self.0.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &self.0 };
-        let value: Value = serde_json::from_slice(text)
-            .map_err(|error| Problem::new(Code::BadJson, format!("The body is no JSON: {error}.")))?;
+        let text: &[u8] = if self.0.iter().all(u8::is_ascii_whitespace) {
+            b"{}"
+        } else {
+            &self.0
+        };
+        let value: Value = serde_json::from_slice(text).map_err(|error| {
+            Problem::new(Code::BadJson, format!("The body is no JSON: {error}."))
+        })?;
         read(value)
     }
 }
@@ -52,7 +65,10 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
                 .with("field", name);
         }
         let name = field("missing field `").unwrap_or_else(|| "body".into());
-        Problem::invalid(&name, format!("The body is not as it should be: {message}."))
+        Problem::invalid(
+            &name,
+            format!("The body is not as it should be: {message}."),
+        )
     })
 }
 
@@ -60,18 +76,25 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 pub fn pairs(uri: &http::Uri) -> Result<Vec<(String, String)>, Problem> {
     Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map(|Query(pairs)| pairs)
-        .map_err(|_| Problem::new(Code::BadParameter, "The query could not be read.").with("field", "query"))
+        .map_err(|_| {
+            Problem::new(Code::BadParameter, "The query could not be read.").with("field", "query")
+        })
 }
 
 /// `?if_rev=`, the only parameter of a delete.
 pub fn if_rev(uri: &http::Uri) -> Result<Option<i64>, Problem> {
     let mut rev = None;
     for (name, value) in pairs(uri)? {
-        let bad = |detail: String| Problem::new(Code::BadParameter, detail).with("field", name.as_str());
+        let bad =
+            |detail: String| Problem::new(Code::BadParameter, detail).with("field", name.as_str());
         if name != "if_rev" {
             return Err(bad(format!("“{name}” is not a parameter here.")));
         }
-        rev = Some(value.parse().map_err(|_| bad(format!("“{value}” is no revision.")))?);
+        rev = Some(
+            value
+                .parse()
+                .map_err(|_| bad(format!("“{value}” is no revision.")))?,
+        );
     }
     Ok(rev)
 }

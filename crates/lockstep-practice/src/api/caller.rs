@@ -32,15 +32,22 @@ fn role(parts: &Parts, shop: &ShopState) -> Result<Role, Problem> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let Some(given) = given else {
-        return Err(Problem::new(Code::Unauthorized, "Say who you are: “Authorization: Bearer TOKEN”."));
+        return Err(Problem::new(
+            Code::Unauthorized,
+            "Say who you are: “Authorization: Bearer TOKEN”.",
+        ));
     };
-    let is = |token: &SecretString| bool::from(token.expose_secret().as_bytes().ct_eq(given.as_bytes()));
+    let is =
+        |token: &SecretString| bool::from(token.expose_secret().as_bytes().ct_eq(given.as_bytes()));
     if is(&shop.token) {
         Ok(Role::Writes)
     } else if shop.config.read_token.as_ref().is_some_and(is) {
         Ok(Role::Reads)
     } else {
-        Err(Problem::new(Code::Unauthorized, "This token is not known to this shop."))
+        Err(Problem::new(
+            Code::Unauthorized,
+            "This token is not known to this shop.",
+        ))
     }
 }
 
@@ -58,7 +65,10 @@ impl FromRequestParts<Arc<ShopState>> for Writer {
     async fn from_request_parts(parts: &mut Parts, shop: &Arc<ShopState>) -> Result<Self, Problem> {
         match role(parts, shop)? {
             Role::Writes => Ok(Self),
-            Role::Reads => Err(Problem::new(Code::ReadOnlyToken, "This token may only read.")),
+            Role::Reads => Err(Problem::new(
+                Code::ReadOnlyToken,
+                "This token may only read.",
+            )),
         }
     }
 }

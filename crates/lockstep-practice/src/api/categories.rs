@@ -32,30 +32,58 @@ impl Listed for Categories {
 
     fn look_up(_: &Connection, by: &LookUp) -> Result<Vec<i64>, Problem> {
         match by {
-            LookUp::Ids(ids) => Ok(ids.iter().filter_map(|id| Kind::Category.parse(id)).collect()),
+            LookUp::Ids(ids) => Ok(ids
+                .iter()
+                .filter_map(|id| Kind::Category.parse(id))
+                .collect()),
             LookUp::Skus(_) | LookUp::Handle(_) | LookUp::ExternalKey(_) | LookUp::Number(_) => {
-                Err(Problem::new(Code::BadParameter, "Categories are not looked up so."))
+                Err(Problem::new(
+                    Code::BadParameter,
+                    "Categories are not looked up so.",
+                ))
             }
         }
     }
 
     fn row_and_name(record: &Category) -> (i64, &str) {
-        (Kind::Category.parse(&record.id).unwrap_or_default(), &record.id)
+        (
+            Kind::Category.parse(&record.id).unwrap_or_default(),
+            &record.id,
+        )
     }
 }
 
-pub async fn list(_: Reader, State(shop): State<Arc<ShopState>>, uri: Uri) -> Result<Written, Problem> {
+pub async fn list(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    uri: Uri,
+) -> Result<Written, Problem> {
     lists::answer::<Categories>(&shop, &uri).await
 }
 
-pub async fn show(_: Reader, State(shop): State<Arc<ShopState>>, Path(id): Path<String>) -> Result<Json<Category>, Problem> {
-    Ok(Json(shop.database.read(move |db| category_rows::load_one(db, &id)).await?))
+pub async fn show(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+) -> Result<Json<Category>, Problem> {
+    Ok(Json(
+        shop.database
+            .read(move |db| category_rows::load_one(db, &id))
+            .await?,
+    ))
 }
 
-pub async fn create(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<(StatusCode, Json<Category>), Problem> {
+pub async fn create(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<(StatusCode, Json<Category>), Problem> {
     let input: CategoryInput = body.json()?;
     let grounds = shop.grounds();
-    let category = shop.database.write(move |w| category_rows::create(w, input, &grounds.config)).await?;
+    let category = shop
+        .database
+        .write(move |w| category_rows::create(w, input, &grounds.config))
+        .await?;
     Ok((StatusCode::CREATED, Json(category)))
 }
 
@@ -67,16 +95,31 @@ pub async fn update(
 ) -> Result<Json<Category>, Problem> {
     let input: CategoryInput = body.json()?;
     let grounds = shop.grounds();
-    Ok(Json(shop.database.write(move |w| category_rows::update(w, &id, input, &grounds.config)).await?))
+    Ok(Json(
+        shop.database
+            .write(move |w| category_rows::update(w, &id, input, &grounds.config))
+            .await?,
+    ))
 }
 
-pub async fn remove(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, uri: Uri) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<StatusCode, Problem> {
     let rev = if_rev(&uri)?;
-    shop.database.write(move |w| category_rows::delete(w, &id, rev)).await?;
+    shop.database
+        .write(move |w| category_rows::delete(w, &id, rev))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<Json<Value>, Problem> {
+pub async fn batch(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<Json<Value>, Problem> {
     let members = batch::members(&body)?;
     let grounds = shop.grounds();
     let items = shop
@@ -97,10 +140,17 @@ pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> 
 
 fn one(w: &mut Writing<'_>, member: Member, grounds: &Grounds) -> Became {
     match member.op.as_str() {
-        "create" if member.id.is_some() => Err(Problem::invalid("id", "The shop gives a new category its id.")),
+        "create" if member.id.is_some() => Err(Problem::invalid(
+            "id",
+            "The shop gives a new category its id.",
+        )),
         "create" => {
             let category = category_rows::create(w, read(member.fields)?, &grounds.config)?;
-            Ok((StatusCode::CREATED, Some(category.id.clone()), Some(json!(category))))
+            Ok((
+                StatusCode::CREATED,
+                Some(category.id.clone()),
+                Some(json!(category)),
+            ))
         }
         "update" => {
             let id = member.needed_id()?.to_string();

@@ -15,12 +15,22 @@ use crate::problem::Problem;
 use crate::requests::Shown;
 use crate::state::ShopState;
 
-pub async fn set(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<Json<Value>, Problem> {
+pub async fn set(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<Json<Value>, Problem> {
     let FaultsForm { faults } = body.json()?;
     if faults.len() > bounds::FAULTS_MAX {
-        return Err(Problem::invalid("faults", format!("At most {} faults at once.", bounds::FAULTS_MAX)));
+        return Err(Problem::invalid(
+            "faults",
+            format!("At most {} faults at once.", bounds::FAULTS_MAX),
+        ));
     }
-    let faults = faults.into_iter().map(|form| form.check()).collect::<Result<Vec<_>, _>>()?;
+    let faults = faults
+        .into_iter()
+        .map(|form| form.check())
+        .collect::<Result<Vec<_>, _>>()?;
     shop.faults.replace(faults);
     // Hooks that were blocked may go now.
     shop.database.outbox_filled().notify_one();

@@ -18,7 +18,8 @@ pub trait Listed: Send + 'static {
     const FEED: Feed;
     type Record: Serialize;
 
-    fn load(db: &Connection, rows: &[i64], grounds: &Grounds) -> Result<Vec<Self::Record>, Problem>;
+    fn load(db: &Connection, rows: &[i64], grounds: &Grounds)
+    -> Result<Vec<Self::Record>, Problem>;
     fn look_up(db: &Connection, by: &LookUp) -> Result<Vec<i64>, Problem>;
     /// The row of a record and the name that a fault knows it by.
     fn row_and_name(record: &Self::Record) -> (i64, &str);
@@ -28,17 +29,29 @@ pub async fn answer<L: Listed>(shop: &Arc<ShopState>, uri: &http::Uri) -> Result
     let ask = Ask::parse(L::FEED, &pairs(uri)?)?;
     let grounds = shop.grounds();
     let bad = shop.faults.bad_records();
-    let (written, mangled) = shop.database.read(move |db| page_of::<L>(db, &ask, &grounds, &bad)).await?;
+    let (written, mangled) = shop
+        .database
+        .read(move |db| page_of::<L>(db, &ask, &grounds, &bad))
+        .await?;
     for record in mangled {
         shop.faults.mangled(&record);
     }
     Ok(written)
 }
 
-fn page_of<L: Listed>(db: &Connection, ask: &Ask, grounds: &Grounds, bad: &[String]) -> Result<(Written, Vec<String>), Problem> {
+fn page_of<L: Listed>(
+    db: &Connection,
+    ask: &Ask,
+    grounds: &Grounds,
+    bad: &[String],
+) -> Result<(Written, Vec<String>), Problem> {
     let now = clock::now();
     let (members, next_cursor, as_of) = match ask {
-        Ask::Read { limit, start, stock } => {
+        Ask::Read {
+            limit,
+            start,
+            stock,
+        } => {
             let slice = page::slice(db, L::FEED, *limit, start, stock.as_deref(), now)?;
             (slice.members, slice.next_cursor, slice.as_of)
         }
@@ -48,7 +61,11 @@ fn page_of<L: Listed>(db: &Connection, ask: &Ask, grounds: &Grounds, bad: &[Stri
                 rows = of_stock(db, rows, stock)?;
             }
             rows.truncate(bounds::MEMBERS_MAX * 4);
-            (rows.into_iter().map(Member::Live).collect(), None, page::as_of(db, L::FEED, now)?)
+            (
+                rows.into_iter().map(Member::Live).collect(),
+                None,
+                page::as_of(db, L::FEED, now)?,
+            )
         }
     };
     let rows: Vec<i64> = members
@@ -62,7 +79,11 @@ fn page_of<L: Listed>(db: &Connection, ask: &Ask, grounds: &Grounds, bad: &[Stri
     let mut mangled = Vec::new();
     if bad.is_empty() && rows.len() == members.len() {
         // The common case goes straight to bytes.
-        let plain = Plain { items: records, next_cursor, as_of: clock::show(as_of) };
+        let plain = Plain {
+            items: records,
+            next_cursor,
+            as_of: clock::show(as_of),
+        };
         return Ok((Written::new(&plain)?, mangled));
     }
     let mut records = records.into_iter().peekable();
@@ -71,7 +92,10 @@ fn page_of<L: Listed>(db: &Connection, ask: &Ask, grounds: &Grounds, bad: &[Stri
         match member {
             Member::Gone(tombstone) => items.push(json!(tombstone)),
             Member::Live(row) => {
-                let Some(record) = records.next_if(|record| L::row_and_name(record).0 == row) else { continue };
+                let Some(record) = records.next_if(|record| L::row_and_name(record).0 == row)
+                else {
+                    continue;
+                };
                 let name = L::row_and_name(&record).1.to_string();
                 if bad.contains(&name) {
                     items.push(mangle(&name));
@@ -82,7 +106,14 @@ fn page_of<L: Listed>(db: &Connection, ask: &Ask, grounds: &Grounds, bad: &[Stri
             }
         }
     }
-    Ok((Written::new(&Page { items, next_cursor, as_of: clock::show(as_of) })?, mangled))
+    Ok((
+        Written::new(&Page {
+            items,
+            next_cursor,
+            as_of: clock::show(as_of),
+        })?,
+        mangled,
+    ))
 }
 
 #[derive(Serialize)]
@@ -94,9 +125,12 @@ struct Plain<R> {
 
 fn of_stock(db: &Connection, rows: Vec<i64>, stock: &str) -> Result<Vec<i64>, Problem> {
     let mut kept = Vec::with_capacity(rows.len());
-    let mut statement = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM level WHERE id = ?1 AND stock_id = ?2)")?;
+    let mut statement =
+        db.prepare_cached("SELECT EXISTS (SELECT 1 FROM level WHERE id = ?1 AND stock_id = ?2)")?;
     for row in rows {
-        if statement.query_row(rusqlite::params![row, stock], |found| found.get::<_, bool>(0))? {
+        if statement.query_row(rusqlite::params![row, stock], |found| {
+            found.get::<_, bool>(0)
+        })? {
             kept.push(row);
         }
     }

@@ -39,56 +39,116 @@ impl Listed for Orders {
     }
 
     fn row_and_name(record: &Order) -> (i64, &str) {
-        (order_rows::row_of(&record.id).unwrap_or_default(), &record.id)
+        (
+            order_rows::row_of(&record.id).unwrap_or_default(),
+            &record.id,
+        )
     }
 }
 
-pub async fn list(_: Reader, State(shop): State<Arc<ShopState>>, uri: Uri) -> Result<Written, Problem> {
+pub async fn list(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    uri: Uri,
+) -> Result<Written, Problem> {
     lists::answer::<Orders>(&shop, &uri).await
 }
 
-pub async fn show(_: Reader, State(shop): State<Arc<ShopState>>, Path(id): Path<String>) -> Result<Json<Order>, Problem> {
+pub async fn show(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+) -> Result<Json<Order>, Problem> {
     let base = shop.base.clone();
-    Ok(Json(shop.database.read(move |db| order_rows::load_one(db, &id, &base)).await?))
+    Ok(Json(
+        shop.database
+            .read(move |db| order_rows::load_one(db, &id, &base))
+            .await?,
+    ))
 }
 
-pub async fn create(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<(StatusCode, Json<Order>), Problem> {
+pub async fn create(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<(StatusCode, Json<Order>), Problem> {
     let input: OrderInput = body.json()?;
     let (grounds, hidden_until) = (shop.grounds(), shop.hidden_until());
-    let order = shop.database.write(move |w| create::create(w, input, grounds.ground(hidden_until))).await?;
+    let order = shop
+        .database
+        .write(move |w| create::create(w, input, grounds.ground(hidden_until)))
+        .await?;
     Ok((StatusCode::CREATED, Json(order)))
 }
 
 async fn do_to(shop: &Arc<ShopState>, id: String, act: Act) -> Result<Json<Order>, Problem> {
     let grounds = shop.grounds();
-    Ok(Json(shop.database.write(move |w| act::act(w, &id, act, grounds.ground(0))).await?))
+    Ok(Json(
+        shop.database
+            .write(move |w| act::act(w, &id, act, grounds.ground(0)))
+            .await?,
+    ))
 }
 
-pub async fn edit(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
-    do_to(&shop, id, Act::Edit(body.json()?)).await
+pub async fn edit(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
+    do_to(&shop, id, Act::Edit(Box::new(body.json()?))).await
 }
 
-pub async fn pay(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
+pub async fn pay(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
     do_to(&shop, id, Act::Pay(body.json()?)).await
 }
 
-pub async fn ship(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
+pub async fn ship(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
     do_to(&shop, id, Act::Ship(body.json()?)).await
 }
 
-pub async fn cancel(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
+pub async fn cancel(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
     do_to(&shop, id, Act::Cancel(body.json()?)).await
 }
 
-pub async fn refund(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
+pub async fn refund(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
     do_to(&shop, id, Act::Refund(body.json()?)).await
 }
 
-pub async fn take_back(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, body: Raw) -> Result<Json<Order>, Problem> {
+pub async fn take_back(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    body: Raw,
+) -> Result<Json<Order>, Problem> {
     do_to(&shop, id, Act::Return(body.json()?)).await
 }
 
-pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<Json<Value>, Problem> {
+pub async fn batch(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<Json<Value>, Problem> {
     let members: Vec<(Value, clock::Stamp)> = batch::members(&body)?
         .into_iter()
         .map(|member| {
@@ -121,12 +181,16 @@ fn one(w: &mut Writing<'_>, member: Member, ground: Ground<'_>) -> Became {
         }
         let input: OrderInput = read(member.fields)?;
         let order = create::create(w, input, ground)?;
-        return Ok((StatusCode::CREATED, Some(order.id.clone()), Some(json!(order))));
+        return Ok((
+            StatusCode::CREATED,
+            Some(order.id.clone()),
+            Some(json!(order)),
+        ));
     }
     let id = member.needed_id()?.to_string();
     let unknown = member.unknown();
     let act = match member.op.as_str() {
-        "update" => Act::Edit(read(member.fields)?),
+        "update" => Act::Edit(Box::new(read(member.fields)?)),
         "pay" => Act::Pay(read(member.fields)?),
         "ship" => Act::Ship(read(member.fields)?),
         "cancel" => Act::Cancel(read(member.fields)?),

@@ -15,7 +15,9 @@ use crate::problem::{Code, Problem};
 use crate::state::ShopState;
 
 fn product_row(id: &str) -> Result<i64, Problem> {
-    Kind::Product.parse(id).ok_or_else(|| Problem::not_found(format_args!("product {id}")))
+    Kind::Product
+        .parse(id)
+        .ok_or_else(|| Problem::not_found(format_args!("product {id}")))
 }
 
 pub async fn add(
@@ -27,7 +29,10 @@ pub async fn add(
     body: Raw,
 ) -> Result<(StatusCode, Json<Picture>), Problem> {
     let product = product_row(&id)?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let mut upload = Upload {
         content_type: picture_rows::check_content_type(content_type)?,
         bytes: body.0,
@@ -41,19 +46,33 @@ pub async fn add(
             "variant_id" => upload.variant_id = Some(value),
             "position" => {
                 let position = value.parse().map_err(|_| {
-                    Problem::new(Code::BadParameter, format!("“{value}” is no position.")).with("field", "position")
+                    Problem::new(Code::BadParameter, format!("“{value}” is no position."))
+                        .with("field", "position")
                 })?;
                 upload.position = Some(position);
             }
             other => {
-                return Err(Problem::new(Code::BadParameter, format!("“{other}” is not a parameter here."))
-                    .with("field", other));
+                return Err(Problem::new(
+                    Code::BadParameter,
+                    format!("“{other}” is not a parameter here."),
+                )
+                .with("field", other));
             }
         }
     }
     let base = shop.base.clone();
-    let (picture, new) = shop.database.write(move |w| picture_rows::add(w, product, &upload, &base)).await?;
-    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(picture)))
+    let (picture, new) = shop
+        .database
+        .write(move |w| picture_rows::add(w, product, &upload, &base))
+        .await?;
+    Ok((
+        if new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        },
+        Json(picture),
+    ))
 }
 
 pub async fn update(
@@ -65,7 +84,11 @@ pub async fn update(
     let product = product_row(&id)?;
     let input: PictureInput = body.json()?;
     let base = shop.base.clone();
-    Ok(Json(shop.database.write(move |w| picture_rows::update(w, product, &picture, input, &base)).await?))
+    Ok(Json(
+        shop.database
+            .write(move |w| picture_rows::update(w, product, &picture, input, &base))
+            .await?,
+    ))
 }
 
 pub async fn remove(
@@ -75,6 +98,8 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     let product = product_row(&id)?;
     let base = shop.base.clone();
-    shop.database.write(move |w| picture_rows::delete(w, product, &picture, &base)).await?;
+    shop.database
+        .write(move |w| picture_rows::delete(w, product, &picture, &base))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,14 +32,22 @@ impl Listed for Products {
 
     fn look_up(db: &Connection, by: &LookUp) -> Result<Vec<i64>, Problem> {
         match by {
-            LookUp::Ids(ids) => Ok(ids.iter().filter_map(|id| Kind::Product.parse(id)).collect()),
-            LookUp::Skus(skus) => lists::each(db, "SELECT product_id FROM variant WHERE sku = ?1", skus),
-            LookUp::Handle(handle) => {
-                lists::each(db, "SELECT id FROM product WHERE handle = ?1", std::slice::from_ref(handle))
+            LookUp::Ids(ids) => Ok(ids
+                .iter()
+                .filter_map(|id| Kind::Product.parse(id))
+                .collect()),
+            LookUp::Skus(skus) => {
+                lists::each(db, "SELECT product_id FROM variant WHERE sku = ?1", skus)
             }
-            LookUp::ExternalKey(_) | LookUp::Number(_) => {
-                Err(Problem::new(Code::BadParameter, "Products are not looked up so."))
-            }
+            LookUp::Handle(handle) => lists::each(
+                db,
+                "SELECT id FROM product WHERE handle = ?1",
+                std::slice::from_ref(handle),
+            ),
+            LookUp::ExternalKey(_) | LookUp::Number(_) => Err(Problem::new(
+                Code::BadParameter,
+                "Products are not looked up so.",
+            )),
         }
     }
 
@@ -48,20 +56,38 @@ impl Listed for Products {
     }
 }
 
-pub async fn list(_: Reader, State(shop): State<Arc<ShopState>>, uri: Uri) -> Result<Written, Problem> {
+pub async fn list(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    uri: Uri,
+) -> Result<Written, Problem> {
     lists::answer::<Products>(&shop, &uri).await
 }
 
-pub async fn show(_: Reader, State(shop): State<Arc<ShopState>>, Path(id): Path<String>) -> Result<Json<Product>, Problem> {
+pub async fn show(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+) -> Result<Json<Product>, Problem> {
     let grounds = shop.grounds();
-    let product = shop.database.read(move |db| product_rows::load_one(db, &id, &grounds.config, &grounds.base)).await?;
+    let product = shop
+        .database
+        .read(move |db| product_rows::load_one(db, &id, &grounds.config, &grounds.base))
+        .await?;
     Ok(Json(product))
 }
 
-pub async fn create(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<(StatusCode, Json<Product>), Problem> {
+pub async fn create(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<(StatusCode, Json<Product>), Problem> {
     let input: ProductInput = body.json()?;
     let grounds = shop.grounds();
-    let product = shop.database.write(move |w| product_rows::create(w, input, &grounds.config, &grounds.base)).await?;
+    let product = shop
+        .database
+        .write(move |w| product_rows::create(w, input, &grounds.config, &grounds.base))
+        .await?;
     Ok((StatusCode::CREATED, Json(product)))
 }
 
@@ -73,14 +99,24 @@ pub async fn update(
 ) -> Result<Json<Product>, Problem> {
     let input: ProductInput = body.json()?;
     let grounds = shop.grounds();
-    let product = shop.database.write(move |w| product_rows::update(w, &id, input, &grounds.config, &grounds.base)).await?;
+    let product = shop
+        .database
+        .write(move |w| product_rows::update(w, &id, input, &grounds.config, &grounds.base))
+        .await?;
     Ok(Json(product))
 }
 
-pub async fn remove(_: Writer, State(shop): State<Arc<ShopState>>, Path(id): Path<String>, uri: Uri) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<StatusCode, Problem> {
     let rev = if_rev(&uri)?;
     let grounds = shop.grounds();
-    shop.database.write(move |w| product_rows::delete(w, &id, rev, &grounds.config, &grounds.base)).await?;
+    shop.database
+        .write(move |w| product_rows::delete(w, &id, rev, &grounds.config, &grounds.base))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -91,12 +127,18 @@ pub async fn remove_variant(
 ) -> Result<StatusCode, Problem> {
     let grounds = shop.grounds();
     shop.database
-        .write(move |w| product_rows::delete_variant(w, &id, &variant, &grounds.config, &grounds.base))
+        .write(move |w| {
+            product_rows::delete_variant(w, &id, &variant, &grounds.config, &grounds.base)
+        })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<Json<Value>, Problem> {
+pub async fn batch(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<Json<Value>, Problem> {
     let members = batch::members(&body)?;
     let grounds = shop.grounds();
     let items = shop
@@ -118,10 +160,17 @@ pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> 
 fn one(w: &mut Writing<'_>, member: Member, grounds: &Grounds) -> Became {
     let (config, base) = (&grounds.config, &grounds.base);
     match member.op.as_str() {
-        "create" if member.id.is_some() => Err(Problem::invalid("id", "The shop gives a new product its id.")),
+        "create" if member.id.is_some() => Err(Problem::invalid(
+            "id",
+            "The shop gives a new product its id.",
+        )),
         "create" => {
             let product = product_rows::create(w, read(member.fields)?, config, base)?;
-            Ok((StatusCode::CREATED, Some(product.id.clone()), Some(json!(product))))
+            Ok((
+                StatusCode::CREATED,
+                Some(product.id.clone()),
+                Some(json!(product)),
+            ))
         }
         "update" => {
             let id = member.needed_id()?.to_string();

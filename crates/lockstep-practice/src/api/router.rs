@@ -15,18 +15,40 @@ use crate::{bounds, faults, requests, storefront};
 pub fn router(shop: Arc<ShopState>) -> Router {
     let admin = Router::new()
         .route("/api/v1/shop", get(identity::show))
-        .route("/api/v1/products", get(products::list).post(products::create))
+        .route(
+            "/api/v1/products",
+            get(products::list).post(products::create),
+        )
         .route("/api/v1/products/batch", post(products::batch))
-        .route("/api/v1/products/{id}", get(products::show).patch(products::update).delete(products::remove))
-        .route("/api/v1/products/{id}/variants/{variant}", delete(products::remove_variant))
+        .route(
+            "/api/v1/products/{id}",
+            get(products::show)
+                .patch(products::update)
+                .delete(products::remove),
+        )
+        .route(
+            "/api/v1/products/{id}/variants/{variant}",
+            delete(products::remove_variant),
+        )
         .route(
             "/api/v1/products/{id}/pictures",
             post(pictures::add).layer(DefaultBodyLimit::max(bounds::PICTURE_BYTES_MAX)),
         )
-        .route("/api/v1/products/{id}/pictures/{picture}", patch(pictures::update).delete(pictures::remove))
-        .route("/api/v1/categories", get(categories::list).post(categories::create))
+        .route(
+            "/api/v1/products/{id}/pictures/{picture}",
+            patch(pictures::update).delete(pictures::remove),
+        )
+        .route(
+            "/api/v1/categories",
+            get(categories::list).post(categories::create),
+        )
         .route("/api/v1/categories/batch", post(categories::batch))
-        .route("/api/v1/categories/{id}", get(categories::show).patch(categories::update).delete(categories::remove))
+        .route(
+            "/api/v1/categories/{id}",
+            get(categories::show)
+                .patch(categories::update)
+                .delete(categories::remove),
+        )
         .route("/api/v1/stock", get(stock::list))
         .route("/api/v1/stock/batch", post(stock::batch))
         .route("/api/v1/stock/{sku}", get(stock::show).put(stock::write))
@@ -40,10 +62,16 @@ pub fn router(shop: Arc<ShopState>) -> Router {
         .route("/api/v1/orders/{id}/return", post(orders::take_back));
     let hearers = Router::new()
         .route("/api/v1/hooks", get(hooks::list).post(hooks::create))
-        .route("/api/v1/hooks/{id}", get(hooks::show).put(hooks::update).delete(hooks::remove))
+        .route(
+            "/api/v1/hooks/{id}",
+            get(hooks::show).put(hooks::update).delete(hooks::remove),
+        )
         .route("/api/v1/hooks/{id}/ping", post(hooks::ping));
     let testers = Router::new()
-        .route("/api/v1/faults", put(knobs::set).get(knobs::show).delete(knobs::clear))
+        .route(
+            "/api/v1/faults",
+            put(knobs::set).get(knobs::show).delete(knobs::clear),
+        )
         .route("/api/v1/requests", get(knobs::requests))
         .route("/api/v1/requests/reset", post(knobs::reset_requests));
     let public = Router::new()
@@ -61,8 +89,14 @@ pub fn router(shop: Arc<ShopState>) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(bounds::BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn_with_state(shop.clone(), faults::layer::layer))
-        .layer(axum::middleware::from_fn_with_state(shop.clone(), requests::layer))
+        .layer(axum::middleware::from_fn_with_state(
+            shop.clone(),
+            faults::layer::layer,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            shop.clone(),
+            requests::layer,
+        ))
         .with_state(shop)
 }
 
@@ -70,10 +104,16 @@ async fn nothing_here(uri: http::Uri) -> Response {
     if uri.path().starts_with("/api/") {
         Problem::new(Code::NotFound, "There is nothing at this address.").into_response()
     } else {
-        storefront::refusal(Problem::new(Code::NotFound, "There is nothing at this address."))
+        storefront::refusal(Problem::new(
+            Code::NotFound,
+            "There is nothing at this address.",
+        ))
     }
 }
 
 async fn not_so() -> Problem {
-    Problem::new(Code::MethodNotAllowed, "This address does not know this method.")
+    Problem::new(
+        Code::MethodNotAllowed,
+        "This address does not know this method.",
+    )
 }

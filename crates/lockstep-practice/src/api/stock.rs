@@ -35,9 +35,10 @@ impl Listed for Levels {
                 "SELECT l.id FROM variant v JOIN level l ON l.variant_id = v.id WHERE v.sku = ?1 ORDER BY l.id",
                 skus,
             ),
-            LookUp::Handle(_) | LookUp::ExternalKey(_) | LookUp::Number(_) => {
-                Err(Problem::new(Code::BadParameter, "Stock is looked up by SKU."))
-            }
+            LookUp::Handle(_) | LookUp::ExternalKey(_) | LookUp::Number(_) => Err(Problem::new(
+                Code::BadParameter,
+                "Stock is looked up by SKU.",
+            )),
         }
     }
 
@@ -46,7 +47,11 @@ impl Listed for Levels {
     }
 }
 
-pub async fn list(_: Reader, State(shop): State<Arc<ShopState>>, uri: Uri) -> Result<Written, Problem> {
+pub async fn list(
+    _: Reader,
+    State(shop): State<Arc<ShopState>>,
+    uri: Uri,
+) -> Result<Written, Problem> {
     lists::answer::<Levels>(&shop, &uri).await
 }
 
@@ -59,7 +64,11 @@ pub async fn show(
     let mut stock = shop.config.main_stock().to_string();
     for (name, value) in pairs(&uri)? {
         if name != "stock" {
-            return Err(Problem::new(Code::BadParameter, format!("“{name}” is not a parameter here.")).with("field", name));
+            return Err(Problem::new(
+                Code::BadParameter,
+                format!("“{name}” is not a parameter here."),
+            )
+            .with("field", name));
         }
         stock = value;
     }
@@ -68,7 +77,9 @@ pub async fn show(
         .read(move |db| {
             level_rows::of_sku(db, &sku, Some(&stock))?
                 .pop()
-                .ok_or_else(|| Problem::not_found(format_args!("level of the SKU “{sku}” in “{stock}”")))
+                .ok_or_else(|| {
+                    Problem::not_found(format_args!("level of the SKU “{sku}” in “{stock}”"))
+                })
         })
         .await?;
     Ok(Json(level))
@@ -82,14 +93,25 @@ pub async fn write(
 ) -> Result<Json<Level>, Problem> {
     let mut input: LevelInput = body.json()?;
     if input.sku.as_ref().is_some_and(|said| *said != sku) {
-        return Err(Problem::invalid("sku", "The address and the body name different SKUs."));
+        return Err(Problem::invalid(
+            "sku",
+            "The address and the body name different SKUs.",
+        ));
     }
     input.sku = Some(sku);
     let grounds = shop.grounds();
-    Ok(Json(shop.database.write(move |w| level_rows::write(w, &input, &grounds.config)).await?))
+    Ok(Json(
+        shop.database
+            .write(move |w| level_rows::write(w, &input, &grounds.config))
+            .await?,
+    ))
 }
 
-pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> Result<Json<Value>, Problem> {
+pub async fn batch(
+    _: Writer,
+    State(shop): State<Arc<ShopState>>,
+    body: Raw,
+) -> Result<Json<Value>, Problem> {
     let members = batch::members(&body)?;
     let grounds = shop.grounds();
     let items = shop
@@ -97,7 +119,10 @@ pub async fn batch(_: Writer, State(shop): State<Arc<ShopState>>, body: Raw) -> 
         .write(move |w| {
             let mut items = Vec::with_capacity(members.len());
             for member in members {
-                let sku = member.get("sku").and_then(Value::as_str).map(str::to_string);
+                let sku = member
+                    .get("sku")
+                    .and_then(Value::as_str)
+                    .map(str::to_string);
                 let became = w.alone(|w| {
                     let input: LevelInput = read(member)?;
                     let level = level_rows::write(w, &input, &grounds.config)?;

@@ -58,7 +58,10 @@ impl Category {
         }
         if let Some(position) = input.position {
             if !(0..=1_000_000).contains(&position) {
-                return Err(Problem::invalid("position", "A position is 0 to 1,000,000."));
+                return Err(Problem::invalid(
+                    "position",
+                    "A position is 0 to 1,000,000.",
+                ));
             }
             self.position = position;
         }
@@ -69,7 +72,10 @@ impl Category {
         match if_rev {
             Some(rev) if rev != self.rev => Err(Problem::new(
                 Code::Stale,
-                format!("The category {} is at revision {}, not {rev}.", self.id, self.rev),
+                format!(
+                    "The category {} is at revision {}, not {rev}.",
+                    self.id, self.rev
+                ),
             )
             .with("current", json!(self))),
             Some(_) | None => Ok(()),

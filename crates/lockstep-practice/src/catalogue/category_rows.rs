@@ -32,7 +32,9 @@ pub fn load(db: &Connection, rows: &[i64]) -> Result<Vec<Category>, Problem> {
                 id: Kind::Category.show(id),
                 name: row.get(1)?,
                 names: serde_json::from_str(row.get_ref(2)?.as_str().map_err(Problem::broken)?)?,
-                parent_id: row.get::<_, Option<i64>>(3)?.map(|row| Kind::Category.show(row)),
+                parent_id: row
+                    .get::<_, Option<i64>>(3)?
+                    .map(|row| Kind::Category.show(row)),
                 position: row.get(4)?,
                 rev: row.get(5)?,
                 modified_at: clock::show(row.get(6)?),
@@ -55,12 +57,19 @@ fn row_of(id: &str) -> Result<i64, Problem> {
     Kind::Category.parse(id).ok_or_else(|| missing(id))
 }
 
-pub fn create(w: &mut Writing<'_>, input: CategoryInput, config: &ShopConfig) -> Result<Category, Problem> {
+pub fn create(
+    w: &mut Writing<'_>,
+    input: CategoryInput,
+    config: &ShopConfig,
+) -> Result<Category, Problem> {
     if input.name.is_none() {
         return Err(Problem::invalid("name", "A category needs a name."));
     }
     if input.if_rev.is_some() {
-        return Err(Problem::invalid("if_rev", "A new category has no revision yet."));
+        return Err(Problem::invalid(
+            "if_rev",
+            "A new category has no revision yet.",
+        ));
     }
     let mut category = Category {
         id: String::new(),
@@ -84,7 +93,12 @@ pub fn create(w: &mut Writing<'_>, input: CategoryInput, config: &ShopConfig) ->
     load_one(w, &id)
 }
 
-pub fn update(w: &mut Writing<'_>, id: &str, input: CategoryInput, config: &ShopConfig) -> Result<Category, Problem> {
+pub fn update(
+    w: &mut Writing<'_>,
+    id: &str,
+    input: CategoryInput,
+    config: &ShopConfig,
+) -> Result<Category, Problem> {
     let before = load_one(w, id)?;
     before.check_rev(input.if_rev)?;
     let row = row_of(id)?;
@@ -110,17 +124,22 @@ pub fn delete(w: &mut Writing<'_>, id: &str, if_rev: Option<i64>) -> Result<(), 
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM category WHERE parent_id = ?1)")?
         .query_row([row], |row| row.get(0))?;
     if has_children {
-        return Err(Problem::new(Code::InUse, format!("The category {id} has categories below it.")));
+        return Err(Problem::new(
+            Code::InUse,
+            format!("The category {id} has categories below it."),
+        ));
     }
     let members: Vec<i64> = w
         .prepare_cached("SELECT product_id FROM product_category WHERE category_id = ?1")?
         .query_map([row], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    w.prepare_cached("DELETE FROM product_category WHERE category_id = ?1")?.execute([row])?;
+    w.prepare_cached("DELETE FROM product_category WHERE category_id = ?1")?
+        .execute([row])?;
     for member in members {
         touch(w, member)?;
     }
-    w.prepare_cached("DELETE FROM category WHERE id = ?1")?.execute([row])?;
+    w.prepare_cached("DELETE FROM category WHERE id = ?1")?
+        .execute([row])?;
     let stamp = w.stamp();
     bury(w, stamp, "category", id, None)?;
     w.tell("category.deleted", id.to_string(), stamp);
@@ -128,18 +147,32 @@ pub fn delete(w: &mut Writing<'_>, id: &str, if_rev: Option<i64>) -> Result<(), 
 }
 
 /// The parent must be there, and must not stand below its child.
-fn parent_row(db: &Connection, category: &Category, own: Option<i64>) -> Result<Option<i64>, Problem> {
-    let Some(id) = &category.parent_id else { return Ok(None) };
-    let parent = Kind::Category.parse(id).ok_or_else(|| unknown_reference("parent_id", id))?;
+fn parent_row(
+    db: &Connection,
+    category: &Category,
+    own: Option<i64>,
+) -> Result<Option<i64>, Problem> {
+    let Some(id) = &category.parent_id else {
+        return Ok(None);
+    };
+    let parent = Kind::Category
+        .parse(id)
+        .ok_or_else(|| unknown_reference("parent_id", id))?;
     let mut at = Some(parent);
     let mut depth = 0;
     while let Some(row) = at {
         if Some(row) == own {
-            return Err(Problem::invalid("parent_id", format!("The category {id} stands below {}.", category.id)));
+            return Err(Problem::invalid(
+                "parent_id",
+                format!("The category {id} stands below {}.", category.id),
+            ));
         }
         depth += 1;
         if depth > DEPTH_MAX {
-            return Err(Problem::invalid("parent_id", format!("The tree would be deeper than {DEPTH_MAX}.")));
+            return Err(Problem::invalid(
+                "parent_id",
+                format!("The tree would be deeper than {DEPTH_MAX}."),
+            ));
         }
         at = db
             .prepare_cached("SELECT parent_id FROM category WHERE id = ?1")?

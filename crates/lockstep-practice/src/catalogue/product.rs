@@ -248,7 +248,10 @@ impl Product {
             }
         }
         if serde_json::to_string(&self.attributes)?.len() > bounds::TEXT_BYTES_MAX {
-            return Err(Problem::invalid("attributes", "The attributes are longer than 64 KiB."));
+            return Err(Problem::invalid(
+                "attributes",
+                "The attributes are longer than 64 KiB.",
+            ));
         }
         self.check_variants()
     }
@@ -265,7 +268,9 @@ impl Product {
         if config.languages[0] == language {
             return Err(Problem::invalid(
                 "texts",
-                format!("“{language}” is the shop's own language: say it in title and description."),
+                format!(
+                    "“{language}” is the shop's own language: say it in title and description."
+                ),
             ));
         }
         let Some(said) = text else {
@@ -302,16 +307,24 @@ impl Product {
             ),
             (None, Some(sku)) => self.variants.iter().position(|variant| variant.sku == *sku),
             (None, None) => {
-                return Err(Problem::invalid("sku", "A variant is named by its id or its sku."));
+                return Err(Problem::invalid(
+                    "sku",
+                    "A variant is named by its id or its sku.",
+                ));
             }
         };
         let at = match at {
             Some(at) => at,
             None => {
-                let price = input.price.ok_or_else(|| {
-                    Problem::invalid("price", "A new variant needs a price.")
-                })?;
-                let position = self.variants.iter().map(|v| v.position + 1).max().unwrap_or(0);
+                let price = input
+                    .price
+                    .ok_or_else(|| Problem::invalid("price", "A new variant needs a price."))?;
+                let position = self
+                    .variants
+                    .iter()
+                    .map(|v| v.position + 1)
+                    .max()
+                    .unwrap_or(0);
                 self.variants.push(Variant {
                     id: String::new(),
                     sku: String::new(),
@@ -340,11 +353,17 @@ impl Product {
                 if !self.options.contains(option) {
                     return Err(Problem::invalid(
                         "options",
-                        format!("The variant {} has “{option}”, which is no option of the product.", variant.sku),
+                        format!(
+                            "The variant {} has “{option}”, which is no option of the product.",
+                            variant.sku
+                        ),
                     ));
                 }
             }
-            if self.variants[..at].iter().any(|other| other.sku == variant.sku) {
+            if self.variants[..at]
+                .iter()
+                .any(|other| other.sku == variant.sku)
+            {
                 return Err(Problem::new(
                     Code::DuplicateSku,
                     format!("The SKU “{}” stands twice in this product.", variant.sku),
@@ -365,7 +384,10 @@ impl Product {
         match if_rev {
             Some(rev) if rev != self.rev => Err(Problem::new(
                 Code::Stale,
-                format!("The product {} is at revision {}, not {rev}.", self.id, self.rev),
+                format!(
+                    "The product {} is at revision {}, not {rev}.",
+                    self.id, self.rev
+                ),
             )
             .with("current", json!(self))),
             Some(_) | None => Ok(()),
@@ -389,16 +411,22 @@ impl Variant {
             self.price = not_negative("price", price)?;
         }
         if let Some(price) = input.sale_price {
-            self.sale_price = price.map(|price| not_negative("sale_price", price)).transpose()?;
+            self.sale_price = price
+                .map(|price| not_negative("sale_price", price))
+                .transpose()?;
         }
         if let Some(cost) = input.cost {
             self.cost = cost.map(|cost| not_negative("cost", cost)).transpose()?;
         }
         if let Some(from) = input.sale_from {
-            self.sale_from = from.map(|time| in_our_form("sale_from", &time)).transpose()?;
+            self.sale_from = from
+                .map(|time| in_our_form("sale_from", &time))
+                .transpose()?;
         }
         if let Some(until) = input.sale_until {
-            self.sale_until = until.map(|time| in_our_form("sale_until", &time)).transpose()?;
+            self.sale_until = until
+                .map(|time| in_our_form("sale_until", &time))
+                .transpose()?;
         }
         if let Some(options) = input.options {
             for (name, value) in &options {
@@ -424,7 +452,10 @@ impl Variant {
         }
         if let Some(status) = input.status {
             if status == Status::Draft {
-                return Err(Problem::invalid("status", "A variant is active or archived."));
+                return Err(Problem::invalid(
+                    "status",
+                    "A variant is active or archived.",
+                ));
             }
             self.status = status;
         }
@@ -433,8 +464,16 @@ impl Variant {
 
     /// What a buyer pays for one at this moment.
     pub fn price_now(&self, now: clock::Stamp) -> Money {
-        let begun = self.sale_from.as_deref().and_then(clock::parse).is_none_or(|from| from <= now);
-        let over = self.sale_until.as_deref().and_then(clock::parse).is_some_and(|until| until <= now);
+        let begun = self
+            .sale_from
+            .as_deref()
+            .and_then(clock::parse)
+            .is_none_or(|from| from <= now);
+        let over = self
+            .sale_until
+            .as_deref()
+            .and_then(clock::parse)
+            .is_some_and(|until| until <= now);
         match self.sale_price {
             Some(price) if begun && !over => price,
             Some(_) | None => self.price,
@@ -443,27 +482,39 @@ impl Variant {
 
     /// "M, red", or nothing.
     pub fn label(&self, options: &[String]) -> String {
-        let values: Vec<&str> =
-            options.iter().filter_map(|name| self.options.get(name)).map(String::as_str).collect();
+        let values: Vec<&str> = options
+            .iter()
+            .filter_map(|name| self.options.get(name))
+            .map(String::as_str)
+            .collect();
         values.join(", ")
     }
 }
 
 pub fn unknown_reference(field: &str, id: &str) -> Problem {
-    Problem::new(Code::UnknownReference, format!("“{id}” is not known to this shop ({field})."))
-        .with("field", field)
+    Problem::new(
+        Code::UnknownReference,
+        format!("“{id}” is not known to this shop ({field})."),
+    )
+    .with("field", field)
 }
 
 fn not_negative(field: &str, price: Money) -> Result<Money, Problem> {
     if price < Money::ZERO {
-        return Err(Problem::invalid(field, format!("“{field}” must not be negative.")));
+        return Err(Problem::invalid(
+            field,
+            format!("“{field}” must not be negative."),
+        ));
     }
     Ok(price)
 }
 
 fn in_our_form(field: &str, time: &str) -> Result<String, Problem> {
     clock::parse(time).map(clock::show).ok_or_else(|| {
-        Problem::invalid(field, format!("“{time}” is no RFC 3339 time with an offset."))
+        Problem::invalid(
+            field,
+            format!("“{time}” is no RFC 3339 time with an offset."),
+        )
     })
 }
 
@@ -563,13 +614,31 @@ mod tests {
             (json!({"title": " "}), "title"),
             (json!({"title": "A", "handle": "A b"}), "handle"),
             (json!({"title": "A", "variants": [{"sku": "A"}]}), "price"),
-            (json!({"title": "A", "variants": [{"price": "1.00"}]}), "sku"),
-            (json!({"title": "A", "variants": [{"sku": "A", "price": "-1.00"}]}), "price"),
-            (json!({"title": "A", "variants": [{"sku": "A", "price": "1", "gtin": "123"}]}), "gtin"),
-            (json!({"title": "A", "variants": [{"sku": "A", "price": "1", "options": {"Size": "M"}}]}), "options"),
+            (
+                json!({"title": "A", "variants": [{"price": "1.00"}]}),
+                "sku",
+            ),
+            (
+                json!({"title": "A", "variants": [{"sku": "A", "price": "-1.00"}]}),
+                "price",
+            ),
+            (
+                json!({"title": "A", "variants": [{"sku": "A", "price": "1", "gtin": "123"}]}),
+                "gtin",
+            ),
+            (
+                json!({"title": "A", "variants": [{"sku": "A", "price": "1", "options": {"Size": "M"}}]}),
+                "options",
+            ),
             (json!({"title": "A", "tax_rate": "luxury"}), "tax_rate"),
-            (json!({"title": "A", "texts": {"sv": {"title": "x"}}}), "texts"),
-            (json!({"title": "A", "variants": [{"sku": "A", "price": "1"}, {"id": "v9", "price": "1"}]}), "variants"),
+            (
+                json!({"title": "A", "texts": {"sv": {"title": "x"}}}),
+                "texts",
+            ),
+            (
+                json!({"title": "A", "variants": [{"sku": "A", "price": "1"}, {"id": "v9", "price": "1"}]}),
+                "variants",
+            ),
         ] {
             let problem = product(body).unwrap_err();
             assert_eq!(problem.member("field"), Some(&json!(field)), "{problem}");

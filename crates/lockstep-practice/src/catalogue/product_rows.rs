@@ -18,7 +18,12 @@ use crate::problem::{Code, Problem};
 use crate::stock::level_rows;
 
 /// The products of these rows, in this order; what is not there is left out.
-pub fn load(db: &Connection, rows: &[i64], config: &ShopConfig, base: &str) -> Result<Vec<Product>, Problem> {
+pub fn load(
+    db: &Connection,
+    rows: &[i64],
+    config: &ShopConfig,
+    base: &str,
+) -> Result<Vec<Product>, Problem> {
     let list = as_json_list(rows);
     let mut found: HashMap<i64, Product> = HashMap::with_capacity(rows.len());
     let mut statement = db.prepare_cached(
@@ -57,7 +62,12 @@ pub fn load(db: &Connection, rows: &[i64], config: &ShopConfig, base: &str) -> R
     Ok(rows.iter().filter_map(|row| found.remove(row)).collect())
 }
 
-pub fn load_one(db: &Connection, id: &str, config: &ShopConfig, base: &str) -> Result<Product, Problem> {
+pub fn load_one(
+    db: &Connection,
+    id: &str,
+    config: &ShopConfig,
+    base: &str,
+) -> Result<Product, Problem> {
     let missing = || Problem::not_found(format_args!("product {id}"));
     let row = Kind::Product.parse(id).ok_or_else(missing)?;
     load(db, &[row], config, base)?.pop().ok_or_else(missing)
@@ -111,12 +121,20 @@ fn variant(row: &Row<'_>, currency: &str) -> Result<Variant, Problem> {
     })
 }
 
-pub fn create(w: &mut Writing<'_>, input: ProductInput, config: &ShopConfig, base: &str) -> Result<Product, Problem> {
+pub fn create(
+    w: &mut Writing<'_>,
+    input: ProductInput,
+    config: &ShopConfig,
+    base: &str,
+) -> Result<Product, Problem> {
     if input.title.is_none() {
         return Err(Problem::invalid("title", "A product needs a title."));
     }
     if input.if_rev.is_some() {
-        return Err(Problem::invalid("if_rev", "A new product has no revision yet."));
+        return Err(Problem::invalid(
+            "if_rev",
+            "A new product has no revision yet.",
+        ));
     }
     let mut product = Product::blank(config);
     product.take(input, config)?;
@@ -154,9 +172,17 @@ pub fn create(w: &mut Writing<'_>, input: ProductInput, config: &ShopConfig, bas
     load_one(w, &product.id, config, base)
 }
 
-pub fn update(w: &mut Writing<'_>, id: &str, input: ProductInput, config: &ShopConfig, base: &str) -> Result<Product, Problem> {
+pub fn update(
+    w: &mut Writing<'_>,
+    id: &str,
+    input: ProductInput,
+    config: &ShopConfig,
+    base: &str,
+) -> Result<Product, Problem> {
     let before = load_one(w, id, config, base)?;
-    let row = before.id_row().ok_or_else(|| Problem::not_found(format_args!("product {id}")))?;
+    let row = before
+        .id_row()
+        .ok_or_else(|| Problem::not_found(format_args!("product {id}")))?;
     before.check_rev(input.if_rev)?;
     let mut after = before.clone();
     after.take(input, config)?;
@@ -189,10 +215,20 @@ pub fn update(w: &mut Writing<'_>, id: &str, input: ProductInput, config: &ShopC
 }
 
 /// SKUs may be exchanged between the variants of one product, so all that change are set aside first.
-fn save_variants(w: &mut Writing<'_>, row: i64, before: &Product, after: &mut Product, config: &ShopConfig) -> Result<(), Problem> {
-    let old: BTreeMap<&str, &Variant> = before.variants.iter().map(|v| (v.id.as_str(), v)).collect();
+fn save_variants(
+    w: &mut Writing<'_>,
+    row: i64,
+    before: &Product,
+    after: &mut Product,
+    config: &ShopConfig,
+) -> Result<(), Problem> {
+    let old: BTreeMap<&str, &Variant> =
+        before.variants.iter().map(|v| (v.id.as_str(), v)).collect();
     for variant in &after.variants {
-        if old.get(variant.id.as_str()).is_some_and(|old| old.sku != variant.sku) {
+        if old
+            .get(variant.id.as_str())
+            .is_some_and(|old| old.sku != variant.sku)
+        {
             let variant_row = variant_row(variant)?;
             w.prepare_cached("UPDATE variant SET sku = ?2 WHERE id = ?1")?
                 .execute(params![variant_row, format!("\u{1}aside-{variant_row}")])?;
@@ -203,8 +239,13 @@ fn save_variants(w: &mut Writing<'_>, row: i64, before: &Product, after: &mut Pr
         match old.get(variant.id.as_str()) {
             None => insert_variant(w, row, variant, config)?,
             Some(old) if *old != variant => {
-                refuse_taken_sku(w, &variant.sku)
-                    .or_else(|problem| if old.sku == variant.sku { Ok(()) } else { Err(problem) })?;
+                refuse_taken_sku(w, &variant.sku).or_else(|problem| {
+                    if old.sku == variant.sku {
+                        Ok(())
+                    } else {
+                        Err(problem)
+                    }
+                })?;
                 update_variant(w, variant)?;
                 if old.sku != variant.sku {
                     level_rows::renamed(w, variant_row(variant)?, &old.sku, &variant.sku)?;
@@ -222,7 +263,12 @@ fn variant_row(variant: &Variant) -> Result<i64, Problem> {
         .ok_or_else(|| Problem::not_found(format_args!("variant {}", variant.id)))
 }
 
-fn insert_variant(w: &mut Writing<'_>, product: i64, variant: &mut Variant, config: &ShopConfig) -> Result<(), Problem> {
+fn insert_variant(
+    w: &mut Writing<'_>,
+    product: i64,
+    variant: &mut Variant,
+    config: &ShopConfig,
+) -> Result<(), Problem> {
     refuse_taken_sku(w, &variant.sku)?;
     w.prepare_cached(
         "INSERT INTO variant (product_id, sku, gtin, price, sale_price, sale_from, sale_until, cost, options, weight_g, backorder, position, status) \
@@ -272,17 +318,22 @@ fn update_variant(w: &mut Writing<'_>, variant: &Variant) -> Result<(), Problem>
 }
 
 fn save_categories(w: &mut Writing<'_>, row: i64, product: &Product) -> Result<(), Problem> {
-    w.prepare_cached("DELETE FROM product_category WHERE product_id = ?1")?.execute([row])?;
+    w.prepare_cached("DELETE FROM product_category WHERE product_id = ?1")?
+        .execute([row])?;
     for (position, id) in product.category_ids.iter().enumerate() {
-        let category = Kind::Category.parse(id).ok_or_else(|| unknown_reference("category_ids", id))?;
+        let category = Kind::Category
+            .parse(id)
+            .ok_or_else(|| unknown_reference("category_ids", id))?;
         let known: bool = w
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM category WHERE id = ?1)")?
             .query_row([category], |row| row.get(0))?;
         if !known {
             return Err(unknown_reference("category_ids", id));
         }
-        w.prepare_cached("INSERT INTO product_category (product_id, category_id, position) VALUES (?1, ?2, ?3)")?
-            .execute(params![row, category, position as i64])?;
+        w.prepare_cached(
+            "INSERT INTO product_category (product_id, category_id, position) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![row, category, position as i64])?;
     }
     Ok(())
 }
@@ -296,22 +347,43 @@ pub fn touch(w: &mut Writing<'_>, row: i64) -> Result<(), Problem> {
     Ok(())
 }
 
-pub fn delete(w: &mut Writing<'_>, id: &str, if_rev: Option<i64>, config: &ShopConfig, base: &str) -> Result<(), Problem> {
+pub fn delete(
+    w: &mut Writing<'_>,
+    id: &str,
+    if_rev: Option<i64>,
+    config: &ShopConfig,
+    base: &str,
+) -> Result<(), Problem> {
     let product = load_one(w, id, config, base)?;
     product.check_rev(if_rev)?;
-    let row = product.id_row().ok_or_else(|| Problem::not_found(format_args!("product {id}")))?;
+    let row = product
+        .id_row()
+        .ok_or_else(|| Problem::not_found(format_args!("product {id}")))?;
     for variant in &product.variants {
         level_rows::close(w, variant_row(variant)?, &variant.sku)?;
     }
-    w.prepare_cached("DELETE FROM product WHERE id = ?1")?.execute([row])?;
-    picture_rows::drop_unused(w, product.pictures.iter().map(|picture| picture.sha256.as_str()))?;
+    w.prepare_cached("DELETE FROM product WHERE id = ?1")?
+        .execute([row])?;
+    picture_rows::drop_unused(
+        w,
+        product
+            .pictures
+            .iter()
+            .map(|picture| picture.sha256.as_str()),
+    )?;
     let stamp = w.stamp();
     bury(w, stamp, "product", id, None)?;
     w.tell("product.deleted", id.to_string(), stamp);
     Ok(())
 }
 
-pub fn delete_variant(w: &mut Writing<'_>, id: &str, variant_id: &str, config: &ShopConfig, base: &str) -> Result<(), Problem> {
+pub fn delete_variant(
+    w: &mut Writing<'_>,
+    id: &str,
+    variant_id: &str,
+    config: &ShopConfig,
+    base: &str,
+) -> Result<(), Problem> {
     let product = load_one(w, id, config, base)?;
     let variant = product
         .variants
@@ -319,19 +391,31 @@ pub fn delete_variant(w: &mut Writing<'_>, id: &str, variant_id: &str, config: &
         .find(|variant| variant.id == variant_id)
         .ok_or_else(|| Problem::not_found(format_args!("variant {variant_id} of product {id}")))?;
     let (row, variant_row) = (
-        product.id_row().ok_or_else(|| Problem::not_found(format_args!("product {id}")))?,
+        product
+            .id_row()
+            .ok_or_else(|| Problem::not_found(format_args!("product {id}")))?,
         variant_row(variant)?,
     );
     level_rows::close(w, variant_row, &variant.sku)?;
-    w.prepare_cached("UPDATE picture SET variant_id = NULL WHERE variant_id = ?1")?.execute([variant_row])?;
-    w.prepare_cached("DELETE FROM variant WHERE id = ?1")?.execute([variant_row])?;
+    w.prepare_cached("UPDATE picture SET variant_id = NULL WHERE variant_id = ?1")?
+        .execute([variant_row])?;
+    w.prepare_cached("DELETE FROM variant WHERE id = ?1")?
+        .execute([variant_row])?;
     touch(w, row)
 }
 
 /// What the change feed tells of a record that is gone.
-pub fn bury(w: &Writing<'_>, stamp: i64, kind: &str, record: &str, stock: Option<&str>) -> Result<(), Problem> {
-    w.prepare_cached("INSERT INTO tombstone (changed, kind, record, stock_id) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![stamp, kind, record, stock])?;
+pub fn bury(
+    w: &Writing<'_>,
+    stamp: i64,
+    kind: &str,
+    record: &str,
+    stock: Option<&str>,
+) -> Result<(), Problem> {
+    w.prepare_cached(
+        "INSERT INTO tombstone (changed, kind, record, stock_id) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![stamp, kind, record, stock])?;
     Ok(())
 }
 
@@ -344,15 +428,22 @@ fn refuse_taken_sku(db: &Connection, sku: &str) -> Result<(), Problem> {
         None => Ok(()),
         Some(row) => {
             let existing = Kind::Product.show(row);
-            Err(Problem::new(Code::DuplicateSku, format!("The SKU “{sku}” belongs to product {existing}."))
-                .with("field", "sku")
-                .with("sku", sku)
-                .with("existing", existing))
+            Err(Problem::new(
+                Code::DuplicateSku,
+                format!("The SKU “{sku}” belongs to product {existing}."),
+            )
+            .with("field", "sku")
+            .with("sku", sku)
+            .with("existing", existing))
         }
     }
 }
 
-fn refuse_taken_handle(db: &Connection, product: &Product, own: Option<i64>) -> Result<(), Problem> {
+fn refuse_taken_handle(
+    db: &Connection,
+    product: &Product,
+    own: Option<i64>,
+) -> Result<(), Problem> {
     let holder: Option<i64> = db
         .prepare_cached("SELECT id FROM product WHERE handle = ?1")?
         .query_row([&product.handle], |row| row.get(0))
@@ -362,7 +453,10 @@ fn refuse_taken_handle(db: &Connection, product: &Product, own: Option<i64>) -> 
             let existing = Kind::Product.show(row);
             Err(Problem::new(
                 Code::DuplicateHandle,
-                format!("The handle “{}” belongs to product {existing}.", product.handle),
+                format!(
+                    "The handle “{}” belongs to product {existing}.",
+                    product.handle
+                ),
             )
             .with("field", "handle")
             .with("existing", existing))

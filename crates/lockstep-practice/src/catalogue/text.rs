@@ -6,7 +6,10 @@ use crate::problem::Problem;
 /// A short text: not blank, no control characters, kept byte for byte.
 pub fn check_name(field: &str, text: &str) -> Result<(), Problem> {
     if text.trim().is_empty() {
-        return Err(Problem::invalid(field, format!("“{field}” must not be empty.")));
+        return Err(Problem::invalid(
+            field,
+            format!("“{field}” must not be empty."),
+        ));
     }
     check_label(field, text)
 }
@@ -16,7 +19,10 @@ pub fn check_label(field: &str, text: &str) -> Result<(), Problem> {
     if text.chars().count() > bounds::NAME_CHARS_MAX {
         return Err(Problem::invalid(
             field,
-            format!("“{field}” has more than {} characters.", bounds::NAME_CHARS_MAX),
+            format!(
+                "“{field}” has more than {} characters.",
+                bounds::NAME_CHARS_MAX
+            ),
         ));
     }
     if text.chars().any(char::is_control) {
@@ -33,7 +39,10 @@ pub fn check_text(field: &str, text: &str) -> Result<(), Problem> {
     if text.len() > bounds::TEXT_BYTES_MAX {
         return Err(Problem::invalid(
             field,
-            format!("“{field}” is longer than {} KiB.", bounds::TEXT_BYTES_MAX / 1024),
+            format!(
+                "“{field}” is longer than {} KiB.",
+                bounds::TEXT_BYTES_MAX / 1024
+            ),
         ));
     }
     Ok(())
@@ -57,7 +66,11 @@ pub fn handle_of(title: &str) -> String {
         }
     }
     let handle = handle.trim_matches('-').to_string();
-    if handle.is_empty() { "product".into() } else { handle }
+    if handle.is_empty() {
+        "product".into()
+    } else {
+        handle
+    }
 }
 
 pub fn check_handle(handle: &str) -> Result<(), Problem> {

@@ -65,25 +65,46 @@ impl FaultForm {
                 retry_after_s: self.retry_after_s,
             },
             "Drop" => Kind::Drop,
-            "FailAfterWrite" => Kind::FailAfterWrite { status: self.some_status()? },
-            "ApplyLate" => Kind::ApplyLate { ms: self.some_ms()?, status: self.some_status()? },
-            "HoldResponse" => Kind::HoldResponse { ms: self.some_ms()? },
-            "RespondSlowly" => Kind::RespondSlowly { ms: self.some_ms()? },
-            "Latency" => Kind::Latency { ms: self.some_ms()? },
+            "FailAfterWrite" => Kind::FailAfterWrite {
+                status: self.some_status()?,
+            },
+            "ApplyLate" => Kind::ApplyLate {
+                ms: self.some_ms()?,
+                status: self.some_status()?,
+            },
+            "HoldResponse" => Kind::HoldResponse {
+                ms: self.some_ms()?,
+            },
+            "RespondSlowly" => Kind::RespondSlowly {
+                ms: self.some_ms()?,
+            },
+            "Latency" => Kind::Latency {
+                ms: self.some_ms()?,
+            },
             "RateLimit" => {
                 let positive = |field: &str, value: f64| {
                     if value.is_finite() && (0.01..=1_000_000.0).contains(&value) {
                         Ok(value)
                     } else {
-                        Err(Problem::invalid(field, format!("“{field}” is between 0.01 and 1,000,000.")))
+                        Err(Problem::invalid(
+                            field,
+                            format!("“{field}” is between 0.01 and 1,000,000."),
+                        ))
                     }
                 };
-                let per_second = positive("per_second", self.per_second.ok_or_else(|| self.needs("per_second"))?)?;
+                let per_second = positive(
+                    "per_second",
+                    self.per_second.ok_or_else(|| self.needs("per_second"))?,
+                )?;
                 let burst = positive("burst", self.burst.unwrap_or(per_second))?.max(1.0);
                 Kind::RateLimit { per_second, burst }
             }
-            "HideFromSearch" => Kind::HideFromSearch { ms: self.some_ms()? },
-            "Html" => Kind::Html { status: self.some_status()?.unwrap_or(200) },
+            "HideFromSearch" => Kind::HideFromSearch {
+                ms: self.some_ms()?,
+            },
+            "Html" => Kind::Html {
+                status: self.some_status()?.unwrap_or(200),
+            },
             "HalfJson" => Kind::HalfJson,
             "WrongContentType" => Kind::WrongContentType,
             "Huge" => {
@@ -100,15 +121,37 @@ impl FaultForm {
                     .filter(|to| http::HeaderValue::from_str(to).is_ok())
                     .ok_or_else(|| self.needs("to"))?,
             },
-            "BadRecord" => Kind::BadRecord { id: self.id.clone().ok_or_else(|| self.needs("id"))? },
-            "BlockHooks" => Kind::BlockHooks { drop: self.drop.unwrap_or(false) },
+            "BadRecord" => Kind::BadRecord {
+                id: self.id.clone().ok_or_else(|| self.needs("id"))?,
+            },
+            "BlockHooks" => Kind::BlockHooks {
+                drop: self.drop.unwrap_or(false),
+            },
             "DuplicateHooks" => Kind::DuplicateHooks,
             other => {
-                return Err(Problem::invalid("kind", format!("“{other}” is no fault of this shop.")).with(
+                return Err(Problem::invalid(
+                    "kind",
+                    format!("“{other}” is no fault of this shop."),
+                )
+                .with(
                     "known",
                     json!([
-                        "Reject", "Drop", "FailAfterWrite", "ApplyLate", "HoldResponse", "RespondSlowly", "Latency", "RateLimit",
-                        "HideFromSearch", "Html", "HalfJson", "WrongContentType", "Huge", "Redirect", "BadRecord", "BlockHooks",
+                        "Reject",
+                        "Drop",
+                        "FailAfterWrite",
+                        "ApplyLate",
+                        "HoldResponse",
+                        "RespondSlowly",
+                        "Latency",
+                        "RateLimit",
+                        "HideFromSearch",
+                        "Html",
+                        "HalfJson",
+                        "WrongContentType",
+                        "Huge",
+                        "Redirect",
+                        "BadRecord",
+                        "BlockHooks",
                         "DuplicateHooks"
                     ]),
                 ));
@@ -123,14 +166,19 @@ impl FaultForm {
     fn some_ms(&self) -> Result<u64, Problem> {
         match self.ms {
             Some(ms) if ms <= bounds::FAULT_MS_MAX => Ok(ms),
-            Some(_) => Err(Problem::invalid("ms", format!("“ms” is at most {}.", bounds::FAULT_MS_MAX))),
+            Some(_) => Err(Problem::invalid(
+                "ms",
+                format!("“ms” is at most {}.", bounds::FAULT_MS_MAX),
+            )),
             None => Err(self.needs("ms")),
         }
     }
 
     fn some_status(&self) -> Result<Option<u16>, Problem> {
         match self.status {
-            Some(status) if !(200..600).contains(&status) || StatusCode::from_u16(status).is_err() => {
+            Some(status)
+                if !(200..600).contains(&status) || StatusCode::from_u16(status).is_err() =>
+            {
                 Err(Problem::invalid("status", "“status” is 200 to 599."))
             }
             status => Ok(status),
@@ -140,14 +188,19 @@ impl FaultForm {
 
 pub fn show(fault: &Fault) -> Value {
     let mut shown = match &fault.kind {
-        Kind::Reject { status, retry_after_s } => json!({"kind": "Reject", "status": status, "retry_after_s": retry_after_s}),
+        Kind::Reject {
+            status,
+            retry_after_s,
+        } => json!({"kind": "Reject", "status": status, "retry_after_s": retry_after_s}),
         Kind::Drop => json!({"kind": "Drop"}),
         Kind::FailAfterWrite { status } => json!({"kind": "FailAfterWrite", "status": status}),
         Kind::ApplyLate { ms, status } => json!({"kind": "ApplyLate", "ms": ms, "status": status}),
         Kind::HoldResponse { ms } => json!({"kind": "HoldResponse", "ms": ms}),
         Kind::RespondSlowly { ms } => json!({"kind": "RespondSlowly", "ms": ms}),
         Kind::Latency { ms } => json!({"kind": "Latency", "ms": ms}),
-        Kind::RateLimit { per_second, burst } => json!({"kind": "RateLimit", "per_second": per_second, "burst": burst}),
+        Kind::RateLimit { per_second, burst } => {
+            json!({"kind": "RateLimit", "per_second": per_second, "burst": burst})
+        }
         Kind::HideFromSearch { ms } => json!({"kind": "HideFromSearch", "ms": ms}),
         Kind::Html { status } => json!({"kind": "Html", "status": status}),
         Kind::HalfJson => json!({"kind": "HalfJson"}),

@@ -39,7 +39,10 @@ pub async fn layer(State(shop): State<Arc<ShopState>>, request: Request, next: N
     };
     if let Some((per_second, left)) = limit {
         let headers = response.headers_mut();
-        for (name, value) in [("ratelimit-limit", per_second.ceil()), ("ratelimit-remaining", left.floor())] {
+        for (name, value) in [
+            ("ratelimit-limit", per_second.ceil()),
+            ("ratelimit-remaining", left.floor()),
+        ] {
             if let Ok(value) = HeaderValue::from_str(&format!("{value:.0}")) {
                 headers.insert(name, value);
             }
@@ -49,7 +52,9 @@ pub async fn layer(State(shop): State<Arc<ShopState>>, request: Request, next: N
 }
 
 fn is_touched(path: &str) -> bool {
-    let of_the_shop = path.starts_with("/api/v1") || path.starts_with("/checkout") || path.starts_with("/pictures");
+    let of_the_shop = path.starts_with("/api/v1")
+        || path.starts_with("/checkout")
+        || path.starts_with("/pictures");
     of_the_shop && !is_bookkeeping(path)
 }
 
@@ -75,15 +80,22 @@ fn stopping() -> Response {
 
 fn too_many(wait: Duration) -> Response {
     let seconds = wait.as_millis().div_ceil(1_000).max(1) as u64;
-    let mut response =
-        Problem::new(Code::RateLimited, format!("Too many requests; come back in {seconds} s.")).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let mut response = Problem::new(
+        Code::RateLimited,
+        format!("Too many requests; come back in {seconds} s."),
+    )
+    .into_response();
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
 fn injected(status: u16) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    Problem::new(Code::Injected, "A fault that was set says so.").with_status(status).into_response()
+    Problem::new(Code::Injected, "A fault that was set says so.")
+        .with_status(status)
+        .into_response()
 }
 
 /// This status, or a connection that is closed without an answer.
@@ -99,15 +111,23 @@ fn fail(status: Option<u16>, cut: Option<Cut>) -> Response {
 }
 
 async fn act(shop: &Arc<ShopState>, act: Option<Kind>, request: Request, next: Next) -> Response {
-    let cut = request.extensions().get::<ConnectInfo<Cut>>().map(|ConnectInfo(cut)| cut.clone());
+    let cut = request
+        .extensions()
+        .get::<ConnectInfo<Cut>>()
+        .map(|ConnectInfo(cut)| cut.clone());
     let Some(kind) = act else {
         return next.run(request).await;
     };
     match kind {
-        Kind::Reject { status, retry_after_s } => {
+        Kind::Reject {
+            status,
+            retry_after_s,
+        } => {
             let mut response = injected(status);
             if let Some(seconds) = retry_after_s {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             response
         }
@@ -123,21 +143,32 @@ async fn act(shop: &Arc<ShopState>, act: Option<Kind>, request: Request, next: N
         Kind::ApplyLate { ms, status } => {
             let (parts, body) = request.into_parts();
             let limited = http_body_util::Limited::new(body, bounds::PICTURE_BYTES_MAX);
-            let Ok(body) = limited.collect().await.map(http_body_util::Collected::to_bytes) else {
+            let Ok(body) = limited
+                .collect()
+                .await
+                .map(http_body_util::Collected::to_bytes)
+            else {
                 return fail(status, cut);
             };
             let late = shop.clone();
             tokio::spawn(async move {
                 if pause(&late, Duration::from_millis(ms)).await {
                     let done = next.run(Request::from_parts(parts, Body::from(body))).await;
-                    tracing::info!(status = done.status().as_u16(), "a request was applied late");
+                    tracing::info!(
+                        status = done.status().as_u16(),
+                        "a request was applied late"
+                    );
                 }
             });
             fail(status, cut)
         }
         Kind::HoldResponse { ms } => {
             let done = next.run(request).await;
-            if pause(shop, Duration::from_millis(ms)).await { done } else { stopping() }
+            if pause(shop, Duration::from_millis(ms)).await {
+                done
+            } else {
+                stopping()
+            }
         }
         Kind::RespondSlowly { ms } => slowly(shop, next.run(request).await, ms).await,
         Kind::Html { status } => {
@@ -158,7 +189,9 @@ async fn act(shop: &Arc<ShopState>, act: Option<Kind>, request: Request, next: N
         }
         Kind::WrongContentType => {
             let mut response = next.run(request).await;
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         }
         Kind::Huge { bytes } => huge(bytes),
@@ -190,14 +223,20 @@ async fn slowly(shop: &Arc<ShopState>, response: Response, ms: u64) -> Response 
         .collect();
     let wait = Duration::from_millis(ms) / u32::try_from(pieces.len().max(1)).unwrap_or(CHUNKS);
     let shop = shop.clone();
-    let dribble = stream::unfold((pieces.into_iter(), shop), move |(mut pieces, shop)| async move {
-        let piece = pieces.next()?;
-        if pause(&shop, wait).await {
-            Some((Ok(piece), (pieces, shop)))
-        } else {
-            Some((Err(std::io::Error::other("the shop is stopping")), (Vec::new().into_iter(), shop)))
-        }
-    });
+    let dribble = stream::unfold(
+        (pieces.into_iter(), shop),
+        move |(mut pieces, shop)| async move {
+            let piece = pieces.next()?;
+            if pause(&shop, wait).await {
+                Some((Ok(piece), (pieces, shop)))
+            } else {
+                Some((
+                    Err(std::io::Error::other("the shop is stopping")),
+                    (Vec::new().into_iter(), shop),
+                ))
+            }
+        },
+    );
     Response::from_parts(parts, Body::from_stream(dribble))
 }
 
@@ -217,5 +256,9 @@ fn huge(bytes: u64) -> Response {
         let sent = sent + part.len() as u64;
         Some((Ok::<_, std::io::Error>(part), (sent, piece)))
     });
-    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        Body::from_stream(pieces),
+    )
+        .into_response()
 }

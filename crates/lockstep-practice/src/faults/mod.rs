@@ -14,7 +14,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Answered with this status, nothing done.
-    Reject { status: u16, retry_after_s: Option<u64> },
+    Reject {
+        status: u16,
+        retry_after_s: Option<u64>,
+    },
     /// The connection is closed, nothing done.
     Drop,
     /// Done, then the connection is closed, or this status is answered.
@@ -54,7 +57,10 @@ impl Kind {
     fn is_of_requests(&self) -> bool {
         !matches!(
             self,
-            Self::HideFromSearch { .. } | Self::BadRecord { .. } | Self::BlockHooks { .. } | Self::DuplicateHooks
+            Self::HideFromSearch { .. }
+                | Self::BadRecord { .. }
+                | Self::BlockHooks { .. }
+                | Self::DuplicateHooks
         )
     }
 
@@ -85,7 +91,11 @@ impl Fault {
             Some(wanted) => wanted == method,
             None => !self.kind.is_of_writes() || is_write(method),
         };
-        right_method && self.path_prefix.as_deref().is_none_or(|prefix| path.starts_with(prefix))
+        right_method
+            && self
+                .path_prefix
+                .as_deref()
+                .is_none_or(|prefix| path.starts_with(prefix))
     }
 
     /// One matching request comes by: does the fault strike?
@@ -112,7 +122,9 @@ impl Fault {
             Ok(tokens - 1.0)
         } else {
             self.bucket = Some((tokens, now));
-            Err(Duration::from_secs_f64(((1.0 - tokens) / per_second).min(3_600.0)))
+            Err(Duration::from_secs_f64(
+                ((1.0 - tokens) / per_second).min(3_600.0),
+            ))
         }
     }
 }
@@ -172,14 +184,17 @@ impl Faults {
                         verdict.wait += Duration::from_millis(ms);
                     }
                 }
-                Kind::RateLimit { per_second, burst } => match fault.token(per_second, burst, now) {
-                    Ok(left) => verdict.limit = Some((per_second, left)),
-                    Err(wait) => {
-                        fault.hits += 1;
-                        verdict.limit = Some((per_second, 0.0));
-                        verdict.come_back = Some(verdict.come_back.unwrap_or_default().max(wait));
+                Kind::RateLimit { per_second, burst } => {
+                    match fault.token(per_second, burst, now) {
+                        Ok(left) => verdict.limit = Some((per_second, left)),
+                        Err(wait) => {
+                            fault.hits += 1;
+                            verdict.limit = Some((per_second, 0.0));
+                            verdict.come_back =
+                                Some(verdict.come_back.unwrap_or_default().max(wait));
+                        }
                     }
-                },
+                }
                 kind => {
                     // What is refused for its rate goes no further: it spends no other fault.
                     if verdict.act.is_none() && verdict.come_back.is_none() && fault.strike() {
@@ -194,7 +209,9 @@ impl Faults {
     /// For how long an order that is placed now stays hidden.
     pub fn hide_order(&self) -> Option<Duration> {
         self.lock().iter_mut().find_map(|fault| {
-            let Kind::HideFromSearch { ms } = fault.kind else { return None };
+            let Kind::HideFromSearch { ms } = fault.kind else {
+                return None;
+            };
             fault.strike().then(|| Duration::from_millis(ms))
         })
     }
@@ -214,9 +231,9 @@ impl Faults {
     /// A list has mangled this record.
     pub fn mangled(&self, record: &str) {
         let mut set = self.lock();
-        let fault = set
-            .iter_mut()
-            .find(|fault| matches!(&fault.kind, Kind::BadRecord { id } if id == record) && fault.times != Some(0));
+        let fault = set.iter_mut().find(|fault| {
+            matches!(&fault.kind, Kind::BadRecord { id } if id == record) && fault.times != Some(0)
+        });
         if let Some(fault) = fault {
             fault.strike();
         }
@@ -230,7 +247,9 @@ impl Faults {
             Kind::DuplicateHooks => Some(HookFault::Duplicated),
             _ => None,
         };
-        set.iter().find_map(|fault| of(&fault.kind)).unwrap_or(HookFault::None)
+        set.iter()
+            .find_map(|fault| of(&fault.kind))
+            .unwrap_or(HookFault::None)
     }
 }
 
@@ -243,7 +262,12 @@ mod tests {
     fn faults(list: Value) -> Faults {
         let forms: Vec<FaultForm> = serde_json::from_value(list).unwrap();
         let faults = Faults::default();
-        faults.replace(forms.into_iter().map(|form| form.check().unwrap()).collect());
+        faults.replace(
+            forms
+                .into_iter()
+                .map(|form| form.check().unwrap())
+                .collect(),
+        );
         faults
     }
 
@@ -261,7 +285,10 @@ mod tests {
         assert_eq!(act(&faults, Method::POST, "/api/v1/stock/batch"), None);
         assert_eq!(act(&faults, Method::POST, orders), None, "the first passes");
         for _ in 0..2 {
-            assert_eq!(act(&faults, Method::POST, orders), Some(Kind::FailAfterWrite { status: None }));
+            assert_eq!(
+                act(&faults, Method::POST, orders),
+                Some(Kind::FailAfterWrite { status: None })
+            );
         }
         assert_eq!(act(&faults, Method::POST, orders), None);
         assert_eq!(faults.show()[0]["hits"], 2);
@@ -275,7 +302,13 @@ mod tests {
         ]));
         let verdict = faults.judge(&Method::GET, "/api/v1/shop", Instant::now());
         assert_eq!(verdict.wait, Duration::from_millis(25));
-        assert_eq!(verdict.act, Some(Kind::Reject { status: 503, retry_after_s: None }));
+        assert_eq!(
+            verdict.act,
+            Some(Kind::Reject {
+                status: 503,
+                retry_after_s: None
+            })
+        );
     }
 
     #[test]
@@ -284,10 +317,19 @@ mod tests {
             {"kind": "RateLimit", "per_second": 2, "burst": 2}, {"kind": "Drop", "times": 3},
         ]));
         let start = Instant::now();
-        let judge = |at| faults.judge(&Method::GET, "/api/v1/shop", start + Duration::from_millis(at));
+        let judge = |at| {
+            faults.judge(
+                &Method::GET,
+                "/api/v1/shop",
+                start + Duration::from_millis(at),
+            )
+        };
         assert!(judge(0).act.is_some() && judge(0).act.is_some());
         let third = judge(0);
-        assert_eq!((third.come_back, third.act), (Some(Duration::from_millis(500)), None));
+        assert_eq!(
+            (third.come_back, third.act),
+            (Some(Duration::from_millis(500)), None)
+        );
         assert!(judge(600).come_back.is_none());
         assert_eq!(faults.show()[1]["times"], 0);
     }

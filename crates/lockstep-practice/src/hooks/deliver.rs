@@ -24,14 +24,21 @@ pub async fn run(shop: Arc<ShopState>, client: reqwest::Client) {
         match claim(&shop).await {
             Ok((deliveries, again)) => {
                 wait = again;
-                let copies = if shop.faults.hooks() == HookFault::Duplicated { 2 } else { 1 };
+                let copies = if shop.faults.hooks() == HookFault::Duplicated {
+                    2
+                } else {
+                    1
+                };
                 for delivery in deliveries {
                     flying.push(send(client.clone(), delivery, copies, shop.shop_id.clone()));
                 }
             }
             Err(problem) => {
                 tracing::error!(error = %problem, source = ?problem, "the outbox could not be read");
-                wait = Some(wait.unwrap_or(Duration::from_secs(1)).max(Duration::from_secs(1)));
+                wait = Some(
+                    wait.unwrap_or(Duration::from_secs(1))
+                        .max(Duration::from_secs(1)),
+                );
             }
         }
         let mut tried = Vec::new();
@@ -78,7 +85,12 @@ async fn claim(shop: &Arc<ShopState>) -> Result<(Vec<Delivery>, Option<Duration>
     }
 }
 
-async fn send(client: reqwest::Client, delivery: Delivery, copies: usize, shop_id: String) -> Tried {
+async fn send(
+    client: reqwest::Client,
+    delivery: Delivery,
+    copies: usize,
+    shop_id: String,
+) -> Tried {
     let mut failed = None;
     for _ in 0..copies {
         failed = post(&client, &delivery, &shop_id).await.err();
@@ -87,7 +99,8 @@ async fn send(client: reqwest::Client, delivery: Delivery, copies: usize, shop_i
 }
 
 async fn post(client: &reqwest::Client, delivery: &Delivery, shop_id: &str) -> Result<(), String> {
-    let signature = sign(&delivery.secret, delivery.body.as_bytes()).map_err(|error| error.to_string())?;
+    let signature =
+        sign(&delivery.secret, delivery.body.as_bytes()).map_err(|error| error.to_string())?;
     let response = client
         .post(&delivery.url)
         .header("Content-Type", "application/json")
@@ -102,14 +115,21 @@ async fn post(client: &reqwest::Client, delivery: &Delivery, shop_id: &str) -> R
         // The address may hold something private: it stays out of the reason.
         .map_err(|error| error.without_url().to_string())?;
     let status = response.status();
-    if status.is_success() { Ok(()) } else { Err(format!("answered {status}")) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(format!("answered {status}"))
+    }
 }
 
 /// `sha256=` and the HMAC of the raw body.
 pub fn sign(secret: &SecretString, body: &[u8]) -> Result<String, hmac::digest::InvalidLength> {
     let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())?;
     let digest = mac.chain_update(body).finalize().into_bytes();
-    Ok(format!("sha256={}", data_encoding::HEXLOWER.encode(&digest)))
+    Ok(format!(
+        "sha256={}",
+        data_encoding::HEXLOWER.encode(&digest)
+    ))
 }
 
 #[cfg(test)]

@@ -123,11 +123,14 @@ pub fn claim(w: &Writing<'_>, now: Stamp) -> Result<(Vec<Delivery>, Option<Durat
         })?;
         for delivery in due {
             let delivery = delivery?;
-            w.prepare_cached("UPDATE outbox SET flying = 1 WHERE id = ?1")?.execute([delivery.row])?;
+            w.prepare_cached("UPDATE outbox SET flying = 1 WHERE id = ?1")?
+                .execute([delivery.row])?;
             taken.push(delivery);
         }
         let later: Option<Stamp> = w
-            .prepare_cached("SELECT min(due) FROM outbox WHERE hook_id = ?1 AND flying = 0 AND due > ?2")?
+            .prepare_cached(
+                "SELECT min(due) FROM outbox WHERE hook_id = ?1 AND flying = 0 AND due > ?2",
+            )?
             .query_row([hook, now], |row| row.get(0))?;
         next = [next, later].into_iter().flatten().min();
     }
@@ -148,28 +151,42 @@ pub struct Tried {
 }
 
 /// Notes how tries went. A hook that failed too often in a row is disabled, and what waits for it is dropped.
-pub fn settle(w: &mut Writing<'_>, tried: &[Tried], now: Stamp, failures_max: u32) -> Result<(), Problem> {
+pub fn settle(
+    w: &mut Writing<'_>,
+    tried: &[Tried],
+    now: Stamp,
+    failures_max: u32,
+) -> Result<(), Problem> {
     for Tried { delivery, failed } in tried {
         let Some(reason) = failed else {
-            w.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([delivery.row])?;
-            w.prepare_cached("UPDATE hook SET failures = 0 WHERE id = ?1 AND failures > 0")?.execute([delivery.hook])?;
+            w.prepare_cached("DELETE FROM outbox WHERE id = ?1")?
+                .execute([delivery.row])?;
+            w.prepare_cached("UPDATE hook SET failures = 0 WHERE id = ?1 AND failures > 0")?
+                .execute([delivery.hook])?;
             continue;
         };
         let tries = delivery.tries + 1;
         if tries >= bounds::HOOK_TRIES_MAX {
-            w.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([delivery.row])?;
+            w.prepare_cached("DELETE FROM outbox WHERE id = ?1")?
+                .execute([delivery.row])?;
         } else {
             let due = now + (backoff(tries).as_micros() as i64);
             w.prepare_cached("UPDATE outbox SET flying = 0, tries = ?2, due = ?3 WHERE id = ?1")?
                 .execute(params![delivery.row, tries, due])?;
         }
-        w.prepare_cached("UPDATE hook SET failures = failures + 1 WHERE id = ?1")?.execute([delivery.hook])?;
+        w.prepare_cached("UPDATE hook SET failures = failures + 1 WHERE id = ?1")?
+            .execute([delivery.hook])?;
         let disabled = w
             .prepare_cached("UPDATE hook SET enabled = 0, disabled_because = ?3 WHERE id = ?1 AND enabled = 1 AND failures >= ?2")?
             .execute(params![delivery.hook, failures_max, format!("failed {failures_max} times in a row, at last: {reason}")])?;
         if disabled > 0 {
-            w.prepare_cached("DELETE FROM outbox WHERE hook_id = ?1")?.execute([delivery.hook])?;
-            tracing::warn!(hook = delivery.hook, reason, "a hook failed too often and is disabled");
+            w.prepare_cached("DELETE FROM outbox WHERE hook_id = ?1")?
+                .execute([delivery.hook])?;
+            tracing::warn!(
+                hook = delivery.hook,
+                reason,
+                "a hook failed too often and is disabled"
+            );
         }
     }
     Ok(())
@@ -178,7 +195,11 @@ pub fn settle(w: &mut Writing<'_>, tried: &[Tried], now: Stamp, failures_max: u3
 /// The wait before the next try: from a quarter of a second, four-fold each time.
 fn backoff(tries: u32) -> Duration {
     let factor = 4u64.saturating_pow(tries.saturating_sub(1));
-    Duration::from_millis(bounds::HOOK_BACKOFF_MS.saturating_mul(factor).min(bounds::HOOK_BACKOFF_MS_MAX))
+    Duration::from_millis(
+        bounds::HOOK_BACKOFF_MS
+            .saturating_mul(factor)
+            .min(bounds::HOOK_BACKOFF_MS_MAX),
+    )
 }
 
 #[cfg(test)]

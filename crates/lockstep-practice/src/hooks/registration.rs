@@ -63,7 +63,9 @@ pub fn list(db: &Connection) -> Result<Vec<Hook>, Problem> {
 }
 
 pub fn row_of(id: &str) -> Result<i64, Problem> {
-    Kind::Hook.parse(id).ok_or_else(|| Problem::not_found(format_args!("hook {id}")))
+    Kind::Hook
+        .parse(id)
+        .ok_or_else(|| Problem::not_found(format_args!("hook {id}")))
 }
 
 pub fn load(db: &Connection, id: &str) -> Result<Hook, Problem> {
@@ -85,7 +87,10 @@ pub fn create(w: &mut Writing<'_>, input: HookInput) -> Result<Hook, Problem> {
     check_secret(&secret)?;
     let count: i64 = w.query_row("SELECT count(*) FROM hook", [], |row| row.get(0))?;
     if count >= bounds::HOOKS_MAX as i64 {
-        return Err(Problem::invalid("url", format!("A shop has at most {} hooks.", bounds::HOOKS_MAX)));
+        return Err(Problem::invalid(
+            "url",
+            format!("A shop has at most {} hooks.", bounds::HOOKS_MAX),
+        ));
     }
     refuse_taken(w, &url, None)?;
     let stamp = w.stamp();
@@ -106,18 +111,30 @@ pub fn update(w: &mut Writing<'_>, id: &str, input: HookInput) -> Result<Hook, P
     }
     if let Some(topics) = &input.topics {
         check_topics(topics)?;
-        w.execute("UPDATE hook SET topics = ?2 WHERE id = ?1", params![row, serde_json::to_string(topics)?])?;
+        w.execute(
+            "UPDATE hook SET topics = ?2 WHERE id = ?1",
+            params![row, serde_json::to_string(topics)?],
+        )?;
     }
     if let Some(secret) = &input.secret {
         check_secret(secret)?;
-        w.execute("UPDATE hook SET secret = ?2 WHERE id = ?1", params![row, secret.expose_secret()])?;
+        w.execute(
+            "UPDATE hook SET secret = ?2 WHERE id = ?1",
+            params![row, secret.expose_secret()],
+        )?;
     }
     match input.enabled {
         Some(true) => {
-            w.execute("UPDATE hook SET enabled = 1, failures = 0, disabled_because = NULL WHERE id = ?1", [row])?;
+            w.execute(
+                "UPDATE hook SET enabled = 1, failures = 0, disabled_because = NULL WHERE id = ?1",
+                [row],
+            )?;
         }
         Some(false) => {
-            w.execute("UPDATE hook SET enabled = 0, disabled_because = 'switched off' WHERE id = ?1", [row])?;
+            w.execute(
+                "UPDATE hook SET enabled = 0, disabled_because = 'switched off' WHERE id = ?1",
+                [row],
+            )?;
             w.execute("DELETE FROM outbox WHERE hook_id = ?1", [row])?;
         }
         None => {}
@@ -134,14 +151,20 @@ pub fn delete(w: &mut Writing<'_>, id: &str) -> Result<(), Problem> {
 }
 
 fn refuse_taken(db: &Connection, url: &str, own: Option<i64>) -> Result<(), Problem> {
-    let holder: Option<i64> =
-        db.query_row("SELECT id FROM hook WHERE url = ?1", [url], |row| row.get(0)).optional()?;
+    let holder: Option<i64> = db
+        .query_row("SELECT id FROM hook WHERE url = ?1", [url], |row| {
+            row.get(0)
+        })
+        .optional()?;
     match holder {
         Some(row) if Some(row) != own => {
             let existing = Kind::Hook.show(row);
-            Err(Problem::new(Code::DuplicateHook, format!("The hook {existing} goes to this address already."))
-                .with("field", "url")
-                .with("existing", existing))
+            Err(Problem::new(
+                Code::DuplicateHook,
+                format!("The hook {existing} goes to this address already."),
+            )
+            .with("field", "url")
+            .with("existing", existing))
         }
         Some(_) | None => Ok(()),
     }
@@ -149,10 +172,16 @@ fn refuse_taken(db: &Connection, url: &str, own: Option<i64>) -> Result<(), Prob
 
 fn check_url(url: &str) -> Result<(), Problem> {
     let parsed = reqwest::Url::parse(url).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none()
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
     });
     if parsed.is_none() || url.len() > 2_000 {
-        return Err(Problem::invalid("url", "A hook goes to an http or https address without a name or password in it."));
+        return Err(Problem::invalid(
+            "url",
+            "A hook goes to an http or https address without a name or password in it.",
+        ));
     }
     Ok(())
 }
@@ -163,7 +192,10 @@ fn check_topics(topics: &[String]) -> Result<(), Problem> {
     }
     for topic in topics {
         if !TOPICS.iter().any(|known| covers(topic, known)) {
-            return Err(Problem::invalid("topics", format!("“{topic}” is no topic of this shop.")).with("known", TOPICS.to_vec()));
+            return Err(
+                Problem::invalid("topics", format!("“{topic}” is no topic of this shop."))
+                    .with("known", TOPICS.to_vec()),
+            );
         }
     }
     Ok(())
@@ -173,6 +205,9 @@ fn check_secret(secret: &SecretString) -> Result<(), Problem> {
     if (16..=256).contains(&secret.expose_secret().chars().count()) {
         Ok(())
     } else {
-        Err(Problem::invalid("secret", "A secret has 16 to 256 characters."))
+        Err(Problem::invalid(
+            "secret",
+            "A secret has 16 to 256 characters.",
+        ))
     }
 }

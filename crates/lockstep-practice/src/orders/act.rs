@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::create::{Ground, happen, priced};
-use super::input::{CancelInput, EditInput, PartInput, PayInput, RefundInput, ReturnInput, ShipInput};
+use super::input::{
+    CancelInput, EditInput, PartInput, PayInput, RefundInput, ReturnInput, ShipInput,
+};
 use super::lifecycle::{Event, Units};
 use super::order::{Cancellation, Order, Parcel, Part, Payment, Refund, Return};
 use super::{order_rows, sums};
@@ -26,21 +28,27 @@ pub enum Act {
     Cancel(CancelInput),
     Refund(RefundInput),
     Return(ReturnInput),
-    Edit(EditInput),
+    Edit(Box<EditInput>),
 }
 
 /// Does it, and answers the order as it then is. What changes nothing leaves revision and time alone.
 pub fn act(w: &mut Writing<'_>, id: &str, act: Act, ground: Ground<'_>) -> Result<Order, Problem> {
     let row = order_rows::row_of(id)?;
     let before = order_rows::load_one(w, id, ground.base)?;
-    let mut open = Open { variants: order_rows::variants_of(w, row)?, order: before.clone(), row, ground, w };
+    let mut open = Open {
+        variants: order_rows::variants_of(w, row)?,
+        order: before.clone(),
+        row,
+        ground,
+        w,
+    };
     match act {
         Act::Pay(PayInput {}) => open.pay()?,
         Act::Ship(input) => open.ship(input)?,
         Act::Cancel(input) => open.cancel(input)?,
         Act::Refund(input) => open.refund(input)?,
         Act::Return(input) => open.take_back(input)?,
-        Act::Edit(input) => open.edit(input)?,
+        Act::Edit(input) => open.edit(*input)?,
     }
     let Open { mut order, w, .. } = open;
     order.settle();
@@ -61,14 +69,24 @@ struct Open<'o, 'w, 'c> {
 impl Open<'_, '_, '_> {
     fn happen(&mut self, at: usize, event: Event) -> Result<(), Problem> {
         let variant = self.variants.get(&self.order.lines[at].id).copied();
-        happen(self.w, self.ground.config, &mut self.order, at, variant, event)
+        happen(
+            self.w,
+            self.ground.config,
+            &mut self.order,
+            at,
+            variant,
+            event,
+        )
     }
 
     fn wrong(&self, what: &str) -> Problem {
-        Problem::new(Code::WrongState, format!("The order {} {what}.", self.order.number))
-            .with("payment", json!(self.order.payment))
-            .with("fulfilment", json!(self.order.fulfilment))
-            .with("cancelled", self.order.cancelled)
+        Problem::new(
+            Code::WrongState,
+            format!("The order {} {what}.", self.order.number),
+        )
+        .with("payment", json!(self.order.payment))
+        .with("fulfilment", json!(self.order.fulfilment))
+        .with("cancelled", self.order.cancelled)
     }
 
     fn pay(&mut self) -> Result<(), Problem> {
@@ -86,16 +104,25 @@ impl Open<'_, '_, '_> {
     }
 
     fn ship(&mut self, input: ShipInput) -> Result<(), Problem> {
-        if is_done(&input.key, self.order.parcels.iter().map(|parcel| &parcel.key)) {
+        if is_done(
+            &input.key,
+            self.order.parcels.iter().map(|parcel| &parcel.key),
+        ) {
             return Ok(());
         }
-        for (field, text) in [("tracking", &input.tracking), ("carrier", &input.carrier), ("key", &input.key)] {
+        for (field, text) in [
+            ("tracking", &input.tracking),
+            ("carrier", &input.carrier),
+            ("key", &input.key),
+        ] {
             check_label(field, text.as_deref().unwrap_or_default())?;
         }
         if self.order.cancelled {
             return Err(self.wrong("is cancelled and cannot be shipped"));
         }
-        let Some(parts) = self.parts(input.lines, Units::open)? else { return Ok(()) };
+        let Some(parts) = self.parts(input.lines, Units::open)? else {
+            return Ok(());
+        };
         for (at, part) in &parts {
             self.happen(*at, Event::Ship { n: part.quantity })?;
         }
@@ -113,7 +140,12 @@ impl Open<'_, '_, '_> {
     }
 
     fn cancel(&mut self, input: CancelInput) -> Result<(), Problem> {
-        if self.order.cancelled || is_done(&input.key, self.order.cancellations.iter().map(|done| &done.key)) {
+        if self.order.cancelled
+            || is_done(
+                &input.key,
+                self.order.cancellations.iter().map(|done| &done.key),
+            )
+        {
             return Ok(());
         }
         check_label("key", input.key.as_deref().unwrap_or_default())?;
@@ -126,7 +158,13 @@ impl Open<'_, '_, '_> {
             return Err(self.wrong("has left already and cannot be cancelled"));
         };
         for (at, part) in &parts {
-            self.happen(*at, Event::Cancel { n: part.quantity, restock })?;
+            self.happen(
+                *at,
+                Event::Cancel {
+                    n: part.quantity,
+                    restock,
+                },
+            )?;
         }
         let at = clock::show(self.w.stamp());
         self.order.cancellations.push(Cancellation {
@@ -145,17 +183,35 @@ impl Open<'_, '_, '_> {
         }
         check_label("key", input.key.as_deref().unwrap_or_default())?;
         let restock = input.restock.unwrap_or(true);
-        let Some(parts) = self.parts(input.lines, Units::away)? else { return Ok(()) };
+        let Some(parts) = self.parts(input.lines, Units::away)? else {
+            return Ok(());
+        };
         for (at, part) in &parts {
-            self.happen(*at, Event::Return { n: part.quantity, restock })?;
+            self.happen(
+                *at,
+                Event::Return {
+                    n: part.quantity,
+                    restock,
+                },
+            )?;
         }
-        self.note_return(parts.into_iter().map(|(_, part)| part).collect(), restock, input.key);
+        self.note_return(
+            parts.into_iter().map(|(_, part)| part).collect(),
+            restock,
+            input.key,
+        );
         Ok(())
     }
 
     fn note_return(&mut self, lines: Vec<Part>, restock: bool, key: Option<String>) {
         let at = clock::show(self.w.stamp());
-        self.order.returns.push(Return { id: next_id(self.order.returns.len()), key, lines, restock, at });
+        self.order.returns.push(Return {
+            id: next_id(self.order.returns.len()),
+            key,
+            lines,
+            restock,
+            at,
+        });
     }
 
     fn refund(&mut self, input: RefundInput) -> Result<(), Problem> {
@@ -177,18 +233,25 @@ impl Open<'_, '_, '_> {
         let parts = if only_money {
             Vec::new()
         } else {
-            self.parts(input.lines, |units| units.open() + units.away())?.unwrap_or_default()
+            self.parts(input.lines, |units| units.open() + units.away())?
+                .unwrap_or_default()
         };
         let amount = match input.amount {
             Some(amount) => amount,
             None if whole => left,
             None => {
-                let sum = parts.iter().map(|(at, part)| sums::part_of(&self.order.lines[*at], part.quantity).0).sum();
+                let sum = parts
+                    .iter()
+                    .map(|(at, part)| sums::part_of(&self.order.lines[*at], part.quantity).0)
+                    .sum();
                 Money(sum)
             }
         };
         if amount < Money::ZERO || amount > left {
-            return Err(Problem::invalid("amount", format!("Between 0.00 and {left} can be refunded, not {amount}.")));
+            return Err(Problem::invalid(
+                "amount",
+                format!("Between 0.00 and {left} can be refunded, not {amount}."),
+            ));
         }
         for (at, part) in &parts {
             let back = part.quantity.min(self.order.lines[*at].units().away());
@@ -196,7 +259,13 @@ impl Open<'_, '_, '_> {
                 self.happen(*at, Event::Return { n: back, restock })?;
             }
             if part.quantity > back {
-                self.happen(*at, Event::Cancel { n: part.quantity - back, restock })?;
+                self.happen(
+                    *at,
+                    Event::Cancel {
+                        n: part.quantity - back,
+                        restock,
+                    },
+                )?;
             }
         }
         let at = clock::show(self.w.stamp());
@@ -219,7 +288,10 @@ impl Open<'_, '_, '_> {
         {
             return Err(Problem::new(
                 Code::Stale,
-                format!("The order {} is at revision {}, not {rev}.", self.order.id, self.order.rev),
+                format!(
+                    "The order {} is at revision {}, not {rev}.",
+                    self.order.id, self.order.rev
+                ),
             )
             .with("current", json!(self.order)));
         }
@@ -233,7 +305,12 @@ impl Open<'_, '_, '_> {
         }
         if let Some(branch) = input.branch {
             if let Some(id) = &branch
-                && !self.ground.config.branches.iter().any(|known| known.id == *id)
+                && !self
+                    .ground
+                    .config
+                    .branches
+                    .iter()
+                    .any(|known| known.id == *id)
             {
                 return Err(unknown_reference("branch", id));
             }
@@ -245,7 +322,10 @@ impl Open<'_, '_, '_> {
         if let Some(billing) = input.billing {
             self.order.billing = billing;
         }
-        super::create::check_people(&self.order.buyer, [&self.order.billing, &self.order.shipping])?;
+        super::create::check_people(
+            &self.order.buyer,
+            [&self.order.billing, &self.order.shipping],
+        )?;
         match input.lines {
             Some(lines) => self.edit_lines(lines),
             None => Ok(()),
@@ -253,9 +333,15 @@ impl Open<'_, '_, '_> {
     }
 
     fn edit_lines(&mut self, lines: Vec<super::input::LineInput>) -> Result<(), Problem> {
-        let begun = self.order.lines.iter().any(|line| line.shipped > 0 || line.cancelled > 0);
+        let begun = self
+            .order
+            .lines
+            .iter()
+            .any(|line| line.shipped > 0 || line.cancelled > 0);
         if begun || !self.order.refunds.is_empty() {
-            return Err(self.wrong("was shipped, cancelled or refunded in part, and its lines cannot be edited"));
+            return Err(self.wrong(
+                "was shipped, cancelled or refunded in part, and its lines cannot be edited",
+            ));
         }
         for input in lines {
             match self.line_named(input.id.as_deref(), input.sku.as_deref())? {
@@ -278,7 +364,12 @@ impl Open<'_, '_, '_> {
                     }
                 }
                 None => {
-                    let highest = self.order.lines.iter().filter_map(|line| line.id.parse::<usize>().ok()).max();
+                    let highest = self
+                        .order
+                        .lines
+                        .iter()
+                        .filter_map(|line| line.id.parse::<usize>().ok())
+                        .max();
                     let id = next_id(highest.unwrap_or(0));
                     let wanted = input.quantity;
                     let (mut line, variant) = priced(self.w, input, &id, self.ground.config)?;
@@ -293,7 +384,13 @@ impl Open<'_, '_, '_> {
             }
         }
         if self.order.lines.is_empty() || self.order.lines.len() > bounds::LINES_MAX {
-            return Err(Problem::invalid("lines", format!("An order has 1 to {} lines; cancel it instead.", bounds::LINES_MAX)));
+            return Err(Problem::invalid(
+                "lines",
+                format!(
+                    "An order has 1 to {} lines; cancel it instead.",
+                    bounds::LINES_MAX
+                ),
+            ));
         }
         sums::add_up(&mut self.order);
         Ok(())
@@ -306,21 +403,35 @@ impl Open<'_, '_, '_> {
                 let at = self.order.lines.iter().position(|line| line.id == id);
                 at.map(Some).ok_or_else(|| unknown_reference("lines", id))
             }
-            (None, Some(sku)) => Ok(self.order.lines.iter().position(|line| line.sku.as_deref() == Some(sku))),
+            (None, Some(sku)) => Ok(self
+                .order
+                .lines
+                .iter()
+                .position(|line| line.sku.as_deref() == Some(sku))),
             (None, None) => Ok(None),
         }
     }
 
     /// The units that are meant: those named, or all that `can` be. None when nothing is left to be meant.
     #[allow(clippy::type_complexity)]
-    fn parts(&self, named: Option<Vec<PartInput>>, can: impl Fn(&Units) -> i64) -> Result<Option<Vec<(usize, Part)>>, Problem> {
+    fn parts(
+        &self,
+        named: Option<Vec<PartInput>>,
+        can: impl Fn(&Units) -> i64,
+    ) -> Result<Option<Vec<(usize, Part)>>, Problem> {
         let mut parts: Vec<(usize, Part)> = Vec::new();
         match named {
             None => {
                 for (at, line) in self.order.lines.iter().enumerate() {
                     let quantity = can(&line.units());
                     if quantity > 0 {
-                        parts.push((at, Part { id: line.id.clone(), quantity }));
+                        parts.push((
+                            at,
+                            Part {
+                                id: line.id.clone(),
+                                quantity,
+                            },
+                        ));
                     }
                 }
                 if parts.is_empty() {
@@ -329,10 +440,18 @@ impl Open<'_, '_, '_> {
             }
             Some(named) => {
                 if named.is_empty() {
-                    return Err(Problem::invalid("lines", "Name at least one line, or leave lines out for all."));
+                    return Err(Problem::invalid(
+                        "lines",
+                        "Name at least one line, or leave lines out for all.",
+                    ));
                 }
                 for part in named {
-                    let name = part.id.as_deref().or(part.sku.as_deref()).unwrap_or_default().to_string();
+                    let name = part
+                        .id
+                        .as_deref()
+                        .or(part.sku.as_deref())
+                        .unwrap_or_default()
+                        .to_string();
                     let at = self
                         .line_named(part.id.as_deref(), part.sku.as_deref())?
                         .ok_or_else(|| unknown_reference("lines", &name))?;
@@ -340,9 +459,18 @@ impl Open<'_, '_, '_> {
                         return Err(Problem::invalid("quantity", "A quantity is 1 or more."));
                     }
                     if parts.iter().any(|(other, _)| *other == at) {
-                        return Err(Problem::invalid("lines", format!("The line “{name}” is named twice.")));
+                        return Err(Problem::invalid(
+                            "lines",
+                            format!("The line “{name}” is named twice."),
+                        ));
                     }
-                    parts.push((at, Part { id: self.order.lines[at].id.clone(), quantity: part.quantity }));
+                    parts.push((
+                        at,
+                        Part {
+                            id: self.order.lines[at].id.clone(),
+                            quantity: part.quantity,
+                        },
+                    ));
                 }
             }
         }

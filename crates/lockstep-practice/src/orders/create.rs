@@ -37,7 +37,20 @@ pub struct Sold {
 }
 
 pub fn sold(db: &Connection, sku: &str, config: &ShopConfig) -> Result<Option<Sold>, Problem> {
-    type Row = (i64, String, String, Option<String>, Option<i64>, Option<i64>, String, String, String, String, bool, String);
+    type Row = (
+        i64,
+        String,
+        String,
+        Option<String>,
+        Option<i64>,
+        Option<i64>,
+        String,
+        String,
+        String,
+        String,
+        bool,
+        String,
+    );
     let found: Option<Row> = db
         .prepare_cached(
             "SELECT v.id, p.title, v.price, v.sale_price, v.sale_from, v.sale_until, v.options, p.options, p.tax_rate, p.status, v.backorder, v.status \
@@ -60,7 +73,20 @@ pub fn sold(db: &Connection, sku: &str, config: &ShopConfig) -> Result<Option<So
             ))
         })
         .optional()?;
-    let Some((variant, title, price, sale_price, from, until, chosen, names, class, status, backorder, variant_status)) = found
+    let Some((
+        variant,
+        title,
+        price,
+        sale_price,
+        from,
+        until,
+        chosen,
+        names,
+        class,
+        status,
+        backorder,
+        variant_status,
+    )) = found
     else {
         return Ok(None);
     };
@@ -69,8 +95,16 @@ pub fn sold(db: &Connection, sku: &str, config: &ShopConfig) -> Result<Option<So
     let price = sale_price.filter(|_| on_sale).unwrap_or(price);
     let names: Vec<String> = serde_json::from_str(&names)?;
     let chosen: HashMap<String, String> = serde_json::from_str(&chosen)?;
-    let label: Vec<&str> = names.iter().filter_map(|name| chosen.get(name)).map(String::as_str).collect();
-    let title = if label.is_empty() { title } else { format!("{title}, {}", label.join(", ")) };
+    let label: Vec<&str> = names
+        .iter()
+        .filter_map(|name| chosen.get(name))
+        .map(String::as_str)
+        .collect();
+    let title = if label.is_empty() {
+        title
+    } else {
+        format!("{title}, {}", label.join(", "))
+    };
     Ok(Some(Sold {
         variant,
         title,
@@ -82,39 +116,73 @@ pub fn sold(db: &Connection, sku: &str, config: &ShopConfig) -> Result<Option<So
 }
 
 /// An order made by the API.
-pub fn create(w: &mut Writing<'_>, input: OrderInput, ground: Ground<'_>) -> Result<Order, Problem> {
+pub fn create(
+    w: &mut Writing<'_>,
+    input: OrderInput,
+    ground: Ground<'_>,
+) -> Result<Order, Problem> {
     let config = ground.config;
-    let key = input
-        .external_key
-        .as_deref()
-        .ok_or_else(|| Problem::invalid("external_key", "An order made by the API needs an external_key."))?;
+    let key = input.external_key.as_deref().ok_or_else(|| {
+        Problem::invalid(
+            "external_key",
+            "An order made by the API needs an external_key.",
+        )
+    })?;
     crate::catalogue::text::check_name("external_key", key)?;
     if let Some(currency) = &input.currency
         && *currency != config.currency
     {
-        return Err(Problem::invalid("currency", format!("This shop keeps its books in {}.", config.currency)));
+        return Err(Problem::invalid(
+            "currency",
+            format!("This shop keeps its books in {}.", config.currency),
+        ));
     }
-    if input.lines.is_empty() || input.lines.len() > bounds::LINES_MAX || input.charges.len() > bounds::LINES_MAX {
-        return Err(Problem::invalid("lines", format!("An order has 1 to {} lines.", bounds::LINES_MAX)));
+    if input.lines.is_empty()
+        || input.lines.len() > bounds::LINES_MAX
+        || input.charges.len() > bounds::LINES_MAX
+    {
+        return Err(Problem::invalid(
+            "lines",
+            format!("An order has 1 to {} lines.", bounds::LINES_MAX),
+        ));
     }
     let known = |field: &str, id: &Option<String>, is: &dyn Fn(&str) -> bool| match id {
         Some(id) if !is(id) => Err(unknown_reference(field, id)),
         Some(_) | None => Ok(()),
     };
-    known("branch", &input.branch, &|id| config.branches.iter().any(|known| known.id == id))?;
-    known("shop_version", &input.shop_version, &|id| config.shop_versions.iter().any(|known| known.id == id))?;
-    known("stock", &input.stock, &|id| config.stocks.iter().any(|known| known.id == id))?;
-    known("payment_term", &input.payment_term, &|id| config.payment_terms.iter().any(|known| known.id == id))?;
-    known("payment_method", &input.payment_method, &|id| config.payment_methods.iter().any(|known| known.id == id))?;
-    known("shipping_method", &input.shipping_method, &|id| config.shipping_methods.iter().any(|known| known.id == id))?;
+    known("branch", &input.branch, &|id| {
+        config.branches.iter().any(|known| known.id == id)
+    })?;
+    known("shop_version", &input.shop_version, &|id| {
+        config.shop_versions.iter().any(|known| known.id == id)
+    })?;
+    known("stock", &input.stock, &|id| {
+        config.stocks.iter().any(|known| known.id == id)
+    })?;
+    known("payment_term", &input.payment_term, &|id| {
+        config.payment_terms.iter().any(|known| known.id == id)
+    })?;
+    known("payment_method", &input.payment_method, &|id| {
+        config.payment_methods.iter().any(|known| known.id == id)
+    })?;
+    known("shipping_method", &input.shipping_method, &|id| {
+        config.shipping_methods.iter().any(|known| known.id == id)
+    })?;
     check_people(&input.buyer, [&input.billing, &input.shipping])?;
-    for (field, text) in [("reference", &input.reference), ("tracking", &input.tracking), ("carrier", &input.carrier)] {
+    for (field, text) in [
+        ("reference", &input.reference),
+        ("tracking", &input.tracking),
+        ("carrier", &input.carrier),
+    ] {
         check_label(field, text.as_deref().unwrap_or_default())?;
     }
     check_text("note", input.note.as_deref().unwrap_or_default())?;
     let placed_at = match &input.placed_at {
         Some(time) => Some(clock::parse(time).ok_or_else(|| {
-            Problem::invalid("placed_at", format!("“{time}” is no RFC 3339 time with an offset."))
+            Problem::invalid(
+                "placed_at",
+                format!("“{time}” is no RFC 3339 time with an offset."),
+            )
         })?),
         None => None,
     };
@@ -144,7 +212,8 @@ pub fn create(w: &mut Writing<'_>, input: OrderInput, ground: Ground<'_>) -> Res
         placed_at,
         total: input.total,
         paid: input.payment == Some(PaymentGiven::Paid),
-        shipped: (input.fulfilment == Some(FulfilmentGiven::Shipped)).then_some((input.tracking, input.carrier)),
+        shipped: (input.fulfilment == Some(FulfilmentGiven::Shipped))
+            .then_some((input.tracking, input.carrier)),
         mail: input.send_confirmation,
     };
     place(w, order, made, ground)
@@ -204,14 +273,31 @@ pub fn blank(config: &ShopConfig) -> Order {
 }
 
 /// The common end of checkout and API: the units are taken, the order is written.
-pub fn place(w: &mut Writing<'_>, mut order: Order, made: Made, ground: Ground<'_>) -> Result<Order, Problem> {
+pub fn place(
+    w: &mut Writing<'_>,
+    mut order: Order,
+    made: Made,
+    ground: Ground<'_>,
+) -> Result<Order, Problem> {
     let config = ground.config;
-    let row = order_rows::insert(w, &mut order, &config.number_prefix(), ground.hidden_until, ground.base)?;
+    let row = order_rows::insert(
+        w,
+        &mut order,
+        &config.number_prefix(),
+        ground.hidden_until,
+        ground.base,
+    )?;
     let stamp = w.stamp();
     let placed_at = made.placed_at.unwrap_or(stamp);
     order.placed_at = clock::show(placed_at);
-    if let Some(term) = config.payment_terms.iter().find(|term| Some(&term.id) == order.payment_term.as_ref()) {
-        order.due_at = Some(clock::show(placed_at + i64::from(term.days) * 86_400_000_000));
+    if let Some(term) = config
+        .payment_terms
+        .iter()
+        .find(|term| Some(&term.id) == order.payment_term.as_ref())
+    {
+        order.due_at = Some(clock::show(
+            placed_at + i64::from(term.days) * 86_400_000_000,
+        ));
     }
     for (mut line, variant) in made.lines {
         let wanted = line.quantity;
@@ -221,7 +307,14 @@ pub fn place(w: &mut Writing<'_>, mut order: Order, made: Made, ground: Ground<'
         }
         order.lines.push(line);
         let at = order.lines.len() - 1;
-        happen(w, config, &mut order, at, variant, Event::Place { n: wanted })?;
+        happen(
+            w,
+            config,
+            &mut order,
+            at,
+            variant,
+            Event::Place { n: wanted },
+        )?;
     }
     sums::add_up(&mut order);
     if let Some(total) = made.total
@@ -229,7 +322,10 @@ pub fn place(w: &mut Writing<'_>, mut order: Order, made: Made, ground: Ground<'
     {
         return Err(Problem::new(
             Code::SumMismatch,
-            format!("The lines and charges add up to {}, not to {total}. Nothing was made.", order.total),
+            format!(
+                "The lines and charges add up to {}, not to {total}. Nothing was made.",
+                order.total
+            ),
         )
         .with("field", "total"));
     }
@@ -245,7 +341,14 @@ pub fn place(w: &mut Writing<'_>, mut order: Order, made: Made, ground: Ground<'
         let mut parts = Vec::new();
         for at in 0..order.lines.len() {
             let (id, n) = (order.lines[at].id.clone(), order.lines[at].quantity);
-            happen(w, config, &mut order, at, variants.get(&id).copied(), Event::Ship { n })?;
+            happen(
+                w,
+                config,
+                &mut order,
+                at,
+                variants.get(&id).copied(),
+                Event::Ship { n },
+            )?;
             parts.push(Part { id, quantity: n });
         }
         order.parcels.push(Parcel {
@@ -259,7 +362,10 @@ pub fn place(w: &mut Writing<'_>, mut order: Order, made: Made, ground: Ground<'
         });
     }
     if made.mail {
-        order.confirmation_mail = Mail { sent: true, at: Some(clock::show(stamp)) };
+        order.confirmation_mail = Mail {
+            sent: true,
+            at: Some(clock::show(stamp)),
+        };
     }
     order.settle();
     order_rows::save(w, row, &mut order, "order.created")?;
@@ -277,16 +383,26 @@ pub fn happen(
 ) -> Result<(), Problem> {
     let line = &order.lines[at];
     // A line that takes nothing from the shelf goes through its states all the same.
-    let takes = if variant.is_some() { config.takes } else { lifecycle::Takes::Never };
-    let (units, movement) = lifecycle::step(takes, order.was_paid(), line.units(), event).map_err(|refused| match refused {
-        Refused::NotPositive => Problem::invalid("quantity", "A quantity is 1 or more."),
-        Refused::TooMany { at_most } => Problem::new(
-            Code::WrongState,
-            format!("Of line {} of order {} at most {at_most} units can be meant here.", line.id, order.id),
-        )
-        .with("line", line.id.as_str())
-        .with("at_most", at_most),
-    })?;
+    let takes = if variant.is_some() {
+        config.takes
+    } else {
+        lifecycle::Takes::Never
+    };
+    let (units, movement) =
+        lifecycle::step(takes, order.was_paid(), line.units(), event).map_err(|refused| {
+            match refused {
+                Refused::NotPositive => Problem::invalid("quantity", "A quantity is 1 or more."),
+                Refused::TooMany { at_most } => Problem::new(
+                    Code::WrongState,
+                    format!(
+                        "Of line {} of order {} at most {at_most} units can be meant here.",
+                        line.id, order.id
+                    ),
+                )
+                .with("line", line.id.as_str())
+                .with("at_most", at_most),
+            }
+        })?;
     if let Some(variant) = variant {
         level_rows::movement(w, variant, &order.stock, movement)?;
     }
@@ -295,25 +411,40 @@ pub fn happen(
 }
 
 /// A line as the caller states it, filled up from the catalogue. `quantity` holds the units wanted.
-pub fn priced(db: &Connection, input: LineInput, id: &str, config: &ShopConfig) -> Result<(Line, Option<i64>), Problem> {
+pub fn priced(
+    db: &Connection,
+    input: LineInput,
+    id: &str,
+    config: &ShopConfig,
+) -> Result<(Line, Option<i64>), Problem> {
     if !(1..=bounds::QUANTITY_MAX).contains(&input.quantity) {
         return Err(Problem::invalid("quantity", "A quantity is 1 or more."));
     }
     let catalogue = match &input.sku {
         Some(sku) => Some(sold(db, sku, config)?.ok_or_else(|| {
-            Problem::new(Code::UnknownSku, format!("This shop has no SKU “{sku}”. No order was made or changed."))
-                .with("field", "sku")
-                .with("sku", sku.as_str())
+            Problem::new(
+                Code::UnknownSku,
+                format!("This shop has no SKU “{sku}”. No order was made or changed."),
+            )
+            .with("field", "sku")
+            .with("sku", sku.as_str())
         })?),
         None => None,
     };
-    let said = |field: &'static str| Problem::invalid(field, format!("A line without a SKU of this shop needs a {field}."));
+    let said = |field: &'static str| {
+        Problem::invalid(
+            field,
+            format!("A line without a SKU of this shop needs a {field}."),
+        )
+    };
     let title = input
         .title
         .or_else(|| catalogue.as_ref().map(|sold| sold.title.clone()))
         .ok_or_else(|| said("title"))?;
     check_label("title", &title)?;
-    let stated = input.gross.map(|gross| Money::rounded(gross.0 / rust_decimal::Decimal::from(input.quantity)));
+    let stated = input
+        .gross
+        .map(|gross| Money::rounded(gross.0 / rust_decimal::Decimal::from(input.quantity)));
     let unit_price = input
         .unit_price
         .or(stated)
@@ -345,13 +476,17 @@ pub fn priced(db: &Connection, input: LineInput, id: &str, config: &ShopConfig) 
             if net.0 + tax.0 != gross.0 {
                 return Err(Problem::new(
                     Code::SumMismatch,
-                    format!("The net {net} and the tax {tax} of line {id} do not add up to {gross}."),
+                    format!(
+                        "The net {net} and the tax {tax} of line {id} do not add up to {gross}."
+                    ),
                 )
                 .with("field", "gross"));
             }
             (line.net, line.tax, line.gross) = (net, tax, gross);
         }
-        (None, None, Some(gross)) => (line.net, line.tax, line.gross) = sums::split(gross.0, tax_rate, true),
+        (None, None, Some(gross)) => {
+            (line.net, line.tax, line.gross) = sums::split(gross.0, tax_rate, true)
+        }
         (None, None, None) => sums::work_out(&mut line, config.prices_include_tax),
         _ => {
             return Err(Problem::invalid(
@@ -394,10 +529,16 @@ pub fn check_people(buyer: &Buyer, addresses: [&Option<Address>; 2]) -> Result<(
 }
 
 /// The first stock, in the shop's order, that can give all of these; or what is short.
-pub fn stock_with(db: &Connection, wanted: &[(i64, String, i64, bool)], config: &ShopConfig) -> Result<String, Problem> {
+pub fn stock_with(
+    db: &Connection,
+    wanted: &[(i64, String, i64, bool)],
+    config: &ShopConfig,
+) -> Result<String, Problem> {
     let available = |variant: i64, stock: &str| -> Result<i64, Problem> {
         let quantity: Option<i64> = db
-            .prepare_cached("SELECT on_hand - reserved FROM level WHERE variant_id = ?1 AND stock_id = ?2")?
+            .prepare_cached(
+                "SELECT on_hand - reserved FROM level WHERE variant_id = ?1 AND stock_id = ?2",
+            )?
             .query_row(params![variant, stock], |row| row.get(0))
             .optional()?;
         Ok(quantity.unwrap_or(0))
@@ -423,7 +564,11 @@ pub fn stock_with(db: &Connection, wanted: &[(i64, String, i64, bool)], config: 
     let (sku, there) = short.unwrap_or_default();
     Err(Problem::new(
         Code::SoldOut,
-        if there > 0 { format!("Only {there} of “{sku}” are left.") } else { format!("“{sku}” is sold out.") },
+        if there > 0 {
+            format!("Only {there} of “{sku}” are left.")
+        } else {
+            format!("“{sku}” is sold out.")
+        },
     )
     .with("sku", sku)
     .with("available", there.max(0)))

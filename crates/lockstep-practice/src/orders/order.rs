@@ -230,10 +230,17 @@ impl Order {
     pub fn settle(&mut self) {
         // A rounding or discount line is never shipped: it counts only where nothing else does.
         let goods = self.lines.iter().any(|line| line.sku.is_some());
-        let counted = || self.lines.iter().filter(|line| !goods || line.sku.is_some());
+        let counted = || {
+            self.lines
+                .iter()
+                .filter(|line| !goods || line.sku.is_some())
+        };
         let sum = |of: fn(&Line) -> i64| counted().map(of).sum::<i64>();
-        let (ordered, shipped, cancelled) =
-            (sum(|line| line.quantity), sum(|line| line.shipped), sum(|line| line.cancelled));
+        let (ordered, shipped, cancelled) = (
+            sum(|line| line.quantity),
+            sum(|line| line.shipped),
+            sum(|line| line.cancelled),
+        );
         self.cancelled = ordered > 0 && cancelled == ordered;
         self.fulfilment = if shipped == 0 {
             Fulfilment::Open

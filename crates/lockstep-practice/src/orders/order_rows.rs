@@ -13,11 +13,14 @@ use crate::problem::{Code, Problem};
 
 /// The orders of these rows, in this order.
 pub fn load(db: &Connection, rows: &[i64], base: &str) -> Result<Vec<Order>, Problem> {
-    let mut statement = db.prepare_cached("SELECT id, body, page_key FROM sale WHERE id IN (SELECT value FROM json_each(?1))")?;
+    let mut statement = db.prepare_cached(
+        "SELECT id, body, page_key FROM sale WHERE id IN (SELECT value FROM json_each(?1))",
+    )?;
     let mut found: HashMap<i64, Order> = HashMap::with_capacity(rows.len());
     let mut orders = statement.query([as_json_list(rows)])?;
     while let Some(row) = orders.next()? {
-        let mut order: Order = serde_json::from_str(row.get_ref(1)?.as_str().map_err(Problem::broken)?)?;
+        let mut order: Order =
+            serde_json::from_str(row.get_ref(1)?.as_str().map_err(Problem::broken)?)?;
         let key = row.get_ref(2)?.as_str().map_err(Problem::broken)?;
         order.page_url = page_url(base, &order.number, key);
         found.insert(row.get(0)?, order);
@@ -38,22 +41,40 @@ fn missing(id: &str) -> Problem {
 }
 
 pub fn load_one(db: &Connection, id: &str, base: &str) -> Result<Order, Problem> {
-    load(db, &[row_of(id)?], base)?.pop().ok_or_else(|| missing(id))
+    load(db, &[row_of(id)?], base)?
+        .pop()
+        .ok_or_else(|| missing(id))
 }
 
 /// The order that the buyer holds the key of. A wrong key is no order.
-pub fn load_by_page(db: &Connection, number: &str, key: &str, base: &str) -> Result<Order, Problem> {
+pub fn load_by_page(
+    db: &Connection,
+    number: &str,
+    key: &str,
+    base: &str,
+) -> Result<Order, Problem> {
     let found: Option<(i64, String)> = db
         .prepare_cached("SELECT id, page_key FROM sale WHERE number = ?1")?
         .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let found = found.filter(|(_, kept)| bool::from(subtle::ConstantTimeEq::ct_eq(kept.as_bytes(), key.as_bytes())));
-    let (row, _) = found.ok_or_else(|| Problem::not_found("such order, or its address is incomplete"))?;
+    let found = found.filter(|(_, kept)| {
+        bool::from(subtle::ConstantTimeEq::ct_eq(
+            kept.as_bytes(),
+            key.as_bytes(),
+        ))
+    });
+    let (row, _) =
+        found.ok_or_else(|| Problem::not_found("such order, or its address is incomplete"))?;
     load(db, &[row], base)?.pop().ok_or_else(|| missing(number))
 }
 
 /// The rows of a look-up. What is hidden from searches is found by its id only.
-pub fn look_up(db: &Connection, by: &LookUp, now: Stamp, limit: usize) -> Result<Vec<i64>, Problem> {
+pub fn look_up(
+    db: &Connection,
+    by: &LookUp,
+    now: Stamp,
+    limit: usize,
+) -> Result<Vec<i64>, Problem> {
     let mut rows: Vec<i64> = Vec::new();
     let mut collect = |sql: &str, value: &str| -> Result<(), Problem> {
         let mut statement = db.prepare_cached(sql)?;
@@ -69,10 +90,16 @@ pub fn look_up(db: &Connection, by: &LookUp, now: Stamp, limit: usize) -> Result
     match by {
         LookUp::Ids(ids) => return Ok(ids.iter().filter_map(|id| Kind::Order.parse(id)).collect()),
         LookUp::ExternalKey(key) => {
-            collect("SELECT id FROM sale WHERE external_key = ?1 AND hidden_until <= ?2 LIMIT ?3", key)?;
+            collect(
+                "SELECT id FROM sale WHERE external_key = ?1 AND hidden_until <= ?2 LIMIT ?3",
+                key,
+            )?;
         }
         LookUp::Number(number) => {
-            collect("SELECT id FROM sale WHERE number = ?1 AND hidden_until <= ?2 LIMIT ?3", number)?;
+            collect(
+                "SELECT id FROM sale WHERE number = ?1 AND hidden_until <= ?2 LIMIT ?3",
+                number,
+            )?;
         }
         LookUp::Skus(skus) => {
             for sku in skus {
@@ -83,13 +110,21 @@ pub fn look_up(db: &Connection, by: &LookUp, now: Stamp, limit: usize) -> Result
                 )?;
             }
         }
-        LookUp::Handle(_) => return Err(Problem::new(Code::BadParameter, "Orders have no handle.")),
+        LookUp::Handle(_) => {
+            return Err(Problem::new(Code::BadParameter, "Orders have no handle."));
+        }
     }
     Ok(rows)
 }
 
 /// Gives a new order its row, id and number.
-pub fn insert(w: &mut Writing<'_>, order: &mut Order, prefix: &str, hidden_until: Stamp, base: &str) -> Result<i64, Problem> {
+pub fn insert(
+    w: &mut Writing<'_>,
+    order: &mut Order,
+    prefix: &str,
+    hidden_until: Stamp,
+    base: &str,
+) -> Result<i64, Problem> {
     if let Some(key) = &order.external_key {
         let existing: Option<i64> = w
             .prepare_cached("SELECT id FROM sale WHERE external_key = ?1")?
@@ -116,7 +151,12 @@ pub fn insert(w: &mut Writing<'_>, order: &mut Order, prefix: &str, hidden_until
 }
 
 /// Writes the order as it now is, with a new stamp and word to the hooks.
-pub fn save(w: &mut Writing<'_>, row: i64, order: &mut Order, topic: &'static str) -> Result<(), Problem> {
+pub fn save(
+    w: &mut Writing<'_>,
+    row: i64,
+    order: &mut Order,
+    topic: &'static str,
+) -> Result<(), Problem> {
     let stamp = w.stamp();
     order.rev += 1;
     order.modified_at = clock::show(stamp);
@@ -131,20 +171,30 @@ pub fn save(w: &mut Writing<'_>, row: i64, order: &mut Order, topic: &'static st
 
 /// The variant that each line was sold from: a SKU may be renamed later.
 pub fn variants_of(db: &Connection, row: i64) -> Result<HashMap<String, i64>, Problem> {
-    let mut statement = db.prepare_cached("SELECT line_id, variant_id FROM sale_line WHERE sale_id = ?1")?;
+    let mut statement =
+        db.prepare_cached("SELECT line_id, variant_id FROM sale_line WHERE sale_id = ?1")?;
     let variants = statement
         .query_map([row], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     Ok(variants)
 }
 
-pub fn add_line(w: &Writing<'_>, row: i64, line: &str, sku: &str, variant: i64) -> Result<(), Problem> {
-    w.prepare_cached("INSERT INTO sale_line (sale_id, line_id, sku, variant_id) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![row, line, sku, variant])?;
+pub fn add_line(
+    w: &Writing<'_>,
+    row: i64,
+    line: &str,
+    sku: &str,
+    variant: i64,
+) -> Result<(), Problem> {
+    w.prepare_cached(
+        "INSERT INTO sale_line (sale_id, line_id, sku, variant_id) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![row, line, sku, variant])?;
     Ok(())
 }
 
 pub fn remove_line(w: &Writing<'_>, row: i64, line: &str) -> Result<(), Problem> {
-    w.prepare_cached("DELETE FROM sale_line WHERE sale_id = ?1 AND line_id = ?2")?.execute(params![row, line])?;
+    w.prepare_cached("DELETE FROM sale_line WHERE sale_id = ?1 AND line_id = ?2")?
+        .execute(params![row, line])?;
     Ok(())
 }

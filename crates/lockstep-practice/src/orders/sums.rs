@@ -28,7 +28,11 @@ pub fn work_out(line: &mut Line, includes_tax: bool) {
 /// Scales stated amounts to another quantity, so that a stated price stays what it was.
 pub fn rescale(line: &mut Line, from: i64, to: i64) {
     let share = |amount: Money| {
-        if from == 0 { Money::ZERO } else { Money::rounded(amount.0 * Decimal::from(to) / Decimal::from(from)) }
+        if from == 0 {
+            Money::ZERO
+        } else {
+            Money::rounded(amount.0 * Decimal::from(to) / Decimal::from(from))
+        }
     };
     line.gross = share(line.gross);
     line.tax = share(line.tax);
@@ -48,8 +52,24 @@ pub fn part_of(line: &Line, units: i64) -> Money {
 pub fn add_up(order: &mut Order) {
     let mut total = Decimal::ZERO;
     let mut by_rate: Vec<TaxSum> = Vec::new();
-    let lines = order.lines.iter().map(|Line { tax_rate, net, tax, gross, .. }| (*tax_rate, *net, *tax, *gross));
-    let charges = order.charges.iter().map(|Charge { tax_rate, net, tax, gross, .. }| (*tax_rate, *net, *tax, *gross));
+    let lines = order.lines.iter().map(
+        |Line {
+             tax_rate,
+             net,
+             tax,
+             gross,
+             ..
+         }| (*tax_rate, *net, *tax, *gross),
+    );
+    let charges = order.charges.iter().map(
+        |Charge {
+             tax_rate,
+             net,
+             tax,
+             gross,
+             ..
+         }| (*tax_rate, *net, *tax, *gross),
+    );
     for (rate, net, tax, gross) in lines.chain(charges) {
         total += gross.0;
         match by_rate.iter_mut().find(|sum| sum.rate == rate) {
@@ -60,7 +80,7 @@ pub fn add_up(order: &mut Order) {
             None => by_rate.push(TaxSum { rate, net, tax }),
         }
     }
-    by_rate.sort_by(|one, other| other.rate.cmp(&one.rate));
+    by_rate.sort_by_key(|sum| std::cmp::Reverse(sum.rate));
     order.total = Money(total);
     order.tax_by_rate = by_rate;
 }
@@ -79,7 +99,11 @@ mod tests {
             ("0.01", "25.5", true, "0.01 0.00 0.01"),
             ("-5", "10", true, "-4.55 -0.45 -5.00"),
         ] {
-            let (net, tax, gross) = split(amount.parse().unwrap(), Percent::parse(rate).unwrap(), includes);
+            let (net, tax, gross) = split(
+                amount.parse().unwrap(),
+                Percent::parse(rate).unwrap(),
+                includes,
+            );
             assert_eq!(format!("{net} {tax} {gross}"), shown);
         }
     }

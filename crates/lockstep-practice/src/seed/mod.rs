@@ -37,7 +37,14 @@ pub struct Seed {
 
 impl Default for Seed {
     fn default() -> Self {
-        Self { products: 100, variants_per_product: None, prefix: "P".into(), units_each: None, pictures: true, number: 1 }
+        Self {
+            products: 100,
+            variants_per_product: None,
+            prefix: "P".into(),
+            units_each: None,
+            pictures: true,
+            number: 1,
+        }
     }
 }
 
@@ -81,7 +88,10 @@ fn mixed(seed: u64, index: u64) -> u64 {
 fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
     let combinations = (nouns.len() * ADJECTIVES.len() * COLOURS.len()) as u64;
     // A prime step goes through all combinations before one comes again.
-    let combination = (index.wrapping_mul(7_919).wrapping_add(seed.number.wrapping_mul(31))) % combinations;
+    let combination = (index
+        .wrapping_mul(7_919)
+        .wrapping_add(seed.number.wrapping_mul(31)))
+        % combinations;
     let series = index / combinations;
     let noun = &nouns[(combination % nouns.len() as u64) as usize];
     let rest = combination / nouns.len() as u64;
@@ -89,13 +99,27 @@ fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
     let colour = (rest / ADJECTIVES.len() as u64) as usize;
     let (colour_en, colour_fi, _) = COLOURS[colour];
     let dice = mixed(seed.number, index);
-    let suffix = if series == 0 { String::new() } else { format!(" No. {}", series + 1) };
+    let suffix = if series == 0 {
+        String::new()
+    } else {
+        format!(" No. {}", series + 1)
+    };
     let values: Vec<Option<String>> = match seed.variants_per_product {
         None if noun.values.is_empty() => vec![None],
-        None => noun.values.iter().map(|value| Some((*value).to_string())).collect(),
+        None => noun
+            .values
+            .iter()
+            .map(|value| Some((*value).to_string()))
+            .collect(),
         Some(0 | 1) => vec![None],
         Some(many) => (0..many.min(100) as usize)
-            .map(|at| Some(noun.values.get(at).map_or_else(|| format!("No. {}", at + 1), |value| (*value).to_string())))
+            .map(|at| {
+                Some(
+                    noun.values
+                        .get(at)
+                        .map_or_else(|| format!("No. {}", at + 1), |value| (*value).to_string()),
+                )
+            })
             .collect(),
     };
     let base_cents = noun.price_cents + (dice % 12) as i64 * noun.price_cents / 20;
@@ -113,19 +137,31 @@ fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
             let number = index + 1;
             let digits = format!("20{:010}", (number * 100 + at as u64) % 10_000_000_000);
             SownVariant {
-                sku: if code.is_empty() { format!("{}-{number:05}", seed.prefix) } else { format!("{}-{number:05}-{code}", seed.prefix) },
+                sku: if code.is_empty() {
+                    format!("{}-{number:05}", seed.prefix)
+                } else {
+                    format!("{}-{number:05}-{code}", seed.prefix)
+                },
                 gtin: format!("{digits}{}", check_digit(&digits)),
                 value,
                 price_cents: price,
                 cost_cents: price * 45 / 100,
                 weight_g: noun.weight_g + at as i64 * (noun.weight_g / 10),
-                units: seed.units_each.unwrap_or_else(|| (mixed(dice, at as u64) % 61) as i64),
+                units: seed
+                    .units_each
+                    .unwrap_or_else(|| (mixed(dice, at as u64) % 61) as i64),
             }
         })
         .collect();
     Sown {
-        title: format!("{adjective} {} {}, {colour_en}{suffix}", noun.material.0, noun.en),
-        title_fi: format!("{adjective_fi} {}{}, {colour_fi}{suffix}", noun.material.1, noun.fi),
+        title: format!(
+            "{adjective} {} {}, {colour_en}{suffix}",
+            noun.material.0, noun.en
+        ),
+        title_fi: format!(
+            "{adjective_fi} {}{}, {colour_fi}{suffix}",
+            noun.material.1, noun.fi
+        ),
         description: format!(
             "<p>{adjective} {} in {colour_en}, made of {}. {}</p>",
             noun.en, noun.material.0, noun.story
@@ -133,7 +169,9 @@ fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
         description_fi: format!("<p>{adjective_fi} {}, väri {colour_fi}.</p>", noun.fi),
         category: noun.category,
         tax_class: noun.tax_class,
-        option: if seed.variants_per_product.is_some_and(|many| many < 2) || (noun.values.is_empty() && seed.variants_per_product.is_none()) {
+        option: if seed.variants_per_product.is_some_and(|many| many < 2)
+            || (noun.values.is_empty() && seed.variants_per_product.is_none())
+        {
             None
         } else {
             Some(noun.option)
@@ -148,18 +186,32 @@ fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
 /// Sows all of it, in the transaction that it is given.
 pub fn sow(w: &mut Writing<'_>, seed: &Seed, config: &ShopConfig) -> Result<(), Problem> {
     if seed.products > PRODUCTS_MAX {
-        return Err(Problem::invalid("products", format!("A seed has at most {PRODUCTS_MAX} products.")));
+        return Err(Problem::invalid(
+            "products",
+            format!("A seed has at most {PRODUCTS_MAX} products."),
+        ));
     }
     if seed.products == 0 {
         return Ok(());
     }
-    let english = config.languages[0] == "en" || !config.languages.iter().any(|language| language == "fi");
-    let both = config.languages.iter().any(|language| language == "en") && config.languages.iter().any(|language| language == "fi");
+    let english =
+        config.languages[0] == "en" || !config.languages.iter().any(|language| language == "fi");
+    let both = config.languages.iter().any(|language| language == "en")
+        && config.languages.iter().any(|language| language == "fi");
     let categories = sow_categories(w, english, both)?;
     let nouns = nouns();
     let classes: HashMap<&str, &str> = ["standard", "reduced", "low"]
         .into_iter()
-        .map(|class| (class, if config.rate_of(class).is_some() { class } else { config.tax_rates[0].id.as_str() }))
+        .map(|class| {
+            (
+                class,
+                if config.rate_of(class).is_some() {
+                    class
+                } else {
+                    config.tax_rates[0].id.as_str()
+                },
+            )
+        })
         .collect();
     let mut art_kept: HashMap<(usize, usize), String> = HashMap::new();
     for index in 0..seed.products {
@@ -190,11 +242,24 @@ pub fn sow(w: &mut Writing<'_>, seed: &Seed, config: &ShopConfig) -> Result<(), 
             stamp
         ])?;
         let product = w.last_insert_rowid();
-        w.prepare_cached("INSERT INTO product_category (product_id, category_id, position) VALUES (?1, ?2, 0)")?
-            .execute([product, categories[sown.category]])?;
-        let shelf = config.shelves.get(index as usize % config.shelves.len().max(1)).map(|shelf| shelf.id.as_str());
+        w.prepare_cached(
+            "INSERT INTO product_category (product_id, category_id, position) VALUES (?1, ?2, 0)",
+        )?
+        .execute([product, categories[sown.category]])?;
+        let shelf = config
+            .shelves
+            .get(index as usize % config.shelves.len().max(1))
+            .map(|shelf| shelf.id.as_str());
         for (position, variant) in sown.variants.iter().enumerate() {
-            sow_variant(w, product, position as i64, variant, sown.option, shelf, config)?;
+            sow_variant(
+                w,
+                product,
+                position as i64,
+                variant,
+                sown.option,
+                shelf,
+                config,
+            )?;
         }
         if seed.pictures {
             let key = (sown.shape, sown.colour);
@@ -207,8 +272,10 @@ pub fn sow(w: &mut Writing<'_>, seed: &Seed, config: &ShopConfig) -> Result<(), 
                     sha256
                 }
             };
-            w.prepare_cached("INSERT INTO picture (product_id, sha256, alt, position) VALUES (?1, ?2, ?3, 0)")?
-                .execute(params![product, sha256, title])?;
+            w.prepare_cached(
+                "INSERT INTO picture (product_id, sha256, alt, position) VALUES (?1, ?2, ?3, 0)",
+            )?
+            .execute(params![product, sha256, title])?;
         }
     }
     Ok(())
@@ -260,7 +327,11 @@ fn cents(cents: i64) -> String {
 fn sow_categories(w: &mut Writing<'_>, english: bool, both: bool) -> Result<Vec<i64>, Problem> {
     let mut rows: Vec<i64> = Vec::with_capacity(TREE.len());
     for (position, (en, fi, parent)) in TREE.iter().enumerate() {
-        let (name, names) = if english { (en, json!({ "fi": fi })) } else { (fi, json!({ "en": en })) };
+        let (name, names) = if english {
+            (en, json!({ "fi": fi }))
+        } else {
+            (fi, json!({ "en": en }))
+        };
         let stamp = w.stamp();
         w.prepare_cached("INSERT INTO category (name, names, parent_id, position, rev, changed, created) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)")?
             .execute(params![
@@ -285,8 +356,14 @@ mod tests {
     fn the_same_seed_gives_the_same_product() {
         let (seed, nouns) = (Seed::default(), nouns());
         assert_eq!(product(&seed, &nouns, 41), product(&seed, &nouns, 41));
-        let other = Seed { number: 2, ..seed.clone() };
-        assert_ne!(product(&seed, &nouns, 41).title, product(&other, &nouns, 41).title);
+        let other = Seed {
+            number: 2,
+            ..seed.clone()
+        };
+        assert_ne!(
+            product(&seed, &nouns, 41).title,
+            product(&other, &nouns, 41).title
+        );
     }
 
     #[test]
@@ -299,18 +376,28 @@ mod tests {
             for variant in sown.variants {
                 assert!(gtins.insert(variant.gtin.clone()), "{}", variant.gtin);
                 assert!(skus.insert(variant.sku.clone()), "{}", variant.sku);
-                assert_eq!(check_digit(&variant.gtin[..12]), variant.gtin.as_bytes()[12] - b'0');
+                assert_eq!(
+                    check_digit(&variant.gtin[..12]),
+                    variant.gtin.as_bytes()[12] - b'0'
+                );
             }
         }
     }
 
     #[test]
     fn variants_and_units_are_as_many_as_were_asked_for() {
-        let seed = Seed { variants_per_product: Some(7), units_each: Some(10), ..Seed::default() };
+        let seed = Seed {
+            variants_per_product: Some(7),
+            units_each: Some(10),
+            ..Seed::default()
+        };
         let sown = product(&seed, &nouns(), 3);
         assert_eq!(sown.variants.len(), 7);
         assert!(sown.variants.iter().all(|variant| variant.units == 10));
-        let seed = Seed { variants_per_product: Some(1), ..Seed::default() };
+        let seed = Seed {
+            variants_per_product: Some(1),
+            ..Seed::default()
+        };
         for index in 0..50 {
             let sown = product(&seed, &nouns(), index);
             assert_eq!((sown.variants.len(), sown.option), (1, None));

@@ -46,7 +46,10 @@ impl Level {
         {
             return Err(Problem::new(
                 Code::Stale,
-                format!("The level of “{}” in {} is at revision {}, not {rev}.", self.sku, self.stock, self.rev),
+                format!(
+                    "The level of “{}” in {} is at revision {}, not {rev}.",
+                    self.sku, self.stock, self.rev
+                ),
             )
             .with("current", json!(self)));
         }
@@ -60,18 +63,28 @@ impl Level {
                 .checked_add(delta)
                 .ok_or_else(|| Problem::invalid("delta", "No shop holds so many units."))?,
             (None, None) if input.location.is_none() => {
-                return Err(Problem::invalid("on_hand", "Say on_hand, delta or location."));
+                return Err(Problem::invalid(
+                    "on_hand",
+                    "Say on_hand, delta or location.",
+                ));
             }
             (None, None) => self.on_hand,
         };
         if on_hand.abs() > bounds::QUANTITY_MAX {
-            let field = if input.delta.is_some() { "delta" } else { "on_hand" };
+            let field = if input.delta.is_some() {
+                "delta"
+            } else {
+                "on_hand"
+            };
             return Err(Problem::invalid(field, "No shop holds so many units."));
         }
         if on_hand < 0 && on_hand < self.on_hand && !self.backorder {
             return Err(Problem::new(
                 Code::NegativeStock,
-                format!("“{}” in {} would have {on_hand} units, and is not for back-order.", self.sku, self.stock),
+                format!(
+                    "“{}” in {} would have {on_hand} units, and is not for back-order.",
+                    self.sku, self.stock
+                ),
             )
             .with("current", json!(self)));
         }
@@ -136,8 +149,17 @@ mod tests {
 
     #[test]
     fn only_back_order_goes_below_zero_by_a_write_and_an_oversold_level_may_recover() {
-        assert_eq!(write(&level(1, 0, true), json!({"delta": -3})), Ok((-2, -2)));
-        assert_eq!(write(&level(-3, 0, false), json!({"delta": 1})), Ok((-2, -2)));
-        assert_eq!(write(&level(-3, 0, false), json!({"delta": -1})), Err("negative_stock"));
+        assert_eq!(
+            write(&level(1, 0, true), json!({"delta": -3})),
+            Ok((-2, -2))
+        );
+        assert_eq!(
+            write(&level(-3, 0, false), json!({"delta": 1})),
+            Ok((-2, -2))
+        );
+        assert_eq!(
+            write(&level(-3, 0, false), json!({"delta": -1})),
+            Err("negative_stock")
+        );
     }
 }

@@ -13,7 +13,8 @@ use crate::orders::lifecycle::Movement;
 use crate::page::as_json_list;
 use crate::problem::Problem;
 
-const COLUMNS: &str = "l.id, v.sku, l.stock_id, l.on_hand, l.reserved, l.location, l.rev, l.changed, v.backorder";
+const COLUMNS: &str =
+    "l.id, v.sku, l.stock_id, l.on_hand, l.reserved, l.location, l.rev, l.changed, v.backorder";
 
 pub fn load(db: &Connection, rows: &[i64]) -> Result<Vec<Level>, Problem> {
     let mut statement = db.prepare_cached(&format!(
@@ -58,7 +59,11 @@ fn level(row: &Row<'_>) -> Result<Level, Problem> {
 }
 
 /// One member of a write, as a caller sent it.
-pub fn write(w: &mut Writing<'_>, input: &LevelInput, config: &ShopConfig) -> Result<Level, Problem> {
+pub fn write(
+    w: &mut Writing<'_>,
+    input: &LevelInput,
+    config: &ShopConfig,
+) -> Result<Level, Problem> {
     let sku = input
         .sku
         .as_deref()
@@ -77,14 +82,21 @@ pub fn write(w: &mut Writing<'_>, input: &LevelInput, config: &ShopConfig) -> Re
     let stamp = w.stamp();
     after.rev += 1;
     after.modified_at = clock::show(stamp);
-    w.prepare_cached("UPDATE level SET on_hand = ?2, location = ?3, rev = rev + 1, changed = ?4 WHERE id = ?1")?
-        .execute(params![after.row, after.on_hand, after.location, stamp])?;
+    w.prepare_cached(
+        "UPDATE level SET on_hand = ?2, location = ?3, rev = rev + 1, changed = ?4 WHERE id = ?1",
+    )?
+    .execute(params![after.row, after.on_hand, after.location, stamp])?;
     w.tell("stock.changed", after.sku.clone(), stamp);
     Ok(after)
 }
 
 /// What an order does. A level that went with its variant is left alone: there is nothing to move.
-pub fn movement(w: &mut Writing<'_>, variant: i64, stock: &str, movement: Movement) -> Result<(), Problem> {
+pub fn movement(
+    w: &mut Writing<'_>,
+    variant: i64,
+    stock: &str,
+    movement: Movement,
+) -> Result<(), Problem> {
     if movement == Movement::default() {
         return Ok(());
     }
@@ -103,7 +115,12 @@ pub fn movement(w: &mut Writing<'_>, variant: i64, stock: &str, movement: Moveme
 }
 
 /// A new variant has a level of 0 in every stock.
-pub fn open(w: &mut Writing<'_>, variant: i64, sku: &str, config: &ShopConfig) -> Result<(), Problem> {
+pub fn open(
+    w: &mut Writing<'_>,
+    variant: i64,
+    sku: &str,
+    config: &ShopConfig,
+) -> Result<(), Problem> {
     for stock in &config.stocks {
         let stamp = w.stamp();
         w.prepare_cached("INSERT INTO level (variant_id, stock_id, on_hand, reserved, rev, changed) VALUES (?1, ?2, 0, 0, 1, ?3)")?
@@ -145,15 +162,20 @@ pub fn renamed(w: &mut Writing<'_>, variant: i64, from: &str, to: &str) -> Resul
         let stamp = w.stamp();
         bury(w, stamp, "level", from, Some(&stock))?;
         let stamp = w.stamp();
-        w.prepare_cached("UPDATE level SET rev = rev + 1, changed = ?3 WHERE variant_id = ?1 AND stock_id = ?2")?
-            .execute(params![variant, stock, stamp])?;
+        w.prepare_cached(
+            "UPDATE level SET rev = rev + 1, changed = ?3 WHERE variant_id = ?1 AND stock_id = ?2",
+        )?
+        .execute(params![variant, stock, stamp])?;
         w.tell("stock.changed", to.to_string(), stamp);
     }
     Ok(())
 }
 
 fn stocks_of(db: &Connection, variant: i64) -> Result<Vec<String>, Problem> {
-    let mut statement = db.prepare_cached("SELECT stock_id FROM level WHERE variant_id = ?1 ORDER BY id")?;
-    let stocks = statement.query_map([variant], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut statement =
+        db.prepare_cached("SELECT stock_id FROM level WHERE variant_id = ?1 ORDER BY id")?;
+    let stocks = statement
+        .query_map([variant], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     Ok(stocks)
 }

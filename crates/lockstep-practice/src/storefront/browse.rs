@@ -58,10 +58,17 @@ struct Card {
     available: i64,
 }
 
-pub async fn show(State(shop): State<Arc<ShopState>>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+pub async fn show(
+    State(shop): State<Arc<ShopState>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
     let Query(asked) = asked.unwrap_or_default();
     let grounds = shop.grounds();
-    match shop.database.read(move |db| gather(db, asked, &grounds)).await {
+    match shop
+        .database
+        .read(move |db| gather(db, asked, &grounds))
+        .await
+    {
         Ok(found) => page(StatusCode::OK, &found),
         Err(problem) => refusal(problem),
     }
@@ -71,7 +78,14 @@ fn gather(db: &Connection, asked: Asked, grounds: &Grounds) -> Result<BrowsePage
     let q: String = asked.q.trim().chars().take(100).collect();
     let category = Kind::Category.parse(&asked.category);
     let after = Kind::Product.parse(&asked.after).unwrap_or(0);
-    let pattern = (!q.is_empty()).then(|| format!("%{}%", q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")));
+    let pattern = (!q.is_empty()).then(|| {
+        format!(
+            "%{}%",
+            q.replace('\\', "\\\\")
+                .replace('%', "\\%")
+                .replace('_', "\\_")
+        )
+    });
     let sku = (!q.is_empty()).then(|| q.clone());
     let mut statement = db.prepare_cached(
         "SELECT p.id FROM product p WHERE p.status = 'active' AND p.id > ?1 \
@@ -81,7 +95,16 @@ fn gather(db: &Connection, asked: Asked, grounds: &Grounds) -> Result<BrowsePage
          ORDER BY p.id LIMIT ?5",
     )?;
     let mut rows: Vec<i64> = statement
-        .query_map(params![after, pattern, sku, category, (bounds::STOREFRONT_PAGE + 1) as i64], |row| row.get(0))?
+        .query_map(
+            params![
+                after,
+                pattern,
+                sku,
+                category,
+                (bounds::STOREFRONT_PAGE + 1) as i64
+            ],
+            |row| row.get(0),
+        )?
         .collect::<Result<_, _>>()?;
     let more = rows.len() > bounds::STOREFRONT_PAGE;
     rows.truncate(bounds::STOREFRONT_PAGE);
@@ -102,7 +125,9 @@ fn gather(db: &Connection, asked: Asked, grounds: &Grounds) -> Result<BrowsePage
     };
     Ok(BrowsePage {
         frame: Frame::new(&grounds.config),
-        category: category.map(|row| Kind::Category.show(row)).unwrap_or_default(),
+        category: category
+            .map(|row| Kind::Category.show(row))
+            .unwrap_or_default(),
         q,
         heading,
         categories,
@@ -114,16 +139,29 @@ fn gather(db: &Connection, asked: Asked, grounds: &Grounds) -> Result<BrowsePage
 
 fn card(db: &Connection, product: &Product) -> Result<Card, Problem> {
     let now = clock::now();
-    let on_sale: Vec<_> = product.variants.iter().filter(|variant| variant.status == Status::Active).collect();
+    let on_sale: Vec<_> = product
+        .variants
+        .iter()
+        .filter(|variant| variant.status == Status::Active)
+        .collect();
     let cheapest = on_sale.iter().min_by_key(|variant| variant.price_now(now));
-    let price = cheapest.map(|variant| variant.price_now(now)).unwrap_or_default();
+    let price = cheapest
+        .map(|variant| variant.price_now(now))
+        .unwrap_or_default();
     Ok(Card {
         handle: product.handle.clone(),
         title: product.title.clone(),
-        picture: product.pictures.first().map(|picture| format!("/pictures/{}", picture.sha256)),
+        picture: product
+            .pictures
+            .first()
+            .map(|picture| format!("/pictures/{}", picture.sha256)),
         price,
-        before: cheapest.filter(|variant| variant.price > price).map(|variant| variant.price),
-        from: on_sale.iter().any(|variant| variant.price_now(now) != price),
+        before: cheapest
+            .filter(|variant| variant.price > price)
+            .map(|variant| variant.price),
+        from: on_sale
+            .iter()
+            .any(|variant| variant.price_now(now) != price),
         available: available(db, product)?,
     })
 }
@@ -153,7 +191,12 @@ fn links(db: &Connection, current: Option<i64>) -> Result<Vec<Link>, Problem> {
     Ok(links)
 }
 
-fn push_below(found: &[(i64, String, Option<i64>)], parent: Option<i64>, current: Option<i64>, links: &mut Vec<Link>) {
+fn push_below(
+    found: &[(i64, String, Option<i64>)],
+    parent: Option<i64>,
+    current: Option<i64>,
+    links: &mut Vec<Link>,
+) {
     for (id, name, of) in found.iter().filter(|(_, _, of)| *of == parent) {
         links.push(Link {
             id: Kind::Category.show(*id),

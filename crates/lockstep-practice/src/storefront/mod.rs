@@ -22,7 +22,11 @@ pub struct Frame {
 
 impl Frame {
     pub fn new(config: &ShopConfig) -> Self {
-        Self { shop: config.name.clone(), currency: config.currency.clone(), language: config.languages[0].clone() }
+        Self {
+            shop: config.name.clone(),
+            currency: config.currency.clone(),
+            language: config.languages[0].clone(),
+        }
     }
 }
 
@@ -39,7 +43,13 @@ pub fn page<T: Template>(status: StatusCode, template: &T) -> Response {
         Ok(html) => with_headers((status, Html(html)).into_response()),
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
-            with_headers((StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made.").into_response())
+            with_headers(
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "This page could not be made.",
+                )
+                    .into_response(),
+            )
         }
     }
 }
@@ -53,7 +63,10 @@ pub fn refusal(problem: Problem) -> Response {
         _ => "That did not work",
     };
     let status = problem.status();
-    let shown = RefusalPage { title, detail: problem.detail.clone() };
+    let shown = RefusalPage {
+        title,
+        detail: problem.detail.clone(),
+    };
     if problem.code == Code::Broken {
         tracing::error!(error = ?problem, "a page failed in the shop");
     }
@@ -71,8 +84,14 @@ fn with_headers(mut response: Response) -> Response {
         // The address of an order's page holds its key.
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=()",
+        ),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -81,9 +100,18 @@ fn with_headers(mut response: Response) -> Response {
 
 pub async fn style() -> Response {
     let css = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/css; charset=utf-8"),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=300"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ];
     (css, include_str!("../../assets/shop.css")).into_response()
 }
@@ -103,7 +131,12 @@ pub fn words_of(html: &str) -> String {
             _ => {}
         }
     }
-    let plain = words.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
+    let plain = words
+        .replace("&nbsp;", " ")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -113,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_description_is_shown_as_words() {
-        assert_eq!(words_of("<p>Warm &amp; <b>soft</b>.</p><p>Wool</p>"), "Warm & soft . Wool");
+        assert_eq!(
+            words_of("<p>Warm &amp; <b>soft</b>.</p><p>Wool</p>"),
+            "Warm & soft . Wool"
+        );
         assert_eq!(words_of("a <script>alert(1)</script> b"), "a alert(1) b");
     }
 }

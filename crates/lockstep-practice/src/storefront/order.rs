@@ -37,10 +37,18 @@ struct OrderPage {
     fulfilment: &'static str,
 }
 
-pub async fn show(State(shop): State<Arc<ShopState>>, Path(number): Path<String>, key: Result<Query<Key>, QueryRejection>) -> Response {
+pub async fn show(
+    State(shop): State<Arc<ShopState>>,
+    Path(number): Path<String>,
+    key: Result<Query<Key>, QueryRejection>,
+) -> Response {
     let Query(Key { key }) = key.unwrap_or_default();
     let (base, held) = (shop.base.clone(), key.clone());
-    match shop.database.read(move |db| order_rows::load_by_page(db, &number, &held, &base)).await {
+    match shop
+        .database
+        .read(move |db| order_rows::load_by_page(db, &number, &held, &base))
+        .await
+    {
         Ok(order) => page(StatusCode::OK, &of(&shop, order, key)),
         Err(problem) => refusal(problem),
     }
@@ -67,7 +75,11 @@ fn of(shop: &ShopState, order: Order, key: String) -> OrderPage {
     }
 }
 
-pub async fn pay(State(shop): State<Arc<ShopState>>, Path(number): Path<String>, form: Form<Key>) -> Response {
+pub async fn pay(
+    State(shop): State<Arc<ShopState>>,
+    Path(number): Path<String>,
+    form: Form<Key>,
+) -> Response {
     let Form(Key { key }) = form;
     let grounds = shop.grounds();
     let paid = shop
@@ -88,12 +100,20 @@ pub async fn pay(State(shop): State<Arc<ShopState>>, Path(number): Path<String>,
     }
 }
 
-fn refuse_if_gone(db: &rusqlite::Connection, row: i64, order: &Order, config: &crate::config::ShopConfig) -> Result<(), Problem> {
+fn refuse_if_gone(
+    db: &rusqlite::Connection,
+    row: i64,
+    order: &Order,
+    config: &crate::config::ShopConfig,
+) -> Result<(), Problem> {
     let variants = order_rows::variants_of(db, row)?;
     let mut wanted: Vec<(i64, String, i64, bool)> = Vec::new();
     for line in &order.lines {
-        let (Some(variant), Some(sku)) = (variants.get(&line.id), &line.sku) else { continue };
-        let backorder = crate::orders::create::sold(db, sku, config)?.is_none_or(|sold| sold.backorder);
+        let (Some(variant), Some(sku)) = (variants.get(&line.id), &line.sku) else {
+            continue;
+        };
+        let backorder =
+            crate::orders::create::sold(db, sku, config)?.is_none_or(|sold| sold.backorder);
         match wanted.iter_mut().find(|(known, ..)| known == variant) {
             Some((_, _, units, _)) => *units += line.units().open(),
             None => wanted.push((*variant, sku.clone(), line.units().open(), backorder)),
@@ -101,7 +121,12 @@ fn refuse_if_gone(db: &rusqlite::Connection, row: i64, order: &Order, config: &c
     }
     // Only the order's own stock counts.
     let own = crate::config::ShopConfig {
-        stocks: config.stocks.iter().filter(|stock| stock.id == order.stock).cloned().collect(),
+        stocks: config
+            .stocks
+            .iter()
+            .filter(|stock| stock.id == order.stock)
+            .cloned()
+            .collect(),
         ..config.clone()
     };
     stock_with(db, &wanted, &own).map(|_| ())

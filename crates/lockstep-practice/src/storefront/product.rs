@@ -47,7 +47,11 @@ struct Choice {
 
 pub async fn show(State(shop): State<Arc<ShopState>>, Path(handle): Path<String>) -> Response {
     let grounds = shop.grounds();
-    match shop.database.read(move |db| gather(db, &handle, &grounds)).await {
+    match shop
+        .database
+        .read(move |db| gather(db, &handle, &grounds))
+        .await
+    {
         Ok(found) => page(StatusCode::OK, &found),
         Err(problem) => refusal(problem),
     }
@@ -59,15 +63,29 @@ fn gather(db: &Connection, handle: &str, grounds: &Grounds) -> Result<ProductPag
         .prepare_cached("SELECT id FROM product WHERE handle = ?1 AND status = 'active'")?
         .query_row([handle], |row| row.get(0))
         .optional()?;
-    let product = product_rows::load(db, &[row.ok_or_else(missing)?], &grounds.config, &grounds.base)?
-        .pop()
-        .ok_or_else(missing)?;
+    let product = product_rows::load(
+        db,
+        &[row.ok_or_else(missing)?],
+        &grounds.config,
+        &grounds.base,
+    )?
+    .pop()
+    .ok_or_else(missing)?;
     let now = clock::now();
     let mut choices = Vec::new();
-    for variant in product.variants.iter().filter(|variant| variant.status == Status::Active) {
+    for variant in product
+        .variants
+        .iter()
+        .filter(|variant| variant.status == Status::Active)
+    {
         let levels = level_rows::of_sku(db, &variant.sku, None)?;
         // A buyer's units come out of one stock.
-        let available = levels.iter().map(|level| level.quantity).max().unwrap_or(0).max(0);
+        let available = levels
+            .iter()
+            .map(|level| level.quantity)
+            .max()
+            .unwrap_or(0)
+            .max(0);
         let price = variant.price_now(now);
         choices.push(Choice {
             sku: variant.sku.clone(),
@@ -89,12 +107,19 @@ fn gather(db: &Connection, handle: &str, grounds: &Grounds) -> Result<ProductPag
         pictures: product
             .pictures
             .iter()
-            .map(|picture| Shown { path: format!("/pictures/{}", picture.sha256), alt: picture.alt.clone() })
+            .map(|picture| Shown {
+                path: format!("/pictures/{}", picture.sha256),
+                alt: picture.alt.clone(),
+            })
             .collect(),
         can_buy: choices.iter().any(|choice| choice.can_buy),
         choices,
         trail: trail(db, product.category_ids.first())?,
-        tax_note: if grounds.config.prices_include_tax { "including tax" } else { "before tax" },
+        tax_note: if grounds.config.prices_include_tax {
+            "including tax"
+        } else {
+            "before tax"
+        },
     })
 }
 
@@ -110,7 +135,9 @@ fn trail(db: &Connection, category: Option<&String>) -> Result<Vec<(String, Stri
          SELECT id, name FROM up ORDER BY height DESC",
     )?;
     let trail = statement
-        .query_map([row], |row| Ok((crate::ids::Kind::Category.show(row.get(0)?), row.get(1)?)))?
+        .query_map([row], |row| {
+            Ok((crate::ids::Kind::Category.show(row.get(0)?), row.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     Ok(trail)
 }
