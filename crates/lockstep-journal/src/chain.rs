@@ -2,12 +2,12 @@
 
 use crate::bounds::SEGMENT_BYTES_MAX;
 use crate::columns::{id, int, micros, time};
-use crate::journal::{last_seq, write};
+use crate::journal::{check, last_seq, write};
 use crate::segment::{Hash, Segment, SegmentHeader};
 use crate::{Journal, JournalError, SegmentError, projection};
 use jiff::Timestamp;
 use lockstep_model::entry::Entry;
-use lockstep_model::{CustomerId, Epoch, Incarnation};
+use lockstep_model::{Epoch, Incarnation};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 const COLUMNS: &str =
@@ -253,25 +253,12 @@ impl Journal {
             });
         }
         for entry in entries {
-            refuse_foreign(customer, &entry)?;
+            check(&transaction, customer, &entry.body)?;
             write(&transaction, entry)?;
         }
         save(&transaction, segment, true)?;
         transaction.commit()?;
         Ok(())
-    }
-}
-
-fn refuse_foreign(customer: CustomerId, entry: &Entry) -> Result<(), SegmentError> {
-    match &entry.body {
-        lockstep_model::entry::Body::OrderSeen { order, .. } if order.customer != customer => {
-            Err(JournalError::ForeignOrder {
-                wanted: customer,
-                found: order.customer,
-            }
-            .into())
-        }
-        _ => Ok(()),
     }
 }
 

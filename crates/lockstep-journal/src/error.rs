@@ -83,9 +83,9 @@ pub enum JournalError {
     #[error("an order's personal data cannot be sealed. Nothing of this step was kept")]
     Seal,
     #[error(
-        "an order of customer {found} was offered to the journal of customer {wanted}. Nothing was kept"
+        "an entry about customer {found} was offered to the journal of customer {wanted}. Nothing of this step was kept"
     )]
-    ForeignOrder {
+    ForeignEntry {
         wanted: CustomerId,
         found: CustomerId,
     },

@@ -141,17 +141,11 @@ impl Journal {
         let mut seq = last_seq(&transaction)?;
         let mut aside_now: Vec<(ShopId, String)> = Vec::new();
         for mut body in bodies {
-            check(&transaction, &body)?;
-            if let Body::OrderSeen { order, person, .. } = &mut body {
-                if order.customer != customer {
-                    return Err(JournalError::ForeignOrder {
-                        wanted: customer,
-                        found: order.customer,
-                    });
-                }
-                if let Personal::Clear(clear) = person {
-                    *person = Personal::Sealed(seal::seal(&transaction, order, clear)?);
-                }
+            check(&transaction, customer, &body)?;
+            if let Body::OrderSeen { order, person, .. } = &mut body
+                && let Personal::Clear(clear) = person
+            {
+                *person = Personal::Sealed(seal::seal(&transaction, order, clear)?);
             }
             if let Body::Aside {
                 shop,
@@ -246,22 +240,36 @@ pub(crate) fn write(connection: &Connection, entry: Entry) -> Result<(), Journal
     projection::apply(connection, &entry)
 }
 
-/// What may not become an entry of this journal.
-fn check(connection: &Connection, body: &Body) -> Result<(), JournalError> {
-    let Body::Opened {
+/// What may not become an entry of this journal, wherever it comes from.
+pub(crate) fn check(
+    connection: &Connection,
+    customer: CustomerId,
+    body: &Body,
+) -> Result<(), JournalError> {
+    let about = match body {
+        Body::Opened { customer, .. } => *customer,
+        Body::OrderSeen { order, .. } => order.customer,
+        _ => customer,
+    };
+    if about != customer {
+        return Err(JournalError::ForeignEntry {
+            wanted: customer,
+            found: about,
+        });
+    }
+    if let Body::Opened {
         incarnation, epoch, ..
     } = body
-    else {
-        return Ok(());
-    };
-    let (held_incarnation, held_epoch) = projection::held_epoch(connection)?;
-    if (*incarnation, *epoch) < (held_incarnation, held_epoch) {
-        return Err(JournalError::OldEpoch {
-            incarnation: *incarnation,
-            epoch: *epoch,
-            held_incarnation,
-            held_epoch,
-        });
+    {
+        let (held_incarnation, held_epoch) = projection::held_epoch(connection)?;
+        if (*incarnation, *epoch) < (held_incarnation, held_epoch) {
+            return Err(JournalError::OldEpoch {
+                incarnation: *incarnation,
+                epoch: *epoch,
+                held_incarnation,
+                held_epoch,
+            });
+        }
     }
     Ok(())
 }

@@ -1,0 +1,384 @@
+//! Chunks of the catalogue: what belongs together, in which order, and what is left out.
+
+use crate::support::*;
+use lockstep_journal::{Also, Journal};
+use lockstep_model::cases::CatalogueChunk;
+use lockstep_model::entry::{Again, AsideSubject, Body, Delta, Merged, Seen, Settlement, Subject};
+use lockstep_model::{Category, Fault, FaultKind, Kind, Product, Record, RecordId, ShopId};
+
+fn stage(journal: &mut Journal, shop: ShopId, products: &[Product]) {
+    let page = products.iter().cloned().map(Record::Product).collect();
+    journal.stage(shop, page).unwrap();
+}
+
+fn load(journal: &Journal) -> CatalogueChunk {
+    journal
+        .load_catalogue(Kind::Product, None, 100, at(0))
+        .unwrap()
+}
+
+fn keys(chunk: &CatalogueChunk) -> Vec<&str> {
+    chunk
+        .clusters
+        .iter()
+        .map(|cluster| cluster.key.as_str())
+        .collect()
+}
+
+#[test]
+fn records_that_share_a_key_are_decided_together() {
+    let mut journal = journal();
+    stage(
+        &mut journal,
+        ERP,
+        &[
+            product("e1", &["B", "A"], "Coffee", 1),
+            product("e2", &["C"], "Tea", 1),
+        ],
+    );
+    stage(&mut journal, WEB, &[product("w1", &["B"], "Coffee", 1)]);
+    let chunk = load(&journal);
+    assert_eq!(keys(&chunk), ["A", "C"]);
+    let ids: Vec<_> = chunk.clusters[0]
+        .staged
+        .iter()
+        .map(|row| (row.shop, row.id.as_str()))
+        .collect();
+    assert_eq!(ids, [(ERP, "e1"), (WEB, "w1")]);
+    assert_eq!(chunk.next, None);
+}
+
+#[test]
+fn a_link_holds_what_no_key_holds_any_more() {
+    let mut journal = journal();
+    let coffee = product("e1", &["A"], "Coffee", 1);
+    append(&mut journal, vec![merged(1, &coffee, &[ERP, WEB], &[])]);
+    // The shop renames its SKU.
+    stage(&mut journal, WEB, &[product("e1", &["Z"], "Coffee", 1)]);
+    let chunk = load(&journal);
+    assert_eq!(chunk.clusters.len(), 1);
+    let cluster = &chunk.clusters[0];
+    assert_eq!(cluster.known[0].record, RecordId(1));
+    assert_eq!(cluster.known[0].shops.len(), 2);
+    assert_eq!(cluster.staged[0].keys, ["Z"]);
+}
+
+#[test]
+fn pages_of_clusters_show_each_once_and_in_order() {
+    let mut journal = journal();
+    let names: Vec<String> = (0..57).map(|n| format!("S{n:03}")).collect();
+    for (shop, id) in [(ERP, "e"), (WEB, "w")] {
+        let products: Vec<_> = names
+            .iter()
+            .map(|sku| product(&format!("{id}{sku}"), &[sku.as_str()], sku, 1))
+            .collect();
+        stage(&mut journal, shop, &products);
+    }
+    for (n, sku) in names.iter().enumerate().step_by(5) {
+        let known = product(&format!("x{sku}"), &[sku.as_str()], sku, 1);
+        append(
+            &mut journal,
+            vec![merged(n as u64 + 1, &known, &[], &[WEB])],
+        );
+    }
+    let mut seen = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let chunk = journal
+            .load_catalogue(Kind::Product, after.as_deref(), 10, at(0))
+            .unwrap();
+        assert!(chunk.clusters.len() <= 10);
+        for cluster in &chunk.clusters {
+            assert_eq!(cluster.staged.len(), 2, "{}", cluster.key);
+            seen.push(cluster.key.clone());
+        }
+        match chunk.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, names);
+}
+
+#[test]
+fn a_hundred_products_with_one_sku_are_bounded_and_none_is_lost() {
+    let mut journal = journal();
+    let products: Vec<_> = (0..100)
+        .map(|n| product(&format!("p{n}"), &["SAME"], "Twin", 1))
+        .collect();
+    stage(&mut journal, WEB, &products);
+    let chunk = load(&journal);
+    let sizes: Vec<_> = chunk
+        .clusters
+        .iter()
+        .map(|cluster| cluster.staged.len())
+        .collect();
+    assert!(sizes.iter().all(|size| *size <= 50), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 100);
+}
+
+#[test]
+fn products_without_any_sku_stand_alone() {
+    let mut journal = journal();
+    let products = [product("p1", &[], "One", 1), product("p2", &[""], "Two", 1)];
+    stage(&mut journal, WEB, &products);
+    let chunk = load(&journal);
+    assert_eq!(keys(&chunk), ["#2/p1", "#2/p2"]);
+    assert!(chunk.clusters.iter().all(|c| c.staged.len() == 1));
+}
+
+#[test]
+fn what_stands_aside_or_is_being_written_is_not_shown() {
+    let mut journal = journal();
+    let [a, b, c] = ["A", "B", "C"].map(|sku| product(sku, &[sku], sku, 1));
+    append(
+        &mut journal,
+        vec![
+            merged(1, &a, &[ERP], &[WEB]),
+            merged(2, &b, &[ERP], &[WEB]),
+            merged(3, &c, &[ERP], &[WEB]),
+        ],
+    );
+    assert_eq!(keys(&load(&journal)), ["A", "B", "C"]);
+    let aside = Body::Aside {
+        shop: WEB,
+        subject: AsideSubject::Subject(Subject::Record(RecordId(1))),
+        fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
+        retry_at: Some(at(60)),
+        tries: 2,
+    };
+    let open = intended(1, WEB, Subject::Record(RecordId(2)), set_title("X"));
+    append(&mut journal, vec![aside, open]);
+    assert_eq!(keys(&load(&journal)), ["C"]);
+    assert_eq!(journal.next_retry().unwrap(), Some(at(60)));
+    let later = journal
+        .load_catalogue(Kind::Product, None, 10, at(60))
+        .unwrap();
+    assert_eq!(keys(&later), ["A", "C"]);
+    assert_eq!(later.clusters[0].known[0].shops[&WEB].tries, 2);
+
+    append(
+        &mut journal,
+        vec![settled(1, Settlement::NotApplied { fault: None })],
+    );
+    append(
+        &mut journal,
+        vec![Body::DueAgain {
+            what: Again::Record(RecordId(1)),
+        }],
+    );
+    assert_eq!(keys(&load(&journal)), ["A", "B", "C"]);
+}
+
+#[test]
+fn a_write_that_failed_keeps_its_record_due_though_another_went_through() {
+    let mut journal = journal();
+    let a = product("A", &["A"], "A", 1);
+    append(&mut journal, vec![merged(1, &a, &[WEB], &[WEB])]);
+    let record = || Subject::Record(RecordId(1));
+    let round = |first: u64, how: Settlement| {
+        vec![
+            intended(first, WEB, record(), set_title("X")),
+            intended(first + 1, WEB, record(), set_title("Y")),
+            settled(first, how),
+            settled(first + 1, done("A", None)),
+        ]
+    };
+    append(
+        &mut journal,
+        round(1, Settlement::NotApplied { fault: None }),
+    );
+    assert_eq!(load(&journal).clusters.len(), 1);
+    append(&mut journal, round(3, done("A", None)));
+    assert_eq!(load(&journal).clusters.len(), 0);
+}
+
+#[test]
+fn everything_is_due_again_when_a_shop_is_added() {
+    let mut journal = journal();
+    let [a, b] = ["A", "B"].map(|sku| product(sku, &[sku], sku, 1));
+    append(
+        &mut journal,
+        vec![merged(1, &a, &[ERP], &[]), merged(2, &b, &[ERP], &[])],
+    );
+    assert!(load(&journal).clusters.is_empty());
+    let what = Again::Records {
+        kind: Kind::Product,
+        shops: vec![WEB],
+    };
+    journal.mark_due(at(0), what).unwrap();
+    assert_eq!(keys(&load(&journal)), ["A", "B"]);
+}
+
+fn category_merged(record: u64, shop: ShopId, id: &str, path: &str, due: &[ShopId]) -> Body {
+    let name = path.rsplit('\u{1f}').next().unwrap();
+    let category = Category {
+        id: id.into(),
+        name: name.into(),
+        ..Category::default()
+    };
+    let held = Delta {
+        set: category.fields(),
+        unset: vec![],
+    };
+    Body::Merged(Merged {
+        run: RUN,
+        record: RecordId(record),
+        kind: Kind::Category,
+        title: name.into(),
+        keys: vec![path.into()],
+        ours: held.clone(),
+        seen: [(
+            shop,
+            Seen {
+                id: id.into(),
+                parts: None,
+                held,
+                gone: false,
+            },
+        )]
+        .into(),
+        overruled: vec![],
+        due: due.to_vec(),
+    })
+}
+
+#[test]
+fn parents_come_before_children_whatever_the_order_of_pages() {
+    let mut journal = journal();
+    journal
+        .stage(
+            ERP,
+            vec![
+                category("c3", "Sencha", Some("c2")),
+                category("c2", "Green", Some("c1")),
+            ],
+        )
+        .unwrap();
+    let load = |journal: &Journal, after: Option<&str>| {
+        journal
+            .load_catalogue(Kind::Category, after, 100, at(0))
+            .unwrap()
+    };
+    let first = load(&journal, None);
+    assert_eq!(keys(&first), ["Green"], "its parent is not known yet");
+    journal
+        .stage(ERP, vec![category("c1", "Tea", None)])
+        .unwrap();
+    journal
+        .stage(WEB, vec![category("9", "Tea", None)])
+        .unwrap();
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let chunk = load(&journal, after.as_deref());
+        // One depth a chunk.
+        found.push(
+            keys(&chunk)
+                .iter()
+                .map(|key| key.to_string())
+                .collect::<Vec<_>>(),
+        );
+        after = chunk.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let path = |names: &[&str]| names.join("\u{1f}");
+    assert_eq!(
+        found,
+        [
+            [path(&["Tea"])],
+            [path(&["Tea", "Green"])],
+            [path(&["Tea", "Green", "Sencha"])]
+        ]
+    );
+}
+
+#[test]
+fn a_categorys_path_goes_through_parents_that_are_known_already() {
+    let mut journal = journal();
+    append(
+        &mut journal,
+        vec![category_merged(1, ERP, "c1", "Tea", &[])],
+    );
+    journal
+        .stage(ERP, vec![category("c2", "Green", Some("c1"))])
+        .unwrap();
+    let chunk = journal
+        .load_catalogue(Kind::Category, None, 100, at(0))
+        .unwrap();
+    assert_eq!(keys(&chunk), ["Tea\u{1f}Green"]);
+    assert_eq!(chunk.categories[&ERP][&"c1".into()], RecordId(1));
+}
+
+#[test]
+fn a_loop_of_categories_is_cut() {
+    let mut journal = journal();
+    let page = vec![category("a", "A", Some("b")), category("b", "B", Some("a"))];
+    journal.stage(ERP, page).unwrap();
+    let mut after = None;
+    let mut clusters = 0;
+    loop {
+        let chunk = journal
+            .load_catalogue(Kind::Category, after.as_deref(), 100, at(0))
+            .unwrap();
+        clusters += chunk.clusters.len();
+        after = chunk.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(clusters, 2);
+}
+
+#[test]
+fn the_categories_of_a_product_can_be_read_both_ways() {
+    let mut journal = journal();
+    append(
+        &mut journal,
+        vec![
+            category_merged(1, ERP, "c1", "Tea", &[]),
+            category_merged(1, WEB, "77", "Tea", &[]),
+        ],
+    );
+    let mut tea = product("p1", &["T"], "Tea", 1);
+    tea.categories = Some(vec!["c1".into()]);
+    stage(&mut journal, ERP, &[tea]);
+    let chunk = load(&journal);
+    assert_eq!(chunk.categories[&ERP][&"c1".into()], RecordId(1));
+    assert_eq!(chunk.categories[&WEB][&"77".into()], RecordId(1));
+}
+
+#[test]
+fn a_conflict_is_shown_until_it_is_answered_and_then_the_record_is_due() {
+    let mut journal = journal();
+    let a = product("A", &["A"], "A", 1);
+    let about = lockstep_model::entry::Conflict::SameKeyTwice {
+        shop: WEB,
+        key: "A".into(),
+        ids: vec!["1".into()],
+    };
+    append(
+        &mut journal,
+        vec![
+            merged(1, &a, &[ERP, WEB], &[]),
+            Body::ConflictOpened {
+                conflict: lockstep_model::ConflictId(1),
+                subject: Subject::Record(RecordId(1)),
+                about,
+            },
+        ],
+    );
+    assert_eq!(journal.conflicts(None, 10).unwrap().len(), 1);
+    assert!(load(&journal).clusters.is_empty());
+    let closed = Body::ConflictClosed {
+        conflict: lockstep_model::ConflictId(1),
+        decision: "keep ours".into(),
+    };
+    journal
+        .append(at(0), vec![closed], Also::default())
+        .unwrap();
+    assert!(journal.conflicts(None, 10).unwrap().is_empty());
+    assert_eq!(keys(&load(&journal)), ["A"]);
+}

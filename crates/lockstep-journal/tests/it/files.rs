@@ -1,0 +1,82 @@
+//! Whose file it is, and of which format.
+
+use crate::support::*;
+use lockstep_journal::{Journal, JournalError};
+use lockstep_model::CustomerId;
+
+#[test]
+fn a_journal_survives_being_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.journal");
+    let mut journal = Journal::open(&path, CUSTOMER).unwrap();
+    append(&mut journal, vec![opened(3)]);
+    let head = journal.head().unwrap();
+    drop(journal);
+    let journal = Journal::open(&path, CUSTOMER).unwrap();
+    assert_eq!(journal.head().unwrap(), head);
+    assert_eq!(head.seq, 1);
+    assert_eq!(head.epoch.0, 3);
+}
+
+#[test]
+fn another_customers_journal_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.journal");
+    drop(Journal::open(&path, CUSTOMER).unwrap());
+    let error = Journal::open(&path, CustomerId(8)).err().unwrap();
+    assert!(
+        matches!(error, JournalError::WrongCustomer { found, .. } if found == CUSTOMER),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_newer_format_and_a_foreign_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.journal");
+    drop(Journal::open(&path, CUSTOMER).unwrap());
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute("UPDATE meta SET value = 99 WHERE name = 'format'", [])
+        .unwrap();
+    drop(file);
+    let error = Journal::open(&path, CUSTOMER).err().unwrap();
+    assert!(
+        matches!(error, JournalError::NewerFormat { found: 99, .. }),
+        "{error}"
+    );
+
+    let other = folder.path().join("other.db");
+    let file = rusqlite::Connection::open(&other).unwrap();
+    file.execute("CREATE TABLE something(a)", []).unwrap();
+    drop(file);
+    let error = Journal::open(&other, CUSTOMER).err().unwrap();
+    assert!(matches!(error, JournalError::NotAJournal { .. }), "{error}");
+
+    let text = folder.path().join("text");
+    std::fs::write(&text, "This is no database. ".repeat(100)).unwrap();
+    let error = Journal::open(&text, CUSTOMER).err().unwrap();
+    assert!(matches!(error, JournalError::Open { .. }), "{error}");
+}
+
+#[test]
+fn an_older_epoch_cannot_open_a_journal() {
+    let mut journal = journal();
+    append(&mut journal, vec![opened(3)]);
+    let error = journal
+        .append(at(1), vec![opened(2)], Default::default())
+        .unwrap_err();
+    assert!(matches!(error, JournalError::OldEpoch { .. }), "{error}");
+    assert_eq!(journal.head().unwrap().seq, 1);
+}
+
+#[test]
+fn ids_go_on_where_the_entries_ended() {
+    let mut journal = journal();
+    let counters = journal.counters().unwrap();
+    assert_eq!((counters.record, counters.intent), (1, 1));
+    append(
+        &mut journal,
+        vec![merged(41, &product("p", &["A"], "A", 1), &[ERP], &[])],
+    );
+    assert_eq!(journal.counters().unwrap().record, 42);
+}

@@ -1,0 +1,13 @@
+//! The journal as its callers see it: files, entries, pages, chunks, segments.
+
+mod catalogue;
+mod chain;
+mod crash;
+mod files;
+mod paging;
+mod personal;
+mod projections;
+mod staging;
+mod support;
+mod trade;
+mod views;

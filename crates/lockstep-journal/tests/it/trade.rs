@@ -1,0 +1,503 @@
+//! Orders and the stock ledger.
+
+use crate::support::*;
+use lockstep_journal::{Also, Journal};
+use lockstep_model::entry::{
+    Again, AsideSubject, Body, Hold, Movement, Settlement, StockMapping, Subject, What,
+};
+use lockstep_model::settings::StockId;
+use lockstep_model::{
+    Fault, FaultKind, Kind, Level, Payment, Record, ShopId, ShopIdentity, Sku, StockSemantics,
+    Takes,
+};
+use rust_decimal::Decimal;
+
+fn world() -> Journal {
+    let mut journal = journal();
+    map_stocks(&mut journal);
+    append(
+        &mut journal,
+        vec![
+            level_seen(ERP, &level("A", 10), 0),
+            level_seen(WEB, &level("A", 10), 0),
+            Body::BaseMoved {
+                sku: "A".into(),
+                stock: MAIN,
+                delta: units(10),
+                cause: Movement::Opening { shop: ERP },
+            },
+        ],
+    );
+    settle(&mut journal);
+    journal
+}
+
+/// Everything that is dirty is looked at to the end.
+fn settle(journal: &mut Journal) {
+    let skus = journal
+        .load_stock(None, 100)
+        .unwrap()
+        .cases
+        .into_iter()
+        .map(|case| (case.sku, case.stock))
+        .collect();
+    let orders = journal
+        .load_orders(None, 100, at(0), &[])
+        .unwrap()
+        .cases
+        .into_iter()
+        .map(|case| case.order)
+        .collect();
+    let also = Also {
+        skus_done: skus,
+        orders_done: orders,
+        ..Also::default()
+    };
+    journal.append(at(0), vec![], also).unwrap();
+}
+
+fn dirty(journal: &Journal) -> Vec<Sku> {
+    let chunk = journal.load_stock(None, 100).unwrap();
+    chunk.cases.into_iter().map(|case| case.sku).collect()
+}
+
+#[test]
+fn a_sale_makes_its_sku_due_and_read_again_until_the_level_was() {
+    let mut journal = world();
+    assert!(dirty(&journal).is_empty());
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, state("o1", vec![line("A", 2, 2)]))],
+    );
+    assert_eq!(dirty(&journal), ["A".into()]);
+    assert_eq!(
+        journal.skus_to_read(WEB, None, 10).unwrap(),
+        ["A".into()],
+        "the level may be older than the sale"
+    );
+    assert!(journal.skus_to_read(ERP, None, 10).unwrap().is_empty());
+    settle(&mut journal);
+    assert_eq!(dirty(&journal), ["A".into()], "Σ taken has moved since");
+
+    // Read again, and no different: staged all the same, since Σ taken differs.
+    let page = vec![Record::Level(level("A", 10))];
+    assert_eq!(journal.stage(WEB, page).unwrap().changed, 1);
+    assert!(journal.skus_to_read(WEB, None, 10).unwrap().is_empty());
+    append(&mut journal, vec![level_seen(WEB, &level("A", 8), 2)]);
+    journal.forget_staged(lockstep_model::Lane::Trade).unwrap();
+    settle(&mut journal);
+    assert!(dirty(&journal).is_empty());
+    let head = journal.head().unwrap().seq;
+    settle(&mut journal);
+    assert_eq!(journal.head().unwrap().seq, head, "nothing to say twice");
+}
+
+#[test]
+fn a_case_shows_every_side_of_a_line() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    let mut copy = state("s76", vec![line("A", 2, 0)]);
+    copy.key = Some(o1.to_string());
+    append(
+        &mut journal,
+        vec![
+            order_seen(
+                WEB,
+                &o1,
+                state("o1", vec![line("A", 1, 1), line("A", 1, 1)]),
+            ),
+            intended(1, ERP, Subject::Order(o1.clone()), What::CreateOrder),
+        ],
+    );
+    let chunk = journal.load_stock(None, 10).unwrap();
+    let case = &chunk.cases[0];
+    assert_eq!(case.base, Some(units(10)));
+    assert_eq!(case.levels[&WEB].taken, units(2));
+    let line = &case.lines[0];
+    assert_eq!(line.number, "#o1");
+    assert!(line.accepted);
+    assert_eq!(line.on_its_way, [ERP]);
+    assert_eq!(line.sides[&WEB].wanted, units(2));
+    assert!(!line.sides[&WEB].done);
+
+    // Made, and not seen yet: still on its way.
+    append(&mut journal, vec![settled(1, done("s76", None))]);
+    let case = journal.load_orders(None, 10, at(0), &[]).unwrap().cases[0].clone();
+    assert_eq!(case.copies[&ERP].as_str(), "s76");
+    assert!(case.open.is_empty());
+    let chunk = journal.load_stock(None, 10).unwrap();
+    assert_eq!(chunk.cases[0].lines[0].on_its_way, [ERP]);
+
+    append(&mut journal, vec![order_seen(ERP, &o1, copy)]);
+    let chunk = journal.load_stock(None, 10).unwrap();
+    let line = &chunk.cases[0].lines[0];
+    assert!(line.on_its_way.is_empty());
+    assert_eq!(line.sides.len(), 2);
+}
+
+#[test]
+fn a_copy_that_carries_our_key_is_known_by_it() {
+    let mut journal = world();
+    let mut copy = state("s76", vec![line("A", 1, 1)]);
+    copy.key = Some(key(WEB, "o1").to_string());
+    let mut foreign = state("s77", vec![]);
+    foreign.key = Some("lockstep:99:2:o1".into());
+    journal
+        .stage(ERP, vec![order(copy), order(foreign)])
+        .unwrap();
+    let chunk = journal.load_orders(None, 10, at(0), &[]).unwrap();
+    let orders: Vec<_> = chunk.cases.iter().map(|case| case.order.clone()).collect();
+    assert_eq!(orders, [key(ERP, "s77"), key(WEB, "o1")]);
+}
+
+#[test]
+fn an_order_is_due_until_it_was_looked_at_and_again_when_it_changes() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    let seen = |payment: Payment| {
+        let mut state = state("o1", vec![line("A", 1, 0)]);
+        state.payment = payment;
+        state
+    };
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, seen(Payment::Pending))],
+    );
+    let due = |journal: &Journal| {
+        journal
+            .load_orders(None, 10, at(0), &[])
+            .unwrap()
+            .cases
+            .len()
+    };
+    assert_eq!(due(&journal), 1);
+    append(
+        &mut journal,
+        vec![Body::OrderHeld {
+            order: o1.clone(),
+            reason: Hold::Gate,
+        }],
+    );
+    settle(&mut journal);
+    assert_eq!(due(&journal), 0);
+    assert!(dirty(&journal).is_empty());
+    // Unchanged, so not staged; paid, so staged and, dealt with, due; its SKU too, though nothing was taken.
+    let page = vec![order(seen(Payment::Pending))];
+    assert_eq!(journal.stage(WEB, page).unwrap().changed, 0);
+    let page = vec![order(seen(Payment::Paid))];
+    assert_eq!(journal.stage(WEB, page).unwrap().changed, 1);
+    let chunk = journal.load_orders(None, 10, at(0), &[]).unwrap();
+    assert_eq!(chunk.cases[0].held, Some(Hold::Gate));
+    append(
+        &mut journal,
+        vec![
+            order_seen(WEB, &o1, seen(Payment::Paid)),
+            Body::OrderReleased { order: o1.clone() },
+        ],
+    );
+    assert_eq!(dirty(&journal), ["A".into()]);
+    let view = journal.order_view(&o1).unwrap().unwrap();
+    assert_eq!(view.row.held, None);
+    journal.forget_staged(lockstep_model::Lane::Trade).unwrap();
+    settle(&mut journal);
+    assert_eq!(due(&journal), 0);
+    journal.mark_due(at(0), Again::Orders).unwrap();
+    assert_eq!(due(&journal), 1);
+}
+
+#[test]
+fn a_write_in_doubt_brings_its_order_back_when_it_can_be_looked_at() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![
+            order_seen(WEB, &o1, state("o1", vec![line("A", 1, 1)])),
+            intended(1, ERP, Subject::Order(o1.clone()), What::CreateOrder),
+            settled(1, Settlement::Unknown { look_at: at(30) }),
+        ],
+    );
+    settle(&mut journal);
+    let cases = |seconds| {
+        journal
+            .load_orders(None, 10, at(seconds), &[])
+            .unwrap()
+            .cases
+    };
+    assert!(cases(29).is_empty());
+    assert_eq!(cases(30)[0].open[0].look_at, Some(at(30)));
+    let to_read = journal.orders_to_read(ERP, None, 10).unwrap();
+    assert_eq!((&to_read[0].order, &to_read[0].id), (&o1, &None));
+    assert!(journal.orders_to_read(WEB, None, 10).unwrap().is_empty());
+    assert_eq!(journal.open_intents(None, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn the_items_of_a_receiver_come_from_links_or_levels() {
+    let mut journal = world();
+    let coffee = product("p1", &["B"], "Coffee", 1);
+    append(&mut journal, vec![merged(1, &coffee, &[ERP], &[])]);
+    let lines = vec![line("A", 1, 0), line("B", 1, 0), line("C", 1, 0)];
+    journal.stage(WEB, vec![order(state("o1", lines))]).unwrap();
+    let chunk = journal.load_orders(None, 10, at(0), &[ERP]).unwrap();
+    let items = &chunk.cases[0].items[&ERP];
+    assert_eq!(items[&"A".into()].as_str(), "A");
+    assert_eq!(items[&"B".into()].as_str(), "p1-B");
+    assert!(!items.contains_key(&"C".into()));
+}
+
+fn write_level(intent: u64, target: i64) -> Body {
+    let what = What::Level {
+        on_hand: units(target),
+        target: units(target),
+        was_available: units(10),
+        was_taken: units(0),
+    };
+    let subject = Subject::Level {
+        stock: MAIN,
+        sku: "A".into(),
+    };
+    intended(intent, WEB, subject, what)
+}
+
+fn answered(level: Level) -> Settlement {
+    Settlement::Done {
+        id: "A".into(),
+        parts: None,
+        held: None,
+        level: Some((level, Decimal::ZERO)),
+    }
+}
+
+#[test]
+fn a_clamped_level_keeps_what_was_meant_until_the_shop_moves() {
+    let mut journal = world();
+    append(
+        &mut journal,
+        vec![write_level(1, -2), settled(1, answered(level("A", 0)))],
+    );
+    let at_web = |journal: &Journal| {
+        let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+        explained.stocks[0]
+            .levels
+            .iter()
+            .find(|level| level.shop == WEB)
+            .cloned()
+            .unwrap()
+    };
+    let side = at_web(&journal);
+    assert_eq!(side.meant, Some(units(-2)));
+    assert_eq!(side.target, Some(units(-2)));
+    assert_eq!(side.available, units(0));
+    assert!(dirty(&journal).is_empty());
+    append(&mut journal, vec![level_seen(WEB, &level("A", 5), 0)]);
+    assert_eq!(at_web(&journal).meant, None);
+    assert_eq!(dirty(&journal), ["A".into()]);
+}
+
+#[test]
+fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
+    let mut journal = world();
+    let subject = Subject::Level {
+        stock: MAIN,
+        sku: "A".into(),
+    };
+    append(
+        &mut journal,
+        vec![
+            write_level(1, 7),
+            settled(1, Settlement::NotApplied { fault: None }),
+            Body::Aside {
+                shop: WEB,
+                subject: AsideSubject::Subject(subject),
+                fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
+                retry_at: Some(at(60)),
+                tries: 1,
+            },
+        ],
+    );
+    settle(&mut journal);
+    let chunk = journal.load_stock(None, 10).unwrap();
+    assert_eq!(chunk.cases[0].levels[&WEB].aside_until, Some(at(60)));
+    append(
+        &mut journal,
+        vec![write_level(2, 7), settled(2, answered(level("A", 7)))],
+    );
+    settle(&mut journal);
+    assert!(dirty(&journal).is_empty());
+    assert!(journal.asides(10).unwrap().is_empty());
+}
+
+#[test]
+fn a_sale_during_a_write_makes_the_sku_due() {
+    let mut journal = world();
+    append(&mut journal, vec![write_level(1, 7)]);
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, state("o1", vec![line("A", 1, 1)]))],
+    );
+    append(&mut journal, vec![settled(1, answered(level("A", 7)))]);
+    settle(&mut journal);
+    assert_eq!(dirty(&journal), ["A".into()]);
+}
+
+#[test]
+fn closing_takes_a_line_out_of_the_sums_and_the_shadow_alike() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![
+            order_seen(WEB, &o1, state("o1", vec![line("A", 3, 3)])),
+            level_seen(WEB, &level("A", 7), 3),
+            Body::BaseMoved {
+                sku: "A".into(),
+                stock: MAIN,
+                delta: units(-3),
+                cause: Movement::Closing { order: o1.clone() },
+            },
+        ],
+    );
+    journal.mark_due(at(0), Again::Levels).unwrap();
+    let chunk = journal.load_stock(None, 10).unwrap();
+    let case = &chunk.cases[0];
+    assert_eq!(case.base, Some(units(7)));
+    assert!(case.lines.is_empty());
+    assert_eq!(case.levels[&WEB].taken, units(0));
+    assert_eq!(case.levels[&WEB].held.as_ref().unwrap().1, units(0));
+    settle(&mut journal);
+    assert!(dirty(&journal).is_empty());
+    // Given back after all: not explained by any order any more.
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, state("o1", vec![line("A", 3, 0)]))],
+    );
+    let chunk = journal.load_stock(None, 10).unwrap();
+    assert!(chunk.cases.iter().all(|case| case.lines.is_empty()));
+}
+
+#[test]
+fn another_mapping_of_stocks_moves_the_lines() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, state("o1", vec![line("A", 2, 2)]))],
+    );
+    let other = StockId(9);
+    let mapping = StockMapping {
+        default: Some(other),
+        shops: Default::default(),
+    };
+    journal.map_stocks(at(0), mapping).unwrap();
+    let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+    let of = |stock: StockId| {
+        explained
+            .stocks
+            .iter()
+            .find(|explained| explained.stock == stock)
+            .unwrap()
+    };
+    assert!(of(MAIN).lines.is_empty() && of(MAIN).levels.is_empty());
+    assert_eq!(of(other).committed, units(2));
+}
+
+#[test]
+fn a_sku_is_explained() {
+    let mut journal = world();
+    let identity = |takes: Takes| ShopIdentity {
+        stock: StockSemantics {
+            takes,
+            ..StockSemantics::default()
+        },
+        ..ShopIdentity::default()
+    };
+    let (o1, o2, o3) = (key(WEB, "o1"), key(WEB, "o2"), key(ShopId(3), "o3"));
+    let mut copy = state("s76", vec![line("A", 1, 1)]);
+    copy.key = Some(o1.to_string());
+    append(
+        &mut journal,
+        vec![
+            Body::ShopSeen {
+                shop: ShopId(3),
+                identity: Box::new(identity(Takes::Shipment)),
+            },
+            merged(1, &product("p1", &["A"], "Coffee", 1), &[ERP], &[]),
+            Body::BaseMoved {
+                sku: "A".into(),
+                stock: MAIN,
+                delta: units(5),
+                cause: Movement::Unexplained { shop: ERP },
+            },
+            order_seen(WEB, &o1, state("o1", vec![line("A", 1, 1)])),
+            order_seen(ERP, &o1, copy),
+            order_seen(WEB, &o2, state("o2", vec![line("A", 2, 2)])),
+            // Takes at shipment: it counts from acceptance.
+            order_seen(ShopId(3), &o3, state("o3", vec![line("A", 4, 0)])),
+        ],
+    );
+    let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+    assert_eq!(explained.record.unwrap().0, 1);
+    let stock = &explained.stocks[0];
+    assert_eq!(stock.owner, Some(ERP));
+    assert_eq!(stock.base, Some(units(15)));
+    assert_eq!(stock.movements.len(), 2);
+    assert_eq!(stock.movements_before, units(0));
+    assert_eq!(stock.committed, units(1 + 2 + 4));
+    assert_eq!(stock.pool, Some(units(8)));
+    assert_eq!(stock.lines[0].copies[&ERP], "#s76");
+    assert!(
+        serde_json::to_string(&explained)
+            .unwrap()
+            .contains("opening")
+    );
+    assert_eq!(journal.ledger(&"Z".into()).unwrap(), None);
+}
+
+#[test]
+fn the_status_behind_a_level_is_our_own_records() {
+    let mut journal = world();
+    let mut draft = product("p1", &["A"], "Coffee", 1);
+    draft.status = lockstep_model::Status::Draft;
+    append(&mut journal, vec![merged(1, &draft, &[ERP], &[])]);
+    journal.mark_due(at(0), Again::Levels).unwrap();
+    let chunk = journal.load_stock(None, 10).unwrap();
+    assert_eq!(chunk.cases[0].status, Some(lockstep_model::Status::Draft));
+}
+
+#[test]
+fn stock_is_paged_by_sku() {
+    let mut journal = journal();
+    map_stocks(&mut journal);
+    let page = (0..25)
+        .map(|n| Record::Level(level(&format!("S{n:02}"), n)))
+        .collect();
+    journal.stage(WEB, page).unwrap();
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let chunk = journal.load_stock(after.as_ref(), 10).unwrap();
+        for case in &chunk.cases {
+            let (_, reading) = case.levels[&WEB].staged.clone().unwrap();
+            seen.push(case.sku.0.clone());
+            let also = Also {
+                consumed: vec![lockstep_model::cases::Consumed {
+                    shop: WEB,
+                    kind: Kind::Level,
+                    id: case.sku.0.as_str().into(),
+                    reading,
+                }],
+                ..Also::default()
+            };
+            journal.append(at(0), vec![], also).unwrap();
+        }
+        after = chunk.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 25);
+    assert!(journal.load_stock(None, 10).unwrap().cases.is_empty());
+}
