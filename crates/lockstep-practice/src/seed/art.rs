@@ -1,8 +1,11 @@
 //! Drawings for products: a few plain shapes in the colour of the product, as SVG.
 
+/// How many shapes there are.
+pub const SHAPES: usize = 12;
+
 /// A drawing of shape `shape` in `colour`.
 pub fn draw(shape: usize, colour: &str) -> String {
-    let figure = match shape % 8 {
+    let figure = match shape % SHAPES {
         0 => garment(colour),
         1 => mug(colour),
         2 => lamp(colour),
@@ -10,7 +13,11 @@ pub fn draw(shape: usize, colour: &str) -> String {
         4 => boot(colour),
         5 => beanie(colour),
         6 => bag(colour),
-        _ => bottle(colour),
+        7 => bottle(colour),
+        8 => tent(colour),
+        9 => folded(colour),
+        10 => pan(colour),
+        _ => bowl(colour),
     };
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 400 400\">\
@@ -89,13 +96,46 @@ fn bottle(c: &str) -> String {
     )
 }
 
+fn tent(c: &str) -> String {
+    format!(
+        "<path d=\"M200 96 L326 312 H74Z\" fill=\"{c}\"/><path d=\"M200 96 L326 312 H238Z\" fill=\"#000\" opacity=\".16\"/>\
+         <path d=\"M200 150 L240 312 H160Z\" fill=\"#2b2620\" opacity=\".6\"/>"
+    )
+}
+
+fn folded(c: &str) -> String {
+    format!(
+        "<rect x=\"96\" y=\"246\" width=\"208\" height=\"66\" rx=\"26\" fill=\"{c}\"/>\
+         <rect x=\"104\" y=\"186\" width=\"192\" height=\"62\" rx=\"26\" fill=\"{c}\"/>\
+         <rect x=\"104\" y=\"186\" width=\"192\" height=\"62\" rx=\"26\" fill=\"#fff\" opacity=\".28\"/>\
+         <rect x=\"112\" y=\"130\" width=\"176\" height=\"58\" rx=\"26\" fill=\"{c}\"/>\
+         <rect x=\"236\" y=\"130\" width=\"14\" height=\"58\" fill=\"#fff\" opacity=\".4\"/>"
+    )
+}
+
+fn pan(c: &str) -> String {
+    format!(
+        "<rect x=\"262\" y=\"196\" width=\"104\" height=\"20\" rx=\"10\" fill=\"#2b2620\" opacity=\".7\"/>\
+         <path d=\"M84 188 H276 V266 Q276 312 230 312 H130 Q84 312 84 266Z\" fill=\"{c}\"/>\
+         <ellipse cx=\"180\" cy=\"188\" rx=\"96\" ry=\"20\" fill=\"#000\" opacity=\".25\"/>"
+    )
+}
+
+fn bowl(c: &str) -> String {
+    format!(
+        "<path d=\"M84 186 H316 Q312 300 232 312 H168 Q88 300 84 186Z\" fill=\"{c}\"/>\
+         <ellipse cx=\"200\" cy=\"187\" rx=\"116\" ry=\"24\" fill=\"#000\" opacity=\".2\"/>\
+         <path d=\"M97 232 H303 Q300 246 294 258 H106 Q100 246 97 232Z\" fill=\"#fff\" opacity=\".25\"/>"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_shape_is_one_whole_drawing() {
-        for shape in 0..8 {
+        for shape in 0..SHAPES {
             let drawing = draw(shape, "#123456");
             assert!(drawing.starts_with("<svg") && drawing.ends_with("</svg>"));
             assert!(drawing.contains("#123456"));

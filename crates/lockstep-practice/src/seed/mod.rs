@@ -87,9 +87,9 @@ fn mixed(seed: u64, index: u64) -> u64 {
 
 fn product(seed: &Seed, nouns: &[Noun], index: u64) -> Sown {
     let combinations = (nouns.len() * ADJECTIVES.len() * COLOURS.len()) as u64;
-    // A prime step goes through all combinations before one comes again.
+    // A prime step goes through all combinations before one comes again, and its remainder mixes the kinds.
     let combination = (index
-        .wrapping_mul(7_919)
+        .wrapping_mul(7_937)
         .wrapping_add(seed.number.wrapping_mul(31)))
         % combinations;
     let series = index / combinations;
