@@ -1,0 +1,173 @@
+//! What waits for a person's word: conflicts and held orders.
+
+use super::{
+    Shared,
+    customers::named,
+    failure::{Failure, Shown},
+    frame::Frame,
+    overview::NeedRow,
+    session::{Posted, Visitor, refused, went_well},
+    urls,
+    widgets::{Id, When},
+};
+use askama::Template;
+use axum::{
+    extract::{self, Path},
+    response::{IntoResponse, Response},
+};
+use lockstep_model::{ConflictId, CustomerId, fields::Value};
+use lockstep_protocol::{
+    Code, Problem,
+    asks::Decision,
+    paths::{fill, people},
+    people::{
+        NeedKind, Overview, Page,
+        records::{ConflictView, DecideRequest},
+    },
+};
+use serde::de::IgnoredAny;
+
+pub struct ConflictRow {
+    pub id: Id,
+    pub anchor: String,
+    pub title: String,
+    pub detail: String,
+    pub opened: When,
+    pub record: Option<(String, String)>,
+    pub action: String,
+    pub choices: Vec<Offer>,
+}
+
+pub struct Offer {
+    pub label: String,
+    /// The decision as JSON: what the button sends back.
+    pub decision: String,
+    /// A value is asked for.
+    pub typed: bool,
+}
+
+impl ConflictRow {
+    pub fn new(conflict: &ConflictView, frame: &Frame) -> Self {
+        let customer = conflict.customer_id;
+        let choices = conflict.choices.iter().filter_map(|choice| {
+            // A decision is plain data and always serialises.
+            let decision = serde_json::to_string(&choice.decision).ok()?;
+            Some(Offer {
+                label: choice.label.clone(),
+                typed: matches!(
+                    choice.decision,
+                    Decision::UseValue {
+                        value: Value::Empty
+                    }
+                ),
+                decision,
+            })
+        });
+        ConflictRow {
+            id: Id::new(conflict.conflict),
+            anchor: format!("conflict-{}", conflict.conflict),
+            title: conflict.title.clone(),
+            detail: conflict.detail.clone(),
+            opened: When::new(conflict.opened_at, frame.now),
+            record: conflict.record.as_ref().map(|row| {
+                let name = if row.title.is_empty() { &row.key } else { &row.title };
+                (name.clone(), urls::record(customer, row.record))
+            }),
+            action: urls::of_customer(customer, &format!("conflicts/{}/decide", conflict.conflict)),
+            choices: choices.collect(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "conflicts.html")]
+struct OneCustomer {
+    frame: Frame,
+    conflicts: Vec<ConflictRow>,
+    held: Vec<NeedRow>,
+    next: Option<String>,
+    may_edit: bool,
+    policies_href: String,
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(default)]
+pub struct ConflictsQuery {
+    cursor: String,
+}
+
+pub async fn of_customer(
+    extract::State(ui): extract::State<Shared>,
+    visitor: Visitor,
+    Path(customer): Path<CustomerId>,
+    extract::Query(query): extract::Query<ConflictsQuery>,
+) -> Result<Response, Failure> {
+    let name = named(&visitor.caller, customer).await?;
+    let path = urls::with_query(
+        &fill(people::CONFLICTS, &[&customer]),
+        &[("cursor", &query.cursor)],
+    );
+    let found: Page<ConflictView> = visitor.caller.get(&path).await?;
+    let frame = Frame::of(&ui, &visitor, &format!("Conflicts of {name}"), "customers")
+        .await
+        .within(customer, &name, "conflicts");
+    let base = urls::of_customer(customer, "conflicts");
+    let held = super::customers::needs_of(&visitor.caller, &frame, customer).await;
+    let page = OneCustomer {
+        conflicts: found
+            .items
+            .iter()
+            .map(|conflict| ConflictRow::new(conflict, &frame))
+            .collect(),
+        held: held.into_iter().filter(|need| need.state.word == "order held").collect(),
+        next: found
+            .next
+            .as_deref()
+            .map(|cursor| urls::with_query(&base, &[("cursor", cursor)])),
+        may_edit: visitor.may_edit(),
+        policies_href: urls::of_customer(customer, "policies"),
+        frame,
+    };
+    Ok(Shown(page).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "conflicts_all.html")]
+struct AllCustomers {
+    frame: Frame,
+    needs: Vec<NeedRow>,
+}
+
+pub async fn of_all(
+    extract::State(ui): extract::State<Shared>,
+    visitor: Visitor,
+) -> Result<Response, Failure> {
+    let overview: Overview = visitor.caller.get(people::OVERVIEW).await?;
+    let frame = Frame::of(&ui, &visitor, "Conflicts and held orders", "conflicts").await;
+    let needs = overview.needs_person.into_iter();
+    let needs = needs.filter(|need| matches!(need.kind, NeedKind::Conflict | NeedKind::OrderHeld));
+    let page = AllCustomers {
+        needs: needs.map(|need| NeedRow::new(need, &frame)).collect(),
+        frame,
+    };
+    Ok(Shown(page).into_response())
+}
+
+pub async fn decide(
+    Path((customer, conflict)): Path<(CustomerId, ConflictId)>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let mut decision: Decision = serde_json::from_str(posted.values.text("decision"))
+        .map_err(|_| Failure::new(Code::BadRequest, "This decision cannot be read. Nothing was changed."))?;
+    if let (Decision::UseValue { value }, Some(typed)) = (&mut decision, posted.values.get("value")) {
+        *value = Value::text(typed.trim());
+    }
+    let path = fill(people::CONFLICT_DECIDE, &[&customer, &conflict]);
+    let asked = DecideRequest { decision };
+    let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &asked).await;
+    let back = urls::of_customer(customer, "conflicts");
+    Ok(match answered {
+        Ok(_) => went_well(&back, "Decided. The next run writes it to the shops."),
+        Err(problem) => refused(&back, &problem),
+    })
+}

@@ -1,0 +1,248 @@
+//! A plan: what a run would write, shown before it is written. `+ ~ -`, the counts, then the detail.
+
+use super::{
+    Shared,
+    customers::{Names, view},
+    failure::{Failure, Shown},
+    frame::Frame,
+    runs::shops_of,
+    session::{Posted, Visitor, refused, said, went_well},
+    urls,
+    widgets::{Id, When, grouped},
+};
+use askama::Template;
+use axum::{
+    extract::{self, Path},
+    response::{IntoResponse, Response},
+};
+use lockstep_model::{CustomerId, Flow};
+use lockstep_protocol::{
+    Problem,
+    paths::{fill, people},
+    people::{
+        customers::CustomerView,
+        plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest, PlanRow, Sign},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "plan.html")]
+struct Page {
+    frame: Frame,
+    name: String,
+    flows: Vec<Tick>,
+    shops: Vec<Tick>,
+    action: String,
+    apply: String,
+    may_edit: bool,
+    plan: Option<Shape>,
+    problem: Option<String>,
+    conflicts_href: String,
+}
+
+struct Tick {
+    value: String,
+    label: String,
+    on: bool,
+}
+
+/// A plan, ready to be read.
+struct Shape {
+    id: Id,
+    bare_id: String,
+    made: When,
+    revision: u64,
+    create: String,
+    update: String,
+    archive: String,
+    stock: String,
+    orders: String,
+    conflicts: u64,
+    held: u64,
+    writes: String,
+    nothing: bool,
+    rows: Vec<Row>,
+    cut: bool,
+    stopped_by: Vec<String>,
+}
+
+struct Row {
+    mark: char,
+    class: &'static str,
+    word: &'static str,
+    kind: String,
+    key: String,
+    key_href: Option<String>,
+    title: String,
+    shop: String,
+    shop_href: String,
+    fields: Vec<Moved>,
+}
+
+struct Moved {
+    path: String,
+    from: Option<String>,
+    to: Option<String>,
+    why: String,
+}
+
+impl Shape {
+    fn new(plan: Plan, names: &Names, frame: &Frame) -> Self {
+        let counts = plan.counts;
+        let customer = plan.customer_id;
+        let rows = plan.rows.into_iter().map(|row| Row::new(row, customer, names));
+        Shape {
+            id: Id::new(&plan.id),
+            bare_id: plan.id.clone(),
+            made: When::new(plan.made_at, frame.now),
+            revision: plan.revision.0,
+            create: grouped(counts.create),
+            update: grouped(counts.update),
+            archive: grouped(counts.archive),
+            stock: grouped(counts.stock),
+            orders: grouped(counts.orders),
+            conflicts: counts.conflicts,
+            held: counts.held,
+            writes: grouped(counts.writes()),
+            nothing: counts.is_empty(),
+            rows: rows.collect(),
+            cut: plan.cut,
+            stopped_by: plan.stopped_by,
+        }
+    }
+}
+
+impl Row {
+    fn new(row: PlanRow, customer: CustomerId, names: &Names) -> Self {
+        let (class, word) = match row.sign {
+            Sign::Create => ("create", "create"),
+            Sign::Update => ("update", "update"),
+            Sign::Archive => ("archive", "archive"),
+            Sign::Ask => ("ask", "ask a person"),
+        };
+        let key_href = match row.kind.as_str() {
+            "level" => Some(urls::stock(customer, &row.key)),
+            "order" => {
+                let orders = urls::of_customer(customer, "orders");
+                Some(urls::with_query(&orders, &[("query", &row.key)]))
+            }
+            _ => {
+                let records = urls::of_customer(customer, "records");
+                Some(urls::with_query(&records, &[("query", &row.key)]))
+            }
+        };
+        let mark = match row.sign {
+            Sign::Archive => '−',
+            sign => sign.mark(),
+        };
+        Row {
+            mark,
+            class,
+            word,
+            kind: row.kind,
+            key: row.key,
+            key_href,
+            title: row.title,
+            shop: names.of(row.shop),
+            shop_href: urls::shop(customer, row.shop),
+            fields: row
+                .fields
+                .into_iter()
+                .map(|field| Moved {
+                    path: field.path,
+                    from: field.from,
+                    to: field.to,
+                    why: field.why,
+                })
+                .collect(),
+        }
+    }
+}
+
+async fn page(
+    ui: &Shared,
+    visitor: &Visitor,
+    customer: &CustomerView,
+    asked: &PlanRequest,
+    plan: Result<Option<Plan>, Problem>,
+) -> Response {
+    let id = customer.row.id;
+    let names = Names::new(customer);
+    let frame = Frame::of(ui, visitor, &format!("Plan for {}", names.customer), "customers")
+        .await
+        .within(id, &names.customer, "plan");
+    let (plan, problem) = match plan {
+        Ok(plan) => (plan, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    let flows = Flow::ALL.into_iter().map(|flow| Tick {
+        value: flow.to_string(),
+        label: flow.to_string(),
+        on: asked.flows.is_empty() || asked.flows.contains(&flow),
+    });
+    let shops = customer.settings.shops().map(|(shop, _)| Tick {
+        value: shop.id.to_string(),
+        label: shop.name.clone(),
+        on: asked.shops.is_empty() || asked.shops.contains(&shop.id),
+    });
+    let page = Page {
+        flows: flows.collect(),
+        shops: shops.collect(),
+        action: urls::of_customer(id, "plan"),
+        apply: urls::of_customer(id, "plan/apply"),
+        may_edit: visitor.may_edit(),
+        plan: plan.map(|plan| Shape::new(plan, &names, &frame)),
+        problem: problem.as_ref().map(said),
+        conflicts_href: urls::of_customer(id, "conflicts"),
+        name: names.customer,
+        frame,
+    };
+    let mut response = Shown(page).into_response();
+    if let Some(problem) = problem {
+        *response.status_mut() = problem.code.status();
+    }
+    response
+}
+
+pub async fn show(
+    extract::State(ui): extract::State<Shared>,
+    visitor: Visitor,
+    Path(customer): Path<CustomerId>,
+) -> Result<Response, Failure> {
+    let view = view(&visitor.caller, customer).await?;
+    Ok(page(&ui, &visitor, &view, &PlanRequest::default(), Ok(None)).await)
+}
+
+/// Reads the shops and shows what a run would write. Writes nothing.
+pub async fn make(
+    extract::State(ui): extract::State<Shared>,
+    Path(customer): Path<CustomerId>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let asked = PlanRequest {
+        flows: posted.values.all("flow").filter_map(Flow::parse).collect(),
+        shops: shops_of(&posted),
+    };
+    let visitor = &posted.visitor;
+    let view = view(&visitor.caller, customer).await?;
+    let plan: Result<Plan, Problem> = visitor
+        .caller
+        .post(&fill(people::PLAN, &[&customer]), &asked)
+        .await;
+    Ok(page(&ui, visitor, &view, &asked, plan.map(Some)).await)
+}
+
+pub async fn apply(Path(customer): Path<CustomerId>, posted: Posted) -> Response {
+    let asked = ApplyPlanRequest {
+        plan: posted.values.text("plan").to_owned(),
+    };
+    let path = fill(people::PLAN_APPLY, &[&customer]);
+    let answered: Result<ApplyPlanReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
+    match answered {
+        Ok(reply) => went_well(
+            &urls::run(customer, reply.run),
+            "The plan is being applied: what still holds is written, what moved since is named.",
+        ),
+        Err(problem) => refused(&urls::of_customer(customer, "plan"), &problem),
+    }
+}

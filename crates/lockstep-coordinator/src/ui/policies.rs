@@ -1,0 +1,282 @@
+//! Whose word counts, and how often each flow looks: two forms of a customer's settings.
+
+use super::{
+    Shared,
+    customer_form::Edit,
+    failure::Failure,
+    form::{Choice, Field, Form, put},
+    session::{Posted, Values, Visitor},
+    urls,
+};
+use axum::{
+    extract::{self, Path},
+    response::Response,
+};
+use lockstep_model::{
+    CustomerId, Flow,
+    settings::{CustomerSettings, FieldGroup},
+};
+use serde_json::{Value, json};
+
+const ABOUT: &str = "For each group of fields: whose word counts when shops differ. What the others change is written over, and shown in the record's history.";
+
+/// Gates beyond those that stand.
+const NEW_GATES: usize = 1;
+
+fn shop_choices(settings: &CustomerSettings) -> Vec<(u64, String)> {
+    let linked = settings.customer_has_services.iter();
+    linked
+        .filter_map(|link| settings.service(link.service_id))
+        .map(|shop| (shop.id.0, shop.name.clone()))
+        .collect()
+}
+
+fn group_of(group: FieldGroup) -> (&'static str, &'static str, &'static str) {
+    match group {
+        FieldGroup::Texts => ("texts", "Texts", "Titles, descriptions, texts in further languages."),
+        FieldGroup::Prices => ("prices", "Prices", "Prices and sale prices, per currency."),
+        FieldGroup::Status => ("status", "Visibility", "Whether a product is on sale."),
+        FieldGroup::Categories => ("categories", "Categories", "The tree, and which product is in which."),
+        FieldGroup::Pictures => ("pictures", "Pictures", "Which pictures, in which order."),
+        FieldGroup::Variants => ("variants", "Variants", "Which variants there are, and along which options they differ."),
+        FieldGroup::Attributes => ("attributes", "Attributes", "Further fields of a product."),
+        FieldGroup::Identifiers => ("identifiers", "Identifiers", "GTIN, weight, handle."),
+    }
+}
+
+fn form(settings: &CustomerSettings) -> Form {
+    let shops = shop_choices(settings);
+    let owners = |prefix: &str, label: &str| -> Vec<Choice> {
+        let of = shops.iter();
+        of.map(|(id, name)| Choice::new(format!("{prefix}:{id}"), format!("{label}{name}"))).collect()
+    };
+    let mut deciders = owners("owner", "");
+    deciders.extend([
+        Choice::new("newest", "the newest change"),
+        Choice::new("firstNotEmpty", "the first shop that has a value"),
+        Choice::new("ask", "a person decides"),
+    ]);
+    let mut modes = owners("owned", "owned by ");
+    modes.push(Choice::new("pooled", "pooled: every shop's count"));
+    let mut into = vec![Choice::new("", "orders do not cross")];
+    into.extend(shops.iter().map(|(id, name)| Choice::new(id, name)));
+    let mut form = Form::default();
+    form.group("Who decides", "", FieldGroup::ALL.into_iter().map(|group| {
+        let (key, label, help) = group_of(group);
+        Field::policy(format!("policies.{key}"), label, help, deciders.clone())
+    }).collect());
+    let mut stock = vec![Field::stock_mode(
+        "policies.stock.mode",
+        "Stock",
+        "Owned: only the owner's changes that no order explains move the stock; receipts, counts, the till. Orders count from everywhere either way.",
+        modes,
+    )];
+    stock.extend(shops.iter().map(|(id, name)| {
+        Field::units(
+            format!("policies.stock.buffer.{id}"),
+            &format!("Buffer at {name}"),
+            "Units that this shop is not told of: it shows that much less than there is, never below zero. Empty: none.",
+        )
+    }));
+    form.group("Stock", "", stock);
+    form.group("Orders", "", vec![
+        Field::id("policies.orders.into", "Orders go into", "Every other shop's orders are copied into this one, and their states carried back.", into),
+        Field::several("policies.orders.states", "They cross when they are", "The state in which an order may cross, where no gate below says otherwise.", states()),
+        Field::flag("policies.orders.collectiveBuyer", "One collective buyer a shop", "In the receiving shop all orders of a shop belong to one buyer, in place of one per person."),
+        Field::flag("policies.orders.captureOnShipment", "Capture on shipment", "The payment is captured in the origin when the order is shipped; once."),
+    ]);
+    let mut gate_shops = vec![Choice::new("", "any shop")];
+    gate_shops.extend(shops.iter().map(|(id, name)| Choice::new(id, name)));
+    let gates = settings.policies.orders.gates.len() + NEW_GATES;
+    let rows = (0..gates).flat_map(|at| {
+        let path = format!("policies.orders.gates[{at}]");
+        let new = at + NEW_GATES >= gates;
+        let which = if new { "New gate" } else { "Gate" };
+        [
+            Field::id(format!("{path}.shop"), &format!("{which}: shop"), "", gate_shops.clone()),
+            Field::maybe(format!("{path}.paymentMethod"), &format!("{which}: payment method"), "The shop's own id of it. Empty: any."),
+            Field::several(format!("{path}.states"), &format!("{which}: crosses when"), "Tick none to take the gate away.", states()),
+        ]
+    });
+    form.group("Gates", "For one shop or one way to pay another state may count. The gate that says most is taken.", rows.collect());
+    form.group("Limits", "An automatic run stops before it applies a plan beyond these, and asks.", vec![
+        Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan."),
+        Field::number("policies.limits.priceMovePercentMax", "Price moved, %", "One price in one step. A price in cents where euros were meant is a hundred times off."),
+    ]);
+    form
+}
+
+fn states() -> Vec<Choice> {
+    [
+        ("placed", "placed"),
+        ("accepted", "accepted (invoice, cash on delivery)"),
+        ("paid", "paid"),
+        ("shipped", "shipped"),
+    ]
+    .into_iter()
+    .map(|(value, label)| Choice::new(value, label))
+    .collect()
+}
+
+/// States that the platform's own people made are kept: the form shows only ours.
+fn keep_foreign_states(settings: &mut Value, before: &CustomerSettings) {
+    let ours = ["placed", "accepted", "paid", "shipped"];
+    let foreign = |states: &std::collections::BTreeSet<String>| -> Vec<Value> {
+        let others = states.iter().filter(|state| !ours.contains(&state.as_str()));
+        others.map(|state| json!(state)).collect()
+    };
+    let orders = &before.policies.orders;
+    let mut places = vec![(String::from("/policies/orders/states"), foreign(&orders.states))];
+    for (at, gate) in orders.gates.iter().enumerate() {
+        places.push((format!("/policies/orders/gates/{at}/states"), foreign(&gate.states)));
+    }
+    for (place, others) in places {
+        if let Some(Value::Array(states)) = settings.pointer_mut(&place) {
+            states.extend(others);
+        }
+    }
+}
+
+/// A gate without states says nothing.
+fn drop_empty_gates(settings: &mut Value) {
+    if let Some(Value::Array(gates)) = settings.pointer_mut("/policies/orders/gates") {
+        gates.retain(|gate| {
+            gate.get("states")
+                .and_then(Value::as_array)
+                .is_some_and(|states| !states.is_empty())
+        });
+    }
+}
+
+pub async fn show(
+    extract::State(ui): extract::State<Shared>,
+    visitor: Visitor,
+    Path(customer): Path<CustomerId>,
+) -> Result<Response, Failure> {
+    let edit = Edit::load(visitor, customer).await?;
+    let form = edit.shown(form(edit.settings()));
+    Ok(edit.page(&ui, "Policies", ABOUT, "policies", form).await)
+}
+
+pub async fn save(
+    extract::State(ui): extract::State<Shared>,
+    Path(customer): Path<CustomerId>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let (mut edit, typed) = Edit::posted(posted, customer).await?;
+    let mut form = form(edit.settings());
+    form.put(&typed, &mut edit.json);
+    let before = edit.settings().clone();
+    keep_foreign_states(&mut edit.json, &before);
+    drop_empty_gates(&mut edit.json);
+    saved_or_shown(&ui, edit, form, "Policies", ABOUT, "policies").await
+}
+
+async fn saved_or_shown(
+    ui: &Shared,
+    mut edit: Edit,
+    mut form: Form,
+    headline: &str,
+    about: &'static str,
+    page: &'static str,
+) -> Result<Response, Failure> {
+    if form.is_good() {
+        match edit.apply().await {
+            Ok(reply) => return Ok(edit.saved(&reply, &urls::of_customer(edit.id(), page))),
+            Err(problem) => edit.mark(&mut form, &problem),
+        }
+    }
+    Ok(edit.page(ui, headline, about, page, form).await)
+}
+
+const ABOUT_SCHEDULES: &str = "How often each flow looks by itself, in seconds. Webhooks and people wake it sooner. 0 means only when woken, or never.";
+
+fn schedules_form() -> Form {
+    let mut form = Form::default();
+    for (flow, headline) in [
+        (Flow::Products, "Products"),
+        (Flow::Categories, "Categories"),
+        (Flow::Pictures, "Pictures"),
+        (Flow::Stock, "Stock"),
+        (Flow::Orders, "Orders"),
+    ] {
+        let path = format!("schedules.{}", flow.as_str());
+        form.group(headline, "", vec![
+            Field::number(format!("{path}.pollSeconds"), "Look for changes every", "Seconds between two readings of what changed."),
+            Field::number(format!("{path}.reconcileSeconds"), "Read everything every", "Seconds between two readings of everything, which find deletions and changes that a shop did not report. 86400 is a day."),
+        ]);
+    }
+    form
+}
+
+pub async fn show_schedules(
+    extract::State(ui): extract::State<Shared>,
+    visitor: Visitor,
+    Path(customer): Path<CustomerId>,
+) -> Result<Response, Failure> {
+    let edit = Edit::load(visitor, customer).await?;
+    let form = edit.shown(schedules_form());
+    Ok(edit
+        .page(&ui, "Schedules", ABOUT_SCHEDULES, "schedules", form)
+        .await)
+}
+
+pub async fn save_schedules(
+    extract::State(ui): extract::State<Shared>,
+    Path(customer): Path<CustomerId>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let (mut edit, typed): (Edit, Values) = Edit::posted(posted, customer).await?;
+    let mut form = schedules_form();
+    form.put(&typed, &mut edit.json);
+    saved_or_shown(&ui, edit, form, "Schedules", ABOUT_SCHEDULES, "schedules").await
+}
+
+/// A shop's first policies: the ERP's word counts for everything, unless somebody has decided otherwise.
+pub fn owned_by(settings: &mut Value, shop: u64) {
+    let untouched = FieldGroup::ALL.into_iter().all(|group| {
+        let (key, ..) = group_of(group);
+        let policy = settings.pointer(&format!("/policies/{key}"));
+        policy.is_none_or(|policy| policy == "ask")
+    });
+    if !untouched {
+        return;
+    }
+    for group in FieldGroup::ALL {
+        let (key, ..) = group_of(group);
+        put(settings, &format!("policies.{key}"), json!({"owner": shop}));
+    }
+    put(settings, "policies.stock.mode", json!({"owned": {"owner": shop}}));
+    put(settings, "policies.orders.into", json!(shop));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::settings::{Customer, Policies};
+
+    #[test]
+    fn the_first_erp_owns_everything_and_a_decision_is_not_overturned() {
+        let blank = CustomerSettings::new(Customer::new(CustomerId(1), "Kahvila Oy"));
+        let mut settings = serde_json::to_value(&blank).unwrap();
+        owned_by(&mut settings, 3);
+        let policies: Policies = serde_json::from_value(settings["policies"].clone()).unwrap();
+        assert_eq!(policies, Policies::owned_by(lockstep_model::ShopId(3)));
+        owned_by(&mut settings, 4);
+        assert_eq!(settings["policies"]["texts"], json!({"owner": 3}));
+    }
+
+    #[test]
+    fn a_gate_without_states_is_taken_away_and_foreign_states_are_kept() {
+        let mut before = CustomerSettings::new(Customer::new(CustomerId(1), "Kahvila Oy"));
+        before.policies.orders.states.insert("odotushylly".into());
+        let mut settings = json!({"policies": {"orders": {
+            "states": ["paid"],
+            "gates": [{"states": []}, {"states": ["placed"]}],
+        }}});
+        keep_foreign_states(&mut settings, &before);
+        drop_empty_gates(&mut settings);
+        assert_eq!(settings["policies"]["orders"]["states"], json!(["paid", "odotushylly"]));
+        assert_eq!(settings["policies"]["orders"]["gates"], json!([{"states": ["placed"]}]));
+    }
+}
