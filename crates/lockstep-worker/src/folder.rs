@@ -128,11 +128,23 @@ impl Folder {
 
     /// For its owner's eyes; the old content or the new, whatever happens meanwhile.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), FolderError> {
-        write(&self.path(name), content)
+        write(&self.path(name), content, || ())
     }
 
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), FolderError> {
         write_json(&self.path(name), value)
+    }
+
+    /// As `write_json`; `between` runs when the new content is on the disk and the old still in force.
+    pub fn write_json_pausing<T: Serialize>(
+        &self,
+        name: &str,
+        value: &T,
+        between: impl FnOnce(),
+    ) -> Result<(), FolderError> {
+        let path = self.path(name);
+        let content = serde_json::to_vec(value).map_err(|error| at(&path)(error.into()))?;
+        write(&path, &content, between)
     }
 
     pub fn remove(&self, name: &str) -> Result<(), FolderError> {
@@ -209,10 +221,10 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError>
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FolderError> {
     let content = serde_json::to_vec(value).map_err(|error| at(path)(error.into()))?;
-    write(path, &content)
+    write(path, &content, || ())
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<(), FolderError> {
+fn write(path: &Path, content: &[u8], between: impl FnOnce()) -> Result<(), FolderError> {
     let new = with_suffix(path, ".new");
     let written = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -223,6 +235,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), FolderError> {
             .open(&new)?;
         file.write_all(content)?;
         file.sync_all()?;
+        between();
         fs::rename(&new, path)
     };
     written().map_err(at(path))?;

@@ -1,0 +1,291 @@
+//! Questions of the coordinator that only a worker can answer, since only workers talk to shops.
+
+use crate::bounds;
+use crate::clock::until;
+use crate::customer::{Handle, ask_for_plan};
+use crate::link::Link;
+use crate::shop_http::Timeouts;
+use crate::shops::connect;
+use lockstep_connector::{Connector, Hook, HookScheme, Registry};
+use lockstep_model::settings::{CustomerSettings, Secret, Service};
+use lockstep_model::{CustomerId, Fault, FaultKind, Flow, ShopId};
+use lockstep_protocol::asks::{Answer, Ask, AskId, HookAnswer, Question, ShopAsked};
+use lockstep_protocol::paths;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What an answer needs of its customer.
+#[derive(Clone, Default)]
+pub struct About {
+    pub settings: Option<Arc<CustomerSettings>>,
+    pub handle: Option<Handle>,
+}
+
+/// Asks that are being answered, a bounded number at a time.
+pub struct Asks {
+    link: Arc<Link>,
+    registry: Registry,
+    timeouts: Timeouts,
+    slots: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+    /// They may be handed out twice.
+    seen: VecDeque<AskId>,
+}
+
+impl Asks {
+    pub fn new(link: Arc<Link>, registry: Registry, timeouts: Timeouts) -> Self {
+        Asks {
+            link,
+            registry,
+            timeouts,
+            slots: Arc::new(Semaphore::new(bounds::ASKS_AT_ONCE)),
+            tasks: JoinSet::new(),
+            seen: VecDeque::new(),
+        }
+    }
+
+    pub fn is_new(&self, ask: &Ask) -> bool {
+        !self.seen.contains(&ask.id)
+    }
+
+    pub fn take(&mut self, ask: Ask, about: About) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.tasks.len() >= bounds::ASKS_REMEMBERED {
+            tracing::warn!(ask = %ask.id, "too many questions at once; this one is left to another worker");
+            return;
+        }
+        self.seen.push_back(ask.id);
+        if self.seen.len() > bounds::ASKS_REMEMBERED {
+            self.seen.pop_front();
+        }
+        let (link, slots) = (self.link.clone(), self.slots.clone());
+        let answerer = Answerer {
+            registry: self.registry.clone(),
+            timeouts: self.timeouts,
+            customer: ask.customer_id,
+            about,
+        };
+        self.tasks.spawn(async move {
+            let patience = until(ask.deadline).min(bounds::ASK_PATIENCE);
+            let (id, kind) = (ask.id, ask.question.kind());
+            let work = async {
+                let _slot = slots.acquire().await;
+                answerer.answer(ask.question).await
+            };
+            let answer = match tokio::time::timeout(patience, work).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(fault)) => Answer::Failed { fault },
+                // It would not be read any more.
+                Err(_late) => return,
+            };
+            give(&link, id, kind, &answer).await;
+        });
+    }
+
+    /// Until all that were taken are answered, or this long.
+    pub async fn finish(&mut self, patience: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            self.tasks.abort_all();
+        }
+    }
+}
+
+async fn give(link: &Link, id: AskId, kind: &str, answer: &Answer) {
+    let path = paths::fill(paths::worker::ASK, &[&id]);
+    for _ in 0..bounds::ANSWER_TRIES {
+        match link.post_json(&path, answer).await {
+            Ok(_) => return,
+            // Too late, or answered by another worker.
+            Err(error) if error.problem().is_some() => {
+                tracing::debug!(ask = %id, kind, %error, "the answer was not wanted");
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(ask = %id, kind, %error, "the answer was not taken; it is given again");
+                let pause = error.retry_after().unwrap_or(bounds::BACKOFF_MIN);
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+struct Answerer {
+    registry: Registry,
+    timeouts: Timeouts,
+    customer: Option<CustomerId>,
+    about: About,
+}
+
+impl Answerer {
+    async fn answer(&self, question: Question) -> Result<Answer, Fault> {
+        match question {
+            Question::Check { shop } => {
+                let identity = Box::new(self.shop(shop)?.check().await?);
+                Ok(Answer::Checked { identity })
+            }
+            Question::Lists { shop } => {
+                let identity = Box::new(self.shop(shop)?.check().await?);
+                Ok(Answer::Lists { identity })
+            }
+            Question::Plan {
+                flows,
+                shops,
+                rows_max,
+                by: _,
+            } => {
+                let elsewhere = || {
+                    let message = "this worker does not hold the customer (any more); ask again";
+                    Fault::new(FaultKind::Unavailable, message)
+                };
+                let handle = self.about.handle.as_ref().ok_or_else(elsewhere)?;
+                let customer = self.customer.ok_or_else(elsewhere)?;
+                let rows_max = (rows_max as usize).min(lockstep_protocol::bounds::PAGE_ROWS_MAX);
+                let plan = ask_for_plan(handle, customer, flows, shops, rows_max)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
+                Ok(Answer::Planned {
+                    plan: Box::new(plan),
+                })
+            }
+            Question::Hooks { shop_id, url } => {
+                let service = self.saved(shop_id)?;
+                let hooks = register(&service, url.as_deref(), &self.registry, self.timeouts).await?;
+                Ok(Answer::Hooks { hooks })
+            }
+            Question::Apply { .. } => Err(not_yet(
+                "a plan that was shown cannot be applied by itself; sync the customer, and what still differs is written",
+            )),
+            Question::Decide { .. } => Err(not_yet(
+                "a conflict cannot be decided here; change the value in one of the shops, or the policy",
+            )),
+            Question::ExchangeCode { .. } => Err(not_yet(
+                "no platform of this build logs in by a code; enter the shop's own key",
+            )),
+        }
+    }
+
+    fn saved(&self, shop: ShopId) -> Result<Service, Fault> {
+        let service = self.about.settings.as_ref().and_then(|s| s.service(shop));
+        service.cloned().ok_or_else(|| {
+            let message = "this worker does not have the settings of this shop (any more)";
+            Fault::new(FaultKind::NotFound, message).at(shop)
+        })
+    }
+
+    fn shop(&self, asked: ShopAsked) -> Result<Arc<dyn Connector>, Fault> {
+        let service = match asked {
+            ShopAsked::Saved(shop) => self.saved(shop)?,
+            ShopAsked::Given(given) => {
+                let stored = self.saved(given.0.id).ok();
+                with_stored_secrets(given.0, stored.as_ref())
+            }
+        };
+        Ok(connect(&service, &self.registry, self.timeouts)?.connector)
+    }
+}
+
+fn not_yet(what: &str) -> Fault {
+    let field = None;
+    Fault::new(FaultKind::Invalid { field }, format!("not yet: {what}"))
+}
+
+/// A form leaves a secret empty to mean the one that is stored.
+fn with_stored_secrets(mut given: Service, stored: Option<&Service>) -> Service {
+    let Some(stored) = stored else {
+        return given;
+    };
+    for (name, secret) in &mut given.credentials {
+        if secret.is_none() {
+            *secret = stored.credential(name).cloned();
+        }
+    }
+    given
+}
+
+/// Makes the shop's registrations equal to the wish: all its topics to this address, or none.
+pub async fn register(
+    service: &Service,
+    url: Option<&str>,
+    registry: &Registry,
+    timeouts: Timeouts,
+) -> Result<Vec<HookAnswer>, Fault> {
+    let shop = connect(service, registry, timeouts)?;
+    let HookScheme::Topics(topics) = shop.manifest.hooks else {
+        return Ok(Vec::new());
+    };
+    let wanted: Vec<Hook> = match (url, service.hook_secret.as_ref().map(Secret::reveal)) {
+        (None, _) => Vec::new(),
+        (Some(_), None) => {
+            let field = Some("hookSecret".to_owned());
+            let message = format!(
+                "{} has no secret to sign its webhooks with, so they could not be told from forged ones",
+                service.name
+            );
+            return Err(Fault::new(FaultKind::Invalid { field }, message).at(service.id));
+        }
+        (Some(url), Some(secret)) => topics
+            .iter()
+            .map(|topic| Hook {
+                topic: (*topic).to_owned(),
+                url: url.to_owned(),
+                secret: secret.to_owned(),
+            })
+            .collect(),
+    };
+    let states = shop.connector.hooks(&wanted).await?;
+    Ok(states
+        .into_iter()
+        .map(|state| HookAnswer {
+            flow: flow_of(&state.topic),
+            topic: state.topic,
+            url: state.url,
+            active: state.active,
+        })
+        .collect())
+}
+
+/// For people: which flow a platform's topic is about.
+fn flow_of(topic: &str) -> Flow {
+    let topic = topic.to_ascii_lowercase();
+    let about = |words: &[&str]| words.iter().any(|word| topic.contains(word));
+    if about(&["order", "payment", "fulfil", "refund", "checkout"]) {
+        Flow::Orders
+    } else if about(&["stock", "inventory", "level", "reservation"]) {
+        Flow::Stock
+    } else if about(&["categor", "collection"]) {
+        Flow::Categories
+    } else {
+        Flow::Products
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_shown_under_their_flows() {
+        for (topic, flow) in [
+            ("order.paid", Flow::Orders),
+            ("inventory_levels/update", Flow::Stock),
+            ("collections/update", Flow::Categories),
+            ("product.updated", Flow::Products),
+        ] {
+            assert_eq!(flow_of(topic), flow, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_a_form_left_empty_is_the_stored_one() {
+        let stored = Service::new(ShopId(1), "ERP", "practice", "http://127.0.0.1:1")
+            .with_credential("token", Secret::new("old"));
+        let mut given = stored.clone();
+        given.credentials.insert("token".into(), None);
+        let filled = with_stored_secrets(given, Some(&stored));
+        assert_eq!(filled.credential("token"), Some(&Secret::new("old")));
+    }
+}

@@ -1,0 +1,141 @@
+//! Opens a customer's journal for the epoch that was granted: from this disk if the chain there is the
+//! coordinator's, else from the coordinator's segments.
+
+use super::file::{File, FileError};
+use super::Seat;
+use crate::bounds;
+use crate::coordinator::CallError;
+use crate::folder::FolderError;
+use crate::link::Link;
+use http::Method;
+use jiff::Timestamp;
+use lockstep_journal::{Also, Hash, Head, Segment, SegmentError};
+use lockstep_model::entry::Body;
+use lockstep_protocol::{bounds as wire_bounds, paths, segment::read_frames};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("the journal of this customer could not be fetched: {0}")]
+    Call(#[from] CallError),
+    #[error("the coordinator's copy of the journal is damaged: {0}")]
+    Damaged(String),
+}
+
+/// The journal, opened in the seat's epoch.
+pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
+    let path = link.folder.journal(seat.customer);
+    let mut file = File::open(path.clone(), seat.customer).await?;
+    let head = file.with(|journal| journal.head()).await?;
+    if (head.incarnation, head.epoch) == (seat.incarnation, seat.epoch) {
+        return Ok(file);
+    }
+    if !catch_up(link, seat, &file, &head).await? {
+        tracing::warn!(
+            customer = %seat.customer,
+            "this disk's journal is not the coordinator's: somebody else went on with the customer; it is set aside and fetched anew"
+        );
+        file.close().await;
+        link.folder.set_journal_aside(seat.customer)?;
+        file = File::open(path, seat.customer).await?;
+        if !catch_up(link, seat, &file, &Head::default()).await? {
+            return Err(RestoreError::Damaged(
+                "its segments do not follow one another".into(),
+            ));
+        }
+    }
+    let opened = Body::Opened {
+        customer: seat.customer,
+        incarnation: seat.incarnation,
+        epoch: seat.epoch,
+        worker: link.pass().map(|pass| pass.worker_id),
+    };
+    file.with(move |journal| {
+        // What was cut in an older epoch and never taken would not be taken now.
+        journal.cut_again()?;
+        journal.append(Timestamp::now(), vec![opened], Also::default())
+    })
+    .await?;
+    Ok(file)
+}
+
+/// Takes over what the coordinator has beyond this file. False: the two do not fit.
+async fn catch_up(
+    link: &Link,
+    seat: &Seat,
+    file: &File,
+    head: &Head,
+) -> Result<bool, RestoreError> {
+    // The last one was perhaps taken and its acknowledgement lost.
+    let mut after = head.segment.map_or(0, |(sequence, _)| sequence.saturating_sub(1));
+    loop {
+        let segments = fetch(link, seat, after).await?;
+        let Some(last) = segments.last().map(|segment| segment.header.sequence) else {
+            return Ok(true);
+        };
+        for segment in segments {
+            let (sequence, hash) = (segment.header.sequence, segment.hash);
+            if sequence <= after {
+                continue;
+            }
+            match file.with(move |journal| take(journal, &segment, sequence, hash)).await {
+                Ok(()) => {}
+                Err(FileError::Segment(error)) => match error {
+                    SegmentError::Gap { .. }
+                    | SegmentError::Forked { .. }
+                    | SegmentError::BrokenChain { .. }
+                    | SegmentError::OldEpoch { .. }
+                    | SegmentError::WrongStart { .. }
+                    | SegmentError::WrongAcknowledgement { .. } => return Ok(false),
+                    SegmentError::Malformed { .. }
+                    | SegmentError::Compression { .. }
+                    | SegmentError::WrongHash
+                    | SegmentError::WrongCustomer { .. }
+                    | SegmentError::Disorder { .. }
+                    | SegmentError::BadEntry { .. } => {
+                        return Err(RestoreError::Damaged(error.to_string()));
+                    }
+                    SegmentError::Journal(_) => return Err(FileError::Segment(error).into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if last <= after {
+            return Ok(true);
+        }
+        after = last;
+    }
+}
+
+fn take(
+    journal: &mut lockstep_journal::Journal,
+    segment: &Segment,
+    sequence: u64,
+    hash: Hash,
+) -> Result<(), SegmentError> {
+    journal.accept(segment)?;
+    journal.acknowledge(sequence, hash)
+}
+
+async fn fetch(link: &Link, seat: &Seat, after: u64) -> Result<Vec<Segment>, RestoreError> {
+    let path = paths::fill(paths::worker::JOURNAL, &[&seat.customer]);
+    // One answer ends with the segment that passes the bound.
+    let max = wire_bounds::JOURNAL_BYTES_MAX + 2 * wire_bounds::SEGMENT_BYTES_MAX;
+    let timeout = bounds::STREAM_TIMEOUT;
+    let reply = link
+        .call(Method::GET, &path, timeout, max, |request| {
+            request.query(&[("after", after)])
+        })
+        .await?;
+    let frames =
+        read_frames(&reply.body).map_err(|error| RestoreError::Damaged(error.to_string()))?;
+    frames
+        .into_iter()
+        .map(|(_, body)| {
+            Segment::decode(body).map_err(|error| RestoreError::Damaged(error.to_string()))
+        })
+        .collect()
+}

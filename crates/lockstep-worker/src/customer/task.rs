@@ -1,0 +1,400 @@
+//! The task of one customer: opens the journal, drives the engine, ships, and begins anew after an error, a
+//! new epoch or a fence. One at a time works on a customer's file.
+
+use super::driver::Driver;
+use super::file::FileError;
+use super::plan::Asked;
+use super::restore::{self, RestoreError};
+use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
+use super::Seat;
+use crate::backoff::Backoff;
+use crate::bounds;
+use crate::clock::until;
+use crate::link::Link;
+use crate::members::Members;
+use crate::report::Reporter;
+use crate::shop_http::Timeouts;
+use crate::shops::{Shops, UnknownPlatform};
+use lockstep_connector::Registry;
+use lockstep_engine::Event;
+use lockstep_model::entry::RunResult;
+use lockstep_model::{CustomerId, Flow, RunId, ShopId};
+use lockstep_protocol::people::plan::Plan;
+use lockstep_protocol::status::{ApplyState, CustomerReport};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What every customer's task works with.
+pub struct Tools {
+    pub link: Arc<Link>,
+    pub registry: Registry,
+    pub reporter: Arc<Reporter>,
+    pub members: Arc<Members>,
+    pub timeouts: Timeouts,
+    /// One round, until nothing is left to do now, instead of for ever.
+    pub once: bool,
+}
+
+/// A question that only the engine can answer.
+pub enum Ask {
+    Plan {
+        flows: Vec<Flow>,
+        shops: Vec<ShopId>,
+        rows_max: usize,
+        reply: oneshot::Sender<Plan>,
+    },
+    Cancel(RunId),
+}
+
+/// The outside's hold on a customer's task.
+#[derive(Clone)]
+pub struct Handle {
+    pub seat: watch::Sender<Arc<Seat>>,
+    pub asks: mpsc::Sender<Ask>,
+    wakes: Arc<Wakes>,
+    pub stop: CancellationToken,
+}
+
+/// Flows of shops that should be looked at: as many as there are, however often they are woken.
+#[derive(Default)]
+struct Wakes {
+    pairs: Mutex<BTreeSet<(ShopId, Flow)>>,
+    notify: Notify,
+}
+
+impl Wakes {
+    fn take(&self) -> BTreeSet<(ShopId, Flow)> {
+        std::mem::take(&mut self.pairs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Handle {
+    pub fn wake(&self, shop: ShopId, flow: Flow) {
+        self.wakes
+            .pairs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((shop, flow));
+        self.wakes.notify.notify_one();
+    }
+}
+
+/// What the task listens to.
+pub struct Ears {
+    seat: watch::Receiver<Arc<Seat>>,
+    asks: mpsc::Receiver<Ask>,
+    wakes: Arc<Wakes>,
+    stop: CancellationToken,
+}
+
+pub fn wire(seat: Arc<Seat>) -> (Handle, Ears) {
+    let (seat, seats) = watch::channel(seat);
+    let (asks, questions) = mpsc::channel(bounds::MAILBOX);
+    let wakes = Arc::new(Wakes::default());
+    let stop = CancellationToken::new();
+    let handle = Handle {
+        seat,
+        asks,
+        wakes: wakes.clone(),
+        stop: stop.clone(),
+    };
+    let ears = Ears {
+        seat: seats,
+        asks: questions,
+        wakes,
+        stop,
+    };
+    (handle, ears)
+}
+
+/// How a round ended.
+#[derive(Debug)]
+pub enum RoundEnd {
+    Stopped,
+    /// Only with `once`: how the runs went, and whether the coordinator has the whole journal.
+    AtRest {
+        runs: Vec<(RunResult, String)>,
+        shipped: bool,
+    },
+    /// Another epoch was granted.
+    Reseated,
+    /// Another worker owns the customer now.
+    Fenced,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("{0}")]
+    Unknown(#[from] UnknownPlatform),
+    #[error("{0}")]
+    Forked(String),
+}
+
+/// Works on a customer until it is stopped, or once until it is at rest.
+pub async fn tend(tools: Arc<Tools>, mut ears: Ears) -> RoundEnd {
+    let mut backoff = Backoff::default();
+    loop {
+        let seat = ears.seat.borrow_and_update().clone();
+        let (customer, epoch) = (seat.customer, seat.epoch);
+        tools.reporter.customer(report(&seat, ApplyState::Applying));
+        let fence = tools.members.join(customer, epoch, seat.movable());
+        let end = round(&tools, seat, &mut ears, &fence).await;
+        tools.members.leave(customer, epoch);
+        match end {
+            Ok(end @ (RoundEnd::Stopped | RoundEnd::AtRest { .. })) => return end,
+            Ok(RoundEnd::Reseated) => backoff.reset(),
+            Ok(RoundEnd::Fenced) => {
+                tools.reporter.failed(
+                    customer,
+                    "another worker owns this customer now; this one has stopped",
+                );
+                if tools.once {
+                    return RoundEnd::Fenced;
+                }
+                tokio::select! {
+                    changed = ears.seat.changed() => if changed.is_err() { return RoundEnd::Stopped },
+                    () = ears.stop.cancelled() => return RoundEnd::Stopped,
+                }
+            }
+            Err(error) => {
+                let why = error.to_string();
+                tracing::error!(%customer, error = why, "the customer's work stopped; it begins anew in a moment");
+                tools.reporter.failed(customer, &why);
+                if tools.once {
+                    return RoundEnd::AtRest {
+                        runs: vec![(RunResult::Failed, why)],
+                        shipped: false,
+                    };
+                }
+                let pause = backoff.next(Some(Duration::from_secs(1)));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    changed = ears.seat.changed() => if changed.is_err() { return RoundEnd::Stopped },
+                    () = ears.stop.cancelled() => return RoundEnd::Stopped,
+                }
+            }
+        }
+    }
+}
+
+fn report(seat: &Seat, state: ApplyState) -> CustomerReport {
+    CustomerReport {
+        id: seat.customer,
+        revision: seat.revision,
+        epoch: seat.epoch,
+        state,
+        error: None,
+        journal_sequence: 0,
+    }
+}
+
+async fn round(
+    tools: &Arc<Tools>,
+    seat: Arc<Seat>,
+    ears: &mut Ears,
+    fence: &CancellationToken,
+) -> Result<RoundEnd, RoundError> {
+    let shops = Shops::of(&seat.settings, &tools.registry, tools.timeouts, &Shops::default())?;
+    let file = tokio::select! {
+        file = restore::open(&tools.link, &seat) => file?,
+        () = ears.stop.cancelled() => return Ok(RoundEnd::Stopped),
+        () = fence.cancelled() => return Ok(RoundEnd::Fenced),
+    };
+    let head = file.with(|journal| journal.head()).await?;
+    let (told, mut shipped) = watch::channel(Shipped {
+        acknowledged_seq: head.acknowledged_seq,
+        sequence: head.segment.map_or(0, |(sequence, _)| sequence),
+    });
+    let ship = Arc::new(Notify::new());
+    let shipper = Shipper {
+        link: tools.link.clone(),
+        customer: seat.customer,
+        file: file.clone(),
+        wanted: ship.clone(),
+        shipped: told,
+    };
+    let work = async {
+        let driver = Driver::new(
+            tools.clone(),
+            Seat::clone(&seat),
+            file.clone(),
+            shops,
+            shipped.clone(),
+            ship.clone(),
+        );
+        let mut driver = driver.await?;
+        wait_for_the_right(&driver).await;
+        driver.check_known_shops();
+        driver.begin().await?;
+        let mut applied = report(&seat, ApplyState::Applied);
+        applied.journal_sequence = driver.shipped.borrow().sequence;
+        tools.reporter.customer(applied);
+        drive(&mut driver, ears).await
+    };
+    let end = tokio::select! {
+        end = work => end,
+        end = shipper.ship_always() => match end {
+            ShippingEnd::OldEpoch => Ok(RoundEnd::Fenced),
+            ShippingEnd::Forked(why) => {
+                tools.link.folder.set_journal_aside(seat.customer).map_err(RestoreError::Folder)?;
+                Err(RoundError::Forked(format!(
+                    "the coordinator has another journal of this customer than this disk ({why}). The file here is kept \
+                     beside, and the coordinator's is fetched"
+                )))
+            }
+            ShippingEnd::File(error) => Err(error.into()),
+        },
+        () = fence.cancelled() => Ok(RoundEnd::Fenced),
+    }?;
+    // What is not with the coordinator yet is offered a little longer.
+    let seq = file.with(|journal| journal.head()).await?.seq;
+    let patience = match &end {
+        RoundEnd::Stopped => Duration::from_secs(2),
+        RoundEnd::AtRest { .. } => bounds::STOP_PATIENCE,
+        RoundEnd::Reseated | RoundEnd::Fenced => Duration::ZERO,
+    };
+    ship.notify_one();
+    let all = tokio::select! {
+        all = wait_until_shipped(&mut shipped, seq, patience) => all,
+        _ended = shipper.ship_always() => false,
+    };
+    drop(shipper);
+    file.close().await;
+    Ok(match end {
+        RoundEnd::AtRest { runs, .. } => RoundEnd::AtRest { runs, shipped: all },
+        end => end,
+    })
+}
+
+/// A movable customer's first run should not begin before its lease: it would read, and then not write.
+async fn wait_for_the_right(driver: &Driver) {
+    let mut rights = driver.tools.link.rights();
+    let granted = async {
+        while !driver.right().allows_a_write() {
+            rights.changed().await;
+        }
+    };
+    let _late = tokio::time::timeout(bounds::LEASE_INTERVAL, granted).await;
+}
+
+async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundError> {
+    let mut rights = driver.tools.link.rights();
+    let mut shipping = tokio::time::interval(bounds::LEASE_INTERVAL);
+    let mut stop_by = None;
+    loop {
+        if ears.stop.is_cancelled() {
+            let by = *stop_by.get_or_insert_with(|| tokio::time::Instant::now() + bounds::STOP_PATIENCE);
+            // A write that is on its way may end; what it came to is then known.
+            if driver.pushes == 0 && !driver.has_events() || tokio::time::Instant::now() >= by {
+                return Ok(RoundEnd::Stopped);
+            }
+        }
+        if driver.tools.once && driver.is_at_rest() {
+            let runs = std::mem::take(&mut driver.ended);
+            return Ok(RoundEnd::AtRest {
+                runs,
+                shipped: false,
+            });
+        }
+        let tick = driver.next_tick;
+        tokio::select! {
+            biased;
+            Some(done) = driver.calls.join_next() => match done {
+                Ok(done) => driver.called(done).await?,
+                // A bug in a connector must not stop the customer for ever: it begins anew.
+                Err(error) => return Err(FileError::Call(error.to_string()).into()),
+            },
+            changed = driver.shipped.changed() => if changed.is_ok() { driver.acknowledged() },
+            () = rights.changed() => driver.rights_changed(),
+            changed = ears.seat.changed() => {
+                if changed.is_err() {
+                    return Ok(RoundEnd::Stopped);
+                }
+                let seat = ears.seat.borrow_and_update().clone();
+                let same = (driver.seat.incarnation, driver.seat.epoch, driver.seat.movable())
+                    == (seat.incarnation, seat.epoch, seat.movable());
+                if !same {
+                    return Ok(RoundEnd::Reseated);
+                }
+                set(driver, &seat).await?;
+            }
+            () = ears.wakes.notify.notified(), if stop_by.is_none() => {
+                let pairs = ears.wakes.take();
+                if !pairs.is_empty() {
+                    driver.wake(pairs);
+                }
+            }
+            Some(ask) = ears.asks.recv() => match ask {
+                Ask::Plan { flows, shops, rows_max, reply } => {
+                    driver.ask_for_plan(flows, Asked { shops, rows_max }, reply);
+                }
+                Ask::Cancel(run) => driver.on(Event::Cancelled { run }),
+            },
+            () = ears.stop.cancelled(), if stop_by.is_none() => {}
+            _ = shipping.tick() => driver.ship.notify_one(),
+            () = std::future::ready(()), if driver.has_events() => driver.step().await?,
+            () = due(tick), if stop_by.is_none() => {
+                if tick.is_some_and(|at| at <= jiff::Timestamp::now()) {
+                    driver.on(Event::Tick);
+                }
+            }
+            () = tokio::time::sleep(Duration::from_millis(200)), if stop_by.is_some() => {}
+        }
+    }
+}
+
+/// At the time, or after a minute of it: the wall's clock may be set meanwhile.
+async fn due(at: Option<jiff::Timestamp>) {
+    match at {
+        Some(at) => tokio::time::sleep(until(at).min(Duration::from_secs(60))).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn set(driver: &mut Driver, seat: &Seat) -> Result<(), RoundError> {
+    let reporter = driver.tools.reporter.clone();
+    let tools = driver.tools.clone();
+    match Shops::of(&seat.settings, &tools.registry, tools.timeouts, &driver.shops) {
+        Ok(shops) => {
+            driver.set(seat.clone(), shops).await?;
+            let sequence = driver.shipped.borrow().sequence;
+            let mut applied = report(seat, ApplyState::Applied);
+            applied.journal_sequence = sequence;
+            reporter.customer(applied);
+        }
+        // The last good ones stay in force.
+        Err(unknown) => {
+            let mut failed = report(seat, ApplyState::Failed);
+            failed.error = Some(unknown.to_string());
+            reporter.customer(failed);
+        }
+    }
+    Ok(())
+}
+
+/// For whoever has a handle and wants a plan.
+pub async fn ask_for_plan(
+    handle: &Handle,
+    customer: CustomerId,
+    flows: Vec<Flow>,
+    shops: Vec<ShopId>,
+    rows_max: usize,
+) -> Result<Plan, String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::Plan {
+        flows,
+        shops,
+        rows_max,
+        reply,
+    };
+    let busy = || format!("customer {customer} is not at work on this worker now; ask again in a moment");
+    handle.asks.try_send(ask).map_err(|_| busy())?;
+    answer.await.map_err(|_| busy())
+}

@@ -1,0 +1,265 @@
+//! All customers of this worker: a task for each, begun, told and stopped as the settings say.
+
+use crate::asks::{About, register};
+use crate::bounds;
+use crate::customer::{Ask, Handle, RoundEnd, Seat, Tools, tend, wire};
+use crate::folder::FolderError;
+use crate::lease;
+use crate::settings_file::Kept;
+use lockstep_model::settings::{CustomerSettings, OnWire};
+use lockstep_model::{CustomerId, Incarnation};
+use lockstep_protocol::delta::{Applied, DeltaFault, HeldCustomer, SettingsReply};
+use lockstep_protocol::lease::HeldLease;
+use lockstep_protocol::status::{ApplyState, CustomerReport};
+use lockstep_protocol::wanted::{Cancel, Wake};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::task::{JoinHandle, JoinSet};
+
+pub struct Fleet {
+    pub tools: Arc<Tools>,
+    pub kept: Kept,
+    tended: BTreeMap<CustomerId, Tended>,
+    /// Tasks that are ending; who comes back waits for its own.
+    closing: BTreeMap<CustomerId, JoinHandle<()>>,
+    hooks: JoinSet<()>,
+}
+
+struct Tended {
+    handle: Handle,
+    seat: Arc<Seat>,
+    task: JoinHandle<RoundEnd>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the settings were not applied: {0}")]
+    Delta(#[from] DeltaFault),
+    #[error("the settings were not applied, since they could not be saved: {0}")]
+    Folder(#[from] FolderError),
+}
+
+impl Fleet {
+    pub fn new(tools: Arc<Tools>, kept: Kept) -> Self {
+        Fleet {
+            tools,
+            kept,
+            tended: BTreeMap::new(),
+            closing: BTreeMap::new(),
+            hooks: JoinSet::new(),
+        }
+    }
+
+    /// Saved first, then in force.
+    pub fn apply(&mut self, reply: SettingsReply) -> Result<(), ApplyError> {
+        let mut kept = self.kept.clone();
+        let Applied { changed, removed } = kept.held.apply(reply)?;
+        kept.forget_strangers();
+        kept.save(&self.tools.link.folder, &self.tools.link.crash)?;
+        let before = std::mem::replace(&mut self.kept, kept);
+        for customer in removed {
+            self.let_go(customer);
+        }
+        for customer in &changed {
+            self.renew_hooks(*customer, &before);
+        }
+        // Not only those that changed: at the first poll all begin.
+        self.begin_all();
+        self.tools.reporter.applied(self.kept.held.etag);
+        Ok(())
+    }
+
+    pub fn save(&self) {
+        if let Err(error) = self.kept.save(&self.tools.link.folder, &self.tools.link.crash) {
+            tracing::warn!(%error, "the settings were not saved");
+        }
+    }
+
+    /// Every customer that is held works in its newest seat.
+    pub fn begin_all(&mut self) {
+        let Some(etag) = self.kept.held.etag else {
+            return;
+        };
+        let held: Vec<Arc<Seat>> = self
+            .kept
+            .held
+            .customers
+            .iter()
+            .map(|(customer, held)| Arc::new(seat(*customer, etag.incarnation, held)))
+            .collect();
+        for seat in held {
+            self.give(seat);
+        }
+    }
+
+    fn give(&mut self, seat: Arc<Seat>) {
+        let customer = seat.customer;
+        if let Err(problems) = seat.settings.validate() {
+            let words: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
+            self.tools.reporter.customer(CustomerReport {
+                id: customer,
+                revision: seat.revision,
+                epoch: seat.epoch,
+                state: ApplyState::Failed,
+                error: Some(words.join(" · ")),
+                journal_sequence: 0,
+            });
+            return;
+        }
+        if let Some(tended) = self.tended.get_mut(&customer)
+            && !tended.task.is_finished()
+        {
+            if tended.seat != seat {
+                tended.seat = seat.clone();
+                tended.handle.seat.send_replace(seat);
+            }
+            return;
+        }
+        let (handle, ears) = wire(seat.clone());
+        let (tools, before) = (self.tools.clone(), self.closing.remove(&customer));
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _over = before.await;
+            }
+            tend(tools, ears).await
+        });
+        let tended = Tended { handle, seat, task };
+        self.tended.insert(customer, tended);
+    }
+
+    /// Stops, and when nothing of it is in flight any more, says so.
+    fn let_go(&mut self, customer: CustomerId) {
+        self.tools.reporter.gone(customer);
+        let Some(tended) = self.tended.remove(&customer) else {
+            return;
+        };
+        let (link, before) = (self.tools.link.clone(), self.closing.remove(&customer));
+        let closing = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _over = before.await;
+            }
+            let lease = tended.close().await;
+            lease::release(&link, vec![lease]).await;
+        });
+        self.closing.insert(customer, closing);
+        self.closing.retain(|_, closing| !closing.is_finished());
+    }
+
+    pub fn wake(&self, wake: Wake) {
+        if !self.tools.reporter.is_news(&wake) {
+            return;
+        }
+        if let Some(tended) = self.tended.get(&wake.customer_id) {
+            tended.handle.wake(wake.shop_id, wake.flow);
+            self.tools.reporter.acted(wake);
+        }
+    }
+
+    pub fn cancel(&self, cancel: Cancel) {
+        if let Some(tended) = self.tended.get(&cancel.customer_id)
+            && tended.handle.asks.try_send(Ask::Cancel(cancel.run)).is_err()
+        {
+            tracing::warn!(customer = %cancel.customer_id, run = %cancel.run, "the run is too busy to be cancelled now; it is asked again with the next change");
+        }
+    }
+
+    pub fn about(&self, customer: Option<CustomerId>) -> About {
+        let Some(customer) = customer else {
+            return About::default();
+        };
+        let held = self.kept.held.customers.get(&customer);
+        About {
+            settings: held.map(|held| Arc::new(held.settings.0.clone())),
+            handle: self.tended.get(&customer).map(|tended| tended.handle.clone()),
+        }
+    }
+
+    /// Shops whose address or secret changed are told again where their webhooks go.
+    fn renew_hooks(&mut self, customer: CustomerId, before: &Kept) {
+        while self.hooks.try_join_next().is_some() {}
+        let Some(held) = self.kept.held.customers.get(&customer) else {
+            return;
+        };
+        let old = before.held.customers.get(&customer);
+        for (service, _) in held.settings.0.shops() {
+            let url = self.kept.hook_url(customer, service.id).map(str::to_owned);
+            let is_new = old.and_then(|old| old.settings.0.service(service.id)) != Some(service);
+            if let Some(url) = url
+                && is_new
+                && self.hooks.len() < bounds::ASKS_REMEMBERED
+            {
+                let (service, tools) = (service.clone(), self.tools.clone());
+                self.hooks.spawn(async move {
+                    let done = register(&service, Some(&url), &tools.registry, tools.timeouts).await;
+                    if let Err(fault) = done {
+                        tracing::warn!(shop = %service.id, %fault, "the shop's webhooks were not renewed; changes are found by looking");
+                    }
+                });
+            }
+        }
+    }
+
+    /// Stops all and waits for them. Their leases are given back.
+    pub async fn stop(&mut self) {
+        for tended in self.tended.values() {
+            tended.handle.stop.cancel();
+        }
+        let mut leases = Vec::new();
+        for (_, tended) in std::mem::take(&mut self.tended) {
+            let movable = tended.seat.movable();
+            let lease = tended.close().await;
+            if movable {
+                leases.push(lease);
+            }
+        }
+        for (_, closing) in std::mem::take(&mut self.closing) {
+            let _over = closing.await;
+        }
+        lease::release(&self.tools.link, leases).await;
+    }
+
+    /// With `once`: waits until each customer is at rest.
+    pub async fn rest(&mut self) -> Vec<(CustomerId, RoundEnd)> {
+        let mut ends = Vec::new();
+        for (customer, tended) in std::mem::take(&mut self.tended) {
+            match tended.task.await {
+                Ok(end) => ends.push((customer, end)),
+                Err(error) => {
+                    tracing::error!(%customer, %error, "the customer's task broke off");
+                    ends.push((customer, RoundEnd::Stopped));
+                }
+            }
+        }
+        ends
+    }
+}
+
+impl Tended {
+    async fn close(self) -> HeldLease {
+        self.handle.stop.cancel();
+        let mut task = self.task;
+        let patience = bounds::STOP_PATIENCE * 2;
+        if tokio::time::timeout(patience, &mut task).await.is_err() {
+            task.abort();
+            let _aborted = task.await;
+        }
+        HeldLease {
+            customer_id: self.seat.customer,
+            epoch: self.seat.epoch,
+        }
+    }
+}
+
+fn seat(
+    customer: CustomerId,
+    incarnation: Incarnation,
+    held: &HeldCustomer<OnWire<CustomerSettings>>,
+) -> Seat {
+    Seat {
+        customer,
+        incarnation,
+        epoch: held.epoch,
+        revision: held.revision,
+        settings: Arc::new(held.settings.0.clone()),
+    }
+}
