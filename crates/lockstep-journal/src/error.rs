@@ -5,6 +5,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    #[error("the journal {} cannot be made: {source}. Check the folder's rights and the disk", path.display())]
+    Make {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(
         "the journal {} cannot be opened: {source}. Nothing in it was changed. Check the folder's rights and the disk",
         path.display()

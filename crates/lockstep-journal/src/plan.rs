@@ -60,7 +60,7 @@ impl Journal {
         Ok(rows)
     }
 
-    /// The newest run that has rows left, if any: a plan that waits, or that a crash interrupted.
+    /// Runs that have rows left, newest first: plans that wait, or that a crash interrupted.
     pub fn planned_runs(&self) -> Result<Vec<RunId>, JournalError> {
         let runs = self
             .connection

@@ -17,6 +17,10 @@ pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection,
         path: path.to_owned(),
         source,
     };
+    make_private(path).map_err(|source| JournalError::Make {
+        path: path.to_owned(),
+        source,
+    })?;
     let mut connection = Connection::open(path).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     settle(&mut connection, customer, path)?;
@@ -28,6 +32,20 @@ pub(crate) fn open_in_memory(customer: CustomerId) -> Result<Connection, Journal
     prepare(&connection)?;
     settle(&mut connection, customer, Path::new(":memory:"))?;
     Ok(connection)
+}
+
+/// Makes the file, if it is not there, for its owner's eyes alone: the keys of personal data lie in it. SQLite gives
+/// the files beside it the same rights.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
@@ -57,37 +75,29 @@ fn settle(
     customer: CustomerId,
     path: &Path,
 ) -> Result<(), JournalError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
-        transaction.execute_batch(SCHEMA)?;
-        let mut insert = transaction.prepare("INSERT INTO meta(name, value) VALUES (?1, ?2)")?;
-        insert.execute(("format", FORMAT))?;
-        insert.execute(("customer", int(customer.0)))?;
-        drop(insert);
-        transaction.commit()?;
-        return Ok(());
+    if table_count(connection)? == 0 {
+        make(connection, customer)?;
     }
-    let meta = |name: &str| -> Result<Option<i64>, rusqlite::Error> {
-        transaction
-            .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
-                row.get(0)
-            })
-            .optional()
-    };
     let not_a_journal = || JournalError::NotAJournal {
         path: path.to_owned(),
     };
-    let has_meta: i64 = transaction.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'",
+    let has_meta: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'meta')",
         [],
         |row| row.get(0),
     )?;
-    if has_meta == 0 {
+    if !has_meta {
         return Err(not_a_journal());
     }
-    let found = meta("format")?.ok_or_else(not_a_journal)?;
+    let meta = |name: &str| -> Result<i64, JournalError> {
+        connection
+            .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()?
+            .ok_or_else(not_a_journal)
+    };
+    let found = meta("format")?;
     if found > FORMAT {
         return Err(JournalError::NewerFormat {
             path: path.to_owned(),
@@ -95,13 +105,29 @@ fn settle(
             known: FORMAT,
         });
     }
-    let owner = CustomerId(id(meta("customer")?.ok_or_else(not_a_journal)?));
+    let owner = CustomerId(id(meta("customer")?));
     if owner != customer {
         return Err(JournalError::WrongCustomer {
             path: path.to_owned(),
             wanted: customer,
             found: owner,
         });
+    }
+    Ok(())
+}
+
+fn table_count(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// Makes the tables, unless another opener of the same new file was faster.
+fn make(connection: &mut Connection, customer: CustomerId) -> Result<(), JournalError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if table_count(&transaction)? == 0 {
+        transaction.execute_batch(SCHEMA)?;
+        let mut insert = transaction.prepare("INSERT INTO meta(name, value) VALUES (?1, ?2)")?;
+        insert.execute(("format", FORMAT))?;
+        insert.execute(("customer", int(customer.0)))?;
     }
     transaction.commit()?;
     Ok(())

@@ -18,6 +18,32 @@ fn a_journal_survives_being_closed() {
     assert_eq!(head.epoch.0, 3);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_journal_is_for_its_owners_eyes_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("j"), CUSTOMER).unwrap();
+    append(&mut journal, vec![opened(1)]);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+    }
+}
+
+#[test]
+fn a_journal_can_be_read_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let mut writer = Journal::open(&path, CUSTOMER).unwrap();
+    let reader = Journal::open(&path, CUSTOMER).unwrap();
+    append(&mut writer, vec![opened(1)]);
+    assert_eq!(reader.head().unwrap(), writer.head().unwrap());
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&writer);
+}
+
 #[test]
 fn another_customers_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -256,7 +256,7 @@ fn assert_sums(file: &rusqlite::Connection) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_prefix_replayed_is_the_file_as_it_was(steps in prop::collection::vec(step(), 1..12)) {
