@@ -5,7 +5,7 @@ use crate::{
     Kind, Storage, StorageError,
     bounds::LIST_ROWS_MAX,
     change::Change,
-    entities::{customer, customer_section, ownership, service},
+    entities::{customer, customer_section, service},
     numbers::{folded, from_json, from_ms, label, literal_like, signed, to_json, to_ms, unsigned},
     seal::Seal,
 };
@@ -282,7 +282,7 @@ impl Storage {
     ) -> Result<CredentialsOutcome, StorageError> {
         let tx = self.begin().await?;
         let owner = crate::owners::locked(&tx, signed(customer.0)).await?;
-        if !owner.is_some_and(|row: ownership::Model| row.worker == Some(signed(worker.0))) {
+        if owner.is_none_or(|row| row.worker != Some(signed(worker.0))) {
             tx.rollback().await?;
             return Ok(CredentialsOutcome::OldEpoch);
         }

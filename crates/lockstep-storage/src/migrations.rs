@@ -1,6 +1,7 @@
 //! The tables' history, one migration after another; run at each start. What differs between the
 //! databases stands in [`Columns`] and nowhere else:
-//! MySQL/MariaDB compare text without case and end `TEXT`/`BLOB` at 64 KB unless told otherwise.
+//! MySQL and MariaDB compare text without case *and without trailing spaces* and end `TEXT`/`BLOB` at
+//! 64 KB, unless told otherwise.
 
 use sea_orm_migration::{
     prelude::*,
@@ -21,6 +22,29 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// Case and trailing spaces count in keys and SKUs. MariaDB and MySQL name the collation that says so
+/// differently; a plain `utf8mb4_bin` takes "A" and "A " for one key.
+const EXACT_COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
+
+async fn exact_collation(schema: &SchemaManager<'_>) -> Result<Option<String>, DbErr> {
+    if schema.get_database_backend() != DbBackend::MySql {
+        return Ok(None);
+    }
+    let query = Query::select()
+        .column(Alias::new("COLLATION_NAME"))
+        .from((Alias::new("information_schema"), Alias::new("COLLATIONS")))
+        .and_where(Expr::col(Alias::new("COLLATION_NAME")).is_in(EXACT_COLLATIONS))
+        .limit(1)
+        .to_owned();
+    match schema.get_connection().query_one(&query).await? {
+        Some(row) => Ok(Some(row.try_get("", "COLLATION_NAME")?)),
+        None => Err(DbErr::Custom(
+            "the server has no collation that tells \"A\" from \"A \"; MariaDB 10.2 or MySQL 8 has"
+                .into(),
+        )),
+    }
+}
+
 /// Builds one table.
 struct Columns {
     backend: DbBackend,
@@ -29,14 +53,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(backend: DbBackend, name: &'static str) -> Self {
+    fn of(backend: DbBackend, collation: Option<&str>, name: &'static str) -> Self {
         let mut table = Table::create();
         table.table(Alias::new(name));
-        if backend == DbBackend::MySql {
+        if let Some(collation) = collation {
             table
                 .engine("InnoDB")
                 .character_set("utf8mb4")
-                .collate("utf8mb4_bin");
+                .collate(collation);
         }
         Columns {
             backend,
@@ -162,7 +186,8 @@ impl MigrationName for First {
 #[async_trait::async_trait]
 impl MigrationTrait for First {
     async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables(schema.get_database_backend()) {
+        let collation = exact_collation(schema).await?;
+        for table in tables(schema.get_database_backend(), collation.as_deref()) {
             schema.create_table(table).await?;
         }
         for index in indexes() {
@@ -172,8 +197,8 @@ impl MigrationTrait for First {
     }
 }
 
-fn tables(backend: DbBackend) -> Vec<TableCreateStatement> {
-    let table = |name| Columns::of(backend, name);
+fn tables(backend: DbBackend, collation: Option<&str>) -> Vec<TableCreateStatement> {
+    let table = |name| Columns::of(backend, collation, name);
     vec![
         table("meta")
             .key("id")

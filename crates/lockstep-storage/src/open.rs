@@ -28,6 +28,7 @@ use std::{
 pub(crate) const ONLY_ROW: i64 = 1;
 const KEY_FILE: &str = "key";
 const DATABASE_FILE: &str = "lockstep.db";
+const PASSWORDS_AT_ONCE: usize = 2;
 const CHECK_PLACE: &str = "meta/key_check";
 const CHECK: &[u8] = b"lockstep key check 1";
 
@@ -59,6 +60,8 @@ impl Options {
 pub struct Storage {
     pub(crate) db: DatabaseConnection,
     pub(crate) seal: Arc<Seal>,
+    /// Hashing a password takes 19 MiB and a core for a moment: only so many at once.
+    pub(crate) passwords: Arc<tokio::sync::Semaphore>,
     /// Held as long as any clone lives.
     _lock: Option<Arc<File>>,
 }
@@ -96,6 +99,7 @@ impl Storage {
         Ok(Storage {
             db,
             seal: Arc::new(seal),
+            passwords: Arc::new(tokio::sync::Semaphore::new(PASSWORDS_AT_ONCE)),
             _lock: lock,
         })
     }

@@ -13,8 +13,8 @@ use argon2::{
 use jiff::Timestamp;
 use lockstep_model::CustomerId;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -108,19 +108,6 @@ impl TryFrom<person::Model> for Person {
     }
 }
 
-/// Slow on purpose: not on the threads that serve.
-async fn slowly<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, StorageError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        StorageError::because(
-            Kind::Unavailable,
-            "the password could not be checked",
-            error,
-        )
-    })?
-}
-
 fn hashed(password: &SecretString) -> Result<String, StorageError> {
     let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| {
@@ -136,6 +123,26 @@ fn fits(password: &SecretString, stored: &str) -> Result<bool, StorageError> {
 }
 
 impl Storage {
+    /// Slow on purpose: not on the threads that serve, and not many at once.
+    async fn slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| StorageError {
+            kind: Kind::Unavailable,
+            message: "the password could not be checked".into(),
+            source: Some(error),
+        };
+        let _turn = self
+            .passwords
+            .acquire()
+            .await
+            .map_err(|error| failed(error.into()))?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| failed(error.into()))?
+    }
+
     /// 0: nobody can log in yet, the first start.
     pub async fn person_count(&self) -> Result<u64, StorageError> {
         Ok(person::Entity::find().count(&self.db).await?)
@@ -151,7 +158,7 @@ impl Storage {
 
     /// A conflict if the name is taken, in whatever case.
     pub async fn add_person(&self, new: NewPerson, now: Timestamp) -> Result<u64, StorageError> {
-        let password = slowly(move || hashed(&new.password)).await?;
+        let password = self.slowly(move || hashed(&new.password)).await?;
         let change = self.begin_change().await?;
         let last = person::Entity::find()
             .order_by_desc(person::Column::Id)
@@ -184,7 +191,7 @@ impl Storage {
         person: u64,
         password: SecretString,
     ) -> Result<(), StorageError> {
-        let password = slowly(move || hashed(&password)).await?;
+        let password = self.slowly(move || hashed(&password)).await?;
         let tx = self.begin().await?;
         session::Entity::delete_many()
             .filter(session::Column::Person.eq(signed(person)))
@@ -216,24 +223,40 @@ impl Storage {
             .one(&self.db)
             .await?;
         let Some(row) = row else {
-            slowly(move || hashed(&password)).await?;
+            self.slowly(move || hashed(&password)).await?;
             return Ok(None);
         };
         let stored = row.password.clone();
-        let fits = slowly(move || fits(&password, &stored)).await?;
+        let fits = self.slowly(move || fits(&password, &stored)).await?;
         let waits = row.wait_until.is_some_and(|until| until > to_ms(now));
         if row.disabled || waits {
             return Ok(None);
         }
-        let person = Person::try_from(row.clone())?;
-        let failures = if fits { 0 } else { row.failures + 1 };
-        if failures != row.failures {
-            let wait = (failures >= WRONG_PASSWORDS_MAX).then(|| to_ms(now) + PASSWORD_WAIT_MS);
-            let mut row = row.into_active_model();
-            row.failures = Set(if wait.is_some() { 0 } else { failures });
-            row.wait_until = Set(wait);
-            row.update(&self.db).await?;
+        let counted = match fits {
+            true => Expr::value(0i64),
+            false => Expr::col(person::Column::Failures).add(1),
+        };
+        // One statement, so that many guesses at once are counted as many.
+        if !fits || row.failures != 0 {
+            person::Entity::update_many()
+                .col_expr(person::Column::Failures, counted)
+                .filter(person::Column::Id.eq(row.id))
+                .exec(&self.db)
+                .await?;
         }
+        if !fits {
+            person::Entity::update_many()
+                .col_expr(person::Column::Failures, Expr::value(0i64))
+                .col_expr(
+                    person::Column::WaitUntil,
+                    Expr::value(Some(to_ms(now) + PASSWORD_WAIT_MS)),
+                )
+                .filter(person::Column::Id.eq(row.id))
+                .filter(person::Column::Failures.gte(WRONG_PASSWORDS_MAX))
+                .exec(&self.db)
+                .await?;
+        }
+        let person = Person::try_from(row)?;
         Ok(fits.then_some(person))
     }
 

@@ -190,6 +190,7 @@ impl CustomerSettings {
     pub fn keep_secrets_of(&mut self, stored: &CustomerSettings) {
         for service in &mut self.services {
             let Some(before) = stored.service(service.id) else {
+                service.generation = 1;
                 continue;
             };
             if service.hook_secret.is_none() {

@@ -35,7 +35,7 @@ on_each_database! {
         several_coordinators_may_start_at_once,
         a_restore_raises_the_incarnation;
     texts:
-        keys_compare_with_case,
+        keys_compare_with_case_and_spaces,
         texts_beyond_64_kb_are_whole,
         bytes_beyond_64_kb_are_whole,
         wildcards_in_a_search_are_letters,
