@@ -34,6 +34,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("lockstep-practice", &[]),
+    // Development only: nothing uses it.
+    ("lockstep-sim", &["lockstep-engine", "lockstep-journal", "lockstep-model"]),
     (
         "lockstep",
         &[
