@@ -91,8 +91,9 @@ impl Journal {
         let segment = chain::last_cut(&self.connection)?;
         let acknowledged: Option<i64> = self
             .connection
-            .prepare_cached("SELECT max(last_seq) FROM segment WHERE acknowledged = 1")?
-            .query_row([], |row| row.get(0))?;
+            .prepare_cached("SELECT last_seq FROM segment WHERE acknowledged = 1 ORDER BY sequence DESC LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
         Ok(Head {
             incarnation,
             epoch,
@@ -282,7 +283,9 @@ fn consume(
 ) -> Result<Vec<ReadAgain>, JournalError> {
     let mut read = Vec::new();
     let any_aside: bool = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM aside WHERE subject LIKE 'x:%')")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM aside WHERE subject >= 'x:' AND subject < 'x;')",
+        )?
         .query_row([], |row| row.get(0))?;
     for row in consumed {
         let reading = int(row.reading);

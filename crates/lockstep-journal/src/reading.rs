@@ -36,14 +36,17 @@ impl Journal {
             .connection
             .prepare_cached(
                 "SELECT sku FROM (
-                    SELECT l.sku AS sku FROM sku_dirty d
-                    JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
-                    LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
-                    WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken
-                    UNION SELECT i.sku FROM intent i WHERE i.shop = ?1 AND i.sku > ?2
-                 ) AS due
-                 WHERE NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.shop = ?1 AND s.sku = due.sku)
-                 ORDER BY sku LIMIT ?3",
+                    SELECT sku FROM (
+                        SELECT DISTINCT d.sku AS sku FROM sku_dirty d
+                        CROSS JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
+                        LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
+                        WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken
+                        AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = d.sku AND s.shop = ?1)
+                        ORDER BY d.sku LIMIT ?3)
+                    UNION SELECT i.sku FROM intent i
+                        WHERE i.shop = ?1 AND i.sku > ?2
+                        AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = i.sku AND s.shop = ?1)
+                 ) ORDER BY sku LIMIT ?3",
             )?
             .query_map(
                 params![int(shop.0), after.map_or("", Sku::as_str), rows(limit)],
@@ -100,10 +103,10 @@ impl Journal {
         let ids = self
             .connection
             .prepare_cached(
-                "SELECT l.id FROM link l
-                 WHERE l.shop = ?1 AND l.kind = ?2 AND l.id > ?3 AND l.gone = 0 AND l.record IN (
-                    SELECT CAST(substr(i.subject, 3) AS INTEGER) FROM intent i
-                    WHERE i.shop = ?1 AND i.subject > 'r:' AND i.subject < 'r;')
+                "SELECT DISTINCT l.id FROM intent i
+                 CROSS JOIN link l ON l.record = CAST(substr(i.subject, 3) AS INTEGER)
+                 WHERE i.shop = ?1 AND i.subject > 'r:' AND i.subject < 'r;'
+                 AND l.shop = ?1 AND l.kind = ?2 AND l.id > ?3 AND l.gone = 0
                  ORDER BY l.id LIMIT ?4",
             )?
             .query_map(

@@ -23,6 +23,7 @@ CREATE TABLE segment(
     at           INTEGER NOT NULL,
     acknowledged INTEGER NOT NULL
 );
+CREATE INDEX segment_open ON segment(sequence) WHERE acknowledged = 0;
 
 -- 2. Projections: from entries alone, in the order of entries. `projection::TABLES` names them.
 CREATE TABLE head(

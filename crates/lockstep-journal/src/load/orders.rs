@@ -26,8 +26,10 @@ impl Journal {
             .connection
             .prepare_cached(
                 "SELECT order_key FROM (
-                    SELECT order_key FROM order_dirty WHERE order_key > ?1
-                    UNION SELECT order_key FROM staged_order WHERE order_key > ?1
+                    SELECT order_key FROM (
+                        SELECT order_key FROM order_dirty WHERE order_key > ?1 ORDER BY order_key LIMIT ?3)
+                    UNION SELECT order_key FROM (
+                        SELECT order_key FROM staged_order WHERE order_key > ?1 ORDER BY order_key LIMIT ?3)
                     UNION SELECT substr(subject, 3) FROM intent
                         WHERE subject > 'o:' || ?1 AND subject < 'o;' AND look_at <= ?2
                  ) ORDER BY order_key LIMIT ?3",
@@ -169,7 +171,7 @@ fn item(
 ) -> Result<Option<RemoteId>, JournalError> {
     {
         let mut query = connection.prepare_cached(
-            "SELECT l.parts FROM record_key k JOIN link l ON l.record = k.record
+            "SELECT l.parts FROM record_key k CROSS JOIN link l ON l.record = k.record
              WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0 ORDER BY l.seq DESC",
         )?;
         let mut rows = query.query(params![kind_code(Kind::Product), sku.as_str(), int(shop.0)])?;

@@ -25,8 +25,12 @@ impl Journal {
             .connection
             .prepare_cached(
                 "SELECT sku, stock FROM (
-                    SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2)
-                    UNION SELECT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2)
+                    SELECT sku, stock FROM (
+                        SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2)
+                        ORDER BY sku, stock LIMIT ?3)
+                    UNION SELECT sku, stock FROM (
+                        SELECT DISTINCT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2)
+                        ORDER BY sku, stock LIMIT ?3)
                  ) ORDER BY sku, stock LIMIT ?3",
             )?
             .query_map(
@@ -128,7 +132,7 @@ pub(crate) fn stock_case(
 fn status(connection: &Connection, sku: &Sku) -> Result<Option<Status>, JournalError> {
     let status: Option<Option<String>> = connection
         .prepare_cached(
-            "SELECT json_extract(r.ours, '$.status') FROM record_key k JOIN record r ON r.record = k.record
+            "SELECT json_extract(r.ours, '$.status') FROM record_key k CROSS JOIN record r ON r.record = k.record
              WHERE k.kind = ?1 AND k.key = ?2 ORDER BY k.record LIMIT 1",
         )?
         .query_row(params![kind_code(Kind::Product), sku.as_str()], |row| {

@@ -428,7 +428,7 @@ pub(super) fn all_due(
         )?
         .execute(params![kind_code(kind), int(shop.0)])?;
     connection
-        .prepare_cached("DELETE FROM aside WHERE shop = ?1 AND subject LIKE 'r:%'")?
+        .prepare_cached("DELETE FROM aside WHERE shop = ?1 AND subject >= 'r:' AND subject < 'r;'")?
         .execute([int(shop.0)])?;
     Ok(())
 }

@@ -390,11 +390,17 @@ fn due_again(connection: &Connection, what: &Again) -> Result<(), JournalError> 
             catalogue::due_where_linked(connection, *record)
         }
         Again::Levels => {
-            connection.execute("DELETE FROM aside WHERE subject LIKE 'l:%'", [])?;
+            connection.execute(
+                "DELETE FROM aside WHERE subject >= 'l:' AND subject < 'l;'",
+                [],
+            )?;
             ledger::all_dirty(connection)
         }
         Again::Orders => {
-            connection.execute("DELETE FROM aside WHERE subject LIKE 'o:%'", [])?;
+            connection.execute(
+                "DELETE FROM aside WHERE subject >= 'o:' AND subject < 'o;'",
+                [],
+            )?;
             orders::open_ones_dirty(connection)
         }
     }

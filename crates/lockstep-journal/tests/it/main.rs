@@ -6,6 +6,7 @@ mod crash;
 mod files;
 mod paging;
 mod personal;
+mod plans;
 mod projections;
 mod staging;
 mod support;
