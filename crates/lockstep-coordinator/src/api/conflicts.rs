@@ -1,0 +1,93 @@
+//! Questions for people, and their answers.
+
+use super::{Person, cursor, customers::stored, limit, page, said};
+use crate::{
+    AppState,
+    asks::{Asked, ask, unexpected},
+    bounds::ASK_WAIT,
+    events::Topic,
+    extract::{Json, Path, Query},
+    refusal::Answer,
+};
+use axum::{extract::State, http::StatusCode};
+use lockstep_journal::ConflictRow;
+use lockstep_model::{ConflictId, CustomerId, entry::Subject};
+use lockstep_protocol::{
+    asks::{Answer as Answered, Question},
+    people::{
+        ListQuery, Page,
+        login::Role,
+        records::{ConflictView, DecideRequest, RecordRow},
+    },
+};
+
+pub async fn list(
+    State(app): State<AppState>,
+    person: Person,
+    Path(customer): Path<CustomerId>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<ConflictView>>> {
+    person.may(Role::Viewer, customer)?;
+    let names = said::Names::of(&app, customer).await?;
+    let limit = limit(&query);
+    let after: Option<ConflictId> = cursor(&query)?;
+    let read = app
+        .replicas
+        .read(customer, move |journal| {
+            let mut rows = Vec::new();
+            for row in journal.conflicts(after, limit + 1)? {
+                let record = match &row.subject {
+                    Subject::Record(record) => journal.record_view(*record)?,
+                    Subject::Level { sku, .. } => match journal.record_by_key(sku.as_str())? {
+                        Some(record) => journal.record_view(record)?,
+                        None => None,
+                    },
+                    Subject::Order(_) => None,
+                };
+                rows.push((row, record.map(|record| said::record_row(&record))));
+            }
+            Ok(rows)
+        })
+        .await?;
+    let found = page(
+        read.value,
+        limit,
+        |(row, _): &(ConflictRow, Option<RecordRow>)| row.conflict.to_string(),
+    );
+    Ok(Json(Page {
+        items: found
+            .items
+            .into_iter()
+            .map(|(row, record)| said::conflict(&names, customer, &row, record))
+            .collect(),
+        next: found.next,
+    }))
+}
+
+pub async fn decide(
+    State(app): State<AppState>,
+    person: Person,
+    Path((customer, conflict)): Path<(CustomerId, ConflictId)>,
+    Json(request): Json<DecideRequest>,
+) -> Answer<StatusCode> {
+    person.may(Role::Editor, customer)?;
+    stored(&app, customer).await?;
+    let asked = Asked {
+        customer: Some(customer),
+        platform: None,
+        question: Question::Decide {
+            conflict,
+            decision: request.decision,
+            by: person.name().to_owned(),
+        },
+        by: person.name(),
+        wait: ASK_WAIT,
+    };
+    match ask(&app, asked).await? {
+        Answered::Decided => {
+            app.events.tell(Topic::Records, Some(customer));
+            Ok(StatusCode::NO_CONTENT)
+        }
+        other => Err(unexpected(other)),
+    }
+}

@@ -1,0 +1,349 @@
+//! Customers: list, show, apply, export, give to a worker.
+
+use super::{Person, cursor, limit, page, workers::applied};
+use crate::{
+    AppState,
+    events::Topic,
+    extract::{Json, Path, Query},
+    owners,
+    refusal::{Answer, Refusal},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
+use lockstep_connector::HookScheme;
+use lockstep_model::{
+    CustomerId, Revision,
+    settings::{CustomerSettings, Problem, Secret, read},
+};
+use lockstep_protocol::{
+    Code,
+    people::{
+        ListQuery, Page,
+        customers::{ApplyReply, CustomerRow, CustomerView, Owner, OwnerRequest},
+        login::Role,
+        workers::Applied,
+    },
+};
+use lockstep_storage::{self as storage, CustomerFilter, Expect, StoredCustomer};
+
+pub async fn list(
+    State(app): State<AppState>,
+    person: Person,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<CustomerRow>>> {
+    person.needs(Role::Viewer)?;
+    let limit = limit(&query);
+    let filter = CustomerFilter {
+        text: query.query.clone(),
+        only: person.me.customer_id,
+        after: cursor(&query)?,
+        limit: limit as u64 + 1,
+    };
+    let rows = app.storage.list_customers(&filter).await?;
+    let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    let applied = applied(&app, &ids).await?;
+    let rows = rows
+        .into_iter()
+        .map(|row| {
+            let applied = applied.get(&row.id).cloned();
+            told(&app, row, applied)
+        })
+        .collect();
+    Ok(Json(page(rows, limit, |row: &CustomerRow| {
+        row.id.to_string()
+    })))
+}
+
+fn told(app: &AppState, row: storage::CustomerRow, applied: Option<Applied>) -> CustomerRow {
+    CustomerRow {
+        owner: owner(app, row.id),
+        id: row.id,
+        name: row.name,
+        email: row.email,
+        revision: row.revision,
+        enabled: row.enabled,
+        locked: row.locked,
+        movable: row.movable,
+        shops: row.shops,
+        applied,
+    }
+}
+
+fn owner(app: &AppState, customer: CustomerId) -> Option<Owner> {
+    let ownership = app.view.customer(customer)?.ownership;
+    let worker_id = ownership.worker?;
+    Some(Owner {
+        worker_id,
+        worker_name: app
+            .view
+            .worker(worker_id)
+            .map(|slot| slot.name())
+            .unwrap_or_default(),
+        epoch: ownership.epoch,
+    })
+}
+
+pub(super) async fn stored(app: &AppState, id: CustomerId) -> Answer<StoredCustomer> {
+    app.storage
+        .customer(id)
+        .await?
+        .ok_or_else(|| Refusal::not_found(format!("customer {id}")))
+}
+
+fn etag(revision: Revision) -> [(header::HeaderName, HeaderValue); 1] {
+    let value = HeaderValue::from_str(&format!("\"{revision}\""));
+    [(header::ETAG, value.unwrap_or(HeaderValue::from_static("")))]
+}
+
+pub async fn show(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+) -> Answer<Response> {
+    person.may(Role::Viewer, id)?;
+    let stored = stored(&app, id).await?;
+    let settings = stored.settings;
+    let row = CustomerRow {
+        id,
+        name: settings.customer.name.clone(),
+        email: settings.customer.email.clone(),
+        revision: stored.revision,
+        enabled: settings.customer.enable_syncing,
+        locked: settings.customer.locked,
+        movable: settings.customer.movable,
+        shops: u32::try_from(settings.customer_has_services.len()).unwrap_or(u32::MAX),
+        owner: owner(&app, id),
+        applied: applied(&app, &[id]).await?.remove(&id),
+    };
+    let view = CustomerView {
+        row,
+        settings,
+        updated_at: stored.updated_at,
+    };
+    Ok((etag(stored.revision), Json(view)).into_response())
+}
+
+/// As `apply` takes it back; secrets are `null` and stay what they are.
+pub async fn export(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+) -> Answer<Response> {
+    person.may(Role::Viewer, id)?;
+    let stored = stored(&app, id).await?;
+    Ok((etag(stored.revision), Json(stored.settings)).into_response())
+}
+
+pub async fn create(
+    State(app): State<AppState>,
+    person: Person,
+    body: String,
+) -> Answer<(StatusCode, Json<ApplyReply>)> {
+    person.needs_all_customers(Role::Editor)?;
+    let settings = settings_in(&body)?;
+    let reply = save(&app, &person, settings, Expect::New).await?;
+    Ok((StatusCode::CREATED, Json(reply)))
+}
+
+pub async fn apply(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+    headers: HeaderMap,
+    body: String,
+) -> Answer<Response> {
+    person.may(Role::Editor, id)?;
+    let mut settings = settings_in(&body)?;
+    if settings.customer.id == CustomerId(0) {
+        settings.customer.id = id;
+    }
+    if settings.customer.id != id {
+        return Err(Refusal::bad_request(format!(
+            "these are the settings of customer {}, and they were sent to customer {id}; nothing was saved",
+            settings.customer.id
+        )));
+    }
+    let expect = match headers.get(header::IF_MATCH) {
+        None => Expect::Anything,
+        Some(value) => Expect::Revision(revision(value)?),
+    };
+    let reply = save(&app, &person, settings, expect).await?;
+    Ok((etag(reply.revision), Json(reply)).into_response())
+}
+
+fn revision(value: &HeaderValue) -> Answer<Revision> {
+    value
+        .to_str()
+        .ok()
+        .map(|text| text.trim().trim_start_matches("W/").trim_matches('"'))
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| {
+            Refusal::bad_request("If-Match is the revision that was shown, in quotes: \"7\"")
+        })
+}
+
+fn invalid(problems: Vec<Problem>) -> Refusal {
+    Refusal::new(
+        Code::InvalidSettings,
+        "nothing was saved; the problems say where and what to do",
+    )
+    .with(|problem| problem.problems = problems)
+}
+
+fn settings_in(body: &str) -> Answer<CustomerSettings> {
+    read(body).map_err(invalid)
+}
+
+async fn save(
+    app: &AppState,
+    person: &Person,
+    mut settings: CustomerSettings,
+    expect: Expect,
+) -> Answer<ApplyReply> {
+    let before = match settings.customer.id {
+        CustomerId(0) => None,
+        id => app.storage.customer(id).await?,
+    };
+    if before.is_none() {
+        person.needs_all_customers(Role::Editor)?;
+    }
+    may_edit(person, &settings, before.as_ref())?;
+    check_platforms(app, &settings)?;
+    if let Some(before) = &before {
+        settings.keep_secrets_of(&before.settings);
+    }
+    make_hook_secrets(app, &mut settings);
+    let pinned_to = settings.customer.worker_id;
+    let outcome = app
+        .storage
+        .save_customer(settings, expect, person.name(), Timestamp::now())
+        .await?;
+    owners::settle_customer(app, outcome.id, pinned_to).await?;
+    if outcome.changed {
+        tracing::info!(customer = %outcome.id, revision = %outcome.revision, by = person.name(), "settings were saved");
+        app.events.tell(Topic::Customers, Some(outcome.id));
+    }
+    Ok(ApplyReply {
+        id: outcome.id,
+        revision: outcome.revision,
+        changed: outcome.changed,
+    })
+}
+
+/// A locked customer is an operator's; who works it and whether it is locked is not its own people's to say.
+fn may_edit(
+    person: &Person,
+    settings: &CustomerSettings,
+    before: Option<&StoredCustomer>,
+) -> Answer<()> {
+    if person.needs_all_customers(Role::Operator).is_ok() {
+        return Ok(());
+    }
+    let Some(before) = before.map(|before| &before.settings.customer) else {
+        return Ok(());
+    };
+    if before.locked {
+        return Err(Refusal::new(
+            Code::Locked,
+            format!(
+                "{} is locked while an operator works on it; nothing was saved",
+                before.name
+            ),
+        ));
+    }
+    let after = &settings.customer;
+    let operators_own = (before.locked, before.worker_id, before.movable);
+    if person.me.customer_id.is_some()
+        && operators_own != (after.locked, after.worker_id, after.movable)
+    {
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "locked, workerId and movable are for operators; nothing was saved",
+        ));
+    }
+    Ok(())
+}
+
+fn check_platforms(app: &AppState, settings: &CustomerSettings) -> Answer<()> {
+    let known: Vec<&str> = app
+        .registry
+        .iter()
+        .map(|each| each.manifest().platform)
+        .collect();
+    let problems: Vec<Problem> = settings
+        .services
+        .iter()
+        .enumerate()
+        .filter(|(_, service)| {
+            !known.contains(&service.platform.as_str()) && !service.platform.is_empty()
+        })
+        .map(|(at, service)| {
+            Problem::new(
+                format!("services[{at}].platform"),
+                format!(
+                    "there is no connector \"{}\"; there is {}",
+                    service.platform,
+                    known.join(", ")
+                ),
+            )
+        })
+        .collect();
+    if known.is_empty() || problems.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(problems))
+}
+
+/// A shop that can call us needs a secret to sign with; nobody has to think one up.
+fn make_hook_secrets(app: &AppState, settings: &mut CustomerSettings) {
+    for service in &mut settings.services {
+        let calls = app
+            .registry
+            .get(&service.platform)
+            .is_some_and(|platform| platform.manifest().hooks != HookScheme::None);
+        if calls && service.hook_secret.is_none() {
+            let secret = BASE64URL_NOPAD.encode(&rand::random::<[u8; 32]>());
+            service.hook_secret = Some(Secret::new(secret));
+        }
+    }
+}
+
+pub async fn delete(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+) -> Answer<StatusCode> {
+    person.needs_all_customers(Role::Operator)?;
+    app.storage
+        .delete_customer(id, person.name(), Timestamp::now())
+        .await?;
+    app.tail.look(&app).await?;
+    app.progress.forget_live(id);
+    app.events.tell(Topic::Customers, Some(id));
+    tracing::info!(customer = %id, by = person.name(), "a customer was deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn give(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+    Json(request): Json<OwnerRequest>,
+) -> Answer<Json<Option<Owner>>> {
+    person.needs_all_customers(Role::Operator)?;
+    owners::give(
+        &app,
+        id,
+        request.worker_id,
+        request.the_machine_is_gone.as_deref(),
+    )
+    .await?;
+    tracing::info!(customer = %id, to = %request.worker_id, by = person.name(), "a customer was given to a worker");
+    app.events.tell(Topic::Customers, Some(id));
+    Ok(Json(owner(&app, id)))
+}

@@ -1,0 +1,121 @@
+//! The start page: what needs a person, then how it goes.
+
+use super::Person;
+use crate::{AppState, extract::Json, refusal::Answer, view::Standing};
+use axum::extract::State;
+use jiff::Timestamp;
+use lockstep_protocol::people::{Need, NeedKind, Overview, login::Role};
+use lockstep_storage::Alert;
+
+pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Overview>> {
+    person.needs(Role::Viewer)?;
+    let mut needs_person = Vec::new();
+    let mut workers_pending = 0;
+    if person.needs_all_customers(Role::Operator).is_ok() {
+        for enrolment in app.storage.pending_enrolments(Timestamp::now()).await? {
+            workers_pending += 1;
+            needs_person.push(Need {
+                kind: NeedKind::WorkerPending,
+                title: format!("worker \"{}\" waits for approval", enrolment.name),
+                detail: format!("{}   {}", enrolment.code, enrolment.address),
+                href: format!("/workers/pending/{}", enrolment.id),
+                since: Some(enrolment.asked_at),
+            });
+        }
+    }
+    let mut customers = 0;
+    let mut records = 0;
+    for (id, customer) in app.view.all_customers() {
+        if !person.sees(id) {
+            continue;
+        }
+        let summary = app.replicas.summary(id);
+        customers += 1;
+        records += summary.records;
+        if summary.conflicts > 0 {
+            needs_person.push(Need {
+                kind: NeedKind::Conflict,
+                title: format!(
+                    "{} at {}",
+                    counted(summary.conflicts, "open question"),
+                    customer.name
+                ),
+                detail: "A person has to decide; the rest goes on.".into(),
+                href: format!("/customers/{id}/conflicts"),
+                since: summary.oldest_conflict,
+            });
+        }
+        if summary.held_orders > 0 {
+            needs_person.push(Need {
+                kind: NeedKind::OrderHeld,
+                title: format!(
+                    "{} held at {}",
+                    counted(summary.held_orders, "order"),
+                    customer.name
+                ),
+                detail: "Each says what it waits for.".into(),
+                href: format!("/customers/{id}/orders"),
+                since: None,
+            });
+        }
+        if summary.asides > 0 {
+            needs_person.push(Need {
+                kind: NeedKind::ShopFailed,
+                title: format!(
+                    "{} set aside at {}",
+                    counted(summary.asides, "record"),
+                    customer.name
+                ),
+                detail: "A shop refused them or they cannot be read; the others go on.".into(),
+                href: format!("/customers/{id}/records"),
+                since: None,
+            });
+        }
+    }
+    let alerts = app.storage.alerts().await?.into_iter();
+    needs_person.extend(
+        alerts
+            .filter(|alert| match alert.customer {
+                Some(customer) => person.sees(customer),
+                None => person.me.customer_id.is_none(),
+            })
+            .map(need),
+    );
+    let workers = app.view.workers();
+    let active = workers
+        .iter()
+        .filter(|slot| slot.standing() == Standing::Active && slot.is_live());
+    let live = app.progress.live(None);
+    let live = live
+        .iter()
+        .filter(|run| person.sees(run.progress.customer_id));
+    Ok(Json(Overview {
+        needs_person,
+        customers,
+        records,
+        workers_active: active.count() as u64,
+        workers_pending,
+        runs_live: live.count() as u64,
+    }))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn need(alert: Alert) -> Need {
+    Need {
+        kind: match alert.kind.as_str() {
+            "settings" => NeedKind::SettingsFailed,
+            "run" | "hooks" => NeedKind::ShopFailed,
+            _ => NeedKind::Alert,
+        },
+        title: alert.title,
+        detail: alert.detail,
+        href: alert.href,
+        since: Some(alert.raised_at),
+    }
+}

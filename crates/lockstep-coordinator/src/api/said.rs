@@ -1,0 +1,661 @@
+//! What the journal says, in words for people: runs step by step, a record's history, why a number is
+//! what it is, what a question is about.
+
+use super::customers::stored;
+use crate::{AppState, refusal::Answer};
+use lockstep_journal::{
+    ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
+};
+use lockstep_model::{
+    CustomerId, Kind, OrderStep, Path, RecordId, ShopId, Takes, Value,
+    entry::{Body, Cause, Conflict, Hold, Movement, Settlement, Subject, What},
+    settings::{CustomerSettings, Policy, StockId, StockMode},
+};
+use lockstep_protocol::{
+    asks::Decision,
+    people::{
+        records::{
+            Choice, ConflictView, HistoryRow, LevelRow, MovementRow, RecordRow, StockLedger,
+        },
+        runs::RunStep,
+    },
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// Separates the names of a category's path in its key.
+const PATH_MARK: char = '\u{1f}';
+/// Longer values are cut in a sentence.
+const VALUE_CHARS_MAX: usize = 120;
+
+/// What ids are called in a customer's settings.
+pub struct Names {
+    pub settings: CustomerSettings,
+}
+
+impl Names {
+    pub async fn of(app: &AppState, customer: CustomerId) -> Answer<Self> {
+        let settings = stored(app, customer).await?.settings;
+        Ok(Names { settings })
+    }
+
+    pub fn shop(&self, shop: ShopId) -> String {
+        self.settings
+            .service(shop)
+            .map_or_else(|| format!("shop {shop}"), |service| service.name.clone())
+    }
+
+    pub fn stock(&self, stock: StockId) -> String {
+        let found = self.settings.stocks.iter().find(|known| known.id == stock);
+        found.map_or_else(|| format!("stock {stock}"), |known| known.name.clone())
+    }
+
+    /// Who decides on a field, in a word.
+    pub fn decides(&self, path: &Path) -> String {
+        match path.group().map(|group| self.settings.policies.of(group)) {
+            Some(Policy::Owner(shop)) => self.shop(shop),
+            Some(Policy::Newest) => "newest".into(),
+            Some(Policy::FirstNotEmpty) => "first that has it".into(),
+            Some(Policy::Ask) => "a person".into(),
+            None => String::new(),
+        }
+    }
+}
+
+pub fn key_text(key: &str) -> String {
+    key.replace(PATH_MARK, " › ")
+}
+
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::Empty => String::new(),
+        Value::Flag(true) => "yes".into(),
+        Value::Flag(false) => "no".into(),
+        Value::Number(_) => value
+            .as_number()
+            .map(|n| n.normalize().to_string())
+            .unwrap_or_default(),
+        Value::Text(text) => text.clone(),
+        Value::List(items) => items.join(", "),
+    }
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let text = match value {
+        None => return "—".into(),
+        Some(value) => value_text(value),
+    };
+    if text.is_empty() {
+        return "(empty)".into();
+    }
+    if text.chars().count() <= VALUE_CHARS_MAX {
+        return text;
+    }
+    let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    format!("{cut}…")
+}
+
+pub fn units(number: Decimal) -> String {
+    number.normalize().to_string()
+}
+
+pub fn record_name(record: &RecordView) -> String {
+    match record.keys.first() {
+        Some(key) if record.kind == Kind::Category => key_text(key),
+        Some(key) => format!("{key} {}", record.title),
+        None => record.title.clone(),
+    }
+}
+
+pub fn record_row(record: &RecordView) -> RecordRow {
+    RecordRow {
+        record: record.record,
+        kind: record.kind.as_str().to_owned(),
+        key: record
+            .keys
+            .first()
+            .map(|key| key_text(key))
+            .unwrap_or_default(),
+        title: record.title.clone(),
+    }
+}
+
+fn subject_name(subject: &Subject, keys: &BTreeMap<RecordId, String>) -> String {
+    match subject {
+        Subject::Record(record) => keys
+            .get(record)
+            .cloned()
+            .unwrap_or_else(|| format!("record {record}")),
+        Subject::Level { sku, .. } => format!("stock of {sku}"),
+        Subject::Order(order) => format!("order {}", order.id),
+    }
+}
+
+pub fn cause_text(names: &Names, cause: &Cause) -> String {
+    match cause {
+        Cause::Schedule => "schedule".into(),
+        Cause::Wake { shop, flow } => format!(
+            "{} said that {flow} changed, or a person asked",
+            names.shop(*shop)
+        ),
+        Cause::Settings => "the settings were changed".into(),
+        Cause::Retry => "something was left open".into(),
+        Cause::Person { name } => name.clone(),
+    }
+}
+
+/// Why it started, and what it read.
+pub fn run_begin(names: &Names, run: &RunView) -> Vec<RunStep> {
+    let causes: Vec<String> = run
+        .row
+        .causes
+        .iter()
+        .map(|cause| cause_text(names, cause))
+        .collect();
+    let mut steps = vec![RunStep {
+        at: run.row.started_at,
+        seq: 0,
+        shop: None,
+        title: "started".into(),
+        detail: causes.join("; "),
+    }];
+    steps.extend(run.pages.iter().map(|page| RunStep {
+        at: run.row.started_at,
+        seq: 0,
+        shop: Some(page.shop),
+        title: format!("read {} of {}", plural(page.kind), names.shop(page.shop)),
+        detail: format!(
+            "{} in {} pages, {} changed{}",
+            page.records,
+            page.pages,
+            page.changed,
+            if page.bad > 0 {
+                format!(", {} could not be read and stand aside", page.bad)
+            } else {
+                String::new()
+            }
+        ),
+    }));
+    steps
+}
+
+fn plural(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Category => "categories",
+        Kind::Product => "products",
+        Kind::Level => "stock levels",
+        Kind::Order => "orders",
+    }
+}
+
+pub fn run_end(run: &RunView) -> Option<RunStep> {
+    let at = run.row.finished_at?;
+    let words: Vec<String> = run
+        .writes
+        .iter()
+        .map(|(state, count)| format!("{count} {}", write_state(*state)))
+        .collect();
+    let mut detail = run.row.message.clone();
+    if !words.is_empty() {
+        if !detail.is_empty() {
+            detail.push_str(" · ");
+        }
+        detail.push_str(&words.join(", "));
+    }
+    Some(RunStep {
+        at,
+        seq: u64::MAX,
+        shop: None,
+        title: "ended".into(),
+        detail,
+    })
+}
+
+fn write_state(state: WriteState) -> &'static str {
+    match state {
+        WriteState::Open => "under way",
+        WriteState::Done => "written",
+        WriteState::NotApplied => "not applied",
+        WriteState::Unknown => "to be looked at: the answer was lost",
+        WriteState::Moot => "overtaken",
+    }
+}
+
+pub fn write_step(names: &Names, write: &WriteRow, keys: &BTreeMap<RecordId, String>) -> RunStep {
+    RunStep {
+        at: write.at,
+        seq: write.intent.0,
+        shop: Some(write.shop),
+        title: format!(
+            "{} at {}: {}",
+            subject_name(&write.subject, keys),
+            names.shop(write.shop),
+            what_title(&write.what)
+        ),
+        detail: write_state(write.state).to_owned(),
+    }
+}
+
+fn what_title(what: &What) -> String {
+    match what {
+        What::Create { .. } => "create".into(),
+        What::Set { set } => {
+            let fields: Vec<String> = set
+                .iter()
+                .take(3)
+                .map(|(path, value)| format!("{} → {}", path.as_str(), shown(Some(value))))
+                .collect();
+            let more = set.len().saturating_sub(fields.len());
+            match more {
+                0 => fields.join(", "),
+                _ => format!("{} and {more} more", fields.join(", ")),
+            }
+        }
+        What::AddPicture { .. } => "add a picture".into(),
+        What::RemovePicture { .. } => "remove a picture".into(),
+        What::Level {
+            target,
+            was_available,
+            ..
+        } => {
+            format!("available {} → {}", units(*was_available), units(*target))
+        }
+        What::CreateOrder => "create the order".into(),
+        What::StepOrder { step } => match step {
+            OrderStep::Pay => "mark as paid".into(),
+            OrderStep::Ship { .. } => "ship".into(),
+            OrderStep::Cancel => "cancel".into(),
+            OrderStep::Refund { .. } => "refund".into(),
+        },
+    }
+}
+
+/// One line for each field that moved; one for an entry that moved none and still says something.
+pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
+    let why = why(names, item);
+    let row = |what: String| HistoryRow {
+        at: item.at,
+        seq: item.seq,
+        run: item.run,
+        what,
+        why: why.clone(),
+    };
+    if !item.changes.is_empty() {
+        return item
+            .changes
+            .iter()
+            .map(|change| {
+                let at = change
+                    .shop
+                    .map(|shop| format!(" at {}", names.shop(shop)))
+                    .unwrap_or_default();
+                let (from, to) = (shown(change.from.as_ref()), shown(change.to.as_ref()));
+                row(format!("{}{at} {from} → {to}", change.path.as_str()))
+            })
+            .collect();
+    }
+    moved(names, &item.body).map(row).into_iter().collect()
+}
+
+fn why(names: &Names, item: &HistoryItem) -> String {
+    let run = item
+        .run
+        .map(|run| format!(" by run {run}"))
+        .unwrap_or_default();
+    match &item.body {
+        Body::Merged(merged) => {
+            let shops: Vec<String> = merged.seen.keys().map(|shop| names.shop(*shop)).collect();
+            format!("seen in {}{run}", shops.join(", "))
+        }
+        Body::Intended { shop, .. } => format!("sent to {}{run}", names.shop(*shop)),
+        Body::Settled { how, .. } => match how.as_ref() {
+            Settlement::Done { .. } => "the shop confirmed it".into(),
+            Settlement::NotApplied { fault: Some(fault) } => {
+                format!("not applied: {}", fault.message)
+            }
+            Settlement::NotApplied { fault: None } => "not applied".into(),
+            Settlement::Unknown { .. } => "the answer was lost; the shop is looked at".into(),
+            Settlement::Moot => "overtaken by a newer reading".into(),
+        },
+        Body::OrderSeen { shop, .. } | Body::LevelSeen { shop, .. } => {
+            format!("read from {}{run}", names.shop(*shop))
+        }
+        Body::BaseMoved { cause, .. } => movement_text(names, cause),
+        Body::Aside { fault, .. } => fault.message.clone(),
+        Body::OrderHeld { reason, .. } => hold_text(reason),
+        Body::ConflictClosed { decision, .. } => decision.clone(),
+        _ => run.trim().to_owned(),
+    }
+}
+
+fn moved(names: &Names, body: &Body) -> Option<String> {
+    Some(match body {
+        Body::Intended { what, shop, .. } => format!("{}: {}", names.shop(*shop), what_title(what)),
+        Body::OrderSeen { shop, state, .. } => format!(
+            "{} {}: {}",
+            names.shop(*shop),
+            state.number,
+            order_words(state.payment, state.fulfilment, state.cancelled)
+        ),
+        Body::LevelSeen { shop, level, .. } => {
+            format!("{} shows {}", names.shop(*shop), units(level.available()))
+        }
+        Body::BaseMoved { delta, .. } => signed(*delta),
+        Body::LevelOverruled { shop, delta, .. } => {
+            format!(
+                "{} moved by itself by {}; it is written over",
+                names.shop(*shop),
+                signed(*delta)
+            )
+        }
+        Body::OrderHeld { .. } => "held".into(),
+        Body::OrderReleased { .. } => "released".into(),
+        Body::Aside { shop, .. } => format!("set aside at {}", names.shop(*shop)),
+        Body::ConflictOpened { about, .. } => conflict_title(names, about, ""),
+        Body::ConflictClosed { .. } => "decided".into(),
+        _ => return None,
+    })
+}
+
+fn order_words(
+    payment: lockstep_model::Payment,
+    fulfilment: lockstep_model::Fulfilment,
+    cancelled: bool,
+) -> String {
+    use lockstep_model::{Fulfilment, Payment};
+    if cancelled {
+        return "cancelled".into();
+    }
+    let paid = match payment {
+        Payment::Pending => "not paid",
+        Payment::Accepted => "accepted",
+        Payment::Paid => "paid",
+        Payment::PartlyRefunded => "refunded in part",
+        Payment::Refunded => "refunded",
+    };
+    match fulfilment {
+        Fulfilment::Open => paid.to_owned(),
+        Fulfilment::Partly => format!("{paid}, shipped in part"),
+        Fulfilment::Shipped => format!("{paid}, shipped"),
+    }
+}
+
+fn signed(number: Decimal) -> String {
+    if number.is_sign_positive() && !number.is_zero() {
+        return format!("+{}", units(number));
+    }
+    units(number)
+}
+
+fn movement_text(names: &Names, cause: &Movement) -> String {
+    match cause {
+        Movement::Opening { .. } => "opening".into(),
+        Movement::Unexplained { shop } => format!("receipt or count in {}", names.shop(*shop)),
+        Movement::Closing { order } => format!("order {} is final everywhere", order.id),
+    }
+}
+
+pub fn hold_text(hold: &Hold) -> String {
+    match hold {
+        Hold::Gate => "it waits for its payment".into(),
+        Hold::UnknownSku { sku } => format!("the receiving shop has no {sku}"),
+        Hold::NoSku { title } => format!("the line \"{title}\" has no SKU"),
+        Hold::UnmappedPaymentMethod { id } => {
+            format!("the payment method {id} has no identifier in the settings")
+        }
+        Hold::UnmappedShippingMethod { id } => {
+            format!("the shipping method {id} has no identifier in the settings")
+        }
+        Hold::Sums { total, parts } => format!("its parts add up to {parts}, not to {total}"),
+        Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
+        Hold::Refused { message } => format!("the receiving shop refused it: {message}"),
+    }
+}
+
+/// One stock of a SKU: what came, what is committed to whom, and what each shop shows.
+pub fn ledger(
+    names: &Names,
+    explained: &StockExplained,
+    placed: &BTreeMap<String, jiff::Timestamp>,
+    takes: &BTreeMap<ShopId, Takes>,
+) -> StockLedger {
+    let base = explained.base.unwrap_or_default();
+    let pool = explained.pool.unwrap_or_default();
+    let mut movements = Vec::new();
+    if !explained.movements_before.is_zero()
+        && let Some(first) = explained.movements.first()
+    {
+        movements.push(MovementRow {
+            at: first.at,
+            units: explained.movements_before,
+            what: "earlier".into(),
+            order: None,
+        });
+    }
+    movements.extend(explained.movements.iter().map(|movement| MovementRow {
+        at: movement.at,
+        units: movement.delta,
+        what: movement_text(names, &movement.cause),
+        order: None,
+    }));
+    for line in explained
+        .lines
+        .iter()
+        .filter(|line| !line.committed.is_zero())
+    {
+        let origin = format!("{} {}", names.shop(line.order.shop), line.number);
+        let copies: Vec<String> = line
+            .copies
+            .iter()
+            .map(|(shop, number)| format!("{} {number}", names.shop(*shop)))
+            .collect();
+        let order = match copies.is_empty() {
+            true => origin,
+            false => format!("{origin} (its copy: {})", copies.join(", ")),
+        };
+        movements.push(MovementRow {
+            at: placed
+                .get(&line.order.to_string())
+                .copied()
+                .or_else(|| movements.last().map(|last| last.at))
+                .unwrap_or_default(),
+            units: -line.committed,
+            what: "order".into(),
+            order: Some(order),
+        });
+    }
+    movements.sort_by_key(|movement| movement.at);
+    StockLedger {
+        stock: explained.stock,
+        stock_name: names.stock(explained.stock),
+        base,
+        committed: explained.committed,
+        pool,
+        levels: explained
+            .levels
+            .iter()
+            .map(|level| {
+                let pending = pending(explained, level.shop, takes);
+                LevelRow {
+                    shop: level.shop,
+                    name: names.shop(level.shop),
+                    on_hand: level.on_hand,
+                    reserved: level.reserved,
+                    available: level.available,
+                    taken: level.taken,
+                    pending,
+                    target: match explained.pool {
+                        Some(pool) => (pool + pending - buffer(names, level.shop))
+                            .max(Decimal::ZERO.min(level.available)),
+                        None => level.available,
+                    },
+                }
+            })
+            .collect(),
+        movements,
+    }
+}
+
+/// Committed units of orders that this shop holds, or is about to be given, and has not taken yet but will.
+fn pending(explained: &StockExplained, shop: ShopId, takes: &BTreeMap<ShopId, Takes>) -> Decimal {
+    if takes.get(&shop) == Some(&Takes::Never) {
+        return Decimal::ZERO;
+    }
+    explained
+        .lines
+        .iter()
+        .filter_map(|line| {
+            let taken = line.taken.get(&shop).copied();
+            let holds = taken.is_some() || line.on_its_way.contains(&shop);
+            holds.then(|| (line.committed - taken.unwrap_or_default()).max(Decimal::ZERO))
+        })
+        .sum()
+}
+
+fn buffer(names: &Names, shop: ShopId) -> Decimal {
+    let policy = &names.settings.policies.stock;
+    let owner = match policy.mode {
+        StockMode::Owned { owner } => Some(owner),
+        _ => None,
+    };
+    if owner == Some(shop) {
+        return Decimal::ZERO;
+    }
+    policy.buffer.get(&shop).copied().unwrap_or_default()
+}
+
+pub fn conflict(
+    names: &Names,
+    customer: CustomerId,
+    row: &ConflictRow,
+    record: Option<RecordRow>,
+) -> ConflictView {
+    let about = match (&record, &row.subject) {
+        (Some(record), _) => record.key.clone(),
+        (None, Subject::Level { sku, .. }) => sku.to_string(),
+        (None, Subject::Order(order)) => format!("order {}", order.id),
+        (None, Subject::Record(record)) => format!("record {record}"),
+    };
+    ConflictView {
+        conflict: row.conflict,
+        customer_id: customer,
+        opened_at: row.at,
+        record,
+        title: conflict_title(names, &row.about, &about),
+        detail: conflict_detail(names, &row.about),
+        choices: choices(names, &row.about),
+    }
+}
+
+fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
+    match about {
+        Conflict::DoubtfulMatch { shop, id, .. } => {
+            format!("{id} of {} could be several of ours", names.shop(*shop))
+        }
+        Conflict::SameKeyTwice { shop, key, .. } => {
+            format!(
+                "{} has several records with the key {}",
+                names.shop(*shop),
+                key_text(key)
+            )
+        }
+        Conflict::ChangedInSeveral { path, values } => {
+            let count = values.len();
+            format!("{} of {subject} changed in {count} shops", path.as_str())
+        }
+        Conflict::LevelInDoubt { shop, .. } => {
+            format!(
+                "the stock of {subject} at {} is in doubt",
+                names.shop(*shop)
+            )
+        }
+        Conflict::ShippedAndCancelled { shipped, cancelled } => format!(
+            "{subject} was shipped in {} and cancelled in {}",
+            names.shop(*shipped),
+            names.shop(*cancelled)
+        ),
+        Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
+    }
+}
+
+fn conflict_detail(names: &Names, about: &Conflict) -> String {
+    match about {
+        Conflict::DoubtfulMatch { candidates, .. } => {
+            let ids: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+            format!(
+                "It fits our records {}. Nothing was linked.",
+                ids.join(", ")
+            )
+        }
+        Conflict::SameKeyTwice { ids, .. } => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            format!(
+                "They are {}. Give them different keys there, or delete one; nothing was written.",
+                ids.join(", ")
+            )
+        }
+        Conflict::ChangedInSeveral { values, .. } => {
+            let values: Vec<String> = values
+                .iter()
+                .map(|(shop, value)| format!("{}: {}", names.shop(*shop), shown(Some(value))))
+                .collect();
+            values.join(" · ")
+        }
+        Conflict::LevelInDoubt {
+            was, target, found, ..
+        } => format!(
+            "It was {}, was to become {}, and is {}. An answer was lost on the way, and a sale may have come between.",
+            units(*was),
+            units(*target),
+            units(*found)
+        ),
+        Conflict::ShippedAndCancelled { .. } => "Nothing was changed on either side.".into(),
+        Conflict::Limit { found, limit, .. } => {
+            format!("It would be {found}, and the limit is {limit}. Nothing was written.")
+        }
+    }
+}
+
+fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
+    let choice = |label: String, decision| Choice { label, decision };
+    match about {
+        Conflict::DoubtfulMatch { candidates, .. } => candidates
+            .iter()
+            .map(|record| {
+                choice(
+                    format!("it is record {record}"),
+                    Decision::LinkTo { record: *record },
+                )
+            })
+            .chain([choice("it is none of them".into(), Decision::TreatAsNew)])
+            .collect(),
+        Conflict::SameKeyTwice { .. } => vec![choice("let it be".into(), Decision::Ignore)],
+        Conflict::ChangedInSeveral { values, .. } => values
+            .iter()
+            .map(|(shop, value)| {
+                let label = format!("{}: {}", names.shop(*shop), shown(Some(value)));
+                choice(label, Decision::UseShop { shop_id: *shop })
+            })
+            .collect(),
+        Conflict::LevelInDoubt { .. } => vec![
+            choice("compute it anew and write it".into(), Decision::Allow),
+            choice("let it be".into(), Decision::Ignore),
+        ],
+        Conflict::ShippedAndCancelled { shipped, cancelled } => vec![
+            choice(
+                format!("shipped, as in {}", names.shop(*shipped)),
+                Decision::UseShop { shop_id: *shipped },
+            ),
+            choice(
+                format!("cancelled, as in {}", names.shop(*cancelled)),
+                Decision::UseShop {
+                    shop_id: *cancelled,
+                },
+            ),
+        ],
+        Conflict::Limit { .. } => vec![
+            choice("it is meant so".into(), Decision::Allow),
+            choice("do not write it".into(), Decision::Ignore),
+        ],
+    }
+}

@@ -1,0 +1,57 @@
+//! What every call of one coordinator shares. One per coordinator, none per process.
+
+use crate::{
+    admission::{Attempts, Places},
+    archive::Replicas,
+    asks::Waiting,
+    events::Events,
+    hooks::{Registrations, Targets, Wakes},
+    progress::Progress,
+    reports::Reports,
+    view::{Tail, View},
+};
+use lockstep_connector::Registry;
+use lockstep_storage::Storage;
+use std::{ops::Deref, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+pub struct AppState(Arc<App>);
+
+pub struct App {
+    pub storage: Storage,
+    pub registry: Registry,
+    pub view: View,
+    pub tail: Tail,
+    pub events: Events,
+    pub progress: Progress,
+    pub reports: Reports,
+    pub asks: Waiting,
+    pub wakes: Wakes,
+    pub targets: Targets,
+    pub registrations: Registrations,
+    pub replicas: Replicas,
+    pub attempts: Attempts,
+    pub parked: Places,
+    /// Without a trailing slash.
+    pub public_url: String,
+    /// Served over TLS.
+    pub secure: bool,
+    /// Of a certificate that nobody vouches for: part of the join line.
+    pub fingerprint: Option<String>,
+    pub stop: CancellationToken,
+}
+
+impl AppState {
+    pub fn new(app: App) -> Self {
+        AppState(Arc::new(app))
+    }
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}

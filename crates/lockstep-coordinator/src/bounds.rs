@@ -1,0 +1,64 @@
+//! The coordinator's own bounds, in one place. Those of the messages stand in `lockstep_protocol::bounds`.
+
+use std::time::Duration;
+
+/// Polls of `/settings` that wait at the same time; 17 to 28 KB each.
+pub const PARKED_POLLS_MAX: usize = 20_000;
+/// Polls of one worker that wait at the same time: one, and one that its proxy has not closed yet.
+pub const PARKED_POLLS_PER_WORKER_MAX: usize = 4;
+/// A view of the database that is older renews nothing and answers no 200.
+pub const VIEW_AGE_MAX: Duration = Duration::from_secs(2);
+/// How often `change.counter` is read when nobody says that it moved.
+pub const CHANGE_TAIL_EVERY: Duration = Duration::from_millis(300);
+/// Departures that one worker's set remembers; who is further behind gets everything.
+pub const DEPARTURES_MAX: usize = 1_000;
+
+/// How long a worker counts as there after its last sign of life.
+pub const SESSION_TTL: Duration = Duration::from_secs(15);
+/// Beyond the TTL, before somebody else may own a customer.
+pub const REGRANT_AFTER: Duration = Duration::from_secs(5);
+
+/// Attempts at `/auth` and at `/login` from one address: at once, and then one a second.
+pub const AUTH_BURST: u32 = 20;
+/// Addresses that are remembered for that.
+pub const ADDRESSES_MAX: usize = 10_000;
+
+/// A shop's webhook.
+pub const HOOK_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Headers of a webhook that are shown to the platform's check.
+pub const HOOK_HEADERS_MAX: usize = 100;
+/// Wakes that wait for one common commit.
+pub const WAKES_QUEUED_MAX: usize = 10_000;
+/// How long the first of them waits for others.
+pub const WAKE_COMMIT_AFTER: Duration = Duration::from_millis(20);
+/// How long a hook waits for its commit before it is answered 503.
+pub const HOOK_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a person waits for a worker's answer.
+pub const ASK_WAIT: Duration = Duration::from_secs(30);
+/// A plan reads every shop.
+pub const PLAN_WAIT: Duration = Duration::from_secs(80);
+/// Rows of a plan that are shown.
+pub const PLAN_ROWS_MAX: u32 = 500;
+
+/// Ended runs that are remembered beside the journal, for a page that asks before the replica knows them.
+pub const ENDED_RUNS_MAX: usize = 1_000;
+/// Events that a slow listener may be behind; then it is told to look again.
+pub const EVENTS_LAG_MAX: usize = 1_024;
+/// Listeners to events at the same time.
+pub const LISTENERS_MAX: usize = 1_000;
+
+/// How long a login's cookie is good.
+pub const COOKIE_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long a token made by `lockstep login` is good.
+pub const PERSON_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Segments applied to a replica before others get their turn.
+pub const REPLICA_BATCH: u32 = 64;
+/// Replicas that are held open.
+pub const REPLICAS_OPEN_MAX: usize = 64;
+/// Rows of a list, if the question does not say.
+pub const PAGE_ROWS: usize = 50;
+
+/// How long calls may go on after the order to stop.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

@@ -1,0 +1,156 @@
+//! Telling shops where to call: once a worker has applied a customer's settings, it is asked to make the
+//! shops' registrations equal to our wish. A shop whose hooks are not registered is polled all the same.
+
+use super::key::hook_url;
+use crate::{
+    AppState,
+    alarms::{self, Alarm},
+    asks::{Asked, ask},
+    refusal::{Answer, Chain},
+};
+use lockstep_connector::HookScheme;
+use lockstep_model::{CustomerId, Revision, ShopId, settings::Service};
+use lockstep_protocol::asks::{Answer as Answered, Question};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+const WAIT: Duration = Duration::from_secs(60);
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+#[derive(Default)]
+pub struct Registrations {
+    tried: Mutex<HashMap<CustomerId, Tried>>,
+}
+
+struct Tried {
+    revision: Revision,
+    /// None: it went well, or is under way.
+    again_at: Option<Instant>,
+}
+
+impl Registrations {
+    /// Whether it is time, and nobody else does it.
+    fn begin(&self, customer: CustomerId, revision: Revision) -> bool {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = tried.get(&customer).is_none_or(|last| {
+            last.revision < revision || last.again_at.is_some_and(|at| at <= Instant::now())
+        });
+        if due {
+            tried.insert(
+                customer,
+                Tried {
+                    revision,
+                    again_at: None,
+                },
+            );
+        }
+        due
+    }
+
+    fn failed(&self, customer: CustomerId) {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = tried.get_mut(&customer) {
+            last.again_at = Some(Instant::now() + AGAIN_AFTER);
+        }
+    }
+
+    /// Customers whose registration failed and is due again.
+    pub fn due(&self) -> Vec<(CustomerId, Revision)> {
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = tried
+            .iter()
+            .filter(|(_, last)| last.again_at.is_some_and(|at| at <= Instant::now()));
+        due.map(|(customer, last)| (*customer, last.revision))
+            .collect()
+    }
+}
+
+pub async fn register(app: AppState, customer: CustomerId, revision: Revision) {
+    if !app.registrations.begin(customer, revision) {
+        return;
+    }
+    let stored = match app.storage.customer(customer).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%customer, error = %Chain(&error), "webhooks are not registered yet; it is tried again");
+            app.registrations.failed(customer);
+            return;
+        }
+    };
+    let mut failed = false;
+    for (service, _) in stored.settings.shops() {
+        if let Some(url) = wanted(&app, customer, service) {
+            failed |= !one(&app, customer, service, url).await;
+        }
+    }
+    if failed {
+        app.registrations.failed(customer);
+    }
+}
+
+fn wanted(app: &AppState, customer: CustomerId, service: &Service) -> Option<String> {
+    let manifest = app.registry.get(&service.platform)?.manifest();
+    if manifest.hooks == HookScheme::None {
+        return None;
+    }
+    let secret = service.hook_secret.as_ref()?;
+    Some(hook_url(&app.public_url, customer, service.id, secret))
+}
+
+async fn one(app: &AppState, customer: CustomerId, service: &Service, url: String) -> bool {
+    let key = format!("{customer}/{}", service.id);
+    let problem = match asked(app, customer, service.id, url).await {
+        Ok(Answered::Hooks { hooks }) => {
+            let sleeping: Vec<&str> = hooks
+                .iter()
+                .filter(|hook| !hook.active)
+                .map(|hook| hook.topic.as_str())
+                .collect();
+            if sleeping.is_empty() {
+                alarms::clear(app, "hooks", &key, Some(customer)).await;
+                return true;
+            }
+            format!("it did not switch these on: {}", sleeping.join(", "))
+        }
+        Ok(Answered::Failed { fault }) => fault.message,
+        Ok(_) => "the worker answered another question".to_owned(),
+        Err(refusal) => refusal.problem().detail.clone(),
+    };
+    tracing::warn!(%customer, shop = %service.id, problem, "webhooks could not be registered");
+    let alarm = Alarm {
+        kind: "hooks",
+        key,
+        customer: Some(customer),
+        worker: None,
+        title: format!("{} does not tell us of changes", service.name),
+        detail: format!(
+            "Its webhooks could not be registered: {problem}. Nothing is lost: it is read by schedule until then, only later."
+        ),
+        href: format!("/customers/{customer}/shops/{}", service.id),
+    };
+    alarms::raise(app, alarm).await;
+    false
+}
+
+async fn asked(
+    app: &AppState,
+    customer: CustomerId,
+    shop: ShopId,
+    url: String,
+) -> Answer<Answered> {
+    let asked = Asked {
+        customer: Some(customer),
+        platform: None,
+        question: Question::Hooks {
+            shop_id: shop,
+            url: Some(url),
+        },
+        by: "the coordinator",
+        wait: WAIT,
+    };
+    ask(app, asked).await
+}

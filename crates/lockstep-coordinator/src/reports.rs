@@ -1,0 +1,60 @@
+//! What workers said last of their customers, so that only news is written and told.
+
+use lockstep_model::{CustomerId, Epoch, Flow, Lane, Revision, ShopId, WorkerId};
+use lockstep_protocol::{status::ApplyState, wanted::Wake};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub worker: WorkerId,
+    pub revision: Revision,
+    pub epoch: Epoch,
+    pub state: ApplyState,
+    pub error: Option<String>,
+}
+
+#[derive(Default)]
+pub struct Reports {
+    known: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    customers: HashMap<CustomerId, Known>,
+    acted: HashMap<(CustomerId, ShopId, Flow), u64>,
+    /// Lanes whose last run went well, as far as this coordinator knows.
+    well: HashSet<(CustomerId, Lane)>,
+}
+
+impl Reports {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was known before.
+    pub fn put(&self, customer: CustomerId, known: Known) -> Option<Known> {
+        self.inner().customers.insert(customer, known)
+    }
+
+    /// Is this counter greater than the last?
+    pub fn acted(&self, wake: &Wake) -> bool {
+        let key = (wake.customer_id, wake.shop_id, wake.flow);
+        let mut inner = self.inner();
+        let last = inner.acted.entry(key).or_insert(0);
+        let news = wake.counter > *last;
+        *last = wake.counter.max(*last);
+        news
+    }
+
+    /// The first time since it went badly, or since the start.
+    pub fn run_went_well(&self, customer: CustomerId, lane: Lane) -> bool {
+        self.inner().well.insert((customer, lane))
+    }
+
+    pub fn run_went_badly(&self, customer: CustomerId, lane: Lane) {
+        self.inner().well.remove(&(customer, lane));
+    }
+}

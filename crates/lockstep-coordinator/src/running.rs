@@ -1,0 +1,260 @@
+//! Starting a coordinator, and stopping it.
+
+use crate::{
+    CoordinatorConfig,
+    admission::{Attempts, Places},
+    api,
+    app::{App, AppState},
+    archive::{self, Replicas},
+    asks::Waiting,
+    bounds::{PARKED_POLLS_MAX, SHUTDOWN_GRACE},
+    events::Events,
+    hooks::{self, Registrations, Targets, Wakes},
+    housekeeping, owners,
+    progress::Progress,
+    reports::Reports,
+    router::router,
+    tls::Transport,
+    view::{self, Tail, View},
+};
+use anyhow::{Context, anyhow};
+use axum::Router;
+use axum_server::{
+    Handle,
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use data_encoding::BASE32_DNSSEC;
+use jiff::Timestamp;
+use lockstep_storage::{NewPerson, Options, Role, SessionKind, Storage};
+use secrecy::SecretString;
+use std::net::{SocketAddr, TcpListener};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const CONNECTIONS_MAX: u32 = 8;
+const FIRST_OPERATOR: &str = "operator";
+
+/// A login that was made at this start. Its secrets are here and nowhere else in clear.
+#[derive(Clone)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+    pub api_token: String,
+}
+
+/// A coordinator that serves. It stops when told to, or when this is dropped.
+pub struct RunningCoordinator {
+    addr: SocketAddr,
+    url: String,
+    fingerprint: Option<String>,
+    first_login: Option<Login>,
+    app: AppState,
+    handle: Handle<SocketAddr>,
+    tasks: JoinSet<()>,
+    serving: Option<tokio::task::JoinHandle<std::io::Result<()>>>,
+}
+
+/// Returns when it answers.
+pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinator> {
+    let names = config
+        .public_url
+        .as_deref()
+        .and_then(host_of)
+        .into_iter()
+        .collect::<Vec<_>>();
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
+    let transport = Transport::open(&config.tls, config.listen, &config.data, &names)?;
+    let mut options = Options::in_folder(&config.data);
+    options.url = config.database.map(SecretString::from);
+    options.key = config.secret_key.map(SecretString::from);
+    options.connections_max = CONNECTIONS_MAX;
+    let storage = Storage::open(options).await?;
+
+    // The port last: who can connect is answered.
+    let listener = TcpListener::bind(config.listen)
+        .with_context(|| format!("{} cannot be listened on", config.listen))?;
+    listener.set_nonblocking(true)?;
+    let addr = listener.local_addr()?;
+    let url = config
+        .public_url
+        .map(|url| url.trim_end_matches('/').to_owned())
+        .unwrap_or_else(|| format!("{}://{}", transport.scheme(), reachable(addr)));
+    let fingerprint = match &transport {
+        Transport::Tls {
+            fingerprint,
+            self_signed: true,
+            ..
+        } => Some(fingerprint.clone()),
+        Transport::Plain | Transport::Tls { .. } => None,
+    };
+
+    let incarnation = storage.incarnation().await?;
+    let (wakes, raised) = Wakes::new();
+    let app = AppState::new(App {
+        registry: config.registry,
+        view: View::new(incarnation),
+        tail: Tail::default(),
+        events: Events::default(),
+        progress: Progress::default(),
+        reports: Reports::default(),
+        asks: Waiting::default(),
+        wakes,
+        targets: Targets::default(),
+        registrations: Registrations::default(),
+        replicas: Replicas::new(&config.data)
+            .with_context(|| format!("a folder in {} cannot be made", config.data.display()))?,
+        attempts: Attempts::default(),
+        parked: Places::new(PARKED_POLLS_MAX),
+        public_url: url.clone(),
+        secure: matches!(transport, Transport::Tls { .. }),
+        fingerprint: fingerprint.clone(),
+        stop: CancellationToken::new(),
+        storage,
+    });
+    let first_login = first_operator(&app).await?;
+    app.tail.catch_up(&app).await?;
+    for (customer, _) in app.view.all_customers() {
+        app.replicas.poke(customer);
+    }
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(view::follow(app.clone()));
+    tasks.spawn(hooks::write(app.clone(), raised));
+    tasks.spawn(owners::follow(app.clone()));
+    tasks.spawn(archive::follow(app.clone()));
+    tasks.spawn(housekeeping::follow(app.clone()));
+    let handle = Handle::new();
+    let serving = serve(listener, transport, handle.clone(), router(app.clone()))?;
+    handle
+        .listening()
+        .await
+        .ok_or_else(|| anyhow!("{addr} cannot be served"))?;
+    tracing::info!(%addr, "the coordinator serves");
+    Ok(RunningCoordinator {
+        addr,
+        url,
+        fingerprint,
+        first_login,
+        app,
+        handle,
+        tasks,
+        serving: Some(serving),
+    })
+}
+
+fn serve(
+    listener: TcpListener,
+    transport: Transport,
+    handle: Handle<SocketAddr>,
+    router: Router,
+) -> anyhow::Result<tokio::task::JoinHandle<std::io::Result<()>>> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum_server::from_tcp(listener)?.handle(handle);
+    let no_delay = NoDelayAcceptor::new();
+    Ok(match transport {
+        Transport::Plain => tokio::spawn(server.acceptor(no_delay).serve(service)),
+        Transport::Tls { config, .. } => {
+            let acceptor =
+                RustlsAcceptor::new(RustlsConfig::from_config(config)).acceptor(no_delay);
+            tokio::spawn(server.acceptor(acceptor).serve(service))
+        }
+    })
+}
+
+/// At the first start there is nobody who could log in.
+async fn first_operator(app: &AppState) -> anyhow::Result<Option<Login>> {
+    if app.storage.person_count().await? > 0 {
+        return Ok(None);
+    }
+    let password = BASE32_DNSSEC.encode(&rand::random::<[u8; 15]>());
+    let now = Timestamp::now();
+    let new = NewPerson {
+        name: FIRST_OPERATOR.into(),
+        password: SecretString::from(password.clone()),
+        role: Role::Operator,
+        customer: None,
+    };
+    let id = app.storage.add_person(new, now).await?;
+    let people = app.storage.people().await?;
+    let person = people
+        .iter()
+        .find(|person| person.id == id)
+        .context("the first operator is gone as soon as it was made")?;
+    let (token, _) = api::login::begin(app, person, SessionKind::Api, "first start", None)
+        .await
+        .map_err(|refusal| anyhow!("{refusal}"))?;
+    Ok(Some(Login {
+        user: FIRST_OPERATOR.into(),
+        password,
+        api_token: token.reveal(),
+    }))
+}
+
+/// Where this machine itself reaches what listens on every address.
+fn reachable(addr: SocketAddr) -> SocketAddr {
+    if !addr.ip().is_unspecified() {
+        return addr;
+    }
+    let loopback: std::net::IpAddr = match addr {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(loopback, addr.port())
+}
+
+fn host_of(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    uri.host().map(ToOwned::to_owned)
+}
+
+impl RunningCoordinator {
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Without a trailing slash.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Of the certificate that the coordinator made for itself, if it did.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The first operator's, at the start that made it.
+    pub fn first_login(&self) -> Option<&Login> {
+        self.first_login.as_ref()
+    }
+
+    /// Answers what is under way, and returns when nothing is.
+    pub async fn shutdown(mut self) {
+        self.app.stop.cancel();
+        self.handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
+        if let Some(serving) = self.serving.take() {
+            match serving.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the server did not end well"),
+                Err(error) => tracing::warn!(%error, "the server's task did not end well"),
+            }
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a task did not end well");
+            }
+        }
+        let storage = self.app.storage.clone();
+        if let Err(error) = storage.close().await {
+            tracing::warn!(%error, "the database was not closed well");
+        }
+    }
+}
+
+impl Drop for RunningCoordinator {
+    fn drop(&mut self) {
+        self.app.stop.cancel();
+        self.handle.shutdown();
+    }
+}

@@ -1,0 +1,225 @@
+//! What polls are answered from: each worker's token and the version of its settings, in memory. The
+//! database is the truth; the change tail keeps this at most [`VIEW_AGE_MAX`] behind it, and says when it
+//! cannot.
+//!
+//! ```text
+//!  commit ──► change.counter ──► tail ──► View ──► each parked poll of the workers concerned
+//! ```
+
+mod applied;
+mod slot;
+mod tail;
+
+pub use slot::{Claim, Slot, Standing, now_ms};
+pub use tail::{Tail, follow};
+
+use crate::bounds::VIEW_AGE_MAX;
+use lockstep_model::{CustomerId, Epoch, Flow, Incarnation, Revision, RunId, ShopId, WorkerId};
+use lockstep_protocol::{
+    TokenHash,
+    wanted::{Cancel, Wake},
+};
+use lockstep_storage::{AskRow, ownership::Ownership};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A token as a poll shows it.
+#[derive(Clone)]
+pub struct TokenSeen {
+    pub slot: Arc<Slot>,
+    pub expires_ms: u64,
+    /// It was shown before; its enrolment hands out no other.
+    pub used: bool,
+}
+
+/// A customer, as far as polls need to know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerSeen {
+    pub name: String,
+    pub revision: Revision,
+    pub deleted: bool,
+    pub ownership: Ownership,
+    /// In whose settings it is.
+    pub told_to: Option<WorkerId>,
+    customer_stamp: u64,
+    ownership_stamp: u64,
+}
+
+/// What is wanted, all customers together.
+#[derive(Default)]
+struct Wishes {
+    wakes: BTreeMap<(CustomerId, ShopId, Flow), (u64, u64)>,
+    cancels: BTreeMap<(CustomerId, RunId), u64>,
+    asks: BTreeMap<u64, AskRow>,
+}
+
+pub struct View {
+    tokens: RwLock<HashMap<TokenHash, TokenSeen>>,
+    workers: RwLock<HashMap<WorkerId, Arc<Slot>>>,
+    customers: RwLock<BTreeMap<CustomerId, CustomerSeen>>,
+    wishes: RwLock<Wishes>,
+    incarnation: AtomicU64,
+    /// When the counter was last read, milliseconds since the epoch.
+    looked_ms: AtomicU64,
+    /// The counter up to which all is known.
+    seen: AtomicU64,
+}
+
+impl View {
+    pub fn new(incarnation: Incarnation) -> Self {
+        View {
+            tokens: RwLock::default(),
+            workers: RwLock::default(),
+            customers: RwLock::default(),
+            wishes: RwLock::default(),
+            incarnation: AtomicU64::new(incarnation.0),
+            looked_ms: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+        }
+    }
+
+    pub fn incarnation(&self) -> Incarnation {
+        Incarnation(self.incarnation.load(Ordering::Acquire))
+    }
+
+    pub fn token(&self, hash: &TokenHash) -> Option<TokenSeen> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        tokens.get(hash).cloned()
+    }
+
+    pub fn worker(&self, id: WorkerId) -> Option<Arc<Slot>> {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.get(&id).cloned()
+    }
+
+    pub fn workers(&self) -> Vec<Arc<Slot>> {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = workers.values().cloned().collect();
+        all.sort_by_key(|slot| slot.id);
+        all
+    }
+
+    fn customers(&self) -> RwLockReadGuard<'_, BTreeMap<CustomerId, CustomerSeen>> {
+        self.customers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn customer(&self, id: CustomerId) -> Option<CustomerSeen> {
+        self.customers().get(&id).cloned()
+    }
+
+    pub fn all_customers(&self) -> Vec<(CustomerId, CustomerSeen)> {
+        self.customers()
+            .iter()
+            .filter(|(_, customer)| !customer.deleted)
+            .map(|(id, customer)| (*id, customer.clone()))
+            .collect()
+    }
+
+    pub fn customer_name(&self, id: CustomerId) -> String {
+        self.customers().get(&id).map_or_else(
+            || format!("customer {id}"),
+            |customer| customer.name.clone(),
+        )
+    }
+
+    /// All customers of one worker, those on their way from it among them.
+    pub fn owned_by(&self, worker: WorkerId) -> Vec<(CustomerId, CustomerSeen)> {
+        self.customers()
+            .iter()
+            .filter(|(_, customer)| customer.ownership.worker == Some(worker) && !customer.deleted)
+            .map(|(id, customer)| (*id, customer.clone()))
+            .collect()
+    }
+
+    /// Customers that nobody owns.
+    pub fn unowned(&self) -> Vec<CustomerId> {
+        self.customers()
+            .iter()
+            .filter(|(_, customer)| !customer.deleted && customer.ownership.worker.is_none())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// Customers whose owner was told to let go and has not yet.
+    pub fn leaving(&self) -> Vec<(CustomerId, WorkerId)> {
+        self.customers()
+            .iter()
+            .filter(|(_, customer)| {
+                customer.ownership.moving_to.is_some() || customer.ownership.revoked
+            })
+            .filter_map(|(id, customer)| Some((*id, customer.ownership.worker?)))
+            .collect()
+    }
+
+    /// Does this worker own the customer in this epoch? One on its way from it still counts.
+    pub fn owns(&self, worker: WorkerId, customer: CustomerId, epoch: Epoch) -> bool {
+        self.customers().get(&customer).is_some_and(|known| {
+            known.ownership.worker == Some(worker) && known.ownership.epoch == epoch
+        })
+    }
+
+    /// The wakes of a worker's customers that were raised after this stamp.
+    pub fn wakes_of(&self, worker: WorkerId, after: Option<u64>) -> Vec<Wake> {
+        let customers = self.customers();
+        let wishes = self.wishes.read().unwrap_or_else(PoisonError::into_inner);
+        let raised = wishes.wakes.iter().filter(|((customer, ..), (_, stamp))| {
+            after.is_none_or(|after| *stamp > after)
+                && customers.get(customer).and_then(|known| known.told_to) == Some(worker)
+        });
+        raised
+            .map(|(&(customer_id, shop_id, flow), &(counter, _))| Wake {
+                customer_id,
+                shop_id,
+                flow,
+                counter,
+            })
+            .collect()
+    }
+
+    pub fn cancels_of(&self, worker: WorkerId) -> Vec<Cancel> {
+        let customers = self.customers();
+        let wishes = self.wishes.read().unwrap_or_else(PoisonError::into_inner);
+        let standing = wishes.cancels.keys().filter(|(customer, _)| {
+            customers.get(customer).and_then(|known| known.told_to) == Some(worker)
+        });
+        standing
+            .map(|&(customer_id, run)| Cancel { customer_id, run })
+            .collect()
+    }
+
+    /// The open questions that this worker may answer.
+    pub fn asks_of(&self, slot: &Slot) -> Vec<AskRow> {
+        let wishes = self.wishes.read().unwrap_or_else(PoisonError::into_inner);
+        let open = wishes.asks.values();
+        open.filter(|ask| self.may_answer(slot, ask.customer, ask.platform.as_deref()))
+            .cloned()
+            .collect()
+    }
+
+    /// The database was restored: everything that was given out is of an older incarnation.
+    pub fn renew(&self, incarnation: Incarnation) {
+        if self.incarnation.fetch_max(incarnation.0, Ordering::AcqRel) >= incarnation.0 {
+            return;
+        }
+        for slot in self.workers() {
+            slot.renew(incarnation, self.seen());
+        }
+    }
+
+    /// Is the view young enough to answer anything but a 304?
+    pub fn is_fresh(&self) -> bool {
+        let age = now_ms().saturating_sub(self.looked_ms.load(Ordering::Acquire));
+        u128::from(age) <= VIEW_AGE_MAX.as_millis()
+    }
+
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,98 @@
+//! `POST /lease` and `/lease/release`: the right to write for movable customers, renewed; and the word
+//! that nothing of a customer is in flight any more.
+
+use super::identify::{Caller, instance};
+use crate::extract::Json;
+use crate::{
+    AppState,
+    bounds::SESSION_TTL,
+    events::Topic,
+    refusal::{Answer, Refusal},
+};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_protocol::{
+    Code,
+    headers::LEASE_UNTIL_MS,
+    lease::{LeaseReply, LeaseRequest, ReleaseRequest},
+};
+use lockstep_storage::{MoveOutcome, ownership::Event};
+
+pub async fn lease(
+    State(app): State<AppState>,
+    Caller(slot): Caller,
+    headers: HeaderMap,
+    Json(request): Json<LeaseRequest>,
+) -> Answer<Response> {
+    if !app.view.is_fresh() {
+        return Err(Refusal::new(
+            Code::Unavailable,
+            "this coordinator does not hear from its database; nothing was renewed",
+        )
+        .retry_after(1));
+    }
+    let instance = instance(&headers)?;
+    let now = Timestamp::now();
+    let build = app
+        .storage
+        .worker(slot.id)
+        .await?
+        .map(|worker| worker.build)
+        .unwrap_or_default();
+    // Committed before it is answered: the row is the session that a re-grant looks at.
+    app.storage
+        .see_worker(slot.id, &instance.to_string(), &build, now)
+        .await?;
+    let lost = request
+        .have
+        .into_iter()
+        .filter(|held| !app.view.owns(slot.id, held.customer_id, held.epoch))
+        .collect();
+    let ttl = SignedDuration::try_from(SESSION_TTL).unwrap_or_default();
+    let until = now.saturating_add(ttl).unwrap_or(now);
+    let mut response = Json(LeaseReply {
+        server_time: now,
+        lost,
+    })
+    .into_response();
+    response
+        .headers_mut()
+        .insert(LEASE_UNTIL_MS, HeaderValue::from(until.as_millisecond()));
+    Ok(response)
+}
+
+pub async fn release(
+    State(app): State<AppState>,
+    Caller(slot): Caller,
+    Json(request): Json<ReleaseRequest>,
+) -> Answer<Json<LeaseReply>> {
+    let now = Timestamp::now();
+    let mut lost = Vec::new();
+    for held in request.released {
+        let event = Event::Release {
+            by: slot.id,
+            epoch: held.epoch,
+        };
+        match app
+            .storage
+            .move_customer(held.customer_id, event, now)
+            .await?
+        {
+            MoveOutcome::Done(owned) => {
+                tracing::info!(customer = %held.customer_id, by = %slot.id, now = %owned.ownership, "released");
+                app.progress.forget_live(held.customer_id);
+            }
+            MoveOutcome::NotTheOwner => lost.push(held),
+        }
+    }
+    crate::owners::settle(&app).await?;
+    app.events.tell(Topic::Workers, None);
+    Ok(Json(LeaseReply {
+        server_time: now,
+        lost,
+    }))
+}
