@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use foreground::run_in_foreground;
 pub use guard::Guard;
 pub use interrupt::Interrupt;
-pub use running::{Running, run_to_end};
+pub use running::{Bounds, Running, run_for_output, run_to_end};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 

@@ -32,13 +32,14 @@ impl Running {
         log: &Path,
         guard: &Arc<Guard>,
     ) -> Result<Self> {
-        let out =
-            File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+        let out = create(log)?;
         let err = out.try_clone().context("a log file cannot be shared")?;
+        Self::spawn(name, command.stdout(out).stderr(err), log, guard)
+    }
+
+    fn spawn(name: &str, command: &mut Command, log: &Path, guard: &Arc<Guard>) -> Result<Self> {
         let child = command
             .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
             .process_group(0)
             .spawn()
             .with_context(|| {
@@ -125,6 +126,16 @@ impl Running {
         }
     }
 
+    fn into_text(mut self, bounds: Bounds<'_>) -> Result<String> {
+        let status = self.wait_to_end(bounds.wait_max, bounds.interrupt)?;
+        if !status.success() {
+            bail!("{} failed ({status})\n{}", self.name, self.log_tail());
+        }
+        let bytes = std::fs::read(&self.log)
+            .with_context(|| format!("{} cannot be read", self.log.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     fn log_tail(&self) -> String {
         let text = match std::fs::read(&self.log) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -173,20 +184,36 @@ impl Drop for Running {
     }
 }
 
-/// Runs a command to its end and returns what it wrote; anything but success is an error with the log's end.
+/// What a command to its end is run with.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    pub wait_max: Duration,
+    pub interrupt: &'a Interrupt,
+    pub guard: &'a Arc<Guard>,
+}
+
+/// Runs a command to its end and returns what it wrote to either output; anything but success is an error
+/// with the log's end.
 pub fn run_to_end(
     name: &str,
     command: &mut Command,
     log: &Path,
-    wait_max: Duration,
-    interrupt: &Interrupt,
-    guard: &Arc<Guard>,
+    bounds: Bounds<'_>,
 ) -> Result<String> {
-    let mut running = Running::start(name, command, log, guard)?;
-    let status = running.wait_to_end(wait_max, interrupt)?;
-    if !status.success() {
-        bail!("{name} failed ({status})\n{}", running.log_tail());
-    }
-    let bytes = std::fs::read(log).with_context(|| format!("{} cannot be read", log.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Running::start(name, command, log, bounds.guard)?.into_text(bounds)
+}
+
+/// As [`run_to_end`], but what the command says on standard error goes to the person and is not returned.
+pub fn run_for_output(
+    name: &str,
+    command: &mut Command,
+    log: &Path,
+    bounds: Bounds<'_>,
+) -> Result<String> {
+    let command = command.stdout(create(log)?).stderr(Stdio::inherit());
+    Running::spawn(name, command, log, bounds.guard)?.into_text(bounds)
+}
+
+fn create(log: &Path) -> Result<File> {
+    File::create(log).with_context(|| format!("{} cannot be written", log.display()))
 }

@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use super::packages::Packages;
 use super::{Absence, Ground, Standing, npm};
-use crate::process::run_to_end;
 
 const VERSION_MAX: Duration = Duration::from_secs(60);
 
 pub fn start(packages: &Packages, ground: Ground<'_>) -> Result<Standing, Absence> {
     let browser = packages.chromium()?;
     let driver = npm::ensure("browser", packages, ground)?;
-    run_to_end(
+    ground.run(
         "chromium --version",
         Command::new(&browser).arg("--version"),
-        &ground.log("chromium"),
+        "chromium",
         VERSION_MAX,
-        ground.interrupt,
-        ground.guard,
     )?;
     Ok(Standing {
         environment: vec![

@@ -8,7 +8,7 @@ use super::packages::Packages;
 use super::readiness::with_free_port;
 use super::user::{self, User};
 use super::{Absence, Ground, Standing, random_hex};
-use crate::process::{Running, run_to_end};
+use crate::process::Running;
 
 const INSTALL_MAX: Duration = Duration::from_secs(180);
 const START_MAX: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub fn start(packages: &Packages, ground: Ground<'_>) -> Result<Standing, Absenc
     let password = random_hex()?;
 
     let data = format!("--datadir={}", folder.join("data").display());
-    run_to_end(
+    ground.run(
         "mariadb-install-db",
         user::command(&install, &folder, user).args([
             "--no-defaults",
@@ -31,10 +31,8 @@ pub fn start(packages: &Packages, ground: Ground<'_>) -> Result<Standing, Absenc
             "--skip-test-db",
             "--skip-name-resolve",
         ]),
-        &ground.log("mariadb-install-db"),
+        "mariadb-install-db",
         INSTALL_MAX,
-        ground.interrupt,
-        ground.guard,
     )?;
 
     let first_words = folder.join("first.sql");

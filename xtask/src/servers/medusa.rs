@@ -12,7 +12,7 @@ use super::npm::Installation;
 use super::postgres::Database;
 use super::readiness::{answers_ok, with_free_port};
 use super::{Absence, Environment, Ground, Standing, own_files, random_hex};
-use crate::process::{Running, run_to_end};
+use crate::process::Running;
 
 const MIGRATE_MAX: Duration = Duration::from_secs(240);
 const SEED_MAX: Duration = Duration::from_secs(120);
@@ -153,13 +153,11 @@ impl<'a> Shop<'a> {
 
     fn run(&self, name: &str, arguments: &[&str], wait_max: Duration) -> Result<String> {
         let ground = self.ground;
-        run_to_end(
+        ground.run(
             &format!("Medusa's {name}"),
             self.command(0).args(arguments),
-            &ground.log(&format!("medusa-{name}")),
+            &format!("medusa-{name}"),
             wait_max,
-            ground.interrupt,
-            ground.guard,
         )
     }
 }

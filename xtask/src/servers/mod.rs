@@ -13,6 +13,7 @@ mod user;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::place;
-use crate::process::{Guard, Interrupt, Running};
+use crate::process::{Bounds, Guard, Interrupt, Running, run_to_end};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Server {
@@ -108,6 +109,22 @@ pub struct Ground<'a> {
 impl Ground<'_> {
     pub fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// Runs a command to its end, with its output in a log of this name.
+    pub fn run(
+        &self,
+        name: &str,
+        command: &mut Command,
+        log: &str,
+        wait_max: Duration,
+    ) -> Result<String> {
+        let bounds = Bounds {
+            wait_max,
+            interrupt: self.interrupt,
+            guard: self.guard,
+        };
+        run_to_end(name, command, &self.log(log), bounds)
     }
 }
 

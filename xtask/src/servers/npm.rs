@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 
 use super::packages::Packages;
 use super::{Absence, Ground, own_files};
-use crate::process::run_to_end;
 
 const INSTALL_MAX: Duration = Duration::from_secs(600);
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(900);
@@ -81,7 +80,7 @@ fn install(npm: &Path, name: &str, files: &Path, folder: &Path, ground: Ground<'
         std::fs::copy(files.join(file), folder.join(file))
             .with_context(|| format!("{file} cannot be copied"))?;
     }
-    run_to_end(
+    ground.run(
         "npm ci",
         Command::new(npm)
             .current_dir(folder)
@@ -93,10 +92,8 @@ fn install(npm: &Path, name: &str, files: &Path, folder: &Path, ground: Ground<'
                 "--no-fund",
                 "--prefer-offline",
             ]),
-        &ground.log(&format!("npm-{name}")),
+        &format!("npm-{name}"),
         INSTALL_MAX,
-        ground.interrupt,
-        ground.guard,
     )?;
     Ok(())
 }

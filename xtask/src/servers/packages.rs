@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use super::{Absence, Ground, Server};
-use crate::process::run_to_end;
 
 /// Somebody else's apt may hold the lock for this long.
 const APT_LOCK_WAIT: Duration = Duration::from_secs(300);
@@ -129,14 +128,7 @@ fn apt(arguments: &[&str], log: &str, ground: Ground<'_>) -> Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             // Keeps the packages' scripts from starting system-wide servers: ours are private.
             .env("RUNLEVEL", "1");
-        let run = run_to_end(
-            "apt-get",
-            &mut command,
-            &ground.log(log),
-            APT_RUN_MAX,
-            ground.interrupt,
-            ground.guard,
-        );
+        let run = ground.run("apt-get", &mut command, log, APT_RUN_MAX);
         let Err(error) = run else { return Ok(()) };
         let text = format!("{error:#}");
         let is_locked = text.contains("Could not get lock") || text.contains("Unable to lock");

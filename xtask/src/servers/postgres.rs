@@ -10,7 +10,7 @@ use super::packages::Packages;
 use super::readiness::with_free_port;
 use super::user::{self, User};
 use super::{Absence, Ground, Standing, random_hex};
-use crate::process::{Running, run_to_end};
+use crate::process::Running;
 
 const INITDB_MAX: Duration = Duration::from_secs(120);
 const START_MAX: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ impl Database {
 
     /// Makes an empty database and returns its URL.
     pub fn create(&self, name: &str, ground: Ground<'_>) -> Result<String> {
-        run_to_end(
+        ground.run(
             "createdb",
             user::command(&self.programs.join("createdb"), ground.folder, None)
                 .args([
@@ -46,10 +46,8 @@ impl Database {
                     name,
                 ])
                 .env("PGPASSWORD", &self.password),
-            &ground.log(&format!("createdb-{name}")),
+            &format!("createdb-{name}"),
             CREATE_MAX,
-            ground.interrupt,
-            ground.guard,
         )?;
         Ok(self.url(name))
     }
@@ -66,7 +64,7 @@ pub fn start(packages: &Packages, ground: Ground<'_>) -> Result<Database, Absenc
         .context("PostgreSQL's password file cannot be written")?;
 
     let data = folder.join("data");
-    run_to_end(
+    ground.run(
         "initdb",
         user::command(&programs.join("initdb"), &folder, user)
             .arg("--pgdata")
@@ -80,10 +78,8 @@ pub fn start(packages: &Packages, ground: Ground<'_>) -> Result<Database, Absenc
             ])
             .arg("--pwfile")
             .arg(&password_file),
-        &ground.log("initdb"),
+        "initdb",
         INITDB_MAX,
-        ground.interrupt,
-        ground.guard,
     )?;
     std::fs::remove_file(&password_file).context("PostgreSQL's password file cannot be removed")?;
 

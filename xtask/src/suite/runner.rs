@@ -1,5 +1,6 @@
 //! The program that runs the tests: cargo-nextest where it is installed, else `cargo test`.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,10 +10,11 @@ use serde::Deserialize;
 
 use super::Start;
 use crate::place;
-use crate::process::{Guard, Interrupt, run_in_foreground};
+use crate::process::{Bounds, Guard, Interrupt, run_for_output, run_in_foreground};
 use crate::servers::{Environment, Server};
 
 const BUILD_MAX: Duration = Duration::from_secs(30 * 60);
+const LIST_MAX: Duration = Duration::from_secs(10 * 60);
 const RUN_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// nextest's own word for "there was nothing to run" is an error unless told otherwise.
@@ -28,6 +30,8 @@ pub struct Runner {
     kind: Kind,
     packages: Vec<String>,
     rest: Vec<String>,
+    /// Where the list of tests is written.
+    list: PathBuf,
     interrupt: Interrupt,
     guard: Arc<Guard>,
 }
@@ -53,6 +57,7 @@ impl Runner {
             kind,
             packages,
             rest: rest.to_vec(),
+            list: start.ground().log("tests"),
             interrupt: start.interrupt.clone(),
             guard: start.guard.clone(),
         }
@@ -89,19 +94,14 @@ impl Runner {
     }
 
     fn listed(&self, before: &[&str], after: &[&str]) -> Result<String> {
-        self.interrupt.check()?;
         let mut command = cargo(before);
-        let output = command
-            .args(&self.packages)
-            .args(after)
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("the tests could not be listed")?;
-        if !output.status.success() {
-            bail!("the tests could not be listed ({})", output.status);
-        }
-        String::from_utf8(output.stdout).context("the tests' names are not text")
+        command.args(&self.packages).args(after);
+        let bounds = Bounds {
+            wait_max: LIST_MAX,
+            interrupt: &self.interrupt,
+            guard: &self.guard,
+        };
+        run_for_output("the list of tests", &mut command, &self.list, bounds)
     }
 
     /// Runs the documentation's examples and then the tests. `Ok(false)` when one failed.
