@@ -95,9 +95,9 @@ impl Caller {
         }
         let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX)
             .await
-            .map_err(|error| unreadable(path, &error))?;
+            .map_err(|error| unreadable(path, error))?;
         let json: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(json).map_err(|error| unreadable(path, &error))
+        serde_json::from_slice(json).map_err(|error| unreadable(path, error))
     }
 
     fn request(
@@ -138,13 +138,16 @@ impl Caller {
 fn written(asked: &impl Serialize) -> Result<Body, Problem> {
     let json = serde_json::to_vec(asked).map_err(|error| {
         tracing::error!(%error, "the console's request cannot be written");
-        Problem::new(Code::Internal, "The request could not be written; nothing was changed.")
+        Problem::new(
+            Code::Internal,
+            "The request could not be written; nothing was changed.",
+        )
     })?;
     Ok(Body::from(json))
 }
 
-fn unreadable(path: &str, error: &dyn std::error::Error) -> Problem {
-    tracing::error!(path, error, "the people's API answered what the console cannot read");
+fn unreadable(path: &str, error: impl std::fmt::Display) -> Problem {
+    tracing::error!(path, %error, "the people's API answered what the console cannot read");
     Problem::new(
         Code::Internal,
         "The answer could not be read. The log of the coordinator says more.",
@@ -166,7 +169,13 @@ async fn problem_of(status: http::StatusCode, body: Body) -> Problem {
             503 => Code::Unavailable,
             _ => Code::Internal,
         };
-        Problem::new(code, String::from_utf8_lossy(&bytes).chars().take(300).collect::<String>())
+        Problem::new(
+            code,
+            String::from_utf8_lossy(&bytes)
+                .chars()
+                .take(300)
+                .collect::<String>(),
+        )
     })
 }
 

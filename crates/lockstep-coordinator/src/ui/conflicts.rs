@@ -19,7 +19,7 @@ use lockstep_model::{ConflictId, CustomerId, fields::Value};
 use lockstep_protocol::{
     Code, Problem,
     asks::Decision,
-    paths::{fill, people},
+    paths::people,
     people::{
         NeedKind, Overview, Page,
         records::{ConflictView, DecideRequest},
@@ -70,7 +70,11 @@ impl ConflictRow {
             detail: conflict.detail.clone(),
             opened: When::new(conflict.opened_at, frame.now),
             record: conflict.record.as_ref().map(|row| {
-                let name = if row.title.is_empty() { &row.key } else { &row.title };
+                let name = if row.title.is_empty() {
+                    &row.key
+                } else {
+                    &row.title
+                };
                 (name.clone(), urls::record(customer, row.record))
             }),
             action: urls::of_customer(customer, &format!("conflicts/{}/decide", conflict.conflict)),
@@ -104,7 +108,7 @@ pub async fn of_customer(
 ) -> Result<Response, Failure> {
     let name = named(&visitor.caller, customer).await?;
     let path = urls::with_query(
-        &fill(people::CONFLICTS, &[&customer]),
+        &urls::path(people::CONFLICTS, &[&customer]),
         &[("cursor", &query.cursor)],
     );
     let found: Page<ConflictView> = visitor.caller.get(&path).await?;
@@ -119,7 +123,10 @@ pub async fn of_customer(
             .iter()
             .map(|conflict| ConflictRow::new(conflict, &frame))
             .collect(),
-        held: held.into_iter().filter(|need| need.state.word == "order held").collect(),
+        held: held
+            .into_iter()
+            .filter(|need| need.state.word == "order held")
+            .collect(),
         next: found
             .next
             .as_deref()
@@ -157,12 +164,18 @@ pub async fn decide(
     Path((customer, conflict)): Path<(CustomerId, ConflictId)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let mut decision: Decision = serde_json::from_str(posted.values.text("decision"))
-        .map_err(|_| Failure::new(Code::BadRequest, "This decision cannot be read. Nothing was changed."))?;
-    if let (Decision::UseValue { value }, Some(typed)) = (&mut decision, posted.values.get("value")) {
+    let mut decision: Decision =
+        serde_json::from_str(posted.values.text("decision")).map_err(|_| {
+            Failure::new(
+                Code::BadRequest,
+                "This decision cannot be read. Nothing was changed.",
+            )
+        })?;
+    if let (Decision::UseValue { value }, Some(typed)) = (&mut decision, posted.values.get("value"))
+    {
         *value = Value::text(typed.trim());
     }
-    let path = fill(people::CONFLICT_DECIDE, &[&customer, &conflict]);
+    let path = urls::path(people::CONFLICT_DECIDE, &[&customer, &conflict]);
     let asked = DecideRequest { decision };
     let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &asked).await;
     let back = urls::of_customer(customer, "conflicts");

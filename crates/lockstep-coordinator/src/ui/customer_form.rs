@@ -25,7 +25,7 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     Code, Problem,
-    paths::{fill, people},
+    paths::people,
     people::{
         customers::{ApplyReply, CustomerView},
         workers::WorkerList,
@@ -118,7 +118,7 @@ impl Edit {
     }
 
     pub async fn apply(&self) -> Result<ApplyReply, Problem> {
-        let path = fill(people::CUSTOMER, &[&self.id()]);
+        let path = urls::path(people::CUSTOMER, &[&self.id()]);
         self.visitor
             .caller
             .send(Method::PUT, &path, &self.json, Some(self.revision))
@@ -145,9 +145,14 @@ impl Edit {
 
     pub async fn frame(&self, ui: &Ui, title: &str, page: &'static str) -> Frame {
         let name = &self.view.row.name;
-        Frame::of(ui, &self.visitor, &format!("{title} of {name}"), "customers")
-            .await
-            .within(self.id(), name, page)
+        Frame::of(
+            ui,
+            &self.visitor,
+            &format!("{title} of {name}"),
+            "customers",
+        )
+        .await
+        .within(self.id(), name, page)
     }
 
     pub async fn page(
@@ -198,7 +203,10 @@ pub fn saved(reply: &ApplyReply, to: &str) -> Response {
             reply.revision
         )
     } else {
-        format!("Nothing differs from revision {}; it stays.", reply.revision)
+        format!(
+            "Nothing differs from revision {}; it stays.",
+            reply.revision
+        )
     };
     went_well(to, told)
 }
@@ -213,7 +221,11 @@ pub fn json_of(settings: &CustomerSettings) -> Result<Value, Failure> {
 async fn worker_choices(caller: &Caller) -> Vec<Choice> {
     let mut choices = vec![Choice::new("", "any worker")];
     match caller.get::<WorkerList>(people::WORKERS).await {
-        Ok(list) => choices.extend(list.workers.iter().map(|each| Choice::new(each.id, &each.name))),
+        Ok(list) => choices.extend(
+            list.workers
+                .iter()
+                .map(|each| Choice::new(each.id, &each.name)),
+        ),
         Err(problem) => tracing::debug!(%problem, "no workers to choose from"),
     }
     choices
@@ -228,12 +240,16 @@ fn form(settings: &CustomerSettings, workers: Vec<Choice>) -> Form {
     let branches = settings.branches.iter();
     let branches = pick(
         "none",
-        branches.map(|row| (row.id.to_string(), row.name.clone())).collect(),
+        branches
+            .map(|row| (row.id.to_string(), row.name.clone()))
+            .collect(),
     );
     let stocks = settings.stocks.iter();
     let stocks = pick(
         "none",
-        stocks.map(|row| (row.id.to_string(), row.name.clone())).collect(),
+        stocks
+            .map(|row| (row.id.to_string(), row.name.clone()))
+            .collect(),
     );
     let mut form = Form::default();
     form.group("Who", "", vec![

@@ -23,7 +23,7 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     Problem,
-    paths::{fill, people},
+    paths::people,
     people::{
         NeedKind, Overview, Page,
         customers::{CustomerRow, CustomerView, OwnerRequest},
@@ -37,7 +37,9 @@ const CUSTOMERS_A_PAGE: &str = "50";
 const RUNS_SHOWN: usize = 5;
 
 pub async fn view(caller: &Caller, customer: CustomerId) -> Result<CustomerView, Problem> {
-    caller.get(&fill(people::CUSTOMER, &[&customer])).await
+    caller
+        .get(&urls::path(people::CUSTOMER, &[&customer]))
+        .await
 }
 
 pub async fn named(caller: &Caller, customer: CustomerId) -> Result<String, Problem> {
@@ -288,7 +290,8 @@ pub async fn needs_of(caller: &Caller, frame: &Frame, customer: CustomerId) -> V
             .filter(|need| {
                 let below = need.href.strip_prefix(&here);
                 need.kind != NeedKind::WorkerPending
-                    && below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
+                    && below
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))
             })
             .map(|need| NeedRow::new(need, frame))
             .collect(),
@@ -325,7 +328,10 @@ pub async fn show(
         revision: row.revision.0,
         updated: When::new(view.updated_at, frame.now),
         applied: applied_state(row.revision, row.applied.as_ref()),
-        apply_error: row.applied.as_ref().and_then(|applied| applied.error.clone()),
+        apply_error: row
+            .applied
+            .as_ref()
+            .and_then(|applied| applied.error.clone()),
         owner: row.owner.as_ref().map(|owner| {
             let href = urls::worker(owner.worker_id);
             (owner.worker_name.clone(), href, owner.epoch.0)
@@ -388,7 +394,7 @@ pub async fn give(Path(customer): Path<CustomerId>, posted: Posted) -> Result<Re
         worker_id,
         the_machine_is_gone: (!gone.is_empty()).then(|| gone.to_owned()),
     };
-    let path = fill(people::CUSTOMER_OWNER, &[&customer]);
+    let path = urls::path(people::CUSTOMER_OWNER, &[&customer]);
     let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &asked).await;
     Ok(match answered {
         Ok(_) => went_well(&back, "The worker takes it over within seconds."),

@@ -19,7 +19,9 @@ use lockstep_protocol::{Code, Problem, headers::PROBLEM_JSON};
 #[derive(Debug)]
 pub enum Failure {
     /// Not logged in: there first, then back.
-    Login { next: String },
+    Login {
+        next: String,
+    },
     Problem(Box<Problem>),
 }
 
@@ -78,7 +80,11 @@ impl<T: Template> IntoResponse for Shown<T> {
             }
             Err(error) => {
                 tracing::error!(%error, "a page could not be rendered");
-                Failure::new(Code::Internal, "This page could not be drawn. The log of the coordinator says more.").into_response()
+                Failure::new(
+                    Code::Internal,
+                    "This page could not be drawn. The log of the coordinator says more.",
+                )
+                .into_response()
             }
         }
     }
@@ -110,16 +116,16 @@ pub async fn dress(State(ui): State<Shared>, request: Request, next: Next) -> Re
     let mut response = next.run(Request::from_parts(parts, body)).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
+        // The message was shown. What the script fetches beside the page shows none.
+        if status.is_success() && reading && session::has_flash(&headers) && is_page(&response) {
+            let cookies = response.headers_mut();
+            cookies.append(header::SET_COOKIE, session::without_flash());
+        }
         return response;
     }
     let problem = match response.extensions_mut().remove::<Undressed>() {
         Some(Undressed(problem)) => problem,
-        None if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
-            kind.as_bytes().starts_with(b"text/html") || kind.as_bytes().starts_with(PROBLEM_JSON.as_bytes())
-        }) =>
-        {
-            return response;
-        }
+        None if is_page(&response) => return response,
         None => Box::new(bare(status)),
     };
     if for_programs(&path) {
@@ -141,9 +147,16 @@ pub async fn dress(State(ui): State<Shared>, request: Request, next: Next) -> Re
     let mut dressed = Shown(page).into_response();
     *dressed.status_mut() = status;
     if let Some(seconds) = problem.retry_after {
-        dressed.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        dressed
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     dressed
+}
+
+fn is_page(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 fn for_programs(path: &str) -> bool {
@@ -155,9 +168,18 @@ fn for_programs(path: &str) -> bool {
 fn bare(status: StatusCode) -> Problem {
     match status.as_u16() {
         404 => Problem::new(Code::NotFound, "There is nothing at this address."),
-        405 => Problem::new(Code::NotFound, "This address only takes what its own page sends to it."),
-        413 => Problem::new(Code::TooLarge, "That was too large to be read. Nothing was changed."),
-        status if status < 500 => Problem::new(Code::BadRequest, "This request cannot be read. Nothing was changed."),
+        405 => Problem::new(
+            Code::NotFound,
+            "This address only takes what its own page sends to it.",
+        ),
+        413 => Problem::new(
+            Code::TooLarge,
+            "That was too large to be read. Nothing was changed.",
+        ),
+        status if status < 500 => Problem::new(
+            Code::BadRequest,
+            "This request cannot be read. Nothing was changed.",
+        ),
         503 => Problem::new(Code::Unavailable, ""),
         _ => Problem::new(Code::Internal, ""),
     }
@@ -183,10 +205,16 @@ fn headline(code: Code) -> String {
 
 fn advice(code: Code) -> &'static str {
     match code {
-        Code::NotFound => "It may have been removed, or the address has a slip. Search for it with / or begin at the overview.",
+        Code::NotFound => {
+            "It may have been removed, or the address has a slip. Search for it with / or begin at the overview."
+        }
         Code::Forbidden => "Ask an operator, or log in with a login that may.",
-        Code::Internal => "Nothing was lost: what was saved before is saved, and the workers go on. The coordinator's log says what broke.",
-        Code::Unavailable => "The workers go on with what they have. This page can be tried again in a moment.",
+        Code::Internal => {
+            "Nothing was lost: what was saved before is saved, and the workers go on. The coordinator's log says what broke."
+        }
+        Code::Unavailable => {
+            "The workers go on with what they have. This page can be tried again in a moment."
+        }
         Code::NoWorker => "See whether a worker is there and active, then try again.",
         Code::NotYet => "This build does not do that yet. The README's table says what it does.",
         _ => "Nothing was changed.",

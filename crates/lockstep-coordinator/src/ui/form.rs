@@ -36,10 +36,10 @@ pub enum Input {
     Number,
     Box,
     /// Never shown; `stored`: one is known.
-    Secret { stored: bool },
+    Secret {
+        stored: bool,
+    },
     Choice(Vec<Choice>),
-    /// A line with proposals.
-    Proposed(Vec<Choice>),
     Several(Vec<Choice>),
 }
 
@@ -156,11 +156,6 @@ impl Field {
         Self::new(name, label, help, Input::Several(of), Sort::Texts)
     }
 
-    pub fn proposing(mut self, of: Vec<Choice>) -> Self {
-        self.input = Input::Proposed(of);
-        self
-    }
-
     pub fn at(mut self, value: impl Into<String>) -> Self {
         self.value = value.into();
         self
@@ -214,7 +209,10 @@ impl Field {
     fn take(&mut self, typed: &Values) {
         self.value = match self.input {
             Input::Several(_) => {
-                let values = typed.all(&self.name).map(str::trim).filter(|value| !value.is_empty());
+                let values = typed
+                    .all(&self.name)
+                    .map(str::trim)
+                    .filter(|value| !value.is_empty());
                 values.collect::<Vec<_>>().join("\n")
             }
             Input::Box => typed.get(&self.name).unwrap_or_default().to_owned(),
@@ -232,7 +230,13 @@ impl Field {
         };
         Ok(Some(match self.sort {
             Sort::Text => json!(text),
-            Sort::MaybeText => if text.is_empty() { Value::Null } else { json!(text) },
+            Sort::MaybeText => {
+                if text.is_empty() {
+                    Value::Null
+                } else {
+                    json!(text)
+                }
+            }
             Sort::Number => json!(whole()?),
             Sort::MaybeNumber if text.is_empty() => Value::Null,
             Sort::MaybeNumber => json!(whole()?),
@@ -252,7 +256,10 @@ impl Field {
             },
             Sort::Texts => json!(text.lines().collect::<Vec<_>>()),
             Sort::Numbers => {
-                let ids = text.lines().map(|line| line.parse::<u64>().map_err(|_| format!("\"{line}\" is not an id")));
+                let ids = text.lines().map(|line| {
+                    line.parse::<u64>()
+                        .map_err(|_| format!("\"{line}\" is not an id"))
+                });
                 json!(ids.collect::<Result<Vec<_>, _>>()?)
             }
             Sort::Policy => match text.strip_prefix("owner:") {
@@ -268,7 +275,8 @@ impl Field {
 }
 
 fn shop_id(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not a shop's id"))
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is not a shop's id"))
 }
 
 /// "2026-05-04", "2026-05-04 09:00" (UTC) or with its zone.
@@ -395,7 +403,8 @@ fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
     path.split('.').flat_map(|part| {
         let mut pieces = part.split('[');
         let key = pieces.next().filter(|key| !key.is_empty()).map(Step::Key);
-        let indices = pieces.filter_map(|piece| piece.strip_suffix(']')?.parse().ok().map(Step::At));
+        let indices =
+            pieces.filter_map(|piece| piece.strip_suffix(']')?.parse().ok().map(Step::At));
         key.into_iter().chain(indices)
     })
 }
@@ -462,20 +471,26 @@ mod tests {
     use super::*;
 
     fn typed(pairs: &[(&str, &str)]) -> Values {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Values(pairs.collect())
     }
 
     fn form() -> Form {
         let mut form = Form::default();
-        form.group("", "", vec![
-            Field::line("customer.name", "Name", ""),
-            Field::flag("customer.locked", "Locked", ""),
-            Field::number("schedules.stock.pollSeconds", "Seconds", ""),
-            Field::policy("policies.texts", "Texts", "", vec![]),
-            Field::secret("services[0].credentials.token", "Token", "", true),
-            Field::units("policies.stock.buffer.3", "Buffer", ""),
-        ]);
+        form.group(
+            "",
+            "",
+            vec![
+                Field::line("customer.name", "Name", ""),
+                Field::flag("customer.locked", "Locked", ""),
+                Field::number("schedules.stock.pollSeconds", "Seconds", ""),
+                Field::policy("policies.texts", "Texts", "", vec![]),
+                Field::secret("services[0].credentials.token", "Token", "", true),
+                Field::units("policies.stock.buffer.3", "Buffer", ""),
+            ],
+        );
         form
     }
 
@@ -497,12 +512,15 @@ mod tests {
             &mut settings,
         );
         assert!(form.is_good());
-        assert_eq!(settings, json!({
-            "customer": {"name": "Kahvila Oy", "locked": false, "email": "a@b.fi"},
-            "services": [{"id": 3, "credentials": {"token": "s3cret"}}],
-            "policies": {"texts": {"owner": 3}, "stock": {"buffer": {}}},
-            "schedules": {"stock": {"pollSeconds": 30}},
-        }));
+        assert_eq!(
+            settings,
+            json!({
+                "customer": {"name": "Kahvila Oy", "locked": false, "email": "a@b.fi"},
+                "services": [{"id": 3, "credentials": {"token": "s3cret"}}],
+                "policies": {"texts": {"owner": 3}, "stock": {"buffer": {}}},
+                "schedules": {"stock": {"pollSeconds": 30}},
+            })
+        );
     }
 
     #[test]
@@ -537,8 +555,16 @@ mod tests {
 
     #[test]
     fn a_time_is_read_as_people_write_it() {
-        for text in ["2026-05-04", "2026-05-04 00:00", "2026-05-04T02:00:00+02:00"] {
-            assert_eq!(time(text).unwrap().to_string(), "2026-05-04T00:00:00Z", "{text}");
+        for text in [
+            "2026-05-04",
+            "2026-05-04 00:00",
+            "2026-05-04T02:00:00+02:00",
+        ] {
+            assert_eq!(
+                time(text).unwrap().to_string(),
+                "2026-05-04T00:00:00Z",
+                "{text}"
+            );
         }
         assert!(time("tomorrow").is_err());
     }

@@ -7,7 +7,7 @@ use super::{
     api::Caller,
     customer_form::{Edit, shown},
     failure::Failure,
-    form::{Choice, Field},
+    form::{Choice, Field, Input},
     frame::{Frame, Tab},
     session::{Posted, Values, Visitor, said},
     urls,
@@ -21,11 +21,7 @@ use lockstep_model::{
     CustomerId, Named, ShopId, ShopIdentity,
     settings::{CustomerSettings, Problem as Wrong},
 };
-use lockstep_protocol::{
-    Code, Problem,
-    paths::{fill, people},
-    people::shops::ListsReply,
-};
+use lockstep_protocol::{Code, Problem, paths::people, people::shops::ListsReply};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::{
@@ -187,7 +183,7 @@ impl Lists {
         if let Some(list) = self.known(key).filter(|_| !anew) {
             return list;
         }
-        let path = fill(people::SHOP_LISTS, &[&customer, &shop]);
+        let path = urls::path(people::SHOP_LISTS, &[&customer, &shop]);
         let asked = tokio::time::timeout(LIST_WAIT, caller.get::<ListsReply>(&path));
         let list = match asked.await {
             Ok(Ok(reply)) => Ok(Arc::new(reply.identity)),
@@ -276,11 +272,17 @@ async fn columns(
                 });
                 let choices: Vec<Choice> = choices.collect();
                 let none = choices.is_empty();
-                (choices, none.then(|| format!("{} has no list of these.", shop.name)))
+                (
+                    choices,
+                    none.then(|| format!("{} has no list of these.", shop.name)),
+                )
             }
             Err(why) => (
                 Vec::new(),
-                Some(format!("{} cannot be read now: {why} Type its identifiers.", shop.name)),
+                Some(format!(
+                    "{} cannot be read now: {why} Type its identifiers.",
+                    shop.name
+                )),
             ),
         };
         Column {
@@ -355,9 +357,10 @@ impl Section {
 
     fn extra_value(&self, extra: Extra, row: &Value, json: &Value) -> String {
         match extra {
-            Extra::Text(key, _) | Extra::Number(key, _) | Extra::Flag(key, _) | Extra::Stock(key, _) => {
-                text_of(row.get(key))
-            }
+            Extra::Text(key, _)
+            | Extra::Number(key, _)
+            | Extra::Flag(key, _)
+            | Extra::Stock(key, _) => text_of(row.get(key)),
             Extra::InUse => {
                 let id = number(row, "id");
                 let used = rows_of(json, "activeShopVersions")
@@ -483,11 +486,16 @@ impl Section {
         let mut next_active = highest(&active).unwrap_or(0) + 1;
         // What belongs to shops that have no column (switched off ones) stays as it was.
         let shown: Vec<u64> = columns.iter().map(|column| column.shop.0).collect();
-        let hidden = |row: &Value| number(row, "serviceId").is_some_and(|shop| !shown.contains(&shop));
+        let hidden =
+            |row: &Value| number(row, "serviceId").is_some_and(|shop| !shown.contains(&shop));
         let mut kept_ids = Vec::new();
         let (mut rows, mut identifiers, mut uses) = (Vec::new(), Vec::new(), Vec::new());
         let (mut grid_rows, mut placed) = (Vec::new(), Vec::new());
-        let count = typed.text("rows").parse::<usize>().unwrap_or(0).min(ROWS_MAX);
+        let count = typed
+            .text("rows")
+            .parse::<usize>()
+            .unwrap_or(0)
+            .min(ROWS_MAX);
         for at in 0..count {
             let path = format!("row[{at}]");
             let known: u64 = typed.text(&format!("{path}.id")).parse().unwrap_or(0);
@@ -519,10 +527,12 @@ impl Section {
                     number(each, self.of) == Some(id)
                         && number(each, "serviceId") == Some(column.shop.0)
                 });
-                let row_id = before.and_then(|each| number(each, "id")).unwrap_or_else(|| {
-                    next_row += 1;
-                    next_row - 1
-                });
+                let row_id = before
+                    .and_then(|each| number(each, "id"))
+                    .unwrap_or_else(|| {
+                        next_row += 1;
+                        next_row - 1
+                    });
                 placed.push(Placed {
                     path: format!("{}[{}]", self.identifiers, identifiers.len()),
                     row: shown_at,
@@ -540,10 +550,12 @@ impl Section {
                 let before = active.iter().find(|each| {
                     number(each, "shopVersionId") == Some(id) && number(each, "serviceId") == shop
                 });
-                let row_id = before.and_then(|each| number(each, "id")).unwrap_or_else(|| {
-                    next_active += 1;
-                    next_active - 1
-                });
+                let row_id = before
+                    .and_then(|each| number(each, "id"))
+                    .unwrap_or_else(|| {
+                        next_active += 1;
+                        next_active - 1
+                    });
                 uses.push(json!({"id": row_id, "shopVersionId": id, "serviceId": shop}));
             }
             grid_rows.push(row);
@@ -554,8 +566,17 @@ impl Section {
         identifiers.extend(stored.iter().filter(|row| still(row, self.of)).cloned());
         edit.json[self.rows] = Value::Array(rows);
         edit.json[self.identifiers] = Value::Array(identifiers);
-        if self.extras.iter().any(|extra| matches!(extra, Extra::InUse)) {
-            uses.extend(active.iter().filter(|row| still(row, "shopVersionId")).cloned());
+        if self
+            .extras
+            .iter()
+            .any(|extra| matches!(extra, Extra::InUse))
+        {
+            uses.extend(
+                active
+                    .iter()
+                    .filter(|row| still(row, "shopVersionId"))
+                    .cloned(),
+            );
             edit.json["activeShopVersions"] = Value::Array(uses);
         }
         for _ in 0..NEW_ROWS {
@@ -608,7 +629,10 @@ impl Row {
     }
 
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        [&self.name].into_iter().chain(&self.extras).chain(&self.cells)
+        [&self.name]
+            .into_iter()
+            .chain(&self.extras)
+            .chain(&self.cells)
     }
 }
 
@@ -616,7 +640,10 @@ impl Grid {
     fn lock(&mut self) {
         for row in &mut self.rows {
             row.name.lock();
-            row.extras.iter_mut().chain(&mut row.cells).for_each(Field::lock);
+            row.extras
+                .iter_mut()
+                .chain(&mut row.cells)
+                .for_each(Field::lock);
         }
     }
 
@@ -640,8 +667,10 @@ impl Grid {
 
     /// Brings each problem to the cell that it is about.
     fn mark(&mut self, problems: &[Wrong], placed: &[Placed]) {
-        let by_path: BTreeMap<&str, &Placed> =
-            placed.iter().map(|each| (each.path.as_str(), each)).collect();
+        let by_path: BTreeMap<&str, &Placed> = placed
+            .iter()
+            .map(|each| (each.path.as_str(), each))
+            .collect();
         for problem in problems {
             let (place, rest) = match problem.path.split_once(']') {
                 Some((before, rest)) => (format!("{before}]"), rest.trim_start_matches('.')),
@@ -660,7 +689,11 @@ impl Grid {
             match placed.cell {
                 Some(cell) if cell < row.cells.len() => row.cells[cell].problem = message,
                 _ if rest == "name" => row.name.problem = message,
-                _ => match row.extras.iter_mut().find(|extra| extra.name.ends_with(&suffix)) {
+                _ => match row
+                    .extras
+                    .iter_mut()
+                    .find(|extra| extra.name.ends_with(&suffix))
+                {
                     Some(extra) => extra.problem = message,
                     None => row.problem = message,
                 },

@@ -72,22 +72,35 @@ type Shared = Arc<Ui>;
 pub fn router(console: Console) -> Router {
     let ui: Shared = Arc::new(Ui {
         api: Api::new(console.api),
-        platforms: console.platforms.iter().map(|each| each.manifest()).collect(),
+        platforms: console
+            .platforms
+            .iter()
+            .map(|each| each.manifest())
+            .collect(),
         secure: console.secure,
         pulse: Pulse::default(),
         lists: identifiers::Lists::default(),
     });
     let customer = Router::new()
         .route("/", get(customers::show))
-        .route("/settings", get(customer_form::show).post(customer_form::save))
+        .route(
+            "/settings",
+            get(customer_form::show).post(customer_form::save),
+        )
         .route("/owner", post(customers::give))
         .route("/sync", post(runs::sync))
         .route("/shops", get(shops::list))
         .route("/shops/new", get(shops::show_new).post(shops::save_new))
         .route("/shops/{shop}", get(shops::show).post(shops::save))
-        .route("/identifiers/{section}", get(identifiers::show).post(identifiers::save))
+        .route(
+            "/identifiers/{section}",
+            get(identifiers::show).post(identifiers::save),
+        )
         .route("/policies", get(policies::show).post(policies::save))
-        .route("/schedules", get(policies::show_schedules).post(policies::save_schedules))
+        .route(
+            "/schedules",
+            get(policies::show_schedules).post(policies::save_schedules),
+        )
         .route("/plan", get(plan::show).post(plan::make))
         .route("/plan/apply", post(plan::apply))
         .route("/runs", get(runs::of_customer))
@@ -112,12 +125,18 @@ pub fn router(console: Console) -> Router {
         .route("/workers/{worker}", get(workers::show))
         .route("/workers/{worker}/state", post(workers::set_state))
         .route("/workers/pending/{enrolment}", get(workers::show_pending))
-        .route("/workers/pending/{enrolment}/confirm", post(workers::confirm))
+        .route(
+            "/workers/pending/{enrolment}/confirm",
+            post(workers::confirm),
+        )
         .route("/workers/pending/{enrolment}/reject", post(workers::reject))
         .route(urls::RUNS, get(runs::of_all))
         .route(urls::CONFLICTS, get(conflicts::of_all))
         .route(urls::CUSTOMERS, get(customers::list))
-        .route(urls::CUSTOMER_NEW, get(customer_form::show_new).post(customer_form::save_new))
+        .route(
+            urls::CUSTOMER_NEW,
+            get(customer_form::show_new).post(customer_form::save_new),
+        )
         .nest("/customers/{customer}", customer)
         .route("/assets/{hash}/{name}", get(assets::serve))
         .fallback(nothing)

@@ -17,10 +17,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use lockstep_model::{Currency, CustomerId, Fulfilment, Payment, RunId, ShopId};
-use lockstep_protocol::{
-    paths::fill,
-    people::{Page, records::HistoryRow},
-};
+use lockstep_protocol::people::{Page, records::HistoryRow};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -178,15 +175,16 @@ pub async fn list(
         ("query", query.query.as_str()),
         ("cursor", query.cursor.as_str()),
     ];
-    let path = urls::with_query(&fill(ORDERS, &[&customer]), &pairs);
+    let path = urls::with_query(&urls::path(ORDERS, &[&customer]), &pairs);
     let found: Page<OrderRow> = visitor.caller.get(&path).await?;
     let frame = Frame::of(&ui, &visitor, &format!("Orders of {name}"), "customers")
         .await
         .within(customer, &name, "orders");
     let base = urls::of_customer(customer, "orders");
-    let next = found.next.as_deref().map(|cursor| {
-        urls::with_query(&base, &[("query", &query.query), ("cursor", cursor)])
-    });
+    let next = found
+        .next
+        .as_deref()
+        .map(|cursor| urls::with_query(&base, &[("query", &query.query), ("cursor", cursor)]));
     Ok(Shown(ListPage {
         rows: found
             .items
@@ -266,7 +264,10 @@ pub async fn show(
     Path((customer, order)): Path<(CustomerId, String)>,
 ) -> Result<Response, Failure> {
     let name = named(&visitor.caller, customer).await?;
-    let found: OrderPage = visitor.caller.get(&fill(ORDER, &[&customer, &order])).await?;
+    let found: OrderPage = visitor
+        .caller
+        .get(&urls::path(ORDER, &[&customer, &order]))
+        .await?;
     let title = format!("Order {}", found.row.number);
     let mut frame = Frame::of(&ui, &visitor, &title, "customers")
         .await
@@ -287,7 +288,10 @@ pub async fn show(
     });
     let currency = &found.row.currency;
     let lines = found.lines.iter().map(|line| Line {
-        sku: line.sku.as_ref().map(|sku| (sku.clone(), urls::stock(customer, sku))),
+        sku: line
+            .sku
+            .as_ref()
+            .map(|sku| (sku.clone(), urls::stock(customer, sku))),
         title: line.title.clone(),
         quantity: line.quantity.map_or_else(String::new, units),
         gross: money(line.gross, currency),
@@ -305,7 +309,11 @@ pub async fn show(
     let page = OnePage {
         key: Id::new(&found.row.key),
         row: Row::new(customer, &found.row, &frame),
-        exact: found.row.placed_at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        exact: found
+            .row
+            .placed_at
+            .strftime("%Y-%m-%d %H:%M UTC")
+            .to_string(),
         sides: sides.collect(),
         lines: lines.collect(),
         history: history.collect(),

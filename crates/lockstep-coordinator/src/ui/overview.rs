@@ -6,7 +6,6 @@ use super::{
     frame::Frame,
     runs::{RunRow, recent},
     session::Visitor,
-    urls,
     widgets::{State, When, grouped},
     workers::{PendingRow, WorkerRow},
 };

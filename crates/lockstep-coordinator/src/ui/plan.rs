@@ -18,7 +18,7 @@ use axum::{
 use lockstep_model::{CustomerId, Flow};
 use lockstep_protocol::{
     Problem,
-    paths::{fill, people},
+    paths::people,
     people::{
         customers::CustomerView,
         plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest, PlanRow, Sign},
@@ -90,7 +90,10 @@ impl Shape {
     fn new(plan: Plan, names: &Names, frame: &Frame) -> Self {
         let counts = plan.counts;
         let customer = plan.customer_id;
-        let rows = plan.rows.into_iter().map(|row| Row::new(row, customer, names));
+        let rows = plan
+            .rows
+            .into_iter()
+            .map(|row| Row::new(row, customer, names));
         Shape {
             id: Id::new(&plan.id),
             bare_id: plan.id.clone(),
@@ -168,9 +171,14 @@ async fn page(
 ) -> Response {
     let id = customer.row.id;
     let names = Names::new(customer);
-    let frame = Frame::of(ui, visitor, &format!("Plan for {}", names.customer), "customers")
-        .await
-        .within(id, &names.customer, "plan");
+    let frame = Frame::of(
+        ui,
+        visitor,
+        &format!("Plan for {}", names.customer),
+        "customers",
+    )
+    .await
+    .within(id, &names.customer, "plan");
     let (plan, problem) = match plan {
         Ok(plan) => (plan, None),
         Err(problem) => (None, Some(problem)),
@@ -227,7 +235,7 @@ pub async fn make(
     let view = view(&visitor.caller, customer).await?;
     let plan: Result<Plan, Problem> = visitor
         .caller
-        .post(&fill(people::PLAN, &[&customer]), &asked)
+        .post(&urls::path(people::PLAN, &[&customer]), &asked)
         .await;
     Ok(page(&ui, visitor, &view, &asked, plan.map(Some)).await)
 }
@@ -236,7 +244,7 @@ pub async fn apply(Path(customer): Path<CustomerId>, posted: Posted) -> Response
     let asked = ApplyPlanRequest {
         plan: posted.values.text("plan").to_owned(),
     };
-    let path = fill(people::PLAN_APPLY, &[&customer]);
+    let path = urls::path(people::PLAN_APPLY, &[&customer]);
     let answered: Result<ApplyPlanReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
     match answered {
         Ok(reply) => went_well(

@@ -33,12 +33,24 @@ fn shop_choices(settings: &CustomerSettings) -> Vec<(u64, String)> {
 
 fn group_of(group: FieldGroup) -> (&'static str, &'static str, &'static str) {
     match group {
-        FieldGroup::Texts => ("texts", "Texts", "Titles, descriptions, texts in further languages."),
+        FieldGroup::Texts => (
+            "texts",
+            "Texts",
+            "Titles, descriptions, texts in further languages.",
+        ),
         FieldGroup::Prices => ("prices", "Prices", "Prices and sale prices, per currency."),
         FieldGroup::Status => ("status", "Visibility", "Whether a product is on sale."),
-        FieldGroup::Categories => ("categories", "Categories", "The tree, and which product is in which."),
+        FieldGroup::Categories => (
+            "categories",
+            "Categories",
+            "The tree, and which product is in which.",
+        ),
         FieldGroup::Pictures => ("pictures", "Pictures", "Which pictures, in which order."),
-        FieldGroup::Variants => ("variants", "Variants", "Which variants there are, and along which options they differ."),
+        FieldGroup::Variants => (
+            "variants",
+            "Variants",
+            "Which variants there are, and along which options they differ.",
+        ),
         FieldGroup::Attributes => ("attributes", "Attributes", "Further fields of a product."),
         FieldGroup::Identifiers => ("identifiers", "Identifiers", "GTIN, weight, handle."),
     }
@@ -48,7 +60,8 @@ fn form(settings: &CustomerSettings) -> Form {
     let shops = shop_choices(settings);
     let owners = |prefix: &str, label: &str| -> Vec<Choice> {
         let of = shops.iter();
-        of.map(|(id, name)| Choice::new(format!("{prefix}:{id}"), format!("{label}{name}"))).collect()
+        of.map(|(id, name)| Choice::new(format!("{prefix}:{id}"), format!("{label}{name}")))
+            .collect()
     };
     let mut deciders = owners("owner", "");
     deciders.extend([
@@ -61,10 +74,17 @@ fn form(settings: &CustomerSettings) -> Form {
     let mut into = vec![Choice::new("", "orders do not cross")];
     into.extend(shops.iter().map(|(id, name)| Choice::new(id, name)));
     let mut form = Form::default();
-    form.group("Who decides", "", FieldGroup::ALL.into_iter().map(|group| {
-        let (key, label, help) = group_of(group);
-        Field::policy(format!("policies.{key}"), label, help, deciders.clone())
-    }).collect());
+    form.group(
+        "Who decides",
+        "",
+        FieldGroup::ALL
+            .into_iter()
+            .map(|group| {
+                let (key, label, help) = group_of(group);
+                Field::policy(format!("policies.{key}"), label, help, deciders.clone())
+            })
+            .collect(),
+    );
     let mut stock = vec![Field::stock_mode(
         "policies.stock.mode",
         "Stock",
@@ -93,12 +113,30 @@ fn form(settings: &CustomerSettings) -> Form {
         let new = at + NEW_GATES >= gates;
         let which = if new { "New gate" } else { "Gate" };
         [
-            Field::id(format!("{path}.shop"), &format!("{which}: shop"), "", gate_shops.clone()),
-            Field::maybe(format!("{path}.paymentMethod"), &format!("{which}: payment method"), "The shop's own id of it. Empty: any."),
-            Field::several(format!("{path}.states"), &format!("{which}: crosses when"), "Tick none to take the gate away.", states()),
+            Field::id(
+                format!("{path}.shop"),
+                &format!("{which}: shop"),
+                "",
+                gate_shops.clone(),
+            ),
+            Field::maybe(
+                format!("{path}.paymentMethod"),
+                &format!("{which}: payment method"),
+                "The shop's own id of it. Empty: any.",
+            ),
+            Field::several(
+                format!("{path}.states"),
+                &format!("{which}: crosses when"),
+                "Tick none to take the gate away.",
+                states(),
+            ),
         ]
     });
-    form.group("Gates", "For one shop or one way to pay another state may count. The gate that says most is taken.", rows.collect());
+    form.group(
+        "Gates",
+        "For one shop or one way to pay another state may count. The gate that says most is taken.",
+        rows.collect(),
+    );
     form.group("Limits", "An automatic run stops before it applies a plan beyond these, and asks.", vec![
         Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan."),
         Field::number("policies.limits.priceMovePercentMax", "Price moved, %", "One price in one step. A price in cents where euros were meant is a hundred times off."),
@@ -122,13 +160,21 @@ fn states() -> Vec<Choice> {
 fn keep_foreign_states(settings: &mut Value, before: &CustomerSettings) {
     let ours = ["placed", "accepted", "paid", "shipped"];
     let foreign = |states: &std::collections::BTreeSet<String>| -> Vec<Value> {
-        let others = states.iter().filter(|state| !ours.contains(&state.as_str()));
+        let others = states
+            .iter()
+            .filter(|state| !ours.contains(&state.as_str()));
         others.map(|state| json!(state)).collect()
     };
     let orders = &before.policies.orders;
-    let mut places = vec![(String::from("/policies/orders/states"), foreign(&orders.states))];
+    let mut places = vec![(
+        String::from("/policies/orders/states"),
+        foreign(&orders.states),
+    )];
     for (at, gate) in orders.gates.iter().enumerate() {
-        places.push((format!("/policies/orders/gates/{at}/states"), foreign(&gate.states)));
+        places.push((
+            format!("/policies/orders/gates/{at}/states"),
+            foreign(&gate.states),
+        ));
     }
     for (place, others) in places {
         if let Some(Value::Array(states)) = settings.pointer_mut(&place) {
@@ -246,7 +292,11 @@ pub fn owned_by(settings: &mut Value, shop: u64) {
         let (key, ..) = group_of(group);
         put(settings, &format!("policies.{key}"), json!({"owner": shop}));
     }
-    put(settings, "policies.stock.mode", json!({"owned": {"owner": shop}}));
+    put(
+        settings,
+        "policies.stock.mode",
+        json!({"owned": {"owner": shop}}),
+    );
     put(settings, "policies.orders.into", json!(shop));
 }
 
@@ -276,7 +326,13 @@ mod tests {
         }}});
         keep_foreign_states(&mut settings, &before);
         drop_empty_gates(&mut settings);
-        assert_eq!(settings["policies"]["orders"]["states"], json!(["paid", "odotushylly"]));
-        assert_eq!(settings["policies"]["orders"]["gates"], json!([{"states": ["placed"]}]));
+        assert_eq!(
+            settings["policies"]["orders"]["states"],
+            json!(["paid", "odotushylly"])
+        );
+        assert_eq!(
+            settings["policies"]["orders"]["gates"],
+            json!([{"states": ["placed"]}])
+        );
     }
 }

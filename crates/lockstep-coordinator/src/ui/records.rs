@@ -18,10 +18,12 @@ use axum::{
 use lockstep_model::{CustomerId, Field, Path as FieldPath, RecordId, VariantField};
 use lockstep_protocol::{
     Code, Problem,
-    paths::{fill, people},
+    paths::people,
     people::{
         Page,
-        records::{FieldRow, LevelRow, MovementRow, RecordRow, RecordView, StockExplained, StockLedger},
+        records::{
+            FieldRow, LevelRow, MovementRow, RecordRow, RecordView, StockExplained, StockLedger,
+        },
     },
 };
 use rust_decimal::Decimal;
@@ -69,7 +71,7 @@ impl Found {
 
 pub fn search_path(customer: CustomerId, query: &str, limit: &str, cursor: &str) -> String {
     let pairs = [("query", query), ("limit", limit), ("cursor", cursor)];
-    urls::with_query(&fill(people::RECORDS, &[&customer]), &pairs)
+    urls::with_query(&urls::path(people::RECORDS, &[&customer]), &pairs)
 }
 
 pub async fn list(
@@ -82,15 +84,22 @@ pub async fn list(
     let path = search_path(customer, &query.query, RECORDS_A_PAGE, &query.cursor);
     let found: Page<RecordRow> = visitor.caller.get(&path).await?;
     let title = format!("Records of {}", names.customer);
-    let frame = Frame::of(&ui, &visitor, &title, "customers")
-        .await
-        .within(customer, &names.customer, "records");
+    let frame = Frame::of(&ui, &visitor, &title, "customers").await.within(
+        customer,
+        &names.customer,
+        "records",
+    );
     let base = urls::of_customer(customer, "records");
-    let next = found.next.as_deref().map(|cursor| {
-        urls::with_query(&base, &[("query", &query.query), ("cursor", cursor)])
-    });
+    let next = found
+        .next
+        .as_deref()
+        .map(|cursor| urls::with_query(&base, &[("query", &query.query), ("cursor", cursor)]));
     Ok(Shown(ListPage {
-        rows: found.items.iter().map(|row| Found::new(customer, row)).collect(),
+        rows: found
+            .items
+            .iter()
+            .map(|row| Found::new(customer, row))
+            .collect(),
         base,
         query: query.query,
         next,
@@ -126,7 +135,6 @@ struct ShopColumn {
 
 /// The record's own fields, then each variant's.
 struct FieldGroup {
-    headline: String,
     sku: Option<(String, String)>,
     fields: Vec<FieldLine>,
 }
@@ -150,7 +158,6 @@ struct Cell {
 
 struct HistoryLine {
     at: When,
-    clock: String,
     seq: u64,
     run: Option<(u64, String)>,
     what: String,
@@ -219,7 +226,6 @@ fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
 
 fn groups(view: &RecordView) -> Vec<FieldGroup> {
     let mut groups = vec![FieldGroup {
-        headline: String::new(),
         sku: None,
         fields: Vec::new(),
     }];
@@ -236,7 +242,6 @@ fn groups(view: &RecordView) -> Vec<FieldGroup> {
         let at = at.unwrap_or_else(|| {
             let href = urls::stock(view.customer_id, &sku);
             groups.push(FieldGroup {
-                headline: sku.clone(),
                 sku: Some((sku, href)),
                 fields: Vec::new(),
             });
@@ -258,15 +263,19 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let caller = &visitor.caller;
     let names = shop_names(caller, customer).await?;
-    let view: RecordView = caller.get(&fill(people::RECORD, &[&customer, &record])).await?;
+    let view: RecordView = caller
+        .get(&urls::path(people::RECORD, &[&customer, &record]))
+        .await?;
     let title = if view.row.title.is_empty() {
         view.row.key.clone()
     } else {
         view.row.title.clone()
     };
-    let mut frame = Frame::of(&ui, &visitor, &title, "customers")
-        .await
-        .within(customer, &names.customer, "records");
+    let mut frame = Frame::of(&ui, &visitor, &title, "customers").await.within(
+        customer,
+        &names.customer,
+        "records",
+    );
     frame.crumb("Records", urls::of_customer(customer, "records"));
     let groups = groups(&view);
     let mut skus: Vec<&str> = groups
@@ -276,10 +285,13 @@ pub async fn show(
     if skus.is_empty() && view.row.kind == "product" {
         skus.push(&view.row.key);
     }
-    let asked = skus.into_iter().take(STOCK_SHOWN_MAX).map(|sku| async move {
-        let path = fill(people::EXPLAIN, &[&customer, &sku]);
-        caller.get::<StockExplained>(&path).await
-    });
+    let asked = skus
+        .into_iter()
+        .take(STOCK_SHOWN_MAX)
+        .map(|sku| async move {
+            let path = urls::path(people::EXPLAIN, &[&customer, &sku]);
+            caller.get::<StockExplained>(&path).await
+        });
     let mut stock = Vec::new();
     for explained in futures::future::join_all(asked).await {
         match explained {
@@ -296,7 +308,6 @@ pub async fn show(
     });
     let history = view.history.iter().map(|row| HistoryLine {
         at: When::new(row.at, frame.now),
-        clock: row.at.strftime("%m-%d %H:%M:%S").to_string(),
         seq: row.seq,
         run: row.run.map(|run| (run.0, urls::run(customer, run))),
         what: row.what.clone(),
@@ -393,10 +404,14 @@ fn why(explained: &StockExplained, stock: &StockLedger, frame: &Frame) -> Why {
             sum: units(sum),
         }
     };
-    let told = stock.movements.iter().take(SENTENCE_MOVEMENTS_MAX).map(|movement| {
-        let what = movement.order.as_deref().unwrap_or(&movement.what);
-        format!("{what} {}", signed(movement.units))
-    });
+    let told = stock
+        .movements
+        .iter()
+        .take(SENTENCE_MOVEMENTS_MAX)
+        .map(|movement| {
+            let what = movement.order.as_deref().unwrap_or(&movement.what);
+            format!("{what} {}", signed(movement.units))
+        });
     let mut sentence = told.collect::<Vec<_>>().join(" · ");
     let more = stock.movements.len().saturating_sub(SENTENCE_MOVEMENTS_MAX);
     if more > 0 {
@@ -431,7 +446,7 @@ pub async fn explain(
     Path((customer, sku)): Path<(CustomerId, String)>,
 ) -> Result<Response, Failure> {
     let names = shop_names(&visitor.caller, customer).await?;
-    let path = fill(people::EXPLAIN, &[&customer, &sku]);
+    let path = urls::path(people::EXPLAIN, &[&customer, &sku]);
     let explained: Result<StockExplained, Problem> = visitor.caller.get(&path).await;
     let explained = explained?;
     let mut frame = Frame::of(&ui, &visitor, &format!("Stock of {sku}"), "customers")
@@ -459,7 +474,10 @@ mod tests {
             label("variant/KH-100/price/EUR"),
             (Some("KH-100".into()), "price EUR".into())
         );
-        assert_eq!(label("text/fi/description"), (None, "description (fi)".into()));
+        assert_eq!(
+            label("text/fi/description"),
+            (None, "description (fi)".into())
+        );
         assert_eq!(label("title"), (None, "title".into()));
         assert_eq!(label("something/newer"), (None, "something newer".into()));
     }

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use lockstep_model::{CustomerId, Flow, RunId, ShopId, entry::RunResult};
 use lockstep_protocol::{
     Problem,
-    paths::{fill, people},
+    paths::people,
     people::{
         Page,
         customers::CustomerRow,
@@ -139,7 +139,7 @@ fn doing(phase: Phase) -> &'static str {
 fn runs_path(customer: CustomerId, limit: usize, cursor: &str) -> String {
     let limit = limit.to_string();
     let pairs = [("limit", limit.as_str()), ("cursor", cursor)];
-    urls::with_query(&fill(people::RUNS, &[&customer]), &pairs)
+    urls::with_query(&urls::path(people::RUNS, &[&customer]), &pairs)
 }
 
 /// The newest runs of one customer or of all; of many customers, of the first ones.
@@ -264,9 +264,10 @@ pub async fn of_customer(
         .within(customer, &name, "runs");
     let base = urls::of_customer(customer, "runs");
     let newest = page.items.iter().map(|run| run.run.0).max().unwrap_or(0);
-    let next = page.next.as_deref().map(|cursor| {
-        urls::with_query(&base, &[("state", &query.state), ("cursor", cursor)])
-    });
+    let next = page
+        .next
+        .as_deref()
+        .map(|cursor| urls::with_query(&base, &[("state", &query.state), ("cursor", cursor)]));
     let page = RunsPage {
         rows: page
             .items
@@ -278,7 +279,10 @@ pub async fn of_customer(
         base,
         state: query.state,
         next,
-        awaited: query.after.parse::<u64>().is_ok_and(|after| newest <= after),
+        awaited: query
+            .after
+            .parse::<u64>()
+            .is_ok_and(|after| newest <= after),
         may_edit: visitor.may_edit(),
         frame,
     };
@@ -336,7 +340,10 @@ fn phases(run: &RunView) -> Vec<PhaseMark> {
         (Phase::Pull, "read what changed in each shop"),
         (Phase::Merge, "compare it with what was known"),
         (Phase::Plan, "find the smallest set of changes"),
-        (Phase::WriteAhead, "put them on record before any call leaves"),
+        (
+            Phase::WriteAhead,
+            "put them on record before any call leaves",
+        ),
         (Phase::Push, "write to the shops"),
         (Phase::Commit, "remember what the shops answered"),
     ];
@@ -375,7 +382,7 @@ pub async fn show(
     Query(query): Query<RunQuery>,
 ) -> Result<Response, Failure> {
     let path = urls::with_query(
-        &fill(people::RUN, &[&customer, &run]),
+        &urls::path(people::RUN, &[&customer, &run]),
         &[("cursor", &query.cursor)],
     );
     let shops = super::customers::shop_names(&visitor.caller, customer).await?;
@@ -436,11 +443,8 @@ fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
-pub async fn cancel(
-    Path((customer, run)): Path<(CustomerId, RunId)>,
-    posted: Posted,
-) -> Response {
-    let path = fill(people::RUN_CANCEL, &[&customer, &run]);
+pub async fn cancel(Path((customer, run)): Path<(CustomerId, RunId)>, posted: Posted) -> Response {
+    let path = urls::path(people::RUN_CANCEL, &[&customer, &run]);
     let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &()).await;
     let back = urls::run(customer, run);
     match answered {
@@ -457,7 +461,7 @@ pub async fn sync(Path(customer): Path<CustomerId>, posted: Posted) -> Response 
         flows: posted.values.all("flow").filter_map(Flow::parse).collect(),
         shops: shops_of(&posted),
     };
-    let path = fill(people::SYNC, &[&customer]);
+    let path = urls::path(people::SYNC, &[&customer]);
     let answered: Result<SyncReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
     match answered {
         Ok(reply) => {

@@ -147,7 +147,9 @@ fn refusal(code: Code, detail: &str) -> Response {
 }
 
 fn me(headers: &HeaderMap) -> Response {
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
     let role = match bearer.and_then(|value| value.strip_prefix("Bearer ")) {
         Some(TOKEN) => Role::Operator,
         Some(VIEWER) => Role::Viewer,
@@ -211,7 +213,9 @@ fn worker(id: u64, name: &str, state: WorkerState, online: bool) -> WorkerView {
                     applied: Some(Applied {
                         revision: Revision(4),
                         state: ApplyState::Failed,
-                        error: Some("This build does not speak the platform \"woocommerce\".".into()),
+                        error: Some(
+                            "This build does not speak the platform \"woocommerce\".".into(),
+                        ),
                     }),
                 },
             ]
@@ -260,10 +264,34 @@ fn overview(full: bool) -> Overview {
     Overview {
         needs_person: if full {
             vec![
-                need(NeedKind::WorkerPending, "worker \"tampere-2\" waits", "", "/workers", 125),
-                need(NeedKind::Conflict, "price of KH-100 changed in two shops", "Kahvila Oy: ERP says 7.20, Web shop says 6.50. The field stays as it is in each until you decide.", "/customers/7/conflicts#conflict-31", 900),
-                need(NeedKind::ShopFailed, "WooCommerce at Lumo refuses our key (401)", "212 changes wait and nothing is lost. Replace the key, then they are written.", "/customers/8/shops/2", 22_000),
-                need(NeedKind::OrderHeld, "order 1043 of Web shop is held", "The receiving shop has no payment method for \"mobilepay\". Name it once and all orders that wait for the same are let go.", "/customers/7/orders/lockstep%3A7%3A2%3A5003", 3_000),
+                need(
+                    NeedKind::WorkerPending,
+                    "worker \"tampere-2\" waits",
+                    "",
+                    "/workers",
+                    125,
+                ),
+                need(
+                    NeedKind::Conflict,
+                    "price of KH-100 changed in two shops",
+                    "Kahvila Oy: ERP says 7.20, Web shop says 6.50. The field stays as it is in each until you decide.",
+                    "/customers/7/conflicts#conflict-31",
+                    900,
+                ),
+                need(
+                    NeedKind::ShopFailed,
+                    "WooCommerce at Lumo refuses our key (401)",
+                    "212 changes wait and nothing is lost. Replace the key, then they are written.",
+                    "/customers/8/shops/2",
+                    22_000,
+                ),
+                need(
+                    NeedKind::OrderHeld,
+                    "order 1043 of Web shop is held",
+                    "The receiving shop has no payment method for \"mobilepay\". Name it once and all orders that wait for the same are let go.",
+                    "/customers/7/orders/lockstep%3A7%3A2%3A5003",
+                    3_000,
+                ),
             ]
         } else {
             vec![]
@@ -286,13 +314,19 @@ pub fn settings() -> CustomerSettings {
         (WOO, "Web shop", ShopRole::Shop),
         (WEB, "B2B shop", ShopRole::Shop),
     ] {
-        let url = format!("https://{}.kahvila.example", name.to_lowercase().replace(' ', "-"));
+        let url = format!(
+            "https://{}.kahvila.example",
+            name.to_lowercase().replace(' ', "-")
+        );
         settings.services.push(
             Service::new(id, name, "practice", url).with_credential("token", Secret::new("s3cret")),
         );
-        settings
-            .customer_has_services
-            .push(CustomerHasService::new(RowId(id.0), KAHVILA, id, role));
+        settings.customer_has_services.push(CustomerHasService::new(
+            RowId(id.0),
+            KAHVILA,
+            id,
+            role,
+        ));
     }
     settings.services[2].read_only = true;
     settings.stocks.push(Stock {
@@ -304,12 +338,14 @@ pub fn settings() -> CustomerSettings {
         name: "Café".into(),
     });
     for (row, shop, identifier) in [(1, ERP, "WH1"), (2, WOO, "main")] {
-        settings.stock_service_identifiers.push(StockServiceIdentifier {
-            id: RowId(row),
-            stock_id: StockId(1),
-            service_id: shop,
-            identifier: identifier.into(),
-        });
+        settings
+            .stock_service_identifiers
+            .push(StockServiceIdentifier {
+                id: RowId(row),
+                stock_id: StockId(1),
+                service_id: shop,
+                identifier: identifier.into(),
+            });
     }
     settings.policies = Policies::owned_by(ERP);
     settings.policies.stock.buffer.insert(WEB, Decimal::from(2));
@@ -385,19 +421,65 @@ fn customer(id: u64) -> Response {
 fn run(id: u64) -> RunView {
     let live = id == 8_813;
     let (result, message, counts) = match id {
-        8_813 => (None, "", Counts { pulled: 4_250, changed: 312, calls: 18, ..Counts::default() }),
-        8_811 => (Some(RunResult::Partly), "2 records stand aside: Web shop refuses their price.", Counts { pulled: 250, changed: 12, written: 22, failed: 2, calls: 9, ..Counts::default() }),
-        8_810 => (Some(RunResult::Failed), "ERP did not answer within 30 s. Nothing was written; the run begins again in 1 min.", Counts { calls: 3, ..Counts::default() }),
-        _ => (Some(RunResult::Done), "", Counts { pulled: 250, changed: 3, written: 4, calls: 7, conflicts: u64::from(id == 8_809), ..Counts::default() }),
+        8_813 => (
+            None,
+            "",
+            Counts {
+                pulled: 4_250,
+                changed: 312,
+                calls: 18,
+                ..Counts::default()
+            },
+        ),
+        8_811 => (
+            Some(RunResult::Partly),
+            "2 records stand aside: Web shop refuses their price.",
+            Counts {
+                pulled: 250,
+                changed: 12,
+                written: 22,
+                failed: 2,
+                calls: 9,
+                ..Counts::default()
+            },
+        ),
+        8_810 => (
+            Some(RunResult::Failed),
+            "ERP did not answer within 30 s. Nothing was written; the run begins again in 1 min.",
+            Counts {
+                calls: 3,
+                ..Counts::default()
+            },
+        ),
+        _ => (
+            Some(RunResult::Done),
+            "",
+            Counts {
+                pulled: 250,
+                changed: 3,
+                written: 4,
+                calls: 7,
+                conflicts: u64::from(id == 8_809),
+                ..Counts::default()
+            },
+        ),
     };
     RunView {
         customer_id: KAHVILA,
         customer_name: "Kahvila Oy".into(),
         run: RunId(id),
-        lane: if id.is_multiple_of(2) { Lane::Trade } else { Lane::Catalogue },
+        lane: if id.is_multiple_of(2) {
+            Lane::Trade
+        } else {
+            Lane::Catalogue
+        },
         worker_id: WorkerId(1),
         revision: Revision(12),
-        cause: if live { "webhook of Web shop".into() } else { "schedule".into() },
+        cause: if live {
+            "webhook of Web shop".into()
+        } else {
+            "schedule".into()
+        },
         phase: if live { Phase::Pull } else { Phase::Finished },
         counts,
         expected: live.then_some(10_000),
@@ -424,11 +506,36 @@ fn run_detail(id: u64) -> RunDetail {
     RunDetail {
         run: run(id),
         steps: vec![
-            step(90_101, Some(ERP), "250 products read", "12 changed, none unreadable"),
-            step(90_102, None, "KH-100 Coffee 500 g: price 6.90 → 7.20", "changed in ERP"),
-            step(90_103, Some(WOO), "price of KH-100 is about to be written", "6.90 → 7.20"),
-            step(90_104, Some(WOO), "price of KH-100 was written", "the shop holds 7.20"),
-            step(90_105, Some(WOO), "KH-220 stands aside", "Web shop refuses the price: \"regular_price must be a decimal\". Tried 3 times; next try in 4 min. Mend the price in ERP, or wait."),
+            step(
+                90_101,
+                Some(ERP),
+                "250 products read",
+                "12 changed, none unreadable",
+            ),
+            step(
+                90_102,
+                None,
+                "KH-100 Coffee 500 g: price 6.90 → 7.20",
+                "changed in ERP",
+            ),
+            step(
+                90_103,
+                Some(WOO),
+                "price of KH-100 is about to be written",
+                "6.90 → 7.20",
+            ),
+            step(
+                90_104,
+                Some(WOO),
+                "price of KH-100 was written",
+                "the shop holds 7.20",
+            ),
+            step(
+                90_105,
+                Some(WOO),
+                "KH-220 stands aside",
+                "Web shop refuses the price: \"regular_price must be a decimal\". Tried 3 times; next try in 4 min. Mend the price in ERP, or wait.",
+            ),
         ],
         next: Some("90105".into()),
     }
@@ -468,9 +575,27 @@ fn history() -> Vec<HistoryRow> {
         why: why.into(),
     };
     vec![
-        row(40, 90_104, Some(RunId(8_812)), "price 6.90 → 7.20", "pushed to Web shop, B2B shop by run 8812"),
-        row(42, 90_102, Some(RunId(8_812)), "price 6.90 → 7.20", "changed in ERP"),
-        row(90_000, 81_200, Some(RunId(7_700)), "linked", "Web shop's product 511 has the same SKU"),
+        row(
+            40,
+            90_104,
+            Some(RunId(8_812)),
+            "price 6.90 → 7.20",
+            "pushed to Web shop, B2B shop by run 8812",
+        ),
+        row(
+            42,
+            90_102,
+            Some(RunId(8_812)),
+            "price 6.90 → 7.20",
+            "changed in ERP",
+        ),
+        row(
+            90_000,
+            81_200,
+            Some(RunId(7_700)),
+            "linked",
+            "Web shop's product 511 has the same SKU",
+        ),
         row(90_001, 81_199, None, "first read", "from ERP"),
     ]
 }
@@ -479,7 +604,10 @@ fn record() -> RecordView {
     let long = "Dark roast from Antigua, Guatemala: chocolate, almond, a little orange. Whole beans, 500 g, roasted in Tampere every Tuesday.";
     let field = |path: &str, values: &[(ShopId, &str)], ours: &str, decides: &str| FieldRow {
         path: path.into(),
-        values: values.iter().map(|(shop, value)| (*shop, (*value).to_owned())).collect(),
+        values: values
+            .iter()
+            .map(|(shop, value)| (*shop, (*value).to_owned()))
+            .collect(),
         ours: Some(ours.into()),
         decides: decides.into(),
     };
@@ -487,17 +615,54 @@ fn record() -> RecordView {
         customer_id: KAHVILA,
         row: record_row(100, "KH-100", "Coffee 500 g"),
         shops: vec![
-            ShopColumn { shop: ERP, name: "ERP".into(), id: Some("P-100".into()) },
-            ShopColumn { shop: WOO, name: "Web shop".into(), id: Some("511".into()) },
-            ShopColumn { shop: WEB, name: "B2B shop".into(), id: None },
+            ShopColumn {
+                shop: ERP,
+                name: "ERP".into(),
+                id: Some("P-100".into()),
+            },
+            ShopColumn {
+                shop: WOO,
+                name: "Web shop".into(),
+                id: Some("511".into()),
+            },
+            ShopColumn {
+                shop: WEB,
+                name: "B2B shop".into(),
+                id: None,
+            },
         ],
         fields: vec![
-            field("title", &[(ERP, "Coffee 500 g"), (WOO, "Coffee 500 g")], "Coffee 500 g", "ERP"),
+            field(
+                "title",
+                &[(ERP, "Coffee 500 g"), (WOO, "Coffee 500 g")],
+                "Coffee 500 g",
+                "ERP",
+            ),
             field("description", &[(ERP, ""), (WOO, long)], long, "newest"),
-            field("text/fi/description", &[(WOO, "Tummapaahto")], "Tummapaahto", "newest"),
-            field("variant/KH-100/price/EUR", &[(ERP, "7.20"), (WOO, "6.50")], "7.20", "ERP"),
-            field("variant/KH-100/gtin", &[(ERP, "6430012345670"), (WOO, "6430012345670")], "6430012345670", "ERP"),
-            field("variant/KH-100-1K/price/EUR", &[(ERP, "12.90"), (WOO, "12.90")], "12.90", "ERP"),
+            field(
+                "text/fi/description",
+                &[(WOO, "Tummapaahto")],
+                "Tummapaahto",
+                "newest",
+            ),
+            field(
+                "variant/KH-100/price/EUR",
+                &[(ERP, "7.20"), (WOO, "6.50")],
+                "7.20",
+                "ERP",
+            ),
+            field(
+                "variant/KH-100/gtin",
+                &[(ERP, "6430012345670"), (WOO, "6430012345670")],
+                "6430012345670",
+                "ERP",
+            ),
+            field(
+                "variant/KH-100-1K/price/EUR",
+                &[(ERP, "12.90"), (WOO, "12.90")],
+                "12.90",
+                "ERP",
+            ),
         ],
         history: history(),
         conflicts: vec![conflict()],
@@ -506,16 +671,19 @@ fn record() -> RecordView {
 }
 
 fn explained(sku: &str) -> StockExplained {
-    let level = |shop, name: &str, on_hand: i64, reserved: i64, taken: i64, pending: i64, target: i64| LevelRow {
-        shop,
-        name: name.into(),
-        on_hand: on_hand.into(),
-        reserved: reserved.into(),
-        available: (on_hand - reserved).into(),
-        taken: taken.into(),
-        pending: pending.into(),
-        target: target.into(),
-    };
+    let level =
+        |shop, name: &str, on_hand: i64, reserved: i64, taken: i64, pending: i64, target: i64| {
+            LevelRow {
+                shop,
+                name: name.into(),
+                on_hand: on_hand.into(),
+                reserved: reserved.into(),
+                available: (on_hand - reserved).into(),
+                taken: taken.into(),
+                pending: pending.into(),
+                target: target.into(),
+            }
+        };
     let moved = |seconds, units: i64, what: &str, order: Option<&str>| MovementRow {
         at: ago(seconds),
         units: units.into(),
@@ -538,8 +706,18 @@ fn explained(sku: &str) -> StockExplained {
             ],
             movements: vec![
                 moved(9_000, 10, "opening", None),
-                moved(7_000, -1, "sold", Some("Web shop 1041; its copy in ERP, S-76, is the same order")),
-                moved(6_000, -2, "sold", Some("B2B shop 2007; its copy in ERP, S-77, is the same order")),
+                moved(
+                    7_000,
+                    -1,
+                    "sold",
+                    Some("Web shop 1041; its copy in ERP, S-76, is the same order"),
+                ),
+                moved(
+                    6_000,
+                    -2,
+                    "sold",
+                    Some("B2B shop 2007; its copy in ERP, S-77, is the same order"),
+                ),
                 moved(5_000, 5, "receipt (ERP)", None),
             ],
         }],
@@ -556,10 +734,22 @@ fn order_row(id: &str, number: &str, held: bool) -> OrderRow {
         placed_at: ago(7_000),
         currency: "EUR".into(),
         total: Decimal::new(2490, 2),
-        payment: if held { Payment::Pending } else { Payment::Paid },
-        fulfilment: if number == "1041" { Fulfilment::Shipped } else { Fulfilment::Open },
+        payment: if held {
+            Payment::Pending
+        } else {
+            Payment::Paid
+        },
+        fulfilment: if number == "1041" {
+            Fulfilment::Shipped
+        } else {
+            Fulfilment::Open
+        },
         cancelled: number == "1040",
-        copies: if held { vec![] } else { vec![side(ERP, "ERP", "S-76")] },
+        copies: if held {
+            vec![]
+        } else {
+            vec![side(ERP, "ERP", "S-76")]
+        },
         held: held.then(|| "ERP has no payment method for \"mobilepay\".".into()),
     }
 }
@@ -586,8 +776,28 @@ fn order(key: &str) -> OrderPage {
         row,
         sides,
         lines: vec![
-            OrderLineRow { sku: Some("KH-100".into()), title: "Coffee 500 g".into(), quantity: Some(Decimal::from(2)), gross: Decimal::new(1440, 2), tax: Decimal::new(171, 2), tax_rate: Decimal::new(135, 1), shipped: Decimal::ONE, cancelled: Decimal::ZERO, returned: Decimal::ZERO },
-            OrderLineRow { sku: None, title: "Shipping".into(), quantity: None, gross: Decimal::new(1050, 2), tax: Decimal::new(213, 2), tax_rate: Decimal::new(255, 1), shipped: Decimal::ZERO, cancelled: Decimal::ZERO, returned: Decimal::ZERO },
+            OrderLineRow {
+                sku: Some("KH-100".into()),
+                title: "Coffee 500 g".into(),
+                quantity: Some(Decimal::from(2)),
+                gross: Decimal::new(1440, 2),
+                tax: Decimal::new(171, 2),
+                tax_rate: Decimal::new(135, 1),
+                shipped: Decimal::ONE,
+                cancelled: Decimal::ZERO,
+                returned: Decimal::ZERO,
+            },
+            OrderLineRow {
+                sku: None,
+                title: "Shipping".into(),
+                quantity: None,
+                gross: Decimal::new(1050, 2),
+                tax: Decimal::new(213, 2),
+                tax_rate: Decimal::new(255, 1),
+                shipped: Decimal::ZERO,
+                cancelled: Decimal::ZERO,
+                returned: Decimal::ZERO,
+            },
         ],
         history: history(),
         as_of: Some(ago(2)),
@@ -614,22 +824,95 @@ fn plan() -> Plan {
         customer_id: KAHVILA,
         revision: Revision(12),
         made_at: Timestamp::now(),
-        counts: PlanCounts { create: 12, update: 240, archive: 1, stock: 31, orders: 2, conflicts: 4, held: 1 },
+        counts: PlanCounts {
+            create: 12,
+            update: 240,
+            archive: 1,
+            stock: 31,
+            orders: 2,
+            conflicts: 4,
+            held: 1,
+        },
         rows: vec![
-            row(Sign::Create, WEB, "product", "KH-410", "Oat drink 1 l", vec![field("title", None, Some("Oat drink 1 l"), "owner: ERP"), field("price EUR", None, Some("2.10"), "owner: ERP")]),
-            row(Sign::Update, WOO, "product", "KH-100", "Coffee 500 g", vec![field("price EUR", Some("6.90"), Some("7.20"), "owner: ERP, changed 09:02")]),
-            row(Sign::Update, WEB, "level", "KH-100", "Coffee 500 g", vec![field("stock", Some("12"), Some("9"), "sold: 2 in Web shop 1041, 1 at the counter (ERP S-77)")]),
-            row(Sign::Archive, WOO, "product", "KH-007", "Filter papers", vec![field("status", Some("active"), None, "gone in ERP since 08:40")]),
-            row(Sign::Ask, WOO, "order", "1043", "", vec![field("payment method", Some("mobilepay"), None, "ERP has no such method")]),
+            row(
+                Sign::Create,
+                WEB,
+                "product",
+                "KH-410",
+                "Oat drink 1 l",
+                vec![
+                    field("title", None, Some("Oat drink 1 l"), "owner: ERP"),
+                    field("price EUR", None, Some("2.10"), "owner: ERP"),
+                ],
+            ),
+            row(
+                Sign::Update,
+                WOO,
+                "product",
+                "KH-100",
+                "Coffee 500 g",
+                vec![field(
+                    "price EUR",
+                    Some("6.90"),
+                    Some("7.20"),
+                    "owner: ERP, changed 09:02",
+                )],
+            ),
+            row(
+                Sign::Update,
+                WEB,
+                "level",
+                "KH-100",
+                "Coffee 500 g",
+                vec![field(
+                    "stock",
+                    Some("12"),
+                    Some("9"),
+                    "sold: 2 in Web shop 1041, 1 at the counter (ERP S-77)",
+                )],
+            ),
+            row(
+                Sign::Archive,
+                WOO,
+                "product",
+                "KH-007",
+                "Filter papers",
+                vec![field(
+                    "status",
+                    Some("active"),
+                    None,
+                    "gone in ERP since 08:40",
+                )],
+            ),
+            row(
+                Sign::Ask,
+                WOO,
+                "order",
+                "1043",
+                "",
+                vec![field(
+                    "payment method",
+                    Some("mobilepay"),
+                    None,
+                    "ERP has no such method",
+                )],
+            ),
         ],
         cut: true,
-        stopped_by: vec!["21 % of the products of Web shop would be archived; the limit is 10 %.".into()],
+        stopped_by: vec![
+            "21 % of the products of Web shop would be archived; the limit is 10 %.".into(),
+        ],
     }
 }
 
 fn identity() -> ShopIdentity {
     let named = |rows: &[(&str, &str)]| -> Vec<Named> {
-        rows.iter().map(|(id, name)| Named { id: (*id).into(), name: (*name).into() }).collect()
+        rows.iter()
+            .map(|(id, name)| Named {
+                id: (*id).into(),
+                name: (*name).into(),
+            })
+            .collect()
     };
     ShopIdentity {
         name: "Kahvila web".into(),

@@ -57,7 +57,9 @@ pub async fn show(
     let caller = &visitor.caller;
     let text = query.query.trim();
     let at_most = [("limit", CUSTOMERS_SEARCHED_MAX)];
-    let all: Page<CustomerRow> = caller.get(&urls::with_query(people::CUSTOMERS, &at_most)).await?;
+    let all: Page<CustomerRow> = caller
+        .get(&urls::with_query(people::CUSTOMERS, &at_most))
+        .await?;
     if let ([only], None) = (all.items.as_slice(), &all.next) {
         let records = urls::of_customer(only.id, "records");
         return Ok(redirect(&urls::with_query(&records, &[("query", text)])));
@@ -66,9 +68,13 @@ pub async fn show(
     let mut found = Vec::new();
     if !text.is_empty() {
         let pairs = [("limit", RECORDS_EACH), ("query", text)];
-        let named: Page<CustomerRow> = caller.get(&urls::with_query(people::CUSTOMERS, &pairs)).await?;
+        let named: Page<CustomerRow> = caller
+            .get(&urls::with_query(people::CUSTOMERS, &pairs))
+            .await?;
         let rows = named.items.iter();
-        customers = rows.map(|row| (row.name.clone(), urls::customer(row.id))).collect();
+        customers = rows
+            .map(|row| (row.name.clone(), urls::customer(row.id)))
+            .collect();
         let asked = all.items.iter().map(|row| async move {
             let path = search_path(row.id, text, RECORDS_EACH, "");
             let page: Result<Page<RecordRow>, Problem> = caller.get(&path).await;
@@ -84,10 +90,16 @@ pub async fn show(
                         href: urls::customer(row.id),
                         more_href: urls::with_query(&records, &[("query", text)]),
                         more: page.next.is_some(),
-                        rows: page.items.iter().map(|hit| Found::new(row.id, hit)).collect(),
+                        rows: page
+                            .items
+                            .iter()
+                            .map(|hit| Found::new(row.id, hit))
+                            .collect(),
                     });
                 }
-                Err(problem) => tracing::warn!(%problem, customer = %row.id, "a customer's records are not searched"),
+                Err(problem) => {
+                    tracing::warn!(%problem, customer = %row.id, "a customer's records are not searched")
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! survives one redirect.
 
 use super::{
-    Ui, Shared,
+    Shared, Ui,
     api::{Caller, cookie, from_of},
     failure::{Failure, Shown},
     frame::Frame,
@@ -11,7 +11,7 @@ use super::{
 use askama::Template;
 use axum::{
     Form, RequestExt,
-    extract::{FromRequest, FromRequestParts, Query, Request, State},
+    extract::{FromRequest, FromRequestParts, OriginalUri, Query, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -94,7 +94,9 @@ pub struct Flash {
 
 impl Flash {
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let bytes = BASE64URL_NOPAD.decode(cookie(headers, FLASH)?.as_bytes()).ok()?;
+        let bytes = BASE64URL_NOPAD
+            .decode(cookie(headers, FLASH)?.as_bytes())
+            .ok()?;
         let text = String::from_utf8(bytes).ok()?;
         let (sign, text) = text.split_at_checked(1)?;
         Some(Flash {
@@ -126,8 +128,10 @@ impl FromRequestParts<Shared> for Visitor {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, ui: &Shared) -> Result<Self, Failure> {
-        let here = parts
-            .uri
+        // Within a nested router the path is cut; the original is kept beside it.
+        let original = parts.extensions.get::<OriginalUri>();
+        let here = original
+            .map_or(&parts.uri, |OriginalUri(uri)| uri)
             .path_and_query()
             .map_or_else(|| urls::OVERVIEW.to_owned(), ToString::to_string);
         let Some(token) = cookie(&parts.headers, SESSION).filter(|token| !token.is_empty()) else {
@@ -166,7 +170,10 @@ impl FromRequest<Shared> for Posted {
         let Form(values) = Form::<Vec<(String, String)>>::from_request(request, ui)
             .await
             .map_err(|error| {
-                Failure::new(Code::BadRequest, format!("This form cannot be read ({error}). Nothing was changed."))
+                Failure::new(
+                    Code::BadRequest,
+                    format!("This form cannot be read ({error}). Nothing was changed."),
+                )
             })?;
         let values = Values(values);
         if !same(values.text("csrf"), &visitor.form_token) {
@@ -210,7 +217,9 @@ impl Values {
 /// To another page, with a message there.
 pub fn go(to: &str, flash: Flash) -> Response {
     let cookie = set_cookie(FLASH, &flash.cookie_value(), Some(60), false);
-    (redirect(to), [(header::SET_COOKIE, cookie)]).into_response()
+    let mut response = redirect(to);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 pub fn went_well(to: &str, text: impl Into<String>) -> Response {
@@ -260,6 +269,10 @@ pub fn redirect(to: &str) -> Response {
         .into_response()
 }
 
+pub fn has_flash(headers: &HeaderMap) -> bool {
+    cookie(headers, FLASH).is_some()
+}
+
 /// Takes the message off, once it was shown.
 pub fn without_flash() -> HeaderValue {
     set_cookie(FLASH, "", Some(0), false)
@@ -270,7 +283,9 @@ fn set_cookie(name: &str, value: &str, seconds: Option<u64>, secure: bool) -> He
     let secure = if secure { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}");
     // Values are base64url, tokens and words: always a header's text. An empty cookie ends the session.
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("lockstep_session=; Path=/; Max-Age=0"))
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(
+        "lockstep_session=; Path=/; Max-Age=0",
+    ))
 }
 
 /// Only a path of this console: another site cannot send people on from our login.
@@ -352,7 +367,12 @@ pub async fn log_in(State(ui): State<Shared>, request: Request) -> Result<Respon
         password: Bearer::new(values.get("password").unwrap_or_default()),
         label: "console".into(),
     };
-    let reply: LoginReply = match ui.api.by(String::new(), from).post(people::LOGIN, &asked).await {
+    let reply: LoginReply = match ui
+        .api
+        .by(String::new(), from)
+        .post(people::LOGIN, &asked)
+        .await
+    {
         Ok(reply) => reply,
         Err(problem) => return login_page(&ui, &headers, next, name, Some(&problem)),
     };
@@ -380,9 +400,10 @@ pub async fn log_out(State(ui): State<Shared>, posted: Posted) -> Response {
         tracing::warn!(%problem, "a session could not be ended; its cookie is taken away");
     }
     let mut response = redirect(urls::LOGIN);
-    response
-        .headers_mut()
-        .append(header::SET_COOKIE, set_cookie(SESSION, "", Some(0), ui.secure));
+    response.headers_mut().append(
+        header::SET_COOKIE,
+        set_cookie(SESSION, "", Some(0), ui.secure),
+    );
     response
 }
 
@@ -419,7 +440,13 @@ mod tests {
     #[test]
     fn after_the_login_people_stay_on_this_console() {
         assert_eq!(path_here("/customers/7?page=2"), "/customers/7?page=2");
-        for elsewhere in ["//evil.example", "https://evil.example", "/\\evil", "", "/login?next=/"] {
+        for elsewhere in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "",
+            "/login?next=/",
+        ] {
             assert_eq!(path_here(elsewhere), "/", "{elsewhere}");
         }
     }

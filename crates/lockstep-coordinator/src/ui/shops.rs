@@ -101,10 +101,22 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
         format!("customerHasServices[{}]", at.link),
     );
     let mut form = Form::default();
-    form.group("The account", "", vec![
-        Field::line(format!("{service}.name"), "Name", "As everybody here calls this shop: \"Web shop\", \"ERP\"."),
-        Field::address(format!("{service}.url"), "Address", "Where its API answers, beginning with https://."),
-    ]);
+    form.group(
+        "The account",
+        "",
+        vec![
+            Field::line(
+                format!("{service}.name"),
+                "Name",
+                "As everybody here calls this shop: \"Web shop\", \"ERP\".",
+            ),
+            Field::address(
+                format!("{service}.url"),
+                "Address",
+                "Where its API answers, beginning with https://.",
+            ),
+        ],
+    );
     let credentials = manifest(ui, platform).map_or(&[][..], |manifest| manifest.credentials);
     let mut secrets: Vec<Field> = credentials
         .iter()
@@ -188,7 +200,8 @@ pub async fn show(
     Path((customer, shop)): Path<(CustomerId, ShopId)>,
 ) -> Result<Response, Failure> {
     let edit = Edit::load(visitor, customer).await?;
-    let at = at(edit.settings(), shop).ok_or_else(|| Failure::not_found("such shop of this customer"))?;
+    let at = at(edit.settings(), shop)
+        .ok_or_else(|| Failure::not_found("such shop of this customer"))?;
     let platform = edit.settings().services[at.service].platform.clone();
     let stored = stored(edit.settings(), at);
     let form = edit.shown(form(&ui, edit.settings(), &platform, &stored, at));
@@ -215,8 +228,12 @@ async fn page(
             "This platform calls us when something changes ({}). We register that ourselves once the shop is saved; until then, and whenever a call is lost, the schedule finds it.",
             topics.join(", ")
         ),
-        Some(HookScheme::None) => "This platform does not call us: the schedule finds what changed.".into(),
-        None => "This build does not know the platform; nothing of this shop is read or written.".into(),
+        Some(HookScheme::None) => {
+            "This platform does not call us: the schedule finds what changed.".into()
+        }
+        None => {
+            "This build does not know the platform; nothing of this shop is read or written.".into()
+        }
     };
     let wrong = !form.is_good();
     let action = match shop {
@@ -249,7 +266,8 @@ pub async fn save(
     posted: Posted,
 ) -> Result<Response, Failure> {
     let (mut edit, typed) = Edit::posted(posted, customer).await?;
-    let at = at(edit.settings(), shop).ok_or_else(|| Failure::not_found("such shop of this customer"))?;
+    let at = at(edit.settings(), shop)
+        .ok_or_else(|| Failure::not_found("such shop of this customer"))?;
     let platform = edit.settings().services[at.service].platform.clone();
     let settings = edit.settings().clone();
     ensure_link(&mut edit.json, &settings, at, shop);
@@ -298,7 +316,11 @@ fn blank(edit: &mut Edit, platform: &str) -> (ShopId, At) {
     };
     let link = format!("customerHasServices[{}]", at.link);
     put(&mut edit.json, &format!("{link}.role"), json!(role));
-    put(&mut edit.json, &format!("{link}.assortment"), json!("linked"));
+    put(
+        &mut edit.json,
+        &format!("{link}.assortment"),
+        json!("linked"),
+    );
     (shop, at)
 }
 
@@ -357,7 +379,10 @@ pub async fn save_new(
         let checked = check(&edit, at, &before).await;
         return Ok(page(&ui, &edit, None, &platform, form, Some(checked)).await);
     }
-    let role = place(&edit.json, &format!("customerHasServices[{}].role", at.link));
+    let role = place(
+        &edit.json,
+        &format!("customerHasServices[{}].role", at.link),
+    );
     if role.is_some_and(|role| role == "erp") {
         policies::owned_by(&mut edit.json, shop.0);
     }
@@ -452,13 +477,27 @@ fn names(rows: &[lockstep_model::Named]) -> String {
 /// What went wrong and what to do about it.
 fn fails(fault: &Fault) -> Checked {
     let advice = match fault.kind {
-        FaultKind::Auth => "The address is right and somebody answers, but the key is not taken. Make a new one in the shop's admin and type it below.",
-        FaultKind::Forbidden => "The key is taken but lacks a right. Give it the right to read and write products, stock and orders in the shop's admin.",
-        FaultKind::NotFound => "Somebody answers at this address, but not the API. Is the path complete?",
-        FaultKind::Unavailable => "Nobody answers at this address. Is it spelled right, and can the worker's machine reach it?",
-        FaultKind::Timeout => "It did not answer in time. Try again; if it stays so, look at the shop's own load.",
-        FaultKind::Protocol => "Something answers, but not this platform's API: often a login page, a maintenance page, or another platform.",
-        FaultKind::RateLimited { .. } => "It answers and asks us to slow down. Try again in a minute.",
+        FaultKind::Auth => {
+            "The address is right and somebody answers, but the key is not taken. Make a new one in the shop's admin and type it below."
+        }
+        FaultKind::Forbidden => {
+            "The key is taken but lacks a right. Give it the right to read and write products, stock and orders in the shop's admin."
+        }
+        FaultKind::NotFound => {
+            "Somebody answers at this address, but not the API. Is the path complete?"
+        }
+        FaultKind::Unavailable => {
+            "Nobody answers at this address. Is it spelled right, and can the worker's machine reach it?"
+        }
+        FaultKind::Timeout => {
+            "It did not answer in time. Try again; if it stays so, look at the shop's own load."
+        }
+        FaultKind::Protocol => {
+            "Something answers, but not this platform's API: often a login page, a maintenance page, or another platform."
+        }
+        FaultKind::RateLimited { .. } => {
+            "It answers and asks us to slow down. Try again in a minute."
+        }
         _ => "Nothing was changed there.",
     };
     Checked {
@@ -468,4 +507,3 @@ fn fails(fault: &Fault) -> Checked {
         facts: Vec::new(),
     }
 }
-

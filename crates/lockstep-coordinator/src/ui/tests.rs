@@ -61,14 +61,16 @@ impl Browser {
     }
 
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::COOKIE, format!("a=b; lockstep_session={}", self.token))
+        Request::builder().method(method).uri(path).header(
+            header::COOKIE,
+            format!("a=b; lockstep_session={}", self.token),
+        )
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
-        let response = self.send(self.request("GET", path).body(Body::empty()).unwrap()).await;
+        let response = self
+            .send(self.request("GET", path).body(Body::empty()).unwrap())
+            .await;
         read(response).await
     }
 
@@ -83,7 +85,11 @@ impl Browser {
 
     async fn post_bare(&self, path: &str, fields: &[(&str, &str)]) -> Response {
         let pairs = fields.iter().map(|(name, value)| {
-            format!("{}={}", super::urls::encoded(name), super::urls::encoded(value))
+            format!(
+                "{}={}",
+                super::urls::encoded(name),
+                super::urls::encoded(value)
+            )
         });
         let body = pairs.collect::<Vec<_>>().join("&");
         let request = self
@@ -103,7 +109,9 @@ impl Browser {
 
 async fn read(response: Response) -> (StatusCode, String) {
     let status = response.status();
-    let bytes = axum::body::to_bytes(response.into_body(), 4 << 20).await.unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 4 << 20)
+        .await
+        .unwrap();
     (status, String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -114,14 +122,22 @@ fn token_of(page: &str) -> String {
 
 fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!(" {name}=\"");
-    page.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    page.split(&start)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
 }
 
 /// Names and values of the first settings form, as a browser would send them.
 fn form_of(page: &str) -> Vec<(String, String)> {
     let (_, form) = page.split_once("class=\"settings").unwrap();
     let (form, _) = form.split_once("</form>").unwrap();
-    let text = |text: &str| text.replace("&#34;", "\"").replace("&#38;", "&").replace("&#60;", "<").replace("&#62;", ">");
+    let text = |text: &str| {
+        text.replace("&#34;", "\"")
+            .replace("&#38;", "&")
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+    };
     let mut fields = Vec::new();
     for tag in form.split('<').filter(|tag| tag.starts_with("input ")) {
         let tag = format!(" {tag}");
@@ -136,7 +152,10 @@ fn form_of(page: &str) -> Vec<(String, String)> {
         let tag = format!(" {select}");
         let name = attributes(&tag, "name")[0].to_owned();
         let options = select.split("</select>").next().unwrap();
-        let chosen = options.split("<option ").skip(1).find(|option| option.contains(" selected"));
+        let chosen = options
+            .split("<option ")
+            .skip(1)
+            .find(|option| option.contains(" selected"));
         let first = options.split("<option ").nth(1);
         if let Some(option) = chosen.or(first) {
             let option = format!(" {option}");
@@ -146,13 +165,20 @@ fn form_of(page: &str) -> Vec<(String, String)> {
     fields
 }
 
-fn change<'a>(fields: &'a mut Vec<(String, String)>, name: &str, value: &str) -> Vec<(&'a str, &'a str)> {
+fn change<'a>(
+    fields: &'a mut Vec<(String, String)>,
+    name: &str,
+    value: &str,
+) -> Vec<(&'a str, &'a str)> {
     fields.retain(|(known, _)| known != name);
     if !value.is_empty() {
         fields.push((name.to_owned(), value.to_owned()));
     }
     fields.retain(|(known, _)| known != "csrf");
-    fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
 }
 
 #[tokio::test]
@@ -161,10 +187,19 @@ async fn every_page_is_drawn_and_whole() {
     for path in PAGES {
         let (status, page) = browser.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {page}");
-        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"), "{path}");
-        assert!(page.matches("<h1").count() == 1, "{path}: a page has one headline");
+        assert!(
+            page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"),
+            "{path}"
+        );
+        assert!(
+            page.matches("<h1").count() == 1,
+            "{path}: a page has one headline"
+        );
         for inline in [" style=", "<style", "onclick=", "<script>", "javascript:"] {
-            assert!(!page.contains(inline), "{path} has {inline}, which its policy forbids");
+            assert!(
+                !page.contains(inline),
+                "{path} has {inline}, which its policy forbids"
+            );
         }
         let ids = attributes(&page, "id");
         let once: BTreeSet<_> = ids.iter().collect();
@@ -173,9 +208,19 @@ async fn every_page_is_drawn_and_whole() {
             let tag = part.split('>').next().unwrap();
             assert!(!tag.contains('<'), "{path}");
         }
-        let live = page.split('<').filter(|tag| tag.contains("data-live")).collect::<Vec<_>>();
-        assert!(live.iter().all(|tag| tag.contains(" id=\"")), "{path}: live parts have ids: {live:?}");
-        for form in page.split("<form ").skip(1).filter(|form| form.contains("method=\"post\"")) {
+        let live = page
+            .split('<')
+            .filter(|tag| tag.contains("data-live"))
+            .collect::<Vec<_>>();
+        assert!(
+            live.iter().all(|tag| tag.contains(" id=\"")),
+            "{path}: live parts have ids: {live:?}"
+        );
+        for form in page
+            .split("<form ")
+            .skip(1)
+            .filter(|form| form.contains("method=\"post\""))
+        {
             let form = form.split("</form>").next().unwrap();
             assert!(form.contains("name=\"csrf\" value=\""), "{path}: {form}");
         }
@@ -209,7 +254,10 @@ async fn no_link_leads_nowhere() {
 async fn every_anchor_is_there() {
     let browser = Browser::new(true);
     let (_, overview) = browser.get("/").await;
-    for href in attributes(&overview, "href").iter().filter(|href| href.contains('#')) {
+    for href in attributes(&overview, "href")
+        .iter()
+        .filter(|href| href.contains('#'))
+    {
         let (path, anchor) = href.split_once('#').unwrap();
         if path.is_empty() {
             continue;
@@ -251,16 +299,40 @@ async fn names_from_outside_are_text() {
 
 #[tokio::test]
 async fn without_a_login_one_gets_there_and_back() {
-    let browser = Browser { token: "", ..Browser::new(true) };
-    let response = browser.send(browser.request("GET", "/customers/7?x=1").body(Body::empty()).unwrap()).await;
+    let browser = Browser {
+        token: "",
+        ..Browser::new(true)
+    };
+    let response = browser
+        .send(
+            browser
+                .request("GET", "/customers/7?x=1")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
-    let login = response.headers()[header::LOCATION].to_str().unwrap().to_owned();
+    let login = response.headers()[header::LOCATION]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(login, "/login?next=%2Fcustomers%2F7%3Fx%3D1");
-    let response = browser.send(Request::get(&login).body(Body::empty()).unwrap()).await;
-    let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let response = browser
+        .send(Request::get(&login).body(Body::empty()).unwrap())
+        .await;
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
     let (_, page) = read(response).await;
     let token = token_of(&page);
-    for (password, status) in [("wrong", StatusCode::UNAUTHORIZED), ("coffee", StatusCode::SEE_OTHER)] {
+    for (password, status) in [
+        ("wrong", StatusCode::UNAUTHORIZED),
+        ("coffee", StatusCode::SEE_OTHER),
+    ] {
         let body = format!("csrf={token}&name=maija&password={password}&next=%2Fcustomers%2F7");
         let request = Request::post("/login")
             .header(header::COOKIE, &cookie)
@@ -272,10 +344,18 @@ async fn without_a_login_one_gets_there_and_back() {
         if status == StatusCode::SEE_OTHER {
             assert_eq!(response.headers()[header::LOCATION], "/customers/7");
             let session = response.headers()[header::SET_COOKIE].to_str().unwrap();
-            assert!(session.starts_with("lockstep_session=") && session.contains("HttpOnly") && session.contains("SameSite=Lax"), "{session}");
+            assert!(
+                session.starts_with("lockstep_session=")
+                    && session.contains("HttpOnly")
+                    && session.contains("SameSite=Lax"),
+                "{session}"
+            );
         } else {
             let (_, page) = read(response).await;
-            assert!(page.contains("The name or the password is wrong.") && page.contains("value=\"maija\""));
+            assert!(
+                page.contains("The name or the password is wrong.")
+                    && page.contains("value=\"maija\"")
+            );
             assert!(!page.contains("value=\"wrong\""));
         }
     }
@@ -292,7 +372,10 @@ async fn a_form_without_its_token_changes_nothing() {
     }
     assert!(browser.sent("sync").is_null());
     let response = browser.post("/customers/7/sync", &[]).await;
-    assert_eq!(response.headers()[header::LOCATION], "/customers/7/runs?after=8813");
+    assert_eq!(
+        response.headers()[header::LOCATION],
+        "/customers/7/runs?after=8813"
+    );
     assert!(browser.sent("sync").is_object());
 }
 
@@ -302,7 +385,9 @@ async fn a_wrong_code_is_refused_and_the_right_one_lets_the_worker_in() {
     let path = "/workers/pending/e5f0c1/confirm";
     let (status, page) = read(browser.post(path, &[("code", "BCDF-BCDF")]).await).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(page.contains("not the code that the worker shows") && page.contains("value=\"BCDF-BCDF\""));
+    assert!(
+        page.contains("not the code that the worker shows") && page.contains("value=\"BCDF-BCDF\"")
+    );
     let typed = code().as_str().to_lowercase().replace('-', " ");
     let response = browser.post(path, &[("code", &typed)]).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
@@ -311,12 +396,23 @@ async fn a_wrong_code_is_refused_and_the_right_one_lets_the_worker_in() {
 
 #[tokio::test]
 async fn who_may_only_look_sees_no_button_that_writes() {
-    let browser = Browser { token: VIEWER, ..Browser::new(true) };
+    let browser = Browser {
+        token: VIEWER,
+        ..Browser::new(true)
+    };
     for path in PAGES {
         let (status, page) = browser.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}");
         let main = page.split("<main").nth(1).unwrap();
-        for act in ["Sync now", "Confirm…", ">Save<", "Reject", "Revoke", "Apply as shown", "/decide\""] {
+        for act in [
+            "Sync now",
+            "Confirm…",
+            ">Save<",
+            "Reject",
+            "Revoke",
+            "Apply as shown",
+            "/decide\"",
+        ] {
             assert!(!main.contains(act), "{path} offers {act}");
         }
     }
@@ -388,7 +484,12 @@ async fn identifiers_are_picked_from_the_shop_and_typed_where_it_cannot_be_read(
     let response = browser.post(path, &fields).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let sent = browser.sent("apply");
-    let names: Vec<_> = sent["stocks"].as_array().unwrap().iter().map(|row| row["name"].clone()).collect();
+    let names: Vec<_> = sent["stocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].clone())
+        .collect();
     assert_eq!(names, ["Main warehouse", "Pop-up"]);
     assert_eq!(sent["stockServiceIdentifiers"][2]["stockId"], 3);
 }
@@ -401,7 +502,10 @@ async fn a_connection_is_tested_before_it_is_saved_and_keys_are_not_shown() {
     assert!(!page.contains("s3cret"));
     for (url, words) in [
         ("https://good.example", "answers and takes our key"),
-        ("https://wrong.example", "Make a new one in the shop&#39;s admin"),
+        (
+            "https://wrong.example",
+            "Make a new one in the shop&#39;s admin",
+        ),
     ] {
         let mut fields = form_of(&page);
         change(&mut fields, "check", "1");
@@ -411,7 +515,10 @@ async fn a_connection_is_tested_before_it_is_saved_and_keys_are_not_shown() {
         assert_eq!(status, StatusCode::OK);
         assert!(page.contains(words), "{page}");
         assert!(page.contains(&format!("value=\"{url}\"")) && !page.contains("typed-key"));
-        assert_eq!(browser.sent("check")["service"]["credentials"]["token"], "typed-key");
+        assert_eq!(
+            browser.sent("check")["service"]["credentials"]["token"],
+            "typed-key"
+        );
     }
     assert!(browser.sent("apply").is_null());
 }
@@ -419,25 +526,54 @@ async fn a_connection_is_tested_before_it_is_saved_and_keys_are_not_shown() {
 #[tokio::test]
 async fn a_plan_is_shown_before_it_is_applied() {
     let browser = Browser::new(true);
-    let (status, page) = read(browser.post("/customers/7/plan", &[("flow", "products")]).await).await;
+    let (status, page) = read(
+        browser
+            .post("/customers/7/plan", &[("flow", "products")])
+            .await,
+    )
+    .await;
     assert_eq!(status, StatusCode::OK);
-    for words in ["+ 12 create", "~ 240 update", "Apply as shown", "owner: ERP, changed 09:02", "21 % of the products"] {
+    for words in [
+        "+ 12 create",
+        "~ 240 update",
+        "Apply as shown",
+        "owner: ERP, changed 09:02",
+        "21 % of the products",
+    ] {
         assert!(page.contains(words), "{words}");
     }
-    assert_eq!(browser.sent("plan")["flows"], serde_json::json!(["products"]));
-    let response = browser.post("/customers/7/plan/apply", &[("plan", "p-8814")]).await;
-    assert_eq!(response.headers()[header::LOCATION], "/customers/7/runs/8814");
+    assert_eq!(
+        browser.sent("plan")["flows"],
+        serde_json::json!(["products"])
+    );
+    let response = browser
+        .post("/customers/7/plan/apply", &[("plan", "p-8814")])
+        .await;
+    assert_eq!(
+        response.headers()[header::LOCATION],
+        "/customers/7/runs/8814"
+    );
 }
 
 #[tokio::test]
 async fn a_conflict_is_decided_with_what_the_button_said() {
     let browser = Browser::new(true);
     let (_, page) = browser.get("/customers/7/conflicts").await;
-    let offered = attributes(&page, "value").into_iter().find(|value| value.contains("use_shop")).unwrap();
+    let offered = attributes(&page, "value")
+        .into_iter()
+        .find(|value| value.contains("use_shop"))
+        .unwrap();
     let decision = offered.replace("&#34;", "\"");
-    browser.post("/customers/7/conflicts/31/decide", &[("decision", &decision)]).await;
+    browser
+        .post(
+            "/customers/7/conflicts/31/decide",
+            &[("decision", &decision)],
+        )
+        .await;
     assert_eq!(browser.sent("decide")["decision"]["shop_id"], 1);
-    let response = browser.post("/customers/7/conflicts/31/decide", &[("decision", "{}")]).await;
+    let response = browser
+        .post("/customers/7/conflicts/31/decide", &[("decision", "{}")])
+        .await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -445,7 +581,13 @@ async fn a_conflict_is_decided_with_what_the_button_said() {
 async fn stock_is_explained_down_to_each_order() {
     let browser = Browser::new(true);
     let (_, page) = browser.get("/customers/7/stock/KH-100").await;
-    for words in ["Why 12 in Main warehouse?", "opening", "receipt (ERP)", "1041; its copy in ERP, S-76", "on its way to 12"] {
+    for words in [
+        "Why 12 in Main warehouse?",
+        "opening",
+        "receipt (ERP)",
+        "1041; its copy in ERP, S-76",
+        "on its way to 12",
+    ] {
         assert!(page.contains(words), "{words}");
     }
 }
@@ -455,13 +597,28 @@ async fn what_is_missing_is_said_in_the_same_manner() {
     let browser = Browser::new(true);
     for (path, status, words) in [
         ("/nowhere", StatusCode::NOT_FOUND, "Nothing here"),
-        ("/customers/99", StatusCode::NOT_FOUND, "There is no customer with this id."),
-        ("/customers/x", StatusCode::BAD_REQUEST, "That cannot be read"),
-        ("/customers/7/identifiers/spoons", StatusCode::NOT_FOUND, "There is no such list of identifiers."),
+        (
+            "/customers/99",
+            StatusCode::NOT_FOUND,
+            "There is no customer with this id.",
+        ),
+        (
+            "/customers/x",
+            StatusCode::BAD_REQUEST,
+            "That cannot be read",
+        ),
+        (
+            "/customers/7/identifiers/spoons",
+            StatusCode::NOT_FOUND,
+            "There is no such list of identifiers.",
+        ),
     ] {
         let (found, page) = browser.get(path).await;
         assert_eq!(found, status, "{path}");
-        assert!(page.contains(words) && page.contains("data-go=\"o\""), "{path}: {page}");
+        assert!(
+            page.contains(words) && page.contains("data-go=\"o\""),
+            "{path}: {page}"
+        );
     }
     let (status, body) = browser.get("/api/v1/nowhere").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -472,12 +629,36 @@ async fn what_is_missing_is_said_in_the_same_manner() {
 async fn pages_are_not_kept_and_assets_are_kept_for_good() {
     let browser = Browser::new(true);
     let (_, page) = browser.get("/").await;
-    let css = attributes(&page, "href").into_iter().find(|href| href.ends_with(".css")).unwrap();
-    let response = browser.send(browser.request("GET", css).body(Body::empty()).unwrap()).await;
-    assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
-    let old = browser.send(browser.request("GET", "/assets/old/console.css").body(Body::empty()).unwrap()).await;
+    let css = attributes(&page, "href")
+        .into_iter()
+        .find(|href| href.ends_with(".css"))
+        .unwrap();
+    let response = browser
+        .send(browser.request("GET", css).body(Body::empty()).unwrap())
+        .await;
+    assert!(
+        response.headers()[header::CACHE_CONTROL]
+            .to_str()
+            .unwrap()
+            .contains("immutable")
+    );
+    let old = browser
+        .send(
+            browser
+                .request("GET", "/assets/old/console.css")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
     assert_eq!(old.headers()[header::CACHE_CONTROL], "no-cache");
-    let response = browser.send(browser.request("GET", "/").body(Body::empty()).unwrap()).await;
+    let response = browser
+        .send(browser.request("GET", "/").body(Body::empty()).unwrap())
+        .await;
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
-    assert!(response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+    assert!(
+        response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
 }

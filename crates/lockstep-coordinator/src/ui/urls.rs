@@ -65,6 +65,12 @@ pub fn conflict(customer: CustomerId, conflict: ConflictId) -> String {
     format!("/customers/{customer}/conflicts#conflict-{conflict}")
 }
 
+/// A call of the people's API: its route with the parts in place. As [`fill`], for use before an `await`.
+pub fn path(route: &str, parts: &[&(dyn Display + Sync)]) -> String {
+    let parts: Vec<&dyn Display> = parts.iter().map(|part| *part as &dyn Display).collect();
+    fill(route, &parts)
+}
+
 /// A query's value, percent-encoded.
 pub fn encoded(text: &str) -> String {
     fill("{text}", &[&text])
@@ -90,7 +96,10 @@ mod tests {
 
     #[test]
     fn what_a_merchant_named_cannot_break_out_of_a_link() {
-        assert_eq!(stock(CustomerId(7), "A/B ?1"), "/customers/7/stock/A%2FB%20%3F1");
+        assert_eq!(
+            stock(CustomerId(7), "A/B ?1"),
+            "/customers/7/stock/A%2FB%20%3F1"
+        );
         assert_eq!(
             with_query("/search", &[("query", "a&b=c"), ("cursor", "")]),
             "/search?query=a%26b%3Dc"

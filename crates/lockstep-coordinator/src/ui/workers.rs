@@ -16,7 +16,7 @@ use axum::{
 use lockstep_model::WorkerId;
 use lockstep_protocol::{
     EnrolmentId, Problem, UserCode,
-    paths::{fill, people},
+    paths::people,
     people::workers::{
         Applied, ConfirmReply, ConfirmRequest, JoinTokenReply, JoinTokenRequest, PendingView,
         WorkerList, WorkerState, WorkerStateRequest, WorkerView,
@@ -170,7 +170,12 @@ pub async fn invite(
         uses_max: 1,
         lives_seconds: 60 * 60,
     };
-    match posted.visitor.caller.post(people::JOIN_TOKENS, &asked).await {
+    match posted
+        .visitor
+        .caller
+        .post(people::JOIN_TOKENS, &asked)
+        .await
+    {
         Ok(reply) => list_page(&ui, &posted.visitor, Some(reply)).await,
         Err(problem) => Ok(refused(urls::WORKERS, &problem)),
     }
@@ -231,7 +236,10 @@ async fn worker_page(
     worker: WorkerId,
     problem: Option<&Problem>,
 ) -> Result<Response, Failure> {
-    let view: WorkerView = visitor.caller.get(&fill(people::WORKER, &[&worker])).await?;
+    let view: WorkerView = visitor
+        .caller
+        .get(&urls::path(people::WORKER, &[&worker]))
+        .await?;
     let mut frame = Frame::of(ui, visitor, &view.name, "workers").await;
     frame.crumb("Workers", urls::WORKERS.into());
     let customers = view.customers.iter().map(|held| Held {
@@ -240,7 +248,10 @@ async fn worker_page(
         epoch: held.epoch.0,
         revision: held.revision.0,
         applied: applied_state(held.revision, held.applied.as_ref()),
-        error: held.applied.as_ref().and_then(|applied| applied.error.clone()),
+        error: held
+            .applied
+            .as_ref()
+            .and_then(|applied| applied.error.clone()),
     });
     let page = WorkerPage {
         operates: visitor.operates(),
@@ -273,7 +284,10 @@ pub async fn set_state(
             WorkerState::Draining,
             "It drains: it ends what runs, begins nothing and gives each customer back.",
         ),
-        "suspended" => (WorkerState::Suspended, "It is suspended: its token is not taken."),
+        "suspended" => (
+            WorkerState::Suspended,
+            "It is suspended: its token is not taken.",
+        ),
         "gone" => (WorkerState::Gone, "Its token is revoked."),
         _ => return Err(Failure::not_found("such state of a worker")),
     };
@@ -281,7 +295,7 @@ pub async fn set_state(
         state,
         name: posted.values.get("name").map(|name| name.trim().to_owned()),
     };
-    let path = fill(people::WORKER_STATE, &[&worker]);
+    let path = urls::path(people::WORKER_STATE, &[&worker]);
     let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &asked).await;
     match answered {
         Ok(_) => Ok(went_well(&urls::worker(worker), told)),
@@ -315,13 +329,23 @@ async fn pending_page(
     problem: Option<&Problem>,
 ) -> Result<Response, Failure> {
     let list: WorkerList = visitor.caller.get(people::WORKERS).await?;
-    let Some(pending) = list.pending.iter().find(|each| each.enrolment == *enrolment) else {
+    let Some(pending) = list
+        .pending
+        .iter()
+        .find(|each| each.enrolment == *enrolment)
+    else {
         return Ok(went_well(
             urls::WORKERS,
             "This worker does not wait any more: it was confirmed or rejected, or its code ran out. A worker whose code ran out asks again by itself.",
         ));
     };
-    let mut frame = Frame::of(ui, visitor, &format!("Let \"{}\" in?", pending.name), "workers").await;
+    let mut frame = Frame::of(
+        ui,
+        visitor,
+        &format!("Let \"{}\" in?", pending.name),
+        "workers",
+    )
+    .await;
     frame.crumb("Workers", urls::WORKERS.into());
     let page = PendingPage {
         operates: visitor.operates(),
@@ -347,24 +371,28 @@ pub async fn confirm(
     let asked = ConfirmRequest {
         code: UserCode::typed(typed).map_or_else(|| typed.to_owned(), |code| code.to_string()),
     };
-    let path = fill(people::ENROLMENT_CONFIRM, &[&enrolment.0]);
+    let path = urls::path(people::ENROLMENT_CONFIRM, &[&enrolment.0]);
     let answered: Result<ConfirmReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
     match answered {
         Ok(reply) => Ok(went_well(
             &urls::worker(reply.worker_id),
-            format!("\"{}\" is let in. It fetches its token within seconds.", reply.name),
+            format!(
+                "\"{}\" is let in. It fetches its token within seconds.",
+                reply.name
+            ),
         )),
-        Err(problem) => {
-            pending_page(&ui, &posted.visitor, &enrolment, typed, Some(&problem)).await
-        }
+        Err(problem) => pending_page(&ui, &posted.visitor, &enrolment, typed, Some(&problem)).await,
     }
 }
 
 pub async fn reject(Path(enrolment): Path<String>, posted: Posted) -> Response {
-    let path = fill(people::ENROLMENT_REJECT, &[&enrolment]);
+    let path = urls::path(people::ENROLMENT_REJECT, &[&enrolment]);
     let answered: Result<IgnoredAny, Problem> = posted.visitor.caller.post(&path, &()).await;
     match answered {
-        Ok(_) => went_well(urls::WORKERS, "It is rejected. Nothing was handed out to it."),
+        Ok(_) => went_well(
+            urls::WORKERS,
+            "It is rejected. Nothing was handed out to it.",
+        ),
         Err(problem) => refused(urls::WORKERS, &problem),
     }
 }
