@@ -164,7 +164,7 @@ mod tests {
         };
         let said = "Customer VIRTA with email aino@example.com, and other@example.org, exists";
         let clean = Redaction::of_person(&person).clean(said);
-        assert_eq!(clean, "Customer … with email … and … exists");
+        assert_eq!(clean, "Customer … with email …, and … exists");
     }
 
     #[test]

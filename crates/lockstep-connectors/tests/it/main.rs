@@ -1,0 +1,5 @@
+//! The contract kit against every platform: practice in this process, medusa where `cargo xtask test` has started one.
+
+mod http;
+mod on_medusa;
+mod practice;
