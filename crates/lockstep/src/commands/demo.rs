@@ -245,7 +245,9 @@ impl Stage {
     }
 
     async fn strike(self) {
-        self.worker.shutdown().await;
+        if let Err(error) = self.worker.shutdown().await {
+            tracing::warn!(%error, "the worker did not stop cleanly");
+        }
         self.coordinator.shutdown().await;
         for shop in self.shops {
             shop.shutdown().await;

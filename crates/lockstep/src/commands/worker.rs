@@ -4,6 +4,7 @@ use crate::arguments::{Worker, WorkerCommand, WorkerConnection};
 use crate::config::{Config, data_folder};
 use crate::exit::{Exit, Trouble};
 use crate::print;
+use lockstep_protocol::auth::Bearer;
 use lockstep_worker::{SyncOutcome, Trust, WorkerConfig, WorkerState};
 use serde_json::json;
 
@@ -34,9 +35,9 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
     let mut worker = WorkerConfig::new(first.clone(), data, lockstep_connectors::registry());
     worker.coordinators = urls;
     worker.name = connection.name.unwrap_or_else(|| config.worker.name.clone());
-    worker.join_token = connection.join.map(Into::into);
+    worker.join_token = connection.join.map(Bearer::new);
     if let Some(fingerprint) = connection.fingerprint {
-        worker.trust = Trust::fingerprint(&fingerprint).map_err(|error| {
+        worker.trust = Trust::pinned(&fingerprint).map_err(|error| {
             Trouble::wrong_use(format!("--fingerprint: {error}"))
         })?;
     }
@@ -44,48 +45,110 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
 }
 
 async fn serve(config: WorkerConfig, as_json: bool) -> anyhow::Result<Exit> {
-    let worker = lockstep_worker::start(config).await?;
+    let mut worker = lockstep_worker::start(config).await?;
     let mut states = worker.state();
     let watching = async {
         loop {
             let state = states.borrow_and_update().clone();
             announce(&state, as_json)?;
             if states.changed().await.is_err() {
-                return Ok::<_, anyhow::Error>(state);
+                return Ok::<(), anyhow::Error>(());
             }
         }
     };
-    let over = tokio::select! {
-        over = watching => Some(over?),
-        () = super::until_stopped() => None,
-    };
-    worker.shutdown().await;
-    match over {
-        None => Ok(Exit::Done),
-        Some(state) => Err(Trouble::new(Exit::Failed, state.to_string()).into()),
+    tokio::select! {
+        // The states end with the worker, which then says why.
+        told = watching => {
+            told?;
+            worker.ended().await?;
+        }
+        () = super::until_stopped() => worker.shutdown().await?,
     }
+    Ok(Exit::Done)
 }
 
 fn announce(state: &WorkerState, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        print::json(&json!({ "state": state.name(), "code": state.code(), "message": state.to_string() }))
-    } else {
-        print::line(&state.to_string());
-        Ok(())
+    let (name, message) = match state {
+        WorkerState::Starting => ("starting", "Starting.".to_owned()),
+        WorkerState::Pending { code, until, .. } => (
+            "pending",
+            format!(
+                "Waiting for approval. Compare this code with the one in the console: {code}   (until {until})"
+            ),
+        ),
+        WorkerState::Rejected => (
+            "rejected",
+            "A person rejected this worker. It asks again after a while.".to_owned(),
+        ),
+        WorkerState::Active { worker } => ("active", format!("Active as worker {worker}.")),
+        WorkerState::Refused { detail, .. } => {
+            ("refused", format!("The coordinator refuses this worker: {detail}"))
+        }
+        WorkerState::NoAnswer { reason } => (
+            "no_answer",
+            format!("No coordinator answers: {reason}. Pinned customers go on."),
+        ),
+        WorkerState::Stopped => ("stopped", "Stopped.".to_owned()),
+    };
+    if !as_json {
+        print::line(&message);
+        return Ok(());
     }
+    let mut line = json!({ "state": name, "message": message });
+    if let WorkerState::Pending {
+        enrolment,
+        code,
+        fingerprint,
+        until,
+    } = state
+    {
+        line["enrolment"] = json!(enrolment);
+        line["code"] = json!(code.to_string());
+        line["fingerprint"] = json!(fingerprint);
+        line["until"] = json!(until);
+    }
+    print::json(&line)
 }
 
 async fn sync_once(config: WorkerConfig, as_json: bool) -> anyhow::Result<Exit> {
-    let outcome: SyncOutcome = lockstep_worker::sync_once(config).await?;
+    let outcome: SyncOutcome = lockstep_worker::sync_once(config).await;
     if as_json {
-        print::json(&outcome)?;
+        let customers: Vec<_> = outcome
+            .customers
+            .iter()
+            .map(|customer| {
+                json!({
+                    "customer": customer.customer,
+                    "runs": customer.runs,
+                    "shipped": customer.shipped,
+                })
+            })
+            .collect();
+        print::json(&json!({
+            "exit": outcome.exit.code(),
+            "message": outcome.message,
+            "customers": customers,
+        }))?;
     } else {
-        print::line(&outcome.to_string());
+        for customer in &outcome.customers {
+            for (result, message) in &customer.runs {
+                print::line(&format!("customer {}: {result:?} {message}", customer.customer));
+            }
+            if !customer.shipped {
+                print::line(&format!(
+                    "customer {}: its journal waits on this machine for the coordinator",
+                    customer.customer
+                ));
+            }
+        }
+        if !outcome.message.is_empty() {
+            print::line(&outcome.message);
+        }
     }
-    Ok(match outcome.result() {
-        lockstep_worker::RoundResult::Done => Exit::Done,
-        lockstep_worker::RoundResult::Failed => Exit::Failed,
-        lockstep_worker::RoundResult::NeedsPerson => Exit::NeedsPerson,
-        lockstep_worker::RoundResult::OutOfReach => Exit::OutOfReach,
+    Ok(match outcome.exit {
+        lockstep_worker::Exit::Done => Exit::Done,
+        lockstep_worker::Exit::NeedsPerson => Exit::NeedsPerson,
+        lockstep_worker::Exit::CouldNotReach => Exit::OutOfReach,
+        lockstep_worker::Exit::Failed => Exit::Failed,
     })
 }

@@ -6,6 +6,7 @@ use crate::arguments;
 use crate::exit::Exit;
 use crate::print;
 use anyhow::Context;
+use lockstep_protocol::auth::Bearer;
 use lockstep_protocol::paths::people as paths;
 use lockstep_protocol::people::login::{LoginReply, LoginRequest};
 use serde_json::json;
@@ -31,14 +32,14 @@ pub async fn login(arguments: arguments::Login, as_json: bool) -> anyhow::Result
             paths::LOGIN,
             &LoginRequest {
                 name: arguments.user,
-                password: password.into(),
+                password: Bearer::new(password),
                 label: "lockstep login".into(),
             },
         )
         .await?;
     let file = credentials::keep(&Login {
         url: arguments.url,
-        token: reply.token.expose().to_owned(),
+        token: reply.token.reveal().to_owned(),
     })?;
     if as_json {
         print::json(&json!({ "name": reply.me.name, "role": reply.me.role.as_str() }))?;
