@@ -23,6 +23,7 @@ pub struct Fleet {
     /// Tasks that are ending; who comes back waits for its own.
     closing: BTreeMap<CustomerId, JoinHandle<()>>,
     hooks: JoinSet<()>,
+    draining: bool,
 }
 
 struct Tended {
@@ -47,6 +48,7 @@ impl Fleet {
             tended: BTreeMap::new(),
             closing: BTreeMap::new(),
             hooks: JoinSet::new(),
+            draining: false,
         }
     }
 
@@ -75,9 +77,26 @@ impl Fleet {
         }
     }
 
+    /// Gives every customer back, and takes none until it is over.
+    pub fn drain(&mut self, draining: bool) {
+        if self.draining == draining {
+            return;
+        }
+        self.draining = draining;
+        if draining {
+            tracing::info!("this worker drains: its customers are given back");
+            let all: Vec<CustomerId> = self.tended.keys().copied().collect();
+            for customer in all {
+                self.let_go(customer);
+            }
+        } else {
+            self.begin_all();
+        }
+    }
+
     /// Every customer that is held works in its newest seat.
     pub fn begin_all(&mut self) {
-        let Some(etag) = self.kept.held.etag else {
+        let Some(etag) = self.kept.held.etag.filter(|_| !self.draining) else {
             return;
         };
         let held: Vec<Arc<Seat>> = self

@@ -42,6 +42,6 @@ pub use config::WorkerConfig;
 pub use crash::{CrashPoint, VARIABLE as CRASH_VARIABLE};
 pub use once::{CustomerOutcome, Exit, SyncOutcome, sync_once};
 pub use running::{RunningWorker, start};
-pub use shop_http::{ALLOW_PRIVATE, CALLS_PER_SECOND, CERTIFICATE, ShopHttp, Timeouts};
+pub use shop_http::{ALLOW_PRIVATE, AUTHORITY, CALLS_PER_SECOND, CERTIFICATE, ShopHttp, Timeouts};
 pub use state::WorkerState;
 pub use trust::{BadTrust, Trust};

@@ -142,11 +142,6 @@ impl Link {
         });
     }
 
-    pub fn standing(&self) -> Standing {
-        self.standing.borrow().standing.clone()
-    }
-
-    /// `None`: this coordinator grants no leases; ownership is given by hand and fenced by the epoch.
     pub fn set_lease(&self, deadline: Option<BootTime>) {
         self.lease.send_replace(deadline);
     }

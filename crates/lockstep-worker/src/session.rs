@@ -151,6 +151,7 @@ impl Session {
     fn take(&mut self, mut reply: SettingsReply) {
         let wanted = std::mem::take(&mut reply.wanted);
         let asks = std::mem::take(&mut reply.asks);
+        self.fleet.drain(wanted.worker == WorkerWanted::Draining);
         match self.fleet.apply(reply) {
             Ok(()) => self.all = false,
             Err(error) => {
@@ -158,9 +159,6 @@ impl Session {
                 // Once: a coordinator that keeps telling what does not fit is not asked in a circle.
                 self.all = true;
             }
-        }
-        if wanted.worker == WorkerWanted::Draining {
-            tracing::info!("this worker is to drain: its customers are given back one by one");
         }
         for wake in wanted.wakes {
             self.fleet.wake(wake);

@@ -75,7 +75,7 @@ impl Shipper {
                     };
                     match self.file.with(cut).await? {
                         Some(segment) => segment,
-                        None => return Ok(()),
+                        None => return self.tell_all_is_there().await,
                     }
                 }
             };
@@ -89,16 +89,9 @@ impl Shipper {
                         .with(move |journal| journal.acknowledge(sequence, hash))
                         .await?;
                     from = from.map(|from| from + 1);
-                    let shipped = Shipped {
+                    self.tell(Shipped {
                         acknowledged_seq: segment.header.last_seq,
                         sequence,
-                    };
-                    self.shipped.send_if_modified(|old| {
-                        let is_newer = shipped.sequence > old.sequence;
-                        if is_newer {
-                            *old = shipped;
-                        }
-                        is_newer
                     });
                 }
                 Err(error) => match after(&error, segment.header.sequence)? {
@@ -111,6 +104,26 @@ impl Shipper {
                 },
             }
         }
+    }
+
+    fn tell(&self, shipped: Shipped) {
+        self.shipped.send_if_modified(|old| {
+            let is_newer = shipped.acknowledged_seq > old.acknowledged_seq;
+            if is_newer {
+                *old = shipped;
+            }
+            is_newer
+        });
+    }
+
+    /// From the file: who shipped the last segment may have been stopped before he could tell.
+    async fn tell_all_is_there(&self) -> Result<(), ShippingEnd> {
+        let head = self.file.with(|journal| journal.head()).await?;
+        self.tell(Shipped {
+            acknowledged_seq: head.acknowledged_seq,
+            sequence: head.segment.map_or(0, |(sequence, _)| sequence),
+        });
+        Ok(())
     }
 
     async fn post(&self, segment: &Segment) -> Result<SegmentReply, CallError> {

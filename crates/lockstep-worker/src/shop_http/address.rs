@@ -181,6 +181,18 @@ mod tests {
         assert!(is_called(allowed, "10.0.0.1"));
     }
 
+    #[tokio::test]
+    async fn a_name_is_judged_by_what_it_stands_for() {
+        let resolve = |allowed| GuardedNames(allowed).resolve("localhost".parse().unwrap());
+        let refused = resolve(STRICT).await.map(|_| ()).unwrap_err();
+        assert!(refused.downcast_ref::<AddressRefused>().is_some(), "{refused}");
+        let allowed = Allowed {
+            loopback: true,
+            ..STRICT
+        };
+        assert!(resolve(allowed).await.unwrap().all(|at| at.ip().is_loopback()));
+    }
+
     #[test]
     fn a_host_is_known_for_this_machine_in_each_of_its_spellings() {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {

@@ -27,6 +27,8 @@ use tokio::sync::Semaphore;
 pub const ALLOW_PRIVATE: &str = "allowPrivate";
 /// The option that pins a shop's certificate by its SHA-256.
 pub const CERTIFICATE: &str = "certificateSha256";
+/// The option that adds an authority to those of the web; PEM.
+pub const AUTHORITY: &str = "certificateAuthority";
 /// The option that sets how many calls a second a shop is given at the most.
 pub const CALLS_PER_SECOND: &str = "callsPerSecond";
 
@@ -91,13 +93,15 @@ impl ShopHttp {
             private: service.option_is_on(ALLOW_PRIVATE),
             loopback: home.host_str().is_some_and(address::names_loopback),
         };
-        let trust = match service.option_text(CERTIFICATE) {
-            Some(pin) if !pin.trim().is_empty() => Trust::pinned(pin),
-            _ => Ok(Trust::Web),
+        let option = |name| service.option_text(name).filter(|text| !text.trim().is_empty());
+        let (field, trust) = match (option(CERTIFICATE), option(AUTHORITY)) {
+            (Some(pin), _) => (CERTIFICATE, Trust::pinned(pin)),
+            (None, Some(pem)) => (AUTHORITY, Ok(Trust::WebAnd(pem.into()))),
+            (None, None) => ("url", Ok(Trust::Web)),
         };
         let tls = trust
             .and_then(|trust| trust.client_config())
-            .map_err(|bad| invalid(CERTIFICATE, bad.to_string()))?;
+            .map_err(|bad| invalid(field, bad.to_string()))?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(GuardedNames(allowed)))

@@ -1,0 +1,8 @@
+//! The worker against servers and coordinators that misbehave as scripted, all on loopback.
+
+mod coordinator;
+mod enrolment;
+mod http_port;
+mod scripted_server;
+mod shop;
+mod sync;
