@@ -107,13 +107,12 @@ impl Runner {
     /// Runs the documentation's examples and then the tests. `Ok(false)` when one failed.
     pub fn run(&self, environment: &Environment, absent: &[Server]) -> Result<bool> {
         let mut have_passed = true;
-        if self.kind == Kind::Nextest && self.rest.is_empty() {
-            // nextest leaves them out.
+        if self.kind == Kind::Nextest && self.rest.is_empty() && self.have_examples()? {
+            // nextest leaves them out. The same packages as in the build, not only those with examples:
+            // another choice would unify other features and build the dependencies again.
             let mut command = cargo(&["test", "--doc", "--quiet"]);
-            command.args(documented_libraries(&self.packages)?);
-            if command.get_args().any(|argument| argument == "--package") {
-                have_passed &= self.spend(command, environment)?;
-            }
+            command.args(&self.packages);
+            have_passed &= self.spend(command, environment)?;
         }
         let mut command = match self.kind {
             Kind::Nextest => cargo(&["nextest", "run", NEXTEST_NO_TESTS]),
@@ -136,6 +135,27 @@ impl Runner {
         }
         have_passed &= self.spend(command, environment)?;
         Ok(have_passed)
+    }
+
+    /// Whether any chosen library's documentation has code: asking rustdoc takes a while.
+    fn have_examples(&self) -> Result<bool> {
+        let metadata = cargo_metadata::MetadataCommand::new()
+            .current_dir(place::root())
+            .no_deps()
+            .exec()
+            .context("cargo cannot read the workspace")?;
+        for package in metadata.packages {
+            let is_chosen = self
+                .packages
+                .iter()
+                .any(|chosen| chosen == "--workspace" || *chosen == *package.name);
+            let is_library = package.targets.iter().any(cargo_metadata::Target::is_lib);
+            let sources = package.manifest_path.with_file_name("src");
+            if is_chosen && is_library && has_examples(sources.as_std_path())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn spend(&self, mut command: Command, environment: &Environment) -> Result<bool> {
@@ -206,29 +226,6 @@ fn count_by_mark(names: &[String], absent: &[Server]) -> Vec<(Server, usize)> {
         }
     }
     counts
-}
-
-/// `--package` arguments for the chosen libraries whose documentation has examples. Asking rustdoc about
-/// each of the others would cost seconds and find nothing.
-fn documented_libraries(packages: &[String]) -> Result<Vec<String>> {
-    let metadata = cargo_metadata::MetadataCommand::new()
-        .current_dir(place::root())
-        .no_deps()
-        .exec()
-        .context("cargo cannot read the workspace")?;
-    let mut arguments = Vec::new();
-    for package in metadata.packages {
-        let is_chosen = packages.first().is_some_and(|first| first == "--workspace")
-            || packages.iter().any(|chosen| *chosen == *package.name);
-        let is_library = package.targets.iter().any(cargo_metadata::Target::is_lib);
-        if is_chosen
-            && is_library
-            && has_examples(package.manifest_path.with_file_name("src").as_std_path())?
-        {
-            arguments.extend(["--package".to_owned(), package.name.to_string()]);
-        }
-    }
-    Ok(arguments)
 }
 
 fn has_examples(folder: &std::path::Path) -> Result<bool> {
