@@ -41,18 +41,25 @@
   };
 
   // Live: the page fetches itself and puts in place what changed, by id.
-  const same = (a, b) => {
-    const bare = (node) => {
-      const clone = node.cloneNode(true);
-      every("time[data-at]", clone).forEach((time) => { time.textContent = ""; });
-      every("button.copy", clone).forEach((button) => { button.hidden = true; button.textContent = "Copy"; button.className = "copy"; });
-      every("tr.here", clone).forEach((row) => { row.classList.remove("here"); if (!row.className) row.removeAttribute("class"); });
-      every(".fresh", clone).forEach((each) => { each.classList.remove("fresh"); if (!each.className) each.removeAttribute("class"); });
-      clone.classList.remove("fresh");
-      if (!clone.className) clone.removeAttribute("class");
-      return clone.outerHTML;
-    };
-    return bare(a) === bare(b);
+  // What this script did to a part (relative times, marks) is no difference.
+  const bare = (node) => {
+    const clone = node.cloneNode(true);
+    every("time[data-at]", clone).forEach((time) => { time.textContent = ""; });
+    every("button.copy", clone).forEach((button) => { button.hidden = true; button.textContent = "Copy"; button.className = "copy"; });
+    for (const each of [clone, ...every(".here, .fresh", clone)]) {
+      each.classList.remove("here", "fresh");
+      if (!each.className) each.removeAttribute("class");
+    }
+    return clone.outerHTML;
+  };
+  const same = (a, b) => bare(a) === bare(b);
+  const lines = "tbody tr, li, .figures > div, .facts dd";
+  // The lines that were not there before are lit for a moment.
+  const light = (before, after) => {
+    const known = new Set(every(lines, before).map((line) => line.textContent.replace(/\d+ (s|min|h|d) ago|now/g, "")));
+    for (const line of every(lines, after)) {
+      if (!known.has(line.textContent.replace(/\d+ (s|min|h|d) ago|now/g, ""))) line.classList.add("fresh");
+    }
   };
   let looking = false;
   let again = false;
@@ -79,7 +86,7 @@
           const row = every("tr", part).findIndex((each) => each.classList.contains("here"));
           part.replaceWith(next);
           copies(next);
-          if (part.id !== "nav") next.classList.add("fresh");
+          if (part.id !== "nav") light(part, next);
           if (row >= 0) every("tr", next)[row]?.classList.add("here");
           if (focused) every("a[href]", next).find((link) => link.getAttribute("href") === focused)?.focus();
         }

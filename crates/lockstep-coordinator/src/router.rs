@@ -110,6 +110,7 @@ fn people(app: &AppState) -> Router {
         .route(EXPLAIN, get(api::records::explain))
         .route(api::orders::ORDERS, get(api::orders::list))
         .route(api::orders::ORDER, get(api::orders::show))
+        .route(ui::ASIDES, get(api::asides::list))
         .route(CONFLICTS, get(api::conflicts::list))
         .route(CONFLICT_DECIDE, post(api::conflicts::decide))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -1,6 +1,7 @@
 //! The people's API, `/api/v1`: what the CLI, scripts and the console speak. Who may do what is decided
 //! here and nowhere else.
 
+pub mod asides;
 pub mod conflicts;
 pub mod customers;
 pub mod events;

@@ -272,17 +272,11 @@ async fn columns(
                 });
                 let choices: Vec<Choice> = choices.collect();
                 let none = choices.is_empty();
-                (
-                    choices,
-                    none.then(|| format!("{} has no list of these.", shop.name)),
-                )
+                (choices, none.then(|| "has no list of these.".to_owned()))
             }
             Err(why) => (
                 Vec::new(),
-                Some(format!(
-                    "{} cannot be read now: {why} Type its identifiers.",
-                    shop.name
-                )),
+                Some(format!("cannot be read now: {why} Type its identifiers.")),
             ),
         };
         Column {

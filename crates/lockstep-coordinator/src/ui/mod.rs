@@ -6,6 +6,7 @@
 //! shops a minute ago.
 
 mod api;
+mod asides;
 mod assets;
 mod conflicts;
 mod customer_form;
@@ -45,6 +46,7 @@ use frame::Pulse;
 use lockstep_connector::{Manifest, Registry};
 use std::sync::Arc;
 
+pub use asides::{ASIDES, AsideView};
 pub use orders::{OrderLineRow, OrderPage, OrderRow, OrderSide};
 
 /// What the console needs of the coordinator around it.
@@ -111,6 +113,7 @@ pub fn router(console: Console) -> Router {
         .route("/stock/{sku}", get(records::explain))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))
+        .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))
         .route("/conflicts/{conflict}/decide", post(conflicts::decide));
     Router::new()

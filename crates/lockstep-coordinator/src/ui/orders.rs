@@ -150,7 +150,12 @@ fn money(amount: Decimal, currency: &Currency) -> String {
 pub struct OrdersQuery {
     query: String,
     cursor: String,
+    /// `held`: those that do not cross.
+    state: String,
 }
+
+/// Orders that are looked through for those that are held.
+const LOOKED_THROUGH: &str = "500";
 
 #[derive(Template)]
 #[template(path = "orders.html")]
@@ -158,6 +163,7 @@ struct ListPage {
     frame: Frame,
     base: String,
     query: String,
+    held: bool,
     rows: Vec<Row>,
     next: Option<String>,
     policies_href: String,
@@ -170,8 +176,9 @@ pub async fn list(
     Query(query): Query<OrdersQuery>,
 ) -> Result<Response, Failure> {
     let name = named(&visitor.caller, customer).await?;
+    let held = query.state == "held";
     let pairs = [
-        ("limit", "50"),
+        ("limit", if held { LOOKED_THROUGH } else { "50" }),
         ("query", query.query.as_str()),
         ("cursor", query.cursor.as_str()),
     ];
@@ -181,16 +188,22 @@ pub async fn list(
         .await
         .within(customer, &name, "orders");
     let base = urls::of_customer(customer, "orders");
-    let next = found
-        .next
-        .as_deref()
-        .map(|cursor| urls::with_query(&base, &[("query", &query.query), ("cursor", cursor)]));
+    let next = found.next.as_deref().map(|cursor| {
+        let pairs = [
+            ("query", query.query.as_str()),
+            ("state", &query.state),
+            ("cursor", cursor),
+        ];
+        urls::with_query(&base, &pairs)
+    });
     Ok(Shown(ListPage {
         rows: found
             .items
             .iter()
+            .filter(|row| !held || row.held.is_some())
             .map(|row| Row::new(customer, row, &frame))
             .collect(),
+        held,
         base,
         query: query.query,
         next,

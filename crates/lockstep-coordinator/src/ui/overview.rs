@@ -51,6 +51,9 @@ impl NeedRow {
         let (state, button) = match need.kind {
             NeedKind::WorkerPending => (State::attention("worker"), "Confirm…"),
             NeedKind::Conflict => (State::attention("conflict"), "Decide"),
+            NeedKind::ShopFailed if need.href.ends_with("/records") => {
+                (State::attention("set aside"), "See why")
+            }
             NeedKind::ShopFailed => (State::failed("shop"), "Open the shop"),
             NeedKind::SettingsFailed => (State::failed("settings"), "Open the settings"),
             NeedKind::OrderHeld => (State::attention("order held"), "Look at it"),
@@ -60,7 +63,16 @@ impl NeedRow {
             state,
             title: need.title,
             detail: need.detail,
-            href: need.href,
+            href: match need.kind {
+                NeedKind::OrderHeld if need.href.ends_with("/orders") => {
+                    format!("{}?state=held", need.href)
+                }
+                NeedKind::ShopFailed => match need.href.strip_suffix("/records") {
+                    Some(customer) => format!("{customer}/asides"),
+                    None => need.href,
+                },
+                _ => need.href,
+            },
             button,
             since: need.since.map(|at| When::new(at, frame.now)),
         }

@@ -95,10 +95,10 @@ fn form(settings: &CustomerSettings) -> Form {
         Field::units(
             format!("policies.stock.buffer.{id}"),
             &format!("Buffer at {name}"),
-            "Units that this shop is not told of: it shows that much less than there is, never below zero. Empty: none.",
+            "",
         )
     }));
-    form.group("Stock", "", stock);
+    form.group("Stock", "A buffer is units that a shop is not told of: it shows that much less than there is, never below zero.", stock);
     form.group("Orders", "", vec![
         Field::id("policies.orders.into", "Orders go into", "Every other shop's orders are copied into this one, and their states carried back.", into),
         Field::several("policies.orders.states", "They cross when they are", "The state in which an order may cross, where no gate below says otherwise.", states()),

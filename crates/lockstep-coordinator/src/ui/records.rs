@@ -47,6 +47,7 @@ struct ListPage {
     rows: Vec<Found>,
     next: Option<String>,
     plan_href: String,
+    asides_href: String,
 }
 
 pub struct Found {
@@ -104,6 +105,7 @@ pub async fn list(
         query: query.query,
         next,
         plan_href: urls::of_customer(customer, "plan"),
+        asides_href: urls::of_customer(customer, "asides"),
         frame,
     })
     .into_response())

@@ -15,7 +15,6 @@ use axum::{
     extract::{self, Path, Query},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use lockstep_model::{CustomerId, Flow, RunId, ShopId, entry::RunResult};
 use lockstep_protocol::{
     Problem,
@@ -24,6 +23,7 @@ use lockstep_protocol::{
         Page,
         customers::CustomerRow,
         runs::{RunDetail, RunView, SyncReply, SyncRequest},
+        workers::WorkerView,
     },
     status::Phase,
 };
@@ -118,21 +118,8 @@ pub fn state_of(run: &RunView) -> State {
         (Some(RunResult::NeedsPerson), _) => State::attention("needs a person"),
         (Some(RunResult::Failed), _) => State::failed("failed"),
         (Some(RunResult::Cancelled), _) => State::idle("cancelled"),
-        (None, true) => State::idle(doing(run.phase)),
+        (None, true) => State::idle(format!("running: {}", run.phase.as_str())),
         (None, false) => State::idle("ended"),
-    }
-}
-
-fn doing(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Pull => "reading",
-        Phase::Merge => "comparing",
-        Phase::Plan => "planning",
-        Phase::WriteAhead => "writing ahead",
-        Phase::Push => "writing",
-        Phase::Commit => "committing",
-        Phase::Wait => "waiting",
-        Phase::Finished => "ending",
     }
 }
 
@@ -299,7 +286,7 @@ struct RunPage {
     revision: u64,
     settings_href: String,
     worker_href: String,
-    worker: u64,
+    worker: String,
     bad: u64,
     not_written: u64,
     calls: String,
@@ -311,7 +298,7 @@ struct RunPage {
     may_edit: bool,
     records_href: String,
     conflicts_href: String,
-    plan_href: String,
+    asides_href: String,
     /// The worker has been silent for too long to believe that it still runs.
     silent: bool,
 }
@@ -325,7 +312,6 @@ struct PhaseMark {
 
 struct StepRow {
     at: When,
-    clock: String,
     seq: u64,
     shop: Option<String>,
     shop_href: String,
@@ -400,7 +386,6 @@ pub async fn show(
     let href = urls::run(customer, run);
     let steps = detail.steps.iter().map(|step| StepRow {
         at: When::new(step.at, frame.now),
-        clock: clock(step.at),
         seq: step.seq,
         shop: step.shop.map(|shop| shops.of(shop)),
         shop_href: step
@@ -409,6 +394,12 @@ pub async fn show(
         title: step.title.clone(),
         detail: step.detail.clone(),
     });
+    let worker: Result<WorkerView, Problem> = visitor
+        .caller
+        .get(&urls::path(people::WORKER, &[&view.worker_id]))
+        .await;
+    // Its number says enough to who may not see the workers.
+    let worker = worker.map_or_else(|_| format!("worker {}", view.worker_id), |found| found.name);
     let silence = frame.now.duration_since(view.heard_at).as_secs();
     let page = RunPage {
         run: RunRow::new(view, &frame),
@@ -416,7 +407,7 @@ pub async fn show(
         revision: view.revision.0,
         settings_href: urls::of_customer(customer, "settings"),
         worker_href: urls::worker(view.worker_id),
-        worker: view.worker_id.0,
+        worker,
         bad: view.counts.bad,
         not_written: view.counts.failed,
         calls: grouped(view.counts.calls),
@@ -431,16 +422,12 @@ pub async fn show(
         may_edit: visitor.may_edit(),
         records_href: urls::of_customer(customer, "records"),
         conflicts_href: urls::of_customer(customer, "conflicts"),
-        plan_href: urls::of_customer(customer, "plan"),
+        asides_href: urls::of_customer(customer, "asides"),
         silent: view.is_live() && silence > SILENT_AFTER_SECONDS,
         href,
         frame,
     };
     Ok(Shown(page).into_response())
-}
-
-fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S").to_string()
 }
 
 pub async fn cancel(Path((customer, run)): Path<(CustomerId, RunId)>, posted: Posted) -> Response {

@@ -1020,6 +1020,22 @@ fn api(full: bool, sent: Sent) -> Router {
         .route(people::EXPLAIN, get(|Path((_, sku)): Path<(u64, String)>| async move { Json(explained(&sku)) }))
         .route(people::CONFLICTS, get(|Path(id): Path<u64>| async move { Json(Page::whole(if id == 7 { vec![conflict()] } else { vec![] })) }))
         .route(people::CONFLICT_DECIDE, post(noted("decide", |_| StatusCode::NO_CONTENT.into_response())))
+        .route(super::ASIDES, get(|Path(id): Path<u64>| async move {
+            let aside = super::AsideView {
+                shop: WOO,
+                shop_name: "Web shop".into(),
+                what: "KH-220 Tea".into(),
+                record: Some(RecordId(100)),
+                sku: None,
+                order: None,
+                kind: FaultKind::Invalid { field: Some("price".into()) },
+                why: "Web shop refuses the price: \"regular_price must be a decimal\".".into(),
+                retry_at: Some(Timestamp::now() + SignedDuration::from_secs(240)),
+                tries: 3,
+                at: ago(900),
+            };
+            Json(Page::whole(if id == 7 { vec![aside] } else { vec![] }))
+        }))
         .route(ORDERS, get(|Path(id): Path<u64>| async move {
             Json(Page::whole(if id == 7 {
                 vec![order_row("5003", "1043", true), order_row("5001", "1041", false), order_row("5000", "1040", false)]

@@ -7,6 +7,7 @@ use super::{
     failure::{Failure, Shown},
     form::{Choice, Field, Form, place, put},
     frame::Frame,
+    overview::NeedRow,
     policies,
     session::{Posted, Visitor, said},
     urls,
@@ -63,6 +64,7 @@ struct ShopPage {
     revision: u64,
     checked: Option<Checked>,
     hooks: String,
+    needs: Vec<NeedRow>,
     may_edit: bool,
     is_new: bool,
     shops_href: String,
@@ -235,6 +237,11 @@ async fn page(
             "This build does not know the platform; nothing of this shop is read or written.".into()
         }
     };
+    let mut needs = match shop {
+        Some(_) => needs_of(&edit.visitor.caller, &frame, customer).await,
+        None => Vec::new(),
+    };
+    needs.retain(|need| shop.is_some_and(|shop| need.href == urls::shop(customer, shop)));
     let wrong = !form.is_good();
     let action = match shop {
         Some(shop) => urls::shop(customer, shop),
@@ -251,6 +258,7 @@ async fn page(
         revision: edit.revision(),
         checked,
         hooks,
+        needs,
         may_edit: edit.may_edit(),
         is_new: shop.is_none(),
         shops_href: urls::of_customer(customer, "shops"),

@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
-const PAGES: [&str; 33] = [
+const PAGES: [&str; 34] = [
     "/",
     "/workers",
     "/workers/1",
@@ -34,6 +34,7 @@ const PAGES: [&str; 33] = [
     "/customers/7/runs/8811",
     "/customers/7/records",
     "/customers/7/records/100",
+    "/customers/7/asides",
     "/customers/7/stock/KH-100",
     "/customers/7/orders",
     "/customers/7/orders/lockstep%3A7%3A2%3A5001",
@@ -280,6 +281,7 @@ async fn empty_pages_teach_the_next_step() {
         ("/customers/9/runs", "Sync now"),
         ("/customers/9/records", "Make a plan"),
         ("/customers/9/orders", "policies"),
+        ("/customers/9/asides", "Nothing stands aside"),
         ("/customers/9/conflicts", "Nothing waits for a decision"),
         ("/customers/9/identifiers/stocks", "Connect one"),
     ] {
@@ -475,7 +477,7 @@ async fn identifiers_are_picked_from_the_shop_and_typed_where_it_cannot_be_read(
     let path = "/customers/7/identifiers/stocks";
     let (_, page) = browser.get(path).await;
     assert!(page.contains("Warehouse 1 (WH1)"));
-    assert!(page.contains("B2B shop cannot be read now: B2B shop did not answer within 10 s."));
+    assert!(page.contains("cannot be read now: B2B shop did not answer within 10 s."));
     assert!(page.contains("<input name=\"row[0].shop[3]\""));
     let mut fields = form_of(&page);
     change(&mut fields, "row[2].name", "Pop-up");

@@ -1,7 +1,7 @@
 //! Where each page of the console lives. The only place that spells a path; templates and other modules ask
 //! here, so that no link dangles.
 
-use lockstep_model::{ConflictId, CustomerId, RecordId, RunId, ShopId, WorkerId};
+use lockstep_model::{CustomerId, RecordId, RunId, ShopId, WorkerId};
 use lockstep_protocol::{EnrolmentId, paths::fill};
 use std::fmt::Display;
 
@@ -59,10 +59,6 @@ pub fn stock(customer: CustomerId, sku: &str) -> String {
 
 pub fn order(customer: CustomerId, order: &dyn Display) -> String {
     fill("/customers/{customer}/orders/{order}", &[&customer, order])
-}
-
-pub fn conflict(customer: CustomerId, conflict: ConflictId) -> String {
-    format!("/customers/{customer}/conflicts#conflict-{conflict}")
 }
 
 /// A call of the people's API: its route with the parts in place. As [`fill`], for use before an `await`.

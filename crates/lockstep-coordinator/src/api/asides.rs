@@ -1,0 +1,80 @@
+//! What stands aside: records, levels and orders that could not be dealt with.
+
+use super::{Person, said};
+use crate::{
+    AppState,
+    extract::{Json, Path},
+    refusal::Answer,
+    ui::AsideView,
+};
+use axum::extract::State;
+use lockstep_journal::{AsideRow, Journal, JournalError};
+use lockstep_model::{
+    CustomerId,
+    entry::{AsideSubject, Subject},
+};
+use lockstep_protocol::{
+    bounds::PAGE_ROWS_MAX,
+    people::{Page, login::Role},
+};
+
+pub async fn list(
+    State(app): State<AppState>,
+    person: Person,
+    Path(customer): Path<CustomerId>,
+) -> Answer<Json<Page<AsideView>>> {
+    person.may(Role::Viewer, customer)?;
+    let names = said::Names::of(&app, customer).await?;
+    let read = app
+        .replicas
+        .read(customer, move |journal| {
+            let rows = journal.asides(PAGE_ROWS_MAX)?;
+            let rows = rows.into_iter();
+            rows.map(|row| Ok((called(journal, &row)?, row)))
+                .collect::<Result<Vec<_>, JournalError>>()
+        })
+        .await?;
+    let views = read.value.into_iter().map(|(what, row)| {
+        let (record, sku, order) = match row.subject {
+            AsideSubject::Subject(Subject::Record(record)) => (Some(record), None, None),
+            AsideSubject::Subject(Subject::Level { sku, .. }) => (None, Some(sku.0), None),
+            AsideSubject::Subject(Subject::Order(order)) => (None, None, Some(order.to_string())),
+            AsideSubject::Remote { .. } => (None, None, None),
+        };
+        AsideView {
+            shop: row.shop,
+            shop_name: names.shop(row.shop),
+            what,
+            record,
+            sku,
+            order,
+            kind: row.fault.kind,
+            why: row.fault.message,
+            retry_at: row.retry_at,
+            tries: row.tries,
+            at: row.at,
+        }
+    });
+    Ok(Json(Page::whole(views.collect())))
+}
+
+fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {
+    Ok(match &row.subject {
+        AsideSubject::Subject(Subject::Record(record)) => match journal.record_view(*record)? {
+            Some(view) => said::record_name(&view),
+            None => format!("record {record}"),
+        },
+        AsideSubject::Subject(Subject::Level { sku, .. }) => format!("stock of {sku}"),
+        AsideSubject::Subject(Subject::Order(order)) => {
+            let known = journal.order_view(order)?;
+            let number = known.and_then(|view| view.row.number);
+            format!("order {}", number.unwrap_or_else(|| order.id.to_string()))
+        }
+        AsideSubject::Remote { kind, id: Some(id) } => {
+            format!("{} {id} there, which cannot be read", kind.as_str())
+        }
+        AsideSubject::Remote { kind, id: None } => {
+            format!("a {} that cannot be read", kind.as_str())
+        }
+    })
+}
