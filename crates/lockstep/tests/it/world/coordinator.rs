@@ -1,0 +1,61 @@
+//! A process `lockstep coordinator`.
+
+use super::people::People;
+use super::process::{Process, command};
+use super::wait::seconds;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+pub struct Coordinator {
+    pub process: Process,
+    pub people: People,
+    pub url: String,
+    pub user: String,
+    pub password: String,
+    pub data: PathBuf,
+    folder: PathBuf,
+}
+
+impl Coordinator {
+    pub async fn start(folder: &Path) -> Coordinator {
+        let data = folder.join("coordinator");
+        let mut process = spawn(folder, &data, "127.0.0.1:0");
+        let said = process
+            .json_line("where it is", seconds(30), |line| line["url"].is_string())
+            .await;
+        let text = |key: &str| said[key].as_str().expect(key).to_owned();
+        let url = text("url").trim_end_matches('/').to_owned();
+        Coordinator {
+            people: People::new(&url, &text("api_token")),
+            user: text("user"),
+            password: text("password"),
+            process,
+            url,
+            data,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// After a kill: the same folder, the same address.
+    pub async fn start_again(&mut self) {
+        self.process.kill();
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.process = spawn(&self.folder, &self.data, &address);
+        self.process
+            .json_line("where it is", seconds(30), |line| line["url"].is_string())
+            .await;
+    }
+
+    /// Lets workers in without a person.
+    pub async fn join_token(&self) -> String {
+        let request = json!({ "label": "test", "uses_max": 20, "lives_seconds": 3600 });
+        let reply = self.people.post("/api/v1/join-tokens", request).await;
+        reply["token"].as_str().expect("a join token").to_owned()
+    }
+}
+
+fn spawn(folder: &Path, data: &Path, listen: &str) -> Process {
+    let mut command = command();
+    command.args(["--json", "coordinator", "--listen", listen, "--data"]).arg(data);
+    Process::start("coordinator", folder, command)
+}
