@@ -142,6 +142,10 @@ impl Link {
         });
     }
 
+    pub fn has_an_answer(&self) -> bool {
+        self.standing.borrow().standing == Standing::Answers
+    }
+
     pub fn set_lease(&self, deadline: Option<BootTime>) {
         self.lease.send_replace(deadline);
     }

@@ -29,8 +29,10 @@ pub struct Session {
     pub asks: Asks,
     /// The next poll asks for everything: what was told does not fit what is held.
     all: bool,
-    /// A coordinator was asked and has answered, or has not.
-    asked: bool,
+    /// The last poll was answered: the next may be parked.
+    answered: bool,
+    /// The customers work, with new settings or those of the last time.
+    begun: bool,
 }
 
 /// What a poll came to.
@@ -48,7 +50,8 @@ impl Session {
             fleet,
             asks,
             all: false,
-            asked: false,
+            answered: false,
+            begun: false,
         }
     }
 
@@ -89,8 +92,8 @@ impl Session {
                     }
                 }
             }
-            // The first answer should come at once, the others when there is news.
-            let wait = if self.asked {
+            // The first answer, also after an absence, should come at once; the others when there is news.
+            let wait = if self.answered {
                 wire_bounds::WAIT_SECONDS_MAX
             } else {
                 0
@@ -98,11 +101,12 @@ impl Session {
             match self.poll(wait).await {
                 Ok(polled) => {
                     backoff.reset();
-                    if matches!(polled, Polled::Unchanged) && !self.asked {
+                    if matches!(polled, Polled::Unchanged) && !self.begun {
                         self.fleet.begin_all();
                         self.fleet.tools.reporter.applied(self.fleet.kept.held.etag);
                     }
-                    self.asked = true;
+                    self.begun = true;
+                    self.answered = true;
                 }
                 Err(error) => {
                     let pause = self.after(&error, &mut backoff).await?;
@@ -187,11 +191,12 @@ impl Session {
         error: &CallError,
         backoff: &mut Backoff,
     ) -> Result<Duration, FolderError> {
+        self.answered = false;
         let Some(problem) = error.problem() else {
-            if !self.asked {
+            if !self.begun {
                 // With the settings of the last time, pinned customers go on.
                 self.fleet.begin_all();
-                self.asked = true;
+                self.begun = true;
             }
             self.link.set_standing(Standing::NoAnswer);
             self.link.set_state(WorkerState::NoAnswer {
@@ -210,7 +215,6 @@ impl Session {
             });
         }
         tracing::warn!(code = ?problem.code, %problem, "the coordinator refuses this worker");
-        self.asked = false;
         match verdict {
             Verdict::Renew | Verdict::Reload => self.prove_anew(backoff).await,
             Verdict::Wait(pause) => Ok(error.retry_after().unwrap_or(pause)),

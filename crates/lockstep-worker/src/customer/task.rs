@@ -257,6 +257,7 @@ async fn round(
     let seq = file.with(|journal| journal.head()).await?.seq;
     let patience = match &end {
         RoundEnd::Stopped => Duration::from_secs(2),
+        RoundEnd::AtRest { .. } if !tools.link.has_an_answer() => Duration::from_millis(500),
         RoundEnd::AtRest { .. } => bounds::STOP_PATIENCE,
         RoundEnd::Reseated | RoundEnd::Fenced => Duration::ZERO,
     };

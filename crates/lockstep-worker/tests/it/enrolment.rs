@@ -17,7 +17,11 @@ async fn state(worker: &RunningWorker, wanted: impl Fn(&WorkerState) -> bool) ->
     let mut state = worker.state();
     let wait = state.wait_for(|state| wanted(state));
     let patience = std::time::Duration::from_secs(30);
-    tokio::time::timeout(patience, wait).await.unwrap().unwrap().clone()
+    match tokio::time::timeout(patience, wait).await {
+        Ok(state) => return state.unwrap().clone(),
+        Err(_late) => {}
+    }
+    panic!("waited in vain; it is {:?}", worker.state().borrow())
 }
 
 fn is_active(state: &WorkerState) -> bool {
