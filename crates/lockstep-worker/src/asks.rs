@@ -153,7 +153,8 @@ impl Answerer {
             }
             Question::Hooks { shop_id, url } => {
                 let service = self.saved(shop_id)?;
-                let hooks = register(&service, url.as_deref(), &self.registry, self.timeouts).await?;
+                let hooks =
+                    register(&service, url.as_deref(), &self.registry, self.timeouts).await?;
                 Ok(Answer::Hooks { hooks })
             }
             Question::Apply { .. } => Err(not_yet(

@@ -64,6 +64,8 @@ pub const JOURNAL_QUEUE: usize = 64;
 pub const SEGMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// A customer's task that does not stop by itself is ended.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// Between two tries to work for a customer that was refused to us, as long as it is in our settings.
+pub const FENCED_PAUSE: Duration = Duration::from_secs(30);
 /// Ended runs that are kept for the next full report.
 pub const RUNS_REMEMBERED: usize = 200;
 /// One ask that a customer answers itself (a plan).

@@ -58,8 +58,15 @@ impl std::fmt::Debug for WorkerConfig {
 }
 
 pub(crate) fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "worker".into() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "worker".into()
+    } else {
+        name
+    }
 }
 
 /// A label as long as the protocol lets it be.

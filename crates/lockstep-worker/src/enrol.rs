@@ -142,7 +142,9 @@ async fn begin(link: &Link, config: &WorkerConfig) -> Result<Waiting, EnrolError
     let pending = &waiting.pending;
     let code = UserCode::new(&link.key.public(), &pending.enrolment, &pending.nonce);
     if code != pending.user_code {
-        tracing::error!("the coordinator shows another code than ours for this enrolment: do not confirm it");
+        tracing::error!(
+            "the coordinator shows another code than ours for this enrolment: do not confirm it"
+        );
     }
     tracing::info!(
         name = link.name,
@@ -265,7 +267,9 @@ pub async fn renew(link: &Link, pass: &Pass) -> Result<Pass, EnrolError> {
         signed_at,
         signature: link.key.sign(&challenge),
     };
-    let reply: TokenReply = post(link, paths::worker::AUTH_RENEW, &request).await?.json()?;
+    let reply: TokenReply = post(link, paths::worker::AUTH_RENEW, &request)
+        .await?
+        .json()?;
     let pass = Pass::of(reply, Timestamp::now());
     link.take_pass(pass.clone())?;
     tracing::info!(worker = %pass.worker_id, until = %pass.expires_at, "the token was renewed");
@@ -279,8 +283,12 @@ async fn post<T: Serialize + Sync>(
 ) -> Result<Incoming, CallError> {
     let max = lockstep_protocol::bounds::BODY_BYTES_MAX;
     link.coordinator
-        .call(Method::POST, path, bounds::COORDINATOR_TIMEOUT, max, |request| {
-            request.json(value)
-        })
+        .call(
+            Method::POST,
+            path,
+            bounds::COORDINATOR_TIMEOUT,
+            max,
+            |request| request.json(value),
+        )
         .await
 }

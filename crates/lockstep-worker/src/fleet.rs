@@ -24,6 +24,8 @@ pub struct Fleet {
     closing: BTreeMap<CustomerId, JoinHandle<()>>,
     hooks: JoinSet<()>,
     draining: bool,
+    /// Who is held works; from then on only changes are looked at.
+    begun: bool,
 }
 
 struct Tended {
@@ -49,12 +51,30 @@ impl Fleet {
             closing: BTreeMap::new(),
             hooks: JoinSet::new(),
             draining: false,
+            begun: false,
         }
     }
 
     /// Saved first, then in force.
     pub fn apply(&mut self, reply: SettingsReply) -> Result<(), ApplyError> {
+        let only_news =
+            reply.base.is_some() && reply.upserts.is_empty() && reply.removed.is_empty();
+        if only_news {
+            // A wake or a question: what the disk has stays true, only its version is older.
+            self.kept.held.apply(reply)?;
+        } else {
+            self.apply_settings(reply)?;
+        }
+        if !self.begun {
+            self.begin_all();
+        }
+        self.tools.reporter.applied(self.kept.held.etag);
+        Ok(())
+    }
+
+    fn apply_settings(&mut self, reply: SettingsReply) -> Result<(), ApplyError> {
         let mut kept = self.kept.clone();
+        let incarnation = kept.held.etag.map(|etag| etag.incarnation);
         let Applied { changed, removed } = kept.held.apply(reply)?;
         kept.forget_strangers();
         kept.save(&self.tools.link.folder, &self.tools.link.crash)?;
@@ -65,14 +85,19 @@ impl Fleet {
         for customer in &changed {
             self.renew_hooks(*customer, &before);
         }
-        // Not only those that changed: at the first poll all begin.
-        self.begin_all();
-        self.tools.reporter.applied(self.kept.held.etag);
+        if self.kept.held.etag.map(|etag| etag.incarnation) == incarnation && self.begun {
+            self.begin(&changed);
+        } else {
+            self.begin_all();
+        }
         Ok(())
     }
 
     pub fn save(&self) {
-        if let Err(error) = self.kept.save(&self.tools.link.folder, &self.tools.link.crash) {
+        if let Err(error) = self
+            .kept
+            .save(&self.tools.link.folder, &self.tools.link.crash)
+        {
             tracing::warn!(%error, "the settings were not saved");
         }
     }
@@ -96,18 +121,20 @@ impl Fleet {
 
     /// Every customer that is held works in its newest seat.
     pub fn begin_all(&mut self) {
+        let all: Vec<CustomerId> = self.kept.held.customers.keys().copied().collect();
+        self.begin(&all);
+    }
+
+    fn begin(&mut self, customers: &[CustomerId]) {
         let Some(etag) = self.kept.held.etag.filter(|_| !self.draining) else {
             return;
         };
-        let held: Vec<Arc<Seat>> = self
-            .kept
-            .held
-            .customers
-            .iter()
-            .map(|(customer, held)| Arc::new(seat(*customer, etag.incarnation, held)))
-            .collect();
-        for seat in held {
-            self.give(seat);
+        self.begun = true;
+        for customer in customers {
+            if let Some(held) = self.kept.held.customers.get(customer) {
+                let seat = Arc::new(seat(*customer, etag.incarnation, held));
+                self.give(seat);
+            }
         }
     }
 
@@ -176,7 +203,11 @@ impl Fleet {
 
     pub fn cancel(&self, cancel: Cancel) {
         if let Some(tended) = self.tended.get(&cancel.customer_id)
-            && tended.handle.asks.try_send(Ask::Cancel(cancel.run)).is_err()
+            && tended
+                .handle
+                .asks
+                .try_send(Ask::Cancel(cancel.run))
+                .is_err()
         {
             tracing::warn!(customer = %cancel.customer_id, run = %cancel.run, "the run is too busy to be cancelled now; it is asked again with the next change");
         }
@@ -189,7 +220,10 @@ impl Fleet {
         let held = self.kept.held.customers.get(&customer);
         About {
             settings: held.map(|held| Arc::new(held.settings.0.clone())),
-            handle: self.tended.get(&customer).map(|tended| tended.handle.clone()),
+            handle: self
+                .tended
+                .get(&customer)
+                .map(|tended| tended.handle.clone()),
         }
     }
 
@@ -218,23 +252,17 @@ impl Fleet {
         }
     }
 
-    /// Stops all and waits for them. Their leases are given back.
+    /// Stops all and waits for them. The customers stay this worker's: its next start goes on with them, and
+    /// a lease that is not renewed runs out by itself.
     pub async fn stop(&mut self) {
         for tended in self.tended.values() {
             tended.handle.stop.cancel();
         }
-        let mut leases = Vec::new();
-        for (_, tended) in std::mem::take(&mut self.tended) {
-            let movable = tended.seat.movable();
-            let lease = tended.close().await;
-            if movable {
-                leases.push(lease);
-            }
-        }
+        let stopping = std::mem::take(&mut self.tended);
+        futures::future::join_all(stopping.into_values().map(Tended::close)).await;
         for (_, closing) in std::mem::take(&mut self.closing) {
             let _over = closing.await;
         }
-        lease::release(&self.tools.link, leases).await;
     }
 
     /// With `once`: waits until each customer is at rest.

@@ -95,7 +95,9 @@ impl Folder {
     }
 
     pub fn journal(&self, customer: CustomerId) -> PathBuf {
-        self.root.join("customers").join(format!("{customer}.journal"))
+        self.root
+            .join("customers")
+            .join(format!("{customer}.journal"))
     }
 
     /// Moves a customer's file, and what SQLite keeps beside it, out of the way; nothing is deleted.
@@ -106,7 +108,9 @@ impl Folder {
             let from = with_suffix(&path, suffix);
             let to = with_suffix(&path, &format!(".{stamp}.old{suffix}"));
             match fs::rename(&from, &to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&from)(error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at(&from)(error));
+                }
                 Ok(()) | Err(_) => {}
             }
         }
@@ -292,7 +296,10 @@ mod tests {
         folder.write("key", b"first, and longer").unwrap();
         folder.write("key", b"second").unwrap();
         assert_eq!(folder.read("key").unwrap().unwrap(), b"second");
-        let mode = fs::metadata(folder.path("key")).unwrap().permissions().mode();
+        let mode = fs::metadata(folder.path("key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         folder.remove("key").unwrap();
         folder.remove("key").unwrap();
@@ -306,7 +313,9 @@ mod tests {
         fs::write(folder.journal(CustomerId(7)), b"x").unwrap();
         folder.set_journal_aside(CustomerId(7)).unwrap();
         assert!(!folder.journal(CustomerId(7)).exists());
-        let kept = fs::read_dir(place.path().join("customers")).unwrap().count();
+        let kept = fs::read_dir(place.path().join("customers"))
+            .unwrap()
+            .count();
         assert_eq!(kept, 1);
     }
 }

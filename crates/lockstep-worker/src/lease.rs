@@ -55,7 +55,9 @@ async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Vec<HeldLease>, Call
     {
         Ok(reply) => reply,
         Err(error) => {
-            let grants_none = error.problem().is_some_and(|problem| problem.code == Code::NotYet);
+            let grants_none = error
+                .problem()
+                .is_some_and(|problem| problem.code == Code::NotYet);
             if grants_none {
                 // Ownership is given by hand there; the epoch on each segment fences.
                 link.set_lease(Some(sent.plus(bounds::LEASE_MAX)));

@@ -204,9 +204,13 @@ impl Link {
         value: &T,
     ) -> Result<Incoming, CallError> {
         let max = lockstep_protocol::bounds::BODY_BYTES_MAX;
-        self.call(Method::POST, path, bounds::COORDINATOR_TIMEOUT, max, |request| {
-            request.json(value)
-        })
+        self.call(
+            Method::POST,
+            path,
+            bounds::COORDINATOR_TIMEOUT,
+            max,
+            |request| request.json(value),
+        )
         .await
     }
 }

@@ -36,7 +36,10 @@ impl Members {
     /// Only in the epoch that it joined with: a newer seat stays.
     pub fn leave(&self, customer: CustomerId, epoch: Epoch) {
         let mut held = self.lock();
-        if held.get(&customer).is_some_and(|member| member.epoch == epoch) {
+        if held
+            .get(&customer)
+            .is_some_and(|member| member.epoch == epoch)
+        {
             held.remove(&customer);
         }
     }

@@ -10,8 +10,8 @@ use crate::running::{Parts, assemble};
 use crate::session::Session;
 use crate::state::WorkerState;
 use jiff::Timestamp;
-use lockstep_model::entry::RunResult;
 use lockstep_model::CustomerId;
+use lockstep_model::entry::RunResult;
 use lockstep_protocol::Code;
 use std::time::Duration;
 
@@ -124,7 +124,10 @@ async fn meet(link: &Link, session: &mut Session) -> Result<(), Meeting> {
             return Err(Meeting::NoAnswer(error.to_string()));
         };
         let is_token = matches!(problem.code, Code::BadToken | Code::Superseded);
-        if is_token && tries == 1 && let Some(pass) = link.pass() {
+        if is_token
+            && tries == 1
+            && let Some(pass) = link.pass()
+        {
             match enrol::renew(link, &pass).await {
                 Ok(_) => continue,
                 Err(EnrolError::Call(CallError::Refused { .. })) => {
@@ -235,16 +238,21 @@ mod tests {
 
     #[test]
     fn the_worst_decides_the_exit_code() {
-        let code = |ends, unreached: Option<&str>| {
-            sum_up(ends, unreached.map(str::to_owned)).exit.code()
-        };
+        let code =
+            |ends, unreached: Option<&str>| sum_up(ends, unreached.map(str::to_owned)).exit.code();
         assert_eq!(code(vec![at_rest(RunResult::Done, true)], None), 0);
         assert_eq!(code(vec![at_rest(RunResult::NeedsPerson, true)], None), 3);
         assert_eq!(code(vec![at_rest(RunResult::Done, false)], None), 4);
         assert_eq!(code(vec![at_rest(RunResult::Done, false)], Some("away")), 4);
         assert_eq!(code(vec![at_rest(RunResult::Partly, true)], None), 1);
         assert_eq!(
-            code(vec![at_rest(RunResult::Done, true), (CustomerId(2), RoundEnd::Fenced)], None),
+            code(
+                vec![
+                    at_rest(RunResult::Done, true),
+                    (CustomerId(2), RoundEnd::Fenced)
+                ],
+                None
+            ),
             1
         );
         assert_eq!(code(vec![], None), 0);

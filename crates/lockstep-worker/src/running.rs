@@ -37,12 +37,16 @@ impl RunningWorker {
     /// Writes that are on their way may end; the rest goes on at the next start.
     pub async fn shutdown(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
-        (&mut self.task).await.context("the worker's task broke off")?
+        (&mut self.task)
+            .await
+            .context("the worker's task broke off")?
     }
 
     /// Waits until it ends by itself, which it does only when its disk fails.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        (&mut self.task).await.context("the worker's task broke off")?
+        (&mut self.task)
+            .await
+            .context("the worker's task broke off")?
     }
 }
 
@@ -71,7 +75,13 @@ pub(crate) async fn assemble(config: WorkerConfig, once: bool) -> anyhow::Result
     })
     .await
     .context("the data folder was not opened")??;
-    let link = Arc::new(Link::new(coordinator, folder, key, crash, config.display_name())?);
+    let link = Arc::new(Link::new(
+        coordinator,
+        folder,
+        key,
+        crash,
+        config.display_name(),
+    )?);
     let tools = Arc::new(Tools {
         link: link.clone(),
         registry: config.registry.clone(),

@@ -40,6 +40,8 @@ pub struct Session {
 pub enum Polled {
     Unchanged,
     Changed,
+    /// Told, but it did not fit what is held, or could not be kept: everything is asked for anew.
+    NotApplied,
 }
 
 impl Session {
@@ -99,6 +101,10 @@ impl Session {
                 0
             };
             match self.poll(wait).await {
+                Ok(Polled::NotApplied) => {
+                    self.answered = true;
+                    tokio::time::sleep(backoff.next(None)).await;
+                }
                 Ok(polled) => {
                     backoff.reset();
                     if matches!(polled, Polled::Unchanged) && !self.begun {
@@ -148,21 +154,17 @@ impl Session {
             return Ok(Polled::Unchanged);
         }
         let reply: SettingsReply = incoming.json()?;
-        self.take(reply);
-        Ok(Polled::Changed)
+        Ok(self.take(reply))
     }
 
-    fn take(&mut self, mut reply: SettingsReply) {
+    fn take(&mut self, mut reply: SettingsReply) -> Polled {
         let wanted = std::mem::take(&mut reply.wanted);
         let asks = std::mem::take(&mut reply.asks);
         self.fleet.drain(wanted.worker == WorkerWanted::Draining);
-        match self.fleet.apply(reply) {
-            Ok(()) => self.all = false,
-            Err(error) => {
-                tracing::error!(%error, "the last good settings stay in force; everything is asked for anew");
-                // Once: a coordinator that keeps telling what does not fit is not asked in a circle.
-                self.all = true;
-            }
+        let applied = self.fleet.apply(reply);
+        self.all = applied.is_err();
+        if let Err(error) = &applied {
+            tracing::error!(%error, "the last good settings stay in force; everything is asked for anew");
         }
         for wake in wanted.wakes {
             self.fleet.wake(wake);
@@ -176,12 +178,19 @@ impl Session {
             }
             if let (Some(customer), Question::Hooks { shop_id, url }) =
                 (ask.customer_id, &ask.question)
-                && self.fleet.kept.set_hook_url(customer, *shop_id, url.as_deref())
+                && self
+                    .fleet
+                    .kept
+                    .set_hook_url(customer, *shop_id, url.as_deref())
             {
                 self.fleet.save();
             }
             let about = self.fleet.about(ask.customer_id);
             self.asks.take(ask, about);
+        }
+        match applied {
+            Ok(()) => Polled::Changed,
+            Err(_told_above) => Polled::NotApplied,
         }
     }
 

@@ -5,7 +5,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -22,7 +24,9 @@ pub enum Trust {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BadTrust {
-    #[error("\"{0}\" is not a fingerprint: 64 hexadecimal digits, with or without \"sha256:\" and colons")]
+    #[error(
+        "\"{0}\" is not a fingerprint: 64 hexadecimal digits, with or without \"sha256:\" and colons"
+    )]
     Fingerprint(String),
     #[error("the file of authorities is not PEM")]
     Pem(#[source] rustls::pki_types::pem::Error),
@@ -68,12 +72,14 @@ impl Trust {
                 }
                 builder.with_root_certificates(roots)
             }
-            Trust::Pinned(fingerprint) => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(OneCertificate {
-                    fingerprint: *fingerprint,
-                    provider,
-                })),
+            Trust::Pinned(fingerprint) => {
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(OneCertificate {
+                        fingerprint: *fingerprint,
+                        provider,
+                    }))
+            }
         };
         Ok(config.with_no_client_auth())
     }
@@ -146,8 +152,16 @@ mod tests {
     fn a_fingerprint_is_read_as_people_paste_it() {
         let digits = "ab".repeat(32);
         let colons = vec!["AB"; 32].join(":");
-        for text in [digits.clone(), format!("sha256:{digits}"), format!(" {colons} ")] {
-            assert_eq!(Trust::pinned(&text).unwrap(), Trust::Pinned([0xab; 32]), "{text}");
+        for text in [
+            digits.clone(),
+            format!("sha256:{digits}"),
+            format!(" {colons} "),
+        ] {
+            assert_eq!(
+                Trust::pinned(&text).unwrap(),
+                Trust::Pinned([0xab; 32]),
+                "{text}"
+            );
         }
         for text in ["", "ab", "sha256:zz"] {
             assert!(Trust::pinned(text).is_err(), "{text}");

@@ -40,7 +40,9 @@ impl Verdict {
 
 pub fn verdict(code: Code) -> Verdict {
     match code {
-        Code::BadToken | Code::BadSignature | Code::ClockSkew | Code::LoginRequired => Verdict::Renew,
+        Code::BadToken | Code::BadSignature | Code::ClockSkew | Code::LoginRequired => {
+            Verdict::Renew
+        }
         Code::Superseded => Verdict::Reload,
         Code::DuplicateInstance => Verdict::Wait(bounds::DUPLICATE_PAUSE),
         Code::Suspended

@@ -77,7 +77,9 @@ pub enum BadCoordinator {
     TooMany,
     #[error("{0} is not a coordinator's address: it starts with https:// and names a host")]
     Address(Url),
-    #[error("plain http to {0} would show everybody the shops' credentials: use https, or run on one machine")]
+    #[error(
+        "plain http to {0} would show everybody the shops' credentials: use https, or run on one machine"
+    )]
     Plain(Url),
     #[error(transparent)]
     Trust(#[from] crate::trust::BadTrust),
@@ -237,7 +239,11 @@ mod tests {
         assert!(made("http://127.0.0.1:1").is_ok());
         assert!(made("http://[::1]:1").is_ok());
         assert!(made("https://lockstep.example").is_ok());
-        for url in ["http://lockstep.example", "http://10.0.0.1", "ftp://127.0.0.1"] {
+        for url in [
+            "http://lockstep.example",
+            "http://10.0.0.1",
+            "ftp://127.0.0.1",
+        ] {
             assert!(made(url).is_err(), "{url}");
         }
         assert!(Coordinator::new(vec![], &Trust::Web).is_err());

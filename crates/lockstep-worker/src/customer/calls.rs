@@ -163,7 +163,8 @@ impl Line {
                     shop: self.shop,
                     identity: Box::new(identity),
                 };
-                let message = "it was reached for the first time just now; its data is read in a moment";
+                let message =
+                    "it was reached for the first time just now; its data is read in a moment";
                 let later = Fault::new(FaultKind::Unavailable, message).at(self.shop);
                 (vec![seen], Some(later))
             }

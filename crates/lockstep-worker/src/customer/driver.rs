@@ -1,11 +1,11 @@
 //! Drives one customer's engine: performs its effects in the order given and brings back what became of them.
 
+use super::Seat;
 use super::calls::{Done, Line};
 use super::file::{File, FileError};
 use super::plan::{Asked, plan};
 use super::shipper::Shipped;
 use super::task::Tools;
-use super::Seat;
 use crate::crash::CrashPoint;
 use crate::link::Right;
 use crate::shops::{Shops, stock_mapping};
@@ -182,7 +182,10 @@ impl Driver {
             .collect();
         for lane in durable {
             self.waiting.remove(&lane);
-            self.tools.link.crash.reach(CrashPoint::AfterAcknowledgement);
+            self.tools
+                .link
+                .crash
+                .reach(CrashPoint::AfterAcknowledgement);
             self.on(Event::Durable { lane });
         }
     }
@@ -219,12 +222,7 @@ impl Driver {
         });
     }
 
-    pub fn ask_for_plan(
-        &mut self,
-        flows: Vec<Flow>,
-        asked: Asked,
-        reply: oneshot::Sender<Plan>,
-    ) {
+    pub fn ask_for_plan(&mut self, flows: Vec<Flow>, asked: Asked, reply: oneshot::Sender<Plan>) {
         self.plans.push_back(PlanAsk { asked, reply });
         self.on(Event::PlanAsked { flows });
     }
@@ -638,17 +636,18 @@ fn count_requests(live: Option<&Live>, counts: &mut Counts) {
 }
 
 fn journal_also(also: lockstep_engine::Also) -> Also {
-    let levels = also.levels.into_iter().map(|(shop, _, sku, reading)| Consumed {
-        shop,
-        kind: Kind::Level,
-        id: RemoteId(sku.0),
-        reading,
-    });
-    let plan_done = also.plan_done.map(|(run, rows)| {
-        rows.into_iter()
-            .map(|row| (run, row))
-            .collect::<Vec<_>>()
-    });
+    let levels = also
+        .levels
+        .into_iter()
+        .map(|(shop, _, sku, reading)| Consumed {
+            shop,
+            kind: Kind::Level,
+            id: RemoteId(sku.0),
+            reading,
+        });
+    let plan_done = also
+        .plan_done
+        .map(|(run, rows)| rows.into_iter().map(|row| (run, row)).collect::<Vec<_>>());
     Also {
         consumed: also.consumed.into_iter().chain(levels).collect(),
         plan_done: plan_done.unwrap_or_default(),
@@ -833,7 +832,11 @@ fn settings_moved(tools: &Tools, seat: &Seat) -> bool {
 }
 
 fn remember_settings(tools: &Tools, seat: &Seat) {
-    if let Err(error) = tools.link.folder.write(&settings_name(seat), &seat.decisive()) {
+    if let Err(error) = tools
+        .link
+        .folder
+        .write(&settings_name(seat), &seat.decisive())
+    {
         tracing::warn!(%error, "it was not noted which settings are in force; all records are looked at again at the next start");
     }
 }

@@ -53,7 +53,11 @@ pub fn plan(
             shop: line.shop,
             kind: kind.to_owned(),
             key: line.label.clone(),
-            title: if field.is_none() { line.why } else { String::new() },
+            title: if field.is_none() {
+                line.why
+            } else {
+                String::new()
+            },
             fields: field.into_iter().collect(),
         });
     }

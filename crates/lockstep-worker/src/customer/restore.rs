@@ -1,8 +1,8 @@
 //! Opens a customer's journal for the epoch that was granted: from this disk if the chain there is the
 //! coordinator's, else from the coordinator's segments.
 
-use super::file::{File, FileError};
 use super::Seat;
+use super::file::{File, FileError};
 use crate::bounds;
 use crate::coordinator::CallError;
 use crate::folder::FolderError;
@@ -70,7 +70,9 @@ async fn catch_up(
     head: &Head,
 ) -> Result<bool, RestoreError> {
     // The last one was perhaps taken and its acknowledgement lost.
-    let mut after = head.segment.map_or(0, |(sequence, _)| sequence.saturating_sub(1));
+    let mut after = head
+        .segment
+        .map_or(0, |(sequence, _)| sequence.saturating_sub(1));
     loop {
         let segments = fetch(link, seat, after).await?;
         let Some(last) = segments.last().map(|segment| segment.header.sequence) else {
@@ -81,7 +83,10 @@ async fn catch_up(
             if sequence <= after {
                 continue;
             }
-            match file.with(move |journal| take(journal, &segment, sequence, hash)).await {
+            match file
+                .with(move |journal| take(journal, &segment, sequence, hash))
+                .await
+            {
                 Ok(()) => {}
                 Err(FileError::Segment(error)) => match error {
                     SegmentError::Gap { .. }

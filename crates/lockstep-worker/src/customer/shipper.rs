@@ -63,7 +63,11 @@ impl Shipper {
         let mut from: Option<u64> = None;
         loop {
             let segment = match from {
-                Some(sequence) => self.file.with(move |journal| journal.segment(sequence)).await?,
+                Some(sequence) => {
+                    self.file
+                        .with(move |journal| journal.segment(sequence))
+                        .await?
+                }
                 None => None,
             };
             let segment = match segment {

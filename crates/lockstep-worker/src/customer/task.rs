@@ -1,12 +1,12 @@
 //! The task of one customer: opens the journal, drives the engine, ships, and begins anew after an error, a
 //! new epoch or a fence. One at a time works on a customer's file.
 
+use super::Seat;
 use super::driver::Driver;
 use super::file::FileError;
 use super::plan::Asked;
 use super::restore::{self, RestoreError};
 use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
-use super::Seat;
 use crate::backoff::Backoff;
 use crate::bounds;
 use crate::clock::until;
@@ -161,6 +161,9 @@ pub async fn tend(tools: Arc<Tools>, mut ears: Ears) -> RoundEnd {
                 tokio::select! {
                     changed = ears.seat.changed() => if changed.is_err() { return RoundEnd::Stopped },
                     () = ears.stop.cancelled() => return RoundEnd::Stopped,
+                    // A coordinator that was behind the others may have said so: the customer is still ours
+                    // then, and if not, the next segment is refused.
+                    () = tokio::time::sleep(bounds::FENCED_PAUSE) => {}
                 }
             }
             Err(error) => {
@@ -201,7 +204,12 @@ async fn round(
     ears: &mut Ears,
     fence: &CancellationToken,
 ) -> Result<RoundEnd, RoundError> {
-    let shops = Shops::of(&seat.settings, &tools.registry, tools.timeouts, &Shops::default())?;
+    let shops = Shops::of(
+        &seat.settings,
+        &tools.registry,
+        tools.timeouts,
+        &Shops::default(),
+    )?;
     let file = tokio::select! {
         file = restore::open(&tools.link, &seat) => file?,
         () = ears.stop.cancelled() => return Ok(RoundEnd::Stopped),
@@ -291,7 +299,8 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
     let mut stop_by = None;
     loop {
         if ears.stop.is_cancelled() {
-            let by = *stop_by.get_or_insert_with(|| tokio::time::Instant::now() + bounds::STOP_PATIENCE);
+            let by =
+                *stop_by.get_or_insert_with(|| tokio::time::Instant::now() + bounds::STOP_PATIENCE);
             // A write that is on its way may end; what it came to is then known.
             if driver.pushes == 0 && !driver.has_events() || tokio::time::Instant::now() >= by {
                 return Ok(RoundEnd::Stopped);
@@ -362,7 +371,12 @@ async fn due(at: Option<jiff::Timestamp>) {
 async fn set(driver: &mut Driver, seat: &Seat) -> Result<(), RoundError> {
     let reporter = driver.tools.reporter.clone();
     let tools = driver.tools.clone();
-    match Shops::of(&seat.settings, &tools.registry, tools.timeouts, &driver.shops) {
+    match Shops::of(
+        &seat.settings,
+        &tools.registry,
+        tools.timeouts,
+        &driver.shops,
+    ) {
         Ok(shops) => {
             driver.set(seat.clone(), shops).await?;
             let sequence = driver.shipped.borrow().sequence;
@@ -395,7 +409,8 @@ pub async fn ask_for_plan(
         rows_max,
         reply,
     };
-    let busy = || format!("customer {customer} is not at work on this worker now; ask again in a moment");
+    let busy =
+        || format!("customer {customer} is not at work on this worker now; ask again in a moment");
     handle.asks.try_send(ask).map_err(|_| busy())?;
     answer.await.map_err(|_| busy())
 }

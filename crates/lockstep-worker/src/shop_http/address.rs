@@ -15,7 +15,9 @@ pub struct Allowed {
 
 /// Why an address is not called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is an address inside this network ({address}); if the shop really stands there, set its option allowPrivate")]
+#[error(
+    "{host} is an address inside this network ({address}); if the shop really stands there, set its option allowPrivate"
+)]
 pub struct AddressRefused {
     pub host: String,
     pub address: IpAddr,
@@ -70,8 +72,7 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(v6) => {
             let first = v6.segments()[0];
             // 2000::/3 is what is routed; 2001:db8::/32 in it is for examples, 2001::/32 for tunnels.
-            first & 0xe000 == 0x2000
-                && !(first == 0x2001 && matches!(v6.segments()[1], 0x0db8 | 0))
+            first & 0xe000 == 0x2000 && !(first == 0x2001 && matches!(v6.segments()[1], 0x0db8 | 0))
         }
     }
 }
@@ -185,17 +186,32 @@ mod tests {
     async fn a_name_is_judged_by_what_it_stands_for() {
         let resolve = |allowed| GuardedNames(allowed).resolve("localhost".parse().unwrap());
         let refused = resolve(STRICT).await.map(|_| ()).unwrap_err();
-        assert!(refused.downcast_ref::<AddressRefused>().is_some(), "{refused}");
+        assert!(
+            refused.downcast_ref::<AddressRefused>().is_some(),
+            "{refused}"
+        );
         let allowed = Allowed {
             loopback: true,
             ..STRICT
         };
-        assert!(resolve(allowed).await.unwrap().all(|at| at.ip().is_loopback()));
+        assert!(
+            resolve(allowed)
+                .await
+                .unwrap()
+                .all(|at| at.ip().is_loopback())
+        );
     }
 
     #[test]
     fn a_host_is_known_for_this_machine_in_each_of_its_spellings() {
-        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "[::1]"] {
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "[::1]",
+        ] {
             assert!(names_loopback(host), "{host}");
         }
         for host in ["localhost.example.com", "10.0.0.1", "example.com"] {

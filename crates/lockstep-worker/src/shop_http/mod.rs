@@ -93,7 +93,11 @@ impl ShopHttp {
             private: service.option_is_on(ALLOW_PRIVATE),
             loopback: home.host_str().is_some_and(address::names_loopback),
         };
-        let option = |name| service.option_text(name).filter(|text| !text.trim().is_empty());
+        let option = |name| {
+            service
+                .option_text(name)
+                .filter(|text| !text.trim().is_empty())
+        };
         let (field, trust) = match (option(CERTIFICATE), option(AUTHORITY)) {
             (Some(pin), _) => (CERTIFICATE, Trust::pinned(pin)),
             (None, Some(pem)) => (AUTHORITY, Ok(Trust::WebAnd(pem.into()))),
@@ -165,7 +169,10 @@ impl ShopHttp {
         self.check_scheme(&url)?;
         let host = url.host_str().ok_or_else(not_callable)?;
         if !same_origin(&self.home, &url) {
-            let secret = request.headers().values().any(http::HeaderValue::is_sensitive)
+            let secret = request
+                .headers()
+                .values()
+                .any(http::HeaderValue::is_sensitive)
                 || request.headers().contains_key(http::header::AUTHORIZATION);
             if !foreign || secret {
                 return Err(self.refuse(
@@ -242,11 +249,7 @@ impl ShopHttp {
         fault::without_reply(&self.name, effect, error).at(self.shop)
     }
 
-    async fn read_whole(
-        &self,
-        mut reply: reqwest::Response,
-        cost: Cost,
-    ) -> Result<Bytes, Fault> {
+    async fn read_whole(&self, mut reply: reqwest::Response, cost: Cost) -> Result<Bytes, Fault> {
         let too_large = || fault::too_large(&self.name, cost.reply_bytes_max).at(self.shop);
         let announced = reply.content_length().unwrap_or(0);
         if announced > cost.reply_bytes_max as u64 {
@@ -295,9 +298,7 @@ fn same_origin(one: &Url, other: &Url) -> bool {
 impl Http for ShopHttp {
     async fn send(&self, request: Request, cost: Cost) -> Result<Reply, Fault> {
         let _slot = self.slot().await?;
-        let reply = self
-            .call(request, cost, false, self.timeouts.call)
-            .await?;
+        let reply = self.call(request, cost, false, self.timeouts.call).await?;
         let (status, headers) = (reply.status(), reply.headers().clone());
         let body = self.read_whole(reply, cost).await?;
         let mut whole = http::Response::new(body);
@@ -310,9 +311,7 @@ impl Http for ShopHttp {
         // The slot is given back once the head has come: a picture streams into another shop's call,
         // and two shops that hold each other's slots would wait for ever.
         let _slot = self.slot().await?;
-        let reply = self
-            .call(request, cost, true, self.timeouts.stream)
-            .await?;
+        let reply = self.call(request, cost, true, self.timeouts.stream).await?;
         let status = reply.status();
         if !status.is_success() {
             let kind = match status.as_u16() {

@@ -76,7 +76,10 @@ impl Pace {
 
     pub fn learn(&self, budget: Budget) {
         let mut state = self.lock();
-        if let Some(per_second) = budget.per_second.filter(|rate| rate.is_finite() && *rate > 0.0) {
+        if let Some(per_second) = budget
+            .per_second
+            .filter(|rate| rate.is_finite() && *rate > 0.0)
+        {
             state.ceiling = bounded(per_second);
             let slower = state.per_second.min(state.ceiling);
             let rate = if slower < state.ceiling / 4.0 {

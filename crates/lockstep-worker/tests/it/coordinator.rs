@@ -23,7 +23,9 @@ use lockstep_protocol::lease::{LeaseReply, LeaseRequest, ReleaseRequest};
 use lockstep_protocol::segment::{SegmentHeader, SegmentOutcome, SegmentReply, write_frame};
 use lockstep_protocol::status::{StatusReply, StatusReport};
 use lockstep_protocol::wanted::{Wake, Wanted};
-use lockstep_protocol::{Code, DeviceCode, EnrolmentId, Etag, Nonce, Problem, PublicKey, UserCode, paths};
+use lockstep_protocol::{
+    Code, DeviceCode, EnrolmentId, Etag, Nonce, Problem, PublicKey, UserCode, paths,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -152,9 +154,15 @@ impl FakeCoordinator {
                 moved.changed().await.unwrap();
             }
         };
-        if tokio::time::timeout(Duration::from_secs(30), wait).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .is_err()
+        {
             let mind = self.app.mind.lock().unwrap();
-            panic!("waited in vain: {what}; last report {:#?}", mind.reports.last());
+            panic!(
+                "waited in vain: {what}; last report {:#?}",
+                mind.reports.last()
+            );
         }
     }
 
@@ -162,7 +170,11 @@ impl FakeCoordinator {
         self.with(|mind| {
             mind.stamp += 1;
             let id = settings.id();
-            let revision = mind.set.members().get(&id).map_or(1, |member| member.revision.0 + 1);
+            let revision = mind
+                .set
+                .members()
+                .get(&id)
+                .map_or(1, |member| member.revision.0 + 1);
             let epoch = *mind.epochs.entry(id).or_insert(Epoch(1));
             let member = Member {
                 revision: Revision(revision),
@@ -182,7 +194,14 @@ impl FakeCoordinator {
             mind.epochs.insert(customer, epoch);
             let member = mind.set.members()[&customer];
             let stamp = mind.stamp;
-            mind.set.upsert(customer, Member { epoch, stamp, ..member });
+            mind.set.upsert(
+                customer,
+                Member {
+                    epoch,
+                    stamp,
+                    ..member
+                },
+            );
         });
     }
 
@@ -228,7 +247,8 @@ impl FakeCoordinator {
     }
 
     pub async fn answer(&self, id: AskId) -> Answer {
-        self.until("an answer", |mind| mind.answers.contains_key(&id)).await;
+        self.until("an answer", |mind| mind.answers.contains_key(&id))
+            .await;
         self.with(|mind| mind.answers[&id].clone())
     }
 }
@@ -263,7 +283,9 @@ fn refuse(problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap();
     let mut response = (status, Json(&problem)).into_response();
     if let Some(seconds) = problem.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -416,7 +438,10 @@ async fn settings(State(app): State<Shared>, headers: HeaderMap) -> Response {
                 return Json(reply(&mind, theirs.as_ref())).into_response();
             }
         }
-        if tokio::time::timeout_at(deadline, moved.changed()).await.is_err() {
+        if tokio::time::timeout_at(deadline, moved.changed())
+            .await
+            .is_err()
+        {
             return StatusCode::NOT_MODIFIED.into_response();
         }
         if let Err(refused) = app.known(&headers) {
@@ -551,7 +576,10 @@ async fn take_segment(
         Some((known, _)) if known.hash == header.hash => SegmentOutcome::Same,
         Some(_) => return no(Code::SegmentConflict),
         None if sequence == head.map_or(1, |head| head.sequence + 1) => {
-            assert_eq!(header.previous, head.map_or_else(Default::default, |head| head.hash));
+            assert_eq!(
+                header.previous,
+                head.map_or_else(Default::default, |head| head.hash)
+            );
             lockstep_journal::Segment::decode(&body).unwrap();
             journal.push((header, body));
             SegmentOutcome::Accepted
@@ -582,9 +610,16 @@ async fn give_journal(
     }
     let mind = app.mind.lock().unwrap();
     let mut frames = Vec::new();
-    let segments = mind.journals.get(&CustomerId(customer)).into_iter().flatten();
+    let segments = mind
+        .journals
+        .get(&CustomerId(customer))
+        .into_iter()
+        .flatten();
     // A few at a time, so that the worker has to ask again.
-    for (header, body) in segments.filter(|(header, _)| header.sequence > after).take(2) {
+    for (header, body) in segments
+        .filter(|(header, _)| header.sequence > after)
+        .take(2)
+    {
         write_frame(&mut frames, header, body).unwrap();
     }
     frames.into_response()

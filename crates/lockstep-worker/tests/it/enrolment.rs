@@ -33,13 +33,21 @@ async fn a_worker_waits_for_a_person_and_is_then_given_its_token() {
     let coordinator = FakeCoordinator::start().await;
     let place = tempfile::tempdir().unwrap();
     let worker = start(config(&coordinator, place.path())).await.unwrap();
-    let pending = state(&worker, |state| matches!(state, WorkerState::Pending { .. })).await;
-    let WorkerState::Pending { code, enrolment, .. } = pending else {
+    let pending = state(&worker, |state| {
+        matches!(state, WorkerState::Pending { .. })
+    })
+    .await;
+    let WorkerState::Pending {
+        code, enrolment, ..
+    } = pending
+    else {
         unreachable!()
     };
     coordinator
         .until("it asked and was told to wait", |mind| {
-            mind.enrolments.values().any(|enrolment| enrolment.asked > 0)
+            mind.enrolments
+                .values()
+                .any(|enrolment| enrolment.asked > 0)
         })
         .await;
     coordinator.with(|mind| {
@@ -70,7 +78,10 @@ async fn a_rejected_worker_is_told_so() {
     let coordinator = FakeCoordinator::start().await;
     let place = tempfile::tempdir().unwrap();
     let worker = start(config(&coordinator, place.path())).await.unwrap();
-    state(&worker, |state| matches!(state, WorkerState::Pending { .. })).await;
+    state(&worker, |state| {
+        matches!(state, WorkerState::Pending { .. })
+    })
+    .await;
     coordinator.with(|mind| {
         for enrolment in mind.enrolments.values_mut() {
             enrolment.verdict = Some(Code::Rejected);
@@ -85,7 +96,9 @@ async fn an_expired_enrolment_begins_anew() {
     let coordinator = FakeCoordinator::start().await;
     let place = tempfile::tempdir().unwrap();
     let worker = start(config(&coordinator, place.path())).await.unwrap();
-    coordinator.until("it asked", |mind| !mind.enrolments.is_empty()).await;
+    coordinator
+        .until("it asked", |mind| !mind.enrolments.is_empty())
+        .await;
     coordinator.with(|mind| {
         mind.confirms_by_itself = true;
         for enrolment in mind.enrolments.values_mut() {
@@ -105,14 +118,18 @@ async fn a_lost_token_is_replaced_by_the_key_and_a_forgotten_key_enrols_anew() {
     let worker = start(config(&coordinator, place.path())).await.unwrap();
     state(&worker, is_active).await;
     coordinator.with(|mind| mind.tokens.clear());
-    coordinator.until("the key was shown", |mind| mind.renewals == 1).await;
+    coordinator
+        .until("the key was shown", |mind| mind.renewals == 1)
+        .await;
     state(&worker, is_active).await;
     coordinator.with(|mind| {
         mind.tokens.clear();
         mind.known_keys.clear();
     });
     coordinator
-        .until("it enrolled anew", |mind| mind.enrolments.len() == 2 && mind.minted == 3)
+        .until("it enrolled anew", |mind| {
+            mind.enrolments.len() == 2 && mind.minted == 3
+        })
         .await;
     state(&worker, is_active).await;
     worker.shutdown().await.unwrap();
@@ -126,12 +143,24 @@ async fn a_refusal_is_shown_and_an_absence_too() {
     let worker = start(config(&coordinator, place.path())).await.unwrap();
     state(&worker, is_active).await;
     coordinator.with(|mind| mind.refuses = Some((Code::Suspended, Some(1))));
-    let refused = state(&worker, |state| matches!(state, WorkerState::Refused { .. })).await;
-    assert!(matches!(refused, WorkerState::Refused { code: Code::Suspended, .. }));
+    let refused = state(&worker, |state| {
+        matches!(state, WorkerState::Refused { .. })
+    })
+    .await;
+    assert!(matches!(
+        refused,
+        WorkerState::Refused {
+            code: Code::Suspended,
+            ..
+        }
+    ));
     coordinator.with(|mind| mind.refuses = None);
     state(&worker, is_active).await;
     coordinator.go_away().await;
-    state(&worker, |state| matches!(state, WorkerState::NoAnswer { .. })).await;
+    state(&worker, |state| {
+        matches!(state, WorkerState::NoAnswer { .. })
+    })
+    .await;
     coordinator.come_back().await;
     state(&worker, is_active).await;
     worker.shutdown().await.unwrap();

@@ -92,8 +92,12 @@ async fn a_lost_reply_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn half_a_reply_is_a_lost_one() {
-    let half = || Script::Say(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"items\": [".to_vec());
-    assert_eq!(fault(half(), Cost::read()).await.kind, FaultKind::Unavailable);
+    let half =
+        || Script::Say(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"items\": [".to_vec());
+    assert_eq!(
+        fault(half(), Cost::read()).await.kind,
+        FaultKind::Unavailable
+    );
     assert_eq!(
         fault(half(), Cost::once()).await.kind,
         FaultKind::UnknownOutcome
@@ -174,7 +178,11 @@ async fn credentials_do_not_go_to_another_host() {
 
 #[tokio::test]
 async fn private_addresses_are_refused_unless_allowed() {
-    for url in ["https://10.1.2.3", "https://[fd00::1]", "https://169.254.169.254"] {
+    for url in [
+        "https://10.1.2.3",
+        "https://[fd00::1]",
+        "https://169.254.169.254",
+    ] {
         let fault = port(url)
             .send(request(url), Cost::read())
             .await
@@ -229,7 +237,10 @@ async fn a_picture_is_streamed_and_bounded() {
         port.open(request(&server.url()), cost)
     };
     let pieces: Vec<_> = open(7).await.unwrap().collect().await;
-    let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap()).collect();
+    let bytes: Vec<u8> = pieces
+        .into_iter()
+        .flat_map(|piece| piece.unwrap())
+        .collect();
     assert_eq!(bytes, b"picture");
     let pieces: Vec<_> = open(6).await.unwrap().collect().await;
     let fault = pieces.into_iter().find_map(Result::err).unwrap();
@@ -279,7 +290,10 @@ fn certificates(expired: bool) -> Certificates {
     }
 }
 
-async fn over_tls(expired: bool, option: impl Fn(&Certificates) -> Option<(&'static str, String)>) -> Result<u16, Fault> {
+async fn over_tls(
+    expired: bool,
+    option: impl Fn(&Certificates) -> Option<(&'static str, String)>,
+) -> Result<u16, Fault> {
     let certificates = certificates(expired);
     let option = option(&certificates).map(|(name, value)| (name.to_owned(), value));
     let server =

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_connector::{
-    Account, BodyStream, Connector, Hint, Hook, HookDelivery, HookScheme, HookState, Http, Manifest,
-    OrderCreation, Paging, Pictures, Platform, StockWrite, WriteBatch,
+    Account, BodyStream, Connector, Hint, Hook, HookDelivery, HookScheme, HookState, Http,
+    Manifest, OrderCreation, Paging, Pictures, Platform, StockWrite, WriteBatch,
 };
 use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, Policies, RowId, Secret, Service,
@@ -131,7 +131,9 @@ impl Shop {
     }
 
     pub fn units(&self, sku: &str) -> Option<Decimal> {
-        self.levels.get(&Sku::from(sku)).map(|(_, level)| level.available())
+        self.levels
+            .get(&Sku::from(sku))
+            .map(|(_, level)| level.available())
     }
 
     /// A buyer pays for one unit.
@@ -289,9 +291,7 @@ impl Shop {
             Kind::Order => self
                 .orders
                 .iter()
-                .map(|(id, (at, order))| {
-                    (*at, id.clone(), Record::Order(Box::new(order.clone())))
-                })
+                .map(|(id, (at, order))| (*at, id.clone(), Record::Order(Box::new(order.clone()))))
                 .collect(),
             Kind::Category => Vec::new(),
         };
@@ -458,7 +458,10 @@ pub fn settings(movable: bool) -> CustomerSettings {
         stock_id: None,
         ..Customer::new(CUSTOMER, "Kahvila Oy")
     });
-    for (id, name, role) in [(ERP, "ERP", ShopRole::Erp), (WEB, "Web shop", ShopRole::Shop)] {
+    for (id, name, role) in [
+        (ERP, "ERP", ShopRole::Erp),
+        (WEB, "Web shop", ShopRole::Shop),
+    ] {
         let mut service = Service::new(id, name, PLATFORM, "http://127.0.0.1:9");
         service.hook_secret = Some(Secret::new("hush"));
         settings.services.push(service);
