@@ -33,9 +33,11 @@ pub struct App {
     pub replicas: Replicas,
     pub attempts: Attempts,
     pub parked: Places,
+    /// Calls with a token that the view does not know.
+    pub strangers: Places,
     /// Without a trailing slash.
     pub public_url: String,
-    /// Served over TLS.
+    /// People reach it over TLS: cookies say so.
     pub secure: bool,
     /// Of a certificate that nobody vouches for: part of the join line.
     pub fingerprint: Option<String>,

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const PARKED_POLLS_MAX: usize = 20_000;
 /// Polls of one worker that wait at the same time: one, and one that its proxy has not closed yet.
 pub const PARKED_POLLS_PER_WORKER_MAX: usize = 4;
+/// Calls with an unknown token for which the database is asked at the same time.
+pub const STRANGERS_MAX: usize = 8;
 /// A view of the database that is older renews nothing and answers no 200.
 pub const VIEW_AGE_MAX: Duration = Duration::from_secs(2);
 /// How often `change.counter` is read when nobody says that it moved.

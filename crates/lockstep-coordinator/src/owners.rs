@@ -137,9 +137,15 @@ pub async fn give(
             tracing::warn!(%customer, from = %owner, %to, "a person declared the owner's machine gone");
         }
         _ => {
-            app.storage
-                .move_customer(customer, Event::Assign { to }, now)
-                .await?;
+            let shut_out = owner
+                .and_then(|owner| app.view.worker(owner))
+                .is_some_and(|slot| slot.standing() == Standing::Gone);
+            let event = if shut_out {
+                Event::Take { to }
+            } else {
+                Event::Assign { to }
+            };
+            app.storage.move_customer(customer, event, now).await?;
         }
     }
     app.tail.look(app).await

@@ -83,6 +83,11 @@ fn people(app: &AppState) -> Router {
         .route(ME, get(api::login::me))
         .route(OVERVIEW, get(api::overview::show))
         .route(EVENTS, get(api::events::listen))
+        .route(
+            api::logins::LOGINS,
+            get(api::logins::list).post(api::logins::add),
+        )
+        .route(api::logins::PASSWORD, post(api::logins::set_password))
         .route(WORKERS, get(api::workers::list))
         .route(WORKER, get(api::workers::show))
         .route(

@@ -6,6 +6,7 @@ pub mod conflicts;
 pub mod customers;
 pub mod events;
 pub mod login;
+pub mod logins;
 pub mod orders;
 pub mod overview;
 mod person;

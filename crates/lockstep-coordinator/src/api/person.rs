@@ -118,3 +118,39 @@ impl Person {
         self.needs(role)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(role: Role, customer_id: Option<u64>) -> Person {
+        Person {
+            me: Me {
+                name: "Maija".into(),
+                role,
+                customer_id: customer_id.map(CustomerId),
+            },
+            session: Hash([0; 32]),
+        }
+    }
+
+    #[test]
+    fn a_merchant_sees_its_own_customer_and_the_others_are_not_there() {
+        let merchant = person(Role::Editor, Some(7));
+        assert!(merchant.may(Role::Editor, CustomerId(7)).is_ok());
+        let refused = merchant.may(Role::Viewer, CustomerId(8)).unwrap_err();
+        assert_eq!(refused.problem().code, Code::NotFound);
+        assert!(merchant.needs_all_customers(Role::Viewer).is_err());
+    }
+
+    #[test]
+    fn a_role_may_what_the_ones_below_it_may() {
+        for (role, allowed) in [(Role::Viewer, 1), (Role::Editor, 2), (Role::Operator, 3)] {
+            let person = person(role, None);
+            let may = Role::ALL
+                .into_iter()
+                .filter(|needed| person.needs(*needed).is_ok());
+            assert_eq!(may.count(), allowed, "{role}");
+        }
+    }
+}

@@ -303,10 +303,10 @@ async fn catch_up(app: &AppState, customer: CustomerId) -> Result<(), CatchUpErr
                 return Err(error.into());
             }
         };
-        let rows = found::rows(&entries);
-        app.storage.put_search_rows(customer, &rows).await?;
         app.replicas
             .applied(customer, entries.last().map(|entry| entry.at), false);
+        let rows = found::rows(&entries);
+        app.storage.put_search_rows(customer, &rows).await?;
         app.events.tell(Topic::Records, Some(customer));
         if taken >= REPLICA_BATCH {
             // Others get their turn.

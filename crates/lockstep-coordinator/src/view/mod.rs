@@ -223,3 +223,180 @@ impl View {
         self.seen.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Events;
+    use jiff::Timestamp;
+    use lockstep_storage::{
+        Changes, CustomerChange, Departure, Hash, OwnershipChange, TokenChange, TokenOwner,
+        WorkerChange, WorkerState,
+    };
+
+    const CUSTOMER: CustomerId = CustomerId(1);
+
+    fn worker(id: u64, stamp: u64) -> WorkerChange {
+        WorkerChange {
+            id: WorkerId(id),
+            name: format!("w{id}"),
+            state: WorkerState::Active,
+            platforms: vec!["practice".into()],
+            stamp,
+        }
+    }
+
+    fn customer(revision: u64, stamp: u64) -> CustomerChange {
+        CustomerChange {
+            id: CUSTOMER,
+            name: "Kahvila".into(),
+            revision: Revision(revision),
+            deleted: false,
+            stamp,
+        }
+    }
+
+    fn owned(by: u64, epoch: u64, moving_to: Option<u64>, stamp: u64) -> OwnershipChange {
+        OwnershipChange {
+            customer: CUSTOMER,
+            incarnation: Incarnation(1),
+            ownership: Ownership {
+                worker: Some(WorkerId(by)),
+                epoch: Epoch(epoch),
+                moving_to: moving_to.map(WorkerId),
+                revoked: false,
+            },
+            stamp,
+        }
+    }
+
+    fn token(worker: u64, byte: u8, stamp: u64) -> TokenChange {
+        TokenChange {
+            owner: TokenOwner {
+                hash: Hash([byte; 32]),
+                worker: WorkerId(worker),
+                expires_at: Timestamp::MAX,
+                used: true,
+            },
+            revoked: false,
+            stamp,
+        }
+    }
+
+    fn view_after(changes: Vec<Changes>) -> View {
+        let (view, events) = (View::new(Incarnation(1)), Events::default());
+        for change in changes {
+            view.apply(change, 0, &events);
+        }
+        view
+    }
+
+    fn has(view: &View, worker: u64) -> bool {
+        let slot = view.worker(WorkerId(worker)).unwrap();
+        let set = slot.set();
+        set.members().contains_key(&CUSTOMER)
+    }
+
+    fn moved_by_hand() -> Vec<Changes> {
+        let begun = Changes {
+            upto: 3,
+            workers: vec![worker(1, 1), worker(2, 1)],
+            customers: vec![customer(1, 2)],
+            ownerships: vec![owned(1, 1, None, 3)],
+            ..Changes::default()
+        };
+        let moving = Changes {
+            upto: 4,
+            ownerships: vec![owned(1, 1, Some(2), 4)],
+            departures: vec![Departure {
+                customer: CUSTOMER,
+                worker: WorkerId(1),
+                stamp: 4,
+            }],
+            ..Changes::default()
+        };
+        let moved = Changes {
+            upto: 5,
+            ownerships: vec![owned(2, 2, None, 5)],
+            ..Changes::default()
+        };
+        vec![begun, moving, moved]
+    }
+
+    #[test]
+    fn a_customer_that_moves_is_nobodys_and_then_the_others() {
+        let all = moved_by_hand();
+        let begun = view_after(all[..1].to_vec());
+        assert!(has(&begun, 1) && !has(&begun, 2));
+        let moving = view_after(all[..2].to_vec());
+        assert!(!has(&moving, 1) && !has(&moving, 2));
+        assert!(
+            moving.owns(WorkerId(1), CUSTOMER, Epoch(1)),
+            "it may still ship and release"
+        );
+        let moved = view_after(all);
+        assert!(!has(&moved, 1) && has(&moved, 2));
+        assert!(!moved.owns(WorkerId(1), CUSTOMER, Epoch(1)));
+    }
+
+    #[test]
+    fn a_coordinator_that_starts_later_knows_the_same_version() {
+        let step_by_step = view_after(moved_by_hand());
+        let at_once = view_after(vec![Changes {
+            upto: 5,
+            workers: vec![worker(1, 1), worker(2, 1)],
+            customers: vec![customer(1, 2)],
+            ownerships: vec![owned(2, 2, None, 5)],
+            departures: vec![Departure {
+                customer: CUSTOMER,
+                worker: WorkerId(1),
+                stamp: 4,
+            }],
+            ..Changes::default()
+        }]);
+        for id in [1, 2] {
+            let etag = |view: &View| view.worker(WorkerId(id)).unwrap().set().etag();
+            assert_eq!(etag(&step_by_step), etag(&at_once), "worker {id}");
+        }
+    }
+
+    #[test]
+    fn a_new_token_takes_the_place_of_the_old() {
+        let view = view_after(vec![
+            Changes {
+                upto: 2,
+                workers: vec![worker(1, 1)],
+                tokens: vec![token(1, 7, 2)],
+                ..Changes::default()
+            },
+            Changes {
+                upto: 3,
+                tokens: vec![token(1, 8, 3)],
+                ..Changes::default()
+            },
+        ]);
+        assert!(view.token(&TokenHash([7; 32])).is_none());
+        assert!(view.token(&TokenHash([8; 32])).is_some());
+        let revoked = TokenChange {
+            revoked: true,
+            ..token(1, 8, 4)
+        };
+        let gone = Changes {
+            upto: 4,
+            tokens: vec![revoked],
+            ..Changes::default()
+        };
+        view.apply(gone, 0, &Events::default());
+        assert!(view.token(&TokenHash([8; 32])).is_none());
+    }
+
+    #[test]
+    fn a_view_that_never_looked_is_not_fresh() {
+        let view = View::new(Incarnation(1));
+        assert!(!view.is_fresh());
+        view.looked_ms.store(now_ms(), Ordering::Release);
+        assert!(view.is_fresh());
+        view.looked_ms.store(now_ms() - 2_500, Ordering::Release);
+        assert!(!view.is_fresh());
+    }
+}

@@ -37,7 +37,12 @@ pub async fn known(app: &AppState, headers: &HeaderMap) -> Answer<Arc<Slot>> {
             if token.kind != TokenKind::Worker {
                 return Err(Refusal::new(Code::BadToken, "this is not a worker's token"));
             }
-            // Another coordinator may have minted it a moment ago.
+            // Another coordinator may have minted it a moment ago. Anybody can make up tokens: few of
+            // them at a time may have the database asked.
+            let _place = app.strangers.take().ok_or_else(|| {
+                Refusal::new(Code::Unavailable, "too many unknown tokens are looked up")
+                    .retry_after(1)
+            })?;
             app.tail.look(app).await?;
             app.view.token(&hash).ok_or_else(|| {
                 Refusal::new(

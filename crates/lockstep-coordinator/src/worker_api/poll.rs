@@ -91,11 +91,12 @@ async fn answer(app: &AppState, headers: &HeaderMap) -> Answer<Response> {
             .retry_after(5));
         }
         tokio::select! {
-            moved = timeout_at(deadline, watch.changed()) => match moved {
-                Err(_) => return Ok(not_modified(header)),
-                // The worker was forgotten: its token says so below.
-                Ok(Err(_)) | Ok(Ok(())) => {}
-            },
+            moved = timeout_at(deadline, watch.changed()) => {
+                // A worker that was forgotten is told so below.
+                if moved.is_err() {
+                    return Ok(not_modified(header));
+                }
+            }
             () = app.stop.cancelled() => {
                 return Err(Refusal::new(Code::Unavailable, "this coordinator stops").retry_after(1));
             }

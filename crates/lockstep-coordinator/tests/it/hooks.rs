@@ -1,0 +1,129 @@
+//! Webhooks: signed ones wake the worker at once, others do not.
+
+use crate::{
+    platform::{PING, SIGNATURE},
+    worker::{Polled, TestWorker},
+    world::{World, kahvila},
+};
+use lockstep_model::{CustomerId, Flow, ShopId};
+use lockstep_protocol::{
+    asks::{Answer, HookAnswer, Question},
+    paths::{fill, people, worker as paths},
+    people::runs::{SyncReply, SyncRequest},
+};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// The address that the worker is asked to register, as it comes with the settings.
+async fn hook_address(worker: &mut TestWorker) -> String {
+    worker.report().await;
+    loop {
+        let reply = worker.news().await;
+        for ask in reply.asks {
+            if let Question::Hooks {
+                url: Some(url),
+                shop_id,
+            } = ask.question
+            {
+                assert_eq!(shop_id, ShopId(1));
+                let hook = HookAnswer {
+                    flow: Flow::Orders,
+                    topic: "orders".into(),
+                    url: url.clone(),
+                    active: true,
+                };
+                let answer = Answer::Hooks { hooks: vec![hook] };
+                let _: Value = worker
+                    .post(&fill(paths::ASK, &[&ask.id]), &answer)
+                    .await
+                    .unwrap();
+                return url;
+            }
+        }
+    }
+}
+
+async fn deliver(world: &World, url: &str, header: (&str, &str)) -> u16 {
+    let delivery = world.client.post(url).header(header.0, header.1).body("{}");
+    delivery.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_signed_hook_wakes_the_parked_poll_at_once() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let url = hook_address(&mut worker).await;
+    assert!(url.starts_with(world.coordinator.url()), "{url}");
+
+    let begun = Instant::now();
+    let (reply, status) = tokio::join!(
+        worker.news(),
+        deliver(&world, &url, (SIGNATURE, "hook-secret"))
+    );
+    assert_eq!(status, 204);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    let flows: Vec<Flow> = reply.wanted.wakes.iter().map(|wake| wake.flow).collect();
+    assert_eq!(flows, [Flow::Stock, Flow::Orders]);
+    assert!(reply.upserts.is_empty());
+    let wake = reply.wanted.wakes[0];
+    assert_eq!(
+        (wake.customer_id, wake.shop_id, wake.counter),
+        (CustomerId(1), ShopId(1), 1)
+    );
+}
+
+#[tokio::test]
+async fn unsigned_hooks_and_other_addresses_wake_nobody() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let url = hook_address(&mut worker).await;
+    assert_eq!(deliver(&world, &url, (SIGNATURE, "guessed")).await, 401);
+    assert_eq!(deliver(&world, &url, (PING, "1")).await, 204);
+    let elsewhere = format!("{url}x");
+    assert_eq!(
+        deliver(&world, &elsewhere, (SIGNATURE, "hook-secret")).await,
+        404
+    );
+    assert!(matches!(worker.poll(0).await.unwrap(), Polled::Unchanged));
+}
+
+#[tokio::test]
+async fn sync_now_raises_the_same_wakes() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let request = SyncRequest {
+        flows: vec![Flow::Products],
+        shops: vec![],
+    };
+    let reply: SyncReply = world
+        .post(&fill(people::SYNC, &[&1]), &request)
+        .await
+        .unwrap();
+    assert_eq!(reply.wakes.len(), 1);
+    assert_eq!(worker.news().await.wanted.wakes, reply.wakes);
+    // Twice more: the counter says that something was asked for, not how often it was heard.
+    for counter in [2, 3] {
+        let reply: SyncReply = world
+            .post(&fill(people::SYNC, &[&1]), &request)
+            .await
+            .unwrap();
+        assert_eq!(reply.wakes[0].counter, counter);
+    }
+    // One poll or two, as the poll and the commits fall; in the end the greatest counter is known.
+    let mut heard = 0;
+    while heard < 3 {
+        let wakes = worker.news().await.wanted.wakes;
+        assert!(wakes.len() == 1 && wakes[0].counter > heard, "{wakes:?}");
+        heard = wakes[0].counter;
+    }
+}

@@ -1,0 +1,16 @@
+//! The coordinator over real HTTP on a free port, with a database in a temporary folder, called by a
+//! worker and a person that are made for this.
+
+mod asks;
+mod enrolment;
+mod events;
+mod hooks;
+mod journal;
+mod ownership;
+mod people;
+mod platform;
+mod restart;
+mod settings;
+mod tls;
+mod worker;
+mod world;
