@@ -6,7 +6,7 @@ use super::{
     failure::{Failure, Shown},
     frame::Frame,
     overview::NeedRow,
-    runs::{RunRow, recent},
+    runs::{LOOKED_THROUGH, RunRow, recent, telling},
     session::{Posted, Visitor, refused, went_well},
     urls,
     widgets::{Id, State, When},
@@ -310,7 +310,7 @@ pub async fn show(
     let caller = &visitor.caller;
     let (view, runs, workers) = futures::join!(
         view(caller, customer),
-        recent(caller, Some(customer), RUNS_SHOWN),
+        recent(caller, Some(customer), LOOKED_THROUGH),
         caller.get::<WorkerList>(people::WORKERS),
     );
     let view = view?;
@@ -340,7 +340,10 @@ pub async fn show(
         shops: shop_rows(&view.settings, &needs),
         needs,
         flows: flow_rows(&view.settings, &names),
-        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
+        runs: telling(runs?, RUNS_SHOWN)
+            .iter()
+            .map(|run| RunRow::new(run, &frame))
+            .collect(),
         workers: workers
             .into_iter()
             .filter(|worker| worker.state == WorkerState::Active)

@@ -6,6 +6,7 @@ use super::{
     customers::named,
     failure::{Failure, Shown},
     frame::Frame,
+    records::HistoryLine,
     session::Visitor,
     urls,
     widgets::{Id, State, When, units},
@@ -16,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use lockstep_model::{Currency, CustomerId, Fulfilment, Payment, RunId, ShopId};
+use lockstep_model::{Currency, CustomerId, Fulfilment, Payment, ShopId};
 use lockstep_protocol::people::{Page, records::HistoryRow};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -247,14 +248,6 @@ struct Line {
     sent: String,
 }
 
-struct HistoryLine {
-    at: When,
-    seq: u64,
-    run: Option<(RunId, String)>,
-    what: String,
-    why: String,
-}
-
 fn sent(line: &OrderLineRow) -> String {
     let parts = [
         (line.shipped, "shipped"),
@@ -312,13 +305,6 @@ pub async fn show(
         rate: format!("{} %", units(line.tax_rate)),
         sent: sent(line),
     });
-    let history = found.history.iter().map(|row| HistoryLine {
-        at: When::new(row.at, frame.now),
-        seq: row.seq,
-        run: row.run.map(|run| (run, urls::run(customer, run))),
-        what: row.what.clone(),
-        why: row.why.clone(),
-    });
     let page = OnePage {
         key: Id::new(&found.row.key),
         row: Row::new(customer, &found.row, &frame),
@@ -329,7 +315,7 @@ pub async fn show(
             .to_string(),
         sides: sides.collect(),
         lines: lines.collect(),
-        history: history.collect(),
+        history: HistoryLine::lines(customer, &found.history, &frame),
         as_of: found.as_of.map(|at| When::new(at, frame.now)),
         identifiers_href: urls::identifiers(customer, "payment-methods"),
         frame,

@@ -4,7 +4,7 @@ use super::{
     Shared,
     failure::{Failure, Shown},
     frame::Frame,
-    runs::{RunRow, recent},
+    runs::{LOOKED_THROUGH, RunRow, recent, telling},
     session::Visitor,
     widgets::{State, When, grouped},
     workers::{PendingRow, WorkerRow},
@@ -88,7 +88,7 @@ pub async fn show(
         Frame::of(&ui, &visitor, "Overview", "overview"),
         caller.get::<Overview>(people::OVERVIEW),
         caller.get::<WorkerList>(people::WORKERS),
-        recent(caller, None, RUNS_SHOWN),
+        recent(caller, None, LOOKED_THROUGH),
     );
     let overview = overview?;
     // Who may not see the workers still sees the rest.
@@ -125,7 +125,10 @@ pub async fn show(
         active: workers.iter().filter(|row| row.is_active()).count(),
         draining: workers.iter().filter(|row| row.is_draining()).count(),
         workers,
-        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
+        runs: telling(runs?, RUNS_SHOWN)
+            .iter()
+            .map(|run| RunRow::new(run, &frame))
+            .collect(),
         fresh: overview.customers == 0,
         frame,
     }))

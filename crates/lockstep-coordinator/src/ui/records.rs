@@ -15,14 +15,15 @@ use axum::{
     extract::{self, Path, Query},
     response::{IntoResponse, Response},
 };
-use lockstep_model::{CustomerId, Field, Path as FieldPath, RecordId, VariantField};
+use lockstep_model::{CustomerId, Field, Path as FieldPath, RecordId, RunId, VariantField};
 use lockstep_protocol::{
     Code, Problem,
     paths::people,
     people::{
         Page,
         records::{
-            FieldRow, LevelRow, MovementRow, RecordRow, RecordView, StockExplained, StockLedger,
+            FieldRow, HistoryRow, LevelRow, MovementRow, RecordRow, RecordView, StockExplained,
+            StockLedger,
         },
     },
 };
@@ -158,12 +159,37 @@ struct Cell {
     said: &'static str,
 }
 
-struct HistoryLine {
-    at: When,
-    seq: u64,
-    run: Option<(u64, String)>,
-    what: String,
-    why: String,
+/// What one journal entry says.
+pub struct HistoryLine {
+    pub at: When,
+    pub seq: u64,
+    pub run: Option<(RunId, String)>,
+    pub whats: Vec<String>,
+    pub why: String,
+}
+
+impl HistoryLine {
+    /// Each entry once, with all that it moved.
+    pub fn lines(customer: CustomerId, rows: &[HistoryRow], frame: &Frame) -> Vec<Self> {
+        let mut lines: Vec<HistoryLine> = Vec::new();
+        for row in rows {
+            if let Some(last) = lines.last_mut()
+                && last.seq == row.seq
+                && last.why == row.why
+            {
+                last.whats.push(row.what.clone());
+                continue;
+            }
+            lines.push(HistoryLine {
+                at: When::new(row.at, frame.now),
+                seq: row.seq,
+                run: row.run.map(|run| (run, urls::run(customer, run))),
+                whats: vec![row.what.clone()],
+                why: row.why.clone(),
+            });
+        }
+        lines
+    }
 }
 
 /// "price EUR", with its variant's SKU apart.
@@ -193,6 +219,31 @@ fn label(path: &str) -> (Option<String>, String) {
 
 const LONG_CHARS: usize = 60;
 
+/// Shops name categories by ids of their own: equal ones look different, so nothing is said of them.
+fn compares(path: &str) -> bool {
+    !matches!(path, "categories" | "parent")
+}
+
+/// As people write it: prices with their cents, pictures by the beginning of their digests.
+fn shown(path: &str, text: &str) -> String {
+    if path == "pictures" {
+        let digests = text.split([',', ' ']).filter(|digest| !digest.is_empty());
+        let short: Vec<String> = digests
+            .map(|digest| digest.chars().take(DIGEST_CHARS).collect())
+            .collect();
+        return short.join(", ");
+    }
+    match text.parse::<Decimal>() {
+        Ok(mut price) if path.contains("price/") && price.scale() < 2 => {
+            price.rescale(2);
+            price.to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+const DIGEST_CHARS: usize = 8;
+
 fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
     let cells = view.shops.iter().map(|shop| {
         let value = row.values.get(&shop.shop);
@@ -200,10 +251,11 @@ fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
         let (class, said) = match (value, &row.ours, same) {
             (None, ..) => ("absent", ""),
             (_, None, _) => ("", ""),
+            _ if !compares(&row.path) => ("", ""),
             (_, _, true) => ("same", "in step"),
             _ => ("differs", "differs"),
         };
-        let text = value.cloned().unwrap_or_else(|| "—".into());
+        let text = value.map_or_else(|| "—".into(), |value| shown(&row.path, value));
         Cell {
             shop: shop.name.clone(),
             long: text.chars().count() > LONG_CHARS,
@@ -308,13 +360,6 @@ pub async fn show(
         href: urls::shop(customer, shop.shop),
         id: shop.id.as_ref().map(Id::new),
     });
-    let history = view.history.iter().map(|row| HistoryLine {
-        at: When::new(row.at, frame.now),
-        seq: row.seq,
-        run: row.run.map(|run| (run.0, urls::run(customer, run))),
-        what: row.what.clone(),
-        why: row.why.clone(),
-    });
     let page = RecordPage {
         title,
         key: Id::new(&view.row.key),
@@ -327,7 +372,7 @@ pub async fn show(
             .iter()
             .map(|conflict| ConflictRow::new(conflict, &frame))
             .collect(),
-        history: history.collect(),
+        history: HistoryLine::lines(customer, &view.history, &frame),
         as_of: view.as_of.map(|at| When::new(at, frame.now)),
         may_edit: visitor.may_edit(),
         policies_href: urls::of_customer(customer, "policies"),
@@ -469,6 +514,13 @@ pub async fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prices_have_cents_and_pictures_are_short() {
+        assert_eq!(shown("variant/KH-100/price/EUR", "18.9"), "18.90");
+        assert_eq!(shown("variant/KH-100/weight_g", "160"), "160");
+        assert_eq!(shown("pictures", "869f2f47698f4a37"), "869f2f47");
+    }
 
     #[test]
     fn a_path_reads_as_a_field() {

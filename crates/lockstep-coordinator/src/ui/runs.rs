@@ -91,7 +91,9 @@ impl RunRow {
 
 fn length(took: jiff::SignedDuration) -> String {
     let ms = took.as_millis().max(0);
-    if ms < 10_000 {
+    if ms < 1_000 {
+        format!("{ms} ms")
+    } else if ms < 10_000 {
         format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
     } else {
         span(u64::try_from(ms / 1_000).unwrap_or(0))
@@ -162,6 +164,24 @@ pub async fn recent(
     runs.truncate(limit);
     Ok(runs)
 }
+
+/// Of those that did something, or did not end well, the newest; a run that looked and found nothing is no
+/// news. If none did anything, the newest at all.
+pub fn telling(mut runs: Vec<RunView>, at_most: usize) -> Vec<RunView> {
+    let tells = |run: &RunView| {
+        let counts = &run.counts;
+        let moved = counts.changed + counts.written + counts.failed + counts.bad + counts.conflicts;
+        moved > 0 || run.is_live() || run.result != Some(RunResult::Done)
+    };
+    if runs.iter().any(tells) {
+        runs.retain(tells);
+    }
+    runs.truncate(at_most);
+    runs
+}
+
+/// Runs among which those that tell something are sought.
+pub const LOOKED_THROUGH: usize = 100;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -312,7 +332,8 @@ struct PhaseMark {
 
 struct StepRow {
     at: When,
-    seq: u64,
+    /// Some steps sum up many entries.
+    seq: Option<u64>,
     shop: Option<String>,
     shop_href: String,
     title: String,
@@ -386,7 +407,7 @@ pub async fn show(
     let href = urls::run(customer, run);
     let steps = detail.steps.iter().map(|step| StepRow {
         at: When::new(step.at, frame.now),
-        seq: step.seq,
+        seq: Some(step.seq).filter(|seq| (1..u64::MAX).contains(seq)),
         shop: step.shop.map(|shop| shops.of(shop)),
         shop_href: step
             .shop
