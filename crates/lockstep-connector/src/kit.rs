@@ -17,6 +17,7 @@ mod shop;
 mod stock;
 mod writing;
 
+pub use orders::copy;
 pub use shop::{Seed, Seen, ShopUnderTest};
 
 use lockstep_model::Fault;

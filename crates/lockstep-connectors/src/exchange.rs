@@ -291,9 +291,16 @@ pub(crate) fn request(
     builder.body(body).map_err(|_| not_an_address())
 }
 
+/// All but the characters that RFC 3986 calls unreserved.
+const RESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// For a value in a query or a path segment.
 pub(crate) fn encode(text: &str) -> percent_encoding::PercentEncode<'_> {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+    percent_encoding::utf8_percent_encode(text, RESERVED)
 }
 
 /// A credential that a person has to have entered.

@@ -1,7 +1,7 @@
 //! What must not be said: a shop's answer goes into faults and logs, and may quote a key or a buyer.
 
 use lockstep_connector::Account;
-use lockstep_model::{Address, Fault, Person};
+use lockstep_model::{Address, Change, Fault, Outcome, Person};
 
 /// A sentence of a shop is cut after this.
 const SAID_CHARS_MAX: usize = 300;
@@ -38,6 +38,18 @@ impl Redaction {
         }
         for address in [&person.billing, &person.shipping].into_iter().flatten() {
             redaction.hide_address(address);
+        }
+        redaction
+    }
+
+    /// Of everybody whose orders are among these changes.
+    pub fn of_buyers(changes: &[Change]) -> Self {
+        let mut redaction = Self::default();
+        for change in changes {
+            if let Change::CreateOrder { order } = change {
+                let person = Self::of_person(&order.order.person);
+                redaction.words.extend(person.words);
+            }
         }
         redaction
     }
@@ -93,6 +105,24 @@ impl Redaction {
             clean.push('…');
         }
         clean
+    }
+
+    pub fn clean_outcomes(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Failed(fault) => Outcome::Failed(self.clean_fault(fault)),
+            Outcome::Partly { receipt, missing } => {
+                let hide = |text: String| {
+                    let words = self.words.iter();
+                    words.fold(text, |text, word| replace_without_case(&text, word))
+                };
+                Outcome::Partly {
+                    receipt,
+                    missing: missing.into_iter().map(hide).collect(),
+                }
+            }
+            outcome @ (Outcome::Done(_) | Outcome::Accepted { .. }) => outcome,
+        });
+        outcomes.collect()
     }
 
     pub fn clean_fault(&self, mut fault: Fault) -> Fault {

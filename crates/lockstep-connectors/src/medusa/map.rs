@@ -342,6 +342,14 @@ pub(super) fn create_product(product: &Product, placing: &Placing) -> Result<Jso
     Ok(Json::Object(body))
 }
 
+/// A handle that no other product has: of its first SKU.
+pub(super) fn handle_of(product: &Product) -> Option<String> {
+    let sku = &product.variants.first()?.sku.0;
+    let words = sku.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join("-").to_lowercase())
+}
+
 fn axis_order(product: &Product) -> Vec<&str> {
     if product.options.is_empty() {
         vec![NO_OPTION.0]

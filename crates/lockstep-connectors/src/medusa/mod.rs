@@ -29,6 +29,7 @@ mod writes;
 mod tests;
 
 use crate::exchange::{Exchange, Refusal, option};
+use crate::redaction::Redaction;
 use api::Api;
 use async_trait::async_trait;
 use http::StatusCode;
@@ -137,10 +138,17 @@ fn read_refusal(status: StatusCode, body: &[u8]) -> Refusal {
         return Refusal::default();
     };
     let is_refusal = matches!(status.as_u16(), 400 | 409 | 422);
-    let kind = if is_refusal && refused.message.contains("already exists") {
+    let kind = if is_refusal && refused.message.starts_with("Product with handle") {
+        // No key of ours: another product has the address that this one should get.
+        let field = Some("handle".to_owned());
+        Some(FaultKind::Invalid { field })
+    } else if is_refusal && refused.message.contains("already exists") {
         Some(FaultKind::Duplicate { existing: None })
     } else if status == StatusCode::UNPROCESSABLE_ENTITY && refused.kind == "duplicate_error" {
         Some(FaultKind::Duplicate { existing: None })
+    } else if is_refusal && refused.message.contains("required inventory") {
+        // An order of more than is there. It may be made when there is more.
+        Some(FaultKind::Conflict)
     } else {
         None
     };
@@ -370,7 +378,10 @@ impl Connector for Shop {
     }
 
     async fn push(&self, changes: &[Change], _: &dyn Pictures) -> Result<Vec<Outcome>, Fault> {
-        self.write(changes).await
+        self.write(changes)
+            .await
+            .map_err(|fault| Redaction::of_buyers(changes).clean_fault(fault))
+            .map(|outcomes| Redaction::of_buyers(changes).clean_outcomes(outcomes))
     }
 
     async fn find(&self, key: &NaturalKey) -> Result<Vec<Record>, Fault> {

@@ -4,7 +4,6 @@
 
 use super::{Shop, map, wire};
 use crate::portions::portions;
-use crate::redaction::Redaction;
 use lockstep_connector::Cost;
 use lockstep_model::{
     Change, Fault, FaultKind, Kind, Level, NewOrder, Outcome, Product, Receipt, Record, RemoteId,
@@ -105,15 +104,7 @@ impl Shop {
         };
         let each = outcomes.each.into_iter().zip(changes);
         let each = each.map(|(outcome, change)| match outcome.unwrap_or_else(not_here) {
-            Outcome::Failed(fault) => {
-                let fault = match change {
-                    Change::CreateOrder { order } => {
-                        Redaction::of_person(&order.order.person).clean_fault(fault)
-                    }
-                    _ => fault,
-                };
-                Outcome::Failed(fault.about(name(change)))
-            }
+            Outcome::Failed(fault) => Outcome::Failed(fault.about(name(change))),
             outcome => outcome,
         });
         Ok(each.collect())
@@ -155,10 +146,7 @@ impl Shop {
                 Err(fault) if is_refusal(&fault) => {
                     outcomes.sent = true;
                     for (at, product, body) in &portion {
-                        let request = self.api().create_product(body);
-                        let one: Result<wire::OneProduct, Fault> =
-                            self.exchange.call(request, Cost::once()).await;
-                        match one {
+                        match self.create_product(product, body).await {
                             Ok(one) => {
                                 let answer = wire::ProductBatch {
                                     created: vec![one.product],
@@ -176,6 +164,33 @@ impl Shop {
             }
         }
         Ok(())
+    }
+
+    /// A handle that nobody asked for is made of the title, and gives way if another product has it.
+    async fn create_product(
+        &self,
+        product: &Product,
+        body: &Json,
+    ) -> Result<wire::OneProduct, Fault> {
+        let request = self.api().create_product(body);
+        let refused = match self.exchange.call(request, Cost::once()).await {
+            Err(fault) => fault,
+            done => return done,
+        };
+        let is_asked_for = body.get("handle").is_some();
+        let is_handle = matches!(
+            &refused.kind,
+            FaultKind::Invalid { field: Some(field) } if field == "handle"
+        );
+        let (Some(handle), true, false) = (map::handle_of(product), is_handle, is_asked_for) else {
+            return Err(refused);
+        };
+        let mut body = body.clone();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("handle".into(), handle.into());
+        }
+        let request = self.api().create_product(&body);
+        self.exchange.call(request, Cost::once()).await
     }
 
     /// The answer is in no order: products are told by the SKUs that they have.

@@ -756,7 +756,10 @@ pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsaya
             lines: shipped,
         } => {
             body.insert("op".into(), "ship".into());
-            body.insert("key".into(), json!(parcel));
+            // Without one it is not repeatable; see `is_repeatable`.
+            if !parcel.0.is_empty() {
+                body.insert("key".into(), json!(parcel));
+            }
             body.insert("send_mail".into(), false.into());
             if !shipped.is_empty() {
                 body.insert("lines".into(), lines(shipped)?);
@@ -781,10 +784,12 @@ pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsaya
     Ok(Json::Object(body))
 }
 
-/// A refund of some lines carries no key: the same units may be refunded twice on purpose.
+/// Whole-order forms are, by state; a part is if it carries a key. A refund of some lines carries none: the same
+/// units may be refunded twice on purpose.
 pub(super) fn is_repeatable(step: &OrderStep) -> bool {
     match step {
-        OrderStep::Pay | OrderStep::Cancel | OrderStep::Ship { .. } => true,
+        OrderStep::Pay | OrderStep::Cancel => true,
+        OrderStep::Ship { parcel, lines, .. } => !parcel.0.is_empty() || lines.is_empty(),
         OrderStep::Refund { lines, .. } => lines.is_empty(),
     }
 }

@@ -14,6 +14,7 @@ mod writes;
 mod tests;
 
 use crate::exchange::{Exchange, Refusal};
+use crate::redaction::Redaction;
 use api::{Api, From};
 use async_trait::async_trait;
 use http::StatusCode;
@@ -323,7 +324,10 @@ impl Connector for Shop {
         changes: &[Change],
         pictures: &dyn Pictures,
     ) -> Result<Vec<Outcome>, Fault> {
-        self.write(changes, pictures).await
+        self.write(changes, pictures)
+            .await
+            .map_err(|fault| Redaction::of_buyers(changes).clean_fault(fault))
+            .map(|outcomes| Redaction::of_buyers(changes).clean_outcomes(outcomes))
     }
 
     async fn find(&self, key: &NaturalKey) -> Result<Vec<Record>, Fault> {

@@ -2,7 +2,6 @@
 
 use super::{BATCH_MAX, BODY_BYTES_MAX, PICTURE_BYTES_MAX, Shop, map, refusal, wire};
 use crate::portions::portions;
-use crate::redaction::Redaction;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::StatusCode;
@@ -60,16 +59,6 @@ fn name(change: &Change) -> String {
         Change::SetLevel { was, .. } => was.sku.0.clone(),
         Change::CreateOrder { order } => order.reference.clone(),
         Change::StepOrder { id, .. } => id.0.clone(),
-    }
-}
-
-/// Takes what the change knows of a buyer out of what the shop says of it.
-fn without_the_buyer(change: &Change, fault: Fault) -> Fault {
-    match change {
-        Change::CreateOrder { order } => {
-            Redaction::of_person(&order.order.person).clean_fault(fault)
-        }
-        _ => fault,
     }
 }
 
@@ -175,10 +164,7 @@ impl Shop {
             .zip(changes)
             .map(
                 |(outcome, change)| match outcome.unwrap_or_else(unanswered) {
-                    Outcome::Failed(fault) => {
-                        let fault = without_the_buyer(change, fault);
-                        Outcome::Failed(fault.about(name(change)))
-                    }
+                    Outcome::Failed(fault) => Outcome::Failed(fault.about(name(change))),
                     outcome => outcome,
                 },
             );

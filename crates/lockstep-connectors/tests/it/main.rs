@@ -1,5 +1,5 @@
 //! The contract kit against every platform: practice in this process, medusa where `cargo xtask test` has started one.
 
 mod http;
-mod on_medusa;
+mod medusa;
 mod practice;

@@ -3,10 +3,16 @@
 
 use crate::http::{Direct, client};
 use async_trait::async_trait;
+use futures::StreamExt;
+use lockstep_connector::kit::ports::Counting;
 use lockstep_connector::kit::{self, How, Seed, Seen, ShopUnderTest};
-use lockstep_connector::{Account, Http, Platform};
+use lockstep_connector::{Account, BodyStream, Connector, Http, NoPictures, Pictures, Platform};
 use lockstep_connectors::Practice;
-use lockstep_model::{Currency, Kind, RemoteId, ShopId, Sku};
+use lockstep_model::{
+    Category, Change, Currency, Fault, FaultKind, Field, Fields, Fulfilment, Kind, NaturalKey,
+    Next, OrderStep, Outcome, Path, Payment, PictureSource, Product, PullRequest, Receipt, Record,
+    RemoteId, Scope, ShopId, Sku, Value as Held,
+};
 use lockstep_practice::{RunningShop, Shop, ShopConfig, Takes};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -399,5 +405,418 @@ fn every_way_of_taking_agrees() {
                 }
             }
         }
+    });
+}
+
+fn test(body: impl AsyncFnOnce(&Ground) -> Result<(), kit::Failure>) {
+    block_on(async {
+        let ground = Ground::open(Takes::Reserve).await;
+        if let Err(failure) = body(&ground).await {
+            panic!("{failure}");
+        }
+    });
+}
+
+async fn push(connector: &dyn Connector, change: Change) -> Result<Receipt, kit::Failure> {
+    let outcomes = connector.push(&[change], &NoPictures).await?;
+    receipt(outcomes)
+}
+
+fn receipt(outcomes: Vec<Outcome>) -> Result<Receipt, kit::Failure> {
+    match outcomes.into_iter().next() {
+        Some(Outcome::Done(receipt)) => Ok(receipt),
+        other => Err(kit::Failure(format!("not done: {other:?}"))),
+    }
+}
+
+async fn product(connector: &dyn Connector, sku: &str) -> Result<Product, kit::Failure> {
+    let found = connector.find(&NaturalKey::Sku(sku.into())).await?;
+    match found.into_iter().next() {
+        Some(Record::Product(product)) => Ok(product),
+        other => Err(kit::Failure(format!("{sku}: {other:?}"))),
+    }
+}
+
+fn update(product: &Product, set: Fields) -> Change {
+    let mut fields = product.fields();
+    fields.extend(set.clone());
+    let parts = product.parts();
+    Change::UpdateProduct {
+        id: product.id.clone(),
+        product: Box::new(Product::from_fields(product.id.clone(), &fields, &parts)),
+        set,
+        parts,
+    }
+}
+
+#[test]
+fn the_table_has_no_failures() {
+    block_on(async {
+        let ground = Ground::open(Takes::Payment).await;
+        let column = kit::run(&ground).await;
+        let failures: Vec<_> = column
+            .failures()
+            .map(|(line, why)| format!("{}: {why}", line.name))
+            .collect();
+        println!("{}", kit::table(&[column]));
+        assert!(failures.is_empty(), "{failures:#?}");
+    });
+}
+
+#[test]
+fn an_idle_look_costs_one_request_for_each_kind() {
+    test(async |ground| {
+        ground.add(&[Seed::new("A")]).await?;
+        let http = Counting::new(ground.http());
+        let connector = ground.connect(ground.account(), http.clone());
+        for kind in [Kind::Category, Kind::Product, Kind::Level, Kind::Order] {
+            let mut scope = Scope::Everything(None);
+            for look in 0..3 {
+                http.reset();
+                let request = PullRequest {
+                    kind,
+                    scope,
+                    limit: 250,
+                };
+                let page = connector.pull(&request).await?;
+                let Next::End(Some(cursor)) = page.next else {
+                    panic!("{kind:?}: {:?}", page.next);
+                };
+                assert_eq!(http.reads(), 1);
+                assert!(look == 0 || page.records.is_empty());
+                scope = Scope::Since(cursor);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The feed goes on from the *start* of a scan: what was edited behind its back is told again.
+#[test]
+fn an_edit_during_the_first_scan_is_in_the_feed_after_it() {
+    test(async |ground| {
+        let seeds: Vec<Seed> = (0..5).map(|n| Seed::new(format!("S{n}"))).collect();
+        ground.add(&seeds).await?;
+        let connector = ground.connector();
+        let mut scope = Scope::Everything(None);
+        let mut pages = 0;
+        let cursor = loop {
+            let request = PullRequest {
+                kind: Kind::Product,
+                scope,
+                limit: 2,
+            };
+            let page = connector.pull(&request).await?;
+            pages += 1;
+            if pages == 2 {
+                ground.set_title(&seeds[0].sku, "Edited behind").await?;
+                ground.add(&[Seed::new("NEW")]).await?;
+            }
+            match page.next {
+                Next::More(cursor) => scope = Scope::Everything(Some(cursor)),
+                Next::End(Some(cursor)) => break cursor,
+                other => panic!("{other:?}"),
+            }
+        };
+        let request = PullRequest {
+            kind: Kind::Product,
+            scope: Scope::Since(cursor),
+            limit: 100,
+        };
+        let page = connector.pull(&request).await?;
+        let titles: Vec<_> = page
+            .records
+            .iter()
+            .flatten()
+            .filter_map(|record| match record {
+                Record::Product(product) => Some(product.title.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(titles, ["Edited behind", "Product NEW"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn categories_are_made_moved_renamed_and_found_by_their_path() {
+    test(async |ground| {
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let mut parent: Option<RemoteId> = None;
+        let mut ids = Vec::new();
+        for name in ["Clothes", "Winter", "Scarves", "Wool"] {
+            let category = Category {
+                name: name.into(),
+                parent: parent.clone(),
+                position: Some(1),
+                ..Category::default()
+            };
+            let made = push(connector, Change::CreateCategory { category }).await?;
+            parent = Some(made.id.clone());
+            ids.push(made.id);
+        }
+        let path = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned());
+            NaturalKey::CategoryPath(names.collect())
+        };
+        let deep = path(&["Clothes", "Winter", "Scarves", "Wool"]);
+        let found = connector.find(&deep).await?;
+        assert!(matches!(&found[..], [Record::Category(c)] if c.id == ids[3]));
+        assert!(
+            connector
+                .find(&path(&["Clothes", "Wool"]))
+                .await?
+                .is_empty()
+        );
+        let set: Fields = [
+            (Path::new(&Field::Title), Held::text("Woollen")),
+            (Path::new(&Field::Parent), Held::text(ids[1].as_str())),
+        ]
+        .into();
+        let change = Change::UpdateCategory {
+            id: ids[3].clone(),
+            category: Category::from_fields(ids[3].clone(), &set),
+            set,
+        };
+        let moved = push(connector, change).await?;
+        let Some(Record::Category(moved)) = moved.record else {
+            panic!("no category in the receipt");
+        };
+        assert_eq!((moved.name.as_str(), moved.position), ("Woollen", Some(1)));
+        assert_eq!(moved.parent, Some(ids[1].clone()));
+        let found = connector
+            .find(&path(&["Clothes", "Winter", "Woollen"]))
+            .await?;
+        assert_eq!(found.len(), 1);
+        Ok(())
+    });
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nand then some";
+const SVG: &[u8] = b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+
+/// Another shop's pictures, by address.
+struct Gallery;
+
+#[async_trait]
+impl Pictures for Gallery {
+    async fn open(&self, source: &PictureSource) -> Result<BodyStream, Fault> {
+        let bytes = match source.url.as_str() {
+            "png" => PNG,
+            "svg" => SVG,
+            _ => b"no picture at all",
+        };
+        // In pieces, as the network has it.
+        let pieces: Vec<_> = bytes.chunks(7).map(|piece| Ok(piece.into())).collect();
+        Ok(futures::stream::iter(pieces).boxed())
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+#[test]
+fn pictures_are_there_once_in_their_order_and_can_be_read_and_removed() {
+    test(async |ground| {
+        ground.add(&[Seed::new("A")]).await?;
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let id = product(connector, "A").await?.id;
+        let add = |url: &str, bytes: &[u8], position: u32| Change::AddPicture {
+            product: id.clone(),
+            digest: digest(bytes),
+            alt: format!("A {url} & more"),
+            position,
+            source: PictureSource {
+                shop: ShopId(1),
+                id: "x".into(),
+                url: url.into(),
+            },
+        };
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let changes = [add("png", PNG, 0), add("svg", SVG, 1), add("text", b"", 2)];
+            let outcomes = connector.push(&changes, &Gallery).await?;
+            assert!(matches!(outcomes[0], Outcome::Done(_)), "{outcomes:?}");
+            let Outcome::Failed(fault) = &outcomes[2] else {
+                panic!("what is no picture was taken");
+            };
+            assert!(matches!(fault.kind, FaultKind::Invalid { .. }), "{fault:?}");
+            let receipt = receipt(outcomes)?;
+            assert_eq!(receipt.id, id);
+            let Some(Record::Product(product)) = receipt.record else {
+                panic!("no product in the receipt");
+            };
+            held = product.pictures.unwrap_or_default();
+            let digests: Vec<_> = held.iter().map(|picture| picture.digest.clone()).collect();
+            assert_eq!(digests, [digest(PNG), digest(SVG)]);
+            assert_eq!(held[0].alt, "A png & more");
+        }
+        let source = PictureSource {
+            shop: ShopId(3),
+            id: held[0].id.clone(),
+            url: held[0].url.clone(),
+        };
+        let mut bytes = Vec::new();
+        let mut stream = connector.picture(&source).await?;
+        while let Some(piece) = stream.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        assert_eq!(bytes, PNG);
+        let order = Held::list([digest(SVG), digest(PNG)]);
+        let before = product(connector, "A").await?;
+        let set = [(Path::new(&Field::Pictures), order)].into();
+        push(connector, update(&before, set)).await?;
+        let held = product(connector, "A").await?.pictures.unwrap_or_default();
+        assert_eq!(held[0].digest, digest(SVG));
+        for _ in 0..2 {
+            let change = Change::RemovePicture {
+                product: id.clone(),
+                picture: held[0].id.clone(),
+            };
+            push(connector, change).await?;
+        }
+        let held = product(connector, "A").await?.pictures.unwrap_or_default();
+        assert_eq!(held.len(), 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn texts_and_attributes_are_set_emptied_and_left_alone() {
+    test(async |ground| {
+        ground.add(&[Seed::new("A")]).await?;
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let before = product(connector, "A").await?;
+        let text = |name: &'static str| {
+            Path::new(&Field::Text {
+                language: "fi".into(),
+                name: name.into(),
+            })
+        };
+        let attribute = |name: &'static str| Path::new(&Field::Attribute(name.into()));
+        let set = [
+            (text("description"), Held::text("<p>Lämmin ☕</p>")),
+            (attribute("colour"), Held::text("red")),
+            (attribute("material"), Held::Empty),
+        ];
+        push(connector, update(&before, set.into())).await?;
+        let after = product(connector, "A").await?;
+        assert_eq!(after.texts["fi"]["title"], "Tuote");
+        assert_eq!(after.texts["fi"]["description"], "<p>Lämmin ☕</p>");
+        let attributes = [("colour".to_owned(), "red".to_owned())];
+        assert_eq!(after.attributes, attributes.into());
+        let set = [(text("title"), Held::Empty)];
+        push(connector, update(&after, set.into())).await?;
+        assert_eq!(product(connector, "A").await?.texts["fi"]["title"], "");
+        Ok(())
+    });
+}
+
+#[test]
+fn steps_of_an_order_are_taken_once() {
+    test(async |ground| {
+        ground.add(&[Seed::new("A")]).await?;
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let mut new = kit::copy(ground, &"A".into(), "7");
+        new.order.state.payment = Payment::Pending;
+        let change = Change::CreateOrder {
+            order: Box::new(new),
+        };
+        let id = push(connector, change).await?.id;
+        let step = async |step: OrderStep| {
+            let change = Change::StepOrder {
+                id: id.clone(),
+                step,
+            };
+            match push(connector, change).await?.record {
+                Some(Record::Order(order)) => Ok::<_, kit::Failure>(order.state),
+                other => Err(kit::Failure(format!("the receipt holds {other:?}"))),
+            }
+        };
+        for _ in 0..2 {
+            assert_eq!(step(OrderStep::Pay).await?.payment, Payment::Paid);
+        }
+        for _ in 0..2 {
+            let state = step(OrderStep::Ship {
+                parcel: "p1".into(),
+                carrier: Some("Posti".into()),
+                tracking: Some("JJFI1".into()),
+                lines: [("A".into(), Decimal::ONE)].into(),
+            })
+            .await?;
+            assert_eq!(state.fulfilment, Fulfilment::Partly);
+            assert_eq!(state.parcels.len(), 1);
+            assert_eq!(state.parcels[0].tracking.as_deref(), Some("JJFI1"));
+            assert_eq!(state.lines[0].shipped, Decimal::ONE);
+        }
+        // Without a parcel's id: a shop that has none.
+        let state = step(OrderStep::Ship {
+            parcel: RemoteId::default(),
+            carrier: None,
+            tracking: None,
+            lines: BTreeMap::new(),
+        })
+        .await?;
+        assert_eq!(state.fulfilment, Fulfilment::Shipped);
+        let state = step(OrderStep::Refund {
+            lines: [("A".into(), Decimal::ONE)].into(),
+            restock: true,
+        })
+        .await?;
+        assert_eq!(state.payment, Payment::PartlyRefunded);
+        assert_eq!(state.lines[0].returned, Decimal::ONE);
+        assert_eq!(state.lines[0].taken, Decimal::TWO);
+
+        let new = kit::copy(ground, &"A".into(), "8");
+        let change = Change::CreateOrder {
+            order: Box::new(new),
+        };
+        let id = push(connector, change).await?.id;
+        for _ in 0..2 {
+            let change = Change::StepOrder {
+                id: id.clone(),
+                step: OrderStep::Cancel,
+            };
+            match push(connector, change).await?.record {
+                Some(Record::Order(order)) => assert!(order.state.cancelled),
+                other => panic!("{other:?}"),
+            }
+        }
+        Ok(())
+    });
+}
+
+/// The shop's own fault: the order is made, the reply never comes.
+#[test]
+fn a_write_that_the_shop_did_and_did_not_answer_is_in_doubt() {
+    test(async |ground| {
+        ground.add(&[Seed::new("A")]).await?;
+        let connector = ground.connector();
+        let faults = json!({ "faults": [
+            { "kind": "FailAfterWrite", "method": "POST", "path_prefix": "/api/v1/orders", "times": 1 },
+        ] });
+        let method = reqwest::Method::PUT;
+        ground.call(method, "/api/v1/faults", Some(faults)).await?;
+        let new = kit::copy(ground, &"A".into(), "9");
+        let change = Change::CreateOrder {
+            order: Box::new(new.clone()),
+        };
+        let outcomes = connector.push(&[change], &NoPictures).await?;
+        let Outcome::Failed(fault) = &outcomes[0] else {
+            panic!("{outcomes:?}");
+        };
+        assert_eq!(fault.kind, FaultKind::UnknownOutcome);
+        let key = NaturalKey::Order {
+            key: new.key.clone(),
+            not_before: new.order.state.placed_at,
+        };
+        assert_eq!(connector.find(&key).await?.len(), 1);
+        Ok(())
     });
 }
