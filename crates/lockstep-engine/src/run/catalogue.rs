@@ -51,22 +51,28 @@ impl Run {
                 self.expected = Some(writes);
                 if self.needs_person.is_some() {
                     self.finish(shared, out);
-                } else if rows == 0 || self.dry {
-                    self.next_kind(kind, shared, out);
-                } else {
+                } else if rows > 0 && !self.dry {
                     self.phase = Phase::Apply {
                         kind,
                         pass,
                         after: None,
                     };
-                    self.pass_writes = writes;
+                    self.pass_writes += writes;
                     self.load_plan(None, out);
+                } else if let Some(next) = self.plan_after.take() {
+                    self.load_catalogue(kind, Some(next), out);
+                } else {
+                    self.next_kind(kind, shared, out);
                 }
                 true
             }
             Phase::Apply { kind, pass, after } => {
                 match after {
                     Some(after) => self.load_plan(Some(after), out),
+                    None if self.plan_after.is_some() => {
+                        let next = self.plan_after.take();
+                        self.plan_from(kind, pass, next, out);
+                    }
                     None if self.pass_writes > 0 && pass + 1 < PASSES_MAX => {
                         self.plan(kind, pass + 1, out);
                     }
@@ -95,6 +101,11 @@ impl Run {
     }
 
     fn plan(&mut self, kind: Kind, pass: u8, out: &mut Vec<Effect>) {
+        self.pass_writes = 0;
+        self.plan_from(kind, pass, None, out);
+    }
+
+    fn plan_from(&mut self, kind: Kind, pass: u8, after: Option<String>, out: &mut Vec<Effect>) {
         self.phase = Phase::Plan {
             kind,
             pass,
@@ -102,7 +113,7 @@ impl Run {
             writes: 0,
             archives: 0,
         };
-        self.load_catalogue(kind, None, out);
+        self.load_catalogue(kind, after, out);
     }
 
     fn load_catalogue(&mut self, kind: Kind, after: Option<String>, out: &mut Vec<Effect>) {
@@ -188,8 +199,12 @@ impl Run {
                 rows: decisions,
             });
         }
-        if let Some(next) = chunk.next {
-            self.load_catalogue(kind, Some(next), out);
+        match chunk.next {
+            // A chunk of categories is one level of the tree: it is made before its children are looked at, for they
+            // are known by their parents.
+            Some(next) if kind == Kind::Category => self.plan_after = Some(next),
+            Some(next) => self.load_catalogue(kind, Some(next), out),
+            None => {}
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Run {
     /// Where the next chunk of this phase begins.
     orders_after: Option<OrderKey>,
     stock_after: Option<(Sku, StockId)>,
+    /// Where planning goes on once what was planned so far is applied.
+    plan_after: Option<String>,
     /// A chunk is being loaded.
     loading: bool,
     /// Writes of this pass: another pass may find what they made possible.
@@ -129,6 +131,7 @@ impl Run {
             expected: None,
             orders_after: None,
             stock_after: None,
+            plan_after: None,
             loading: false,
             pass_writes: 0,
             looked: BTreeSet::new(),
