@@ -1,14 +1,19 @@
 //! The other side of the benchmarks, as processes of their own so that their CPU time is counted apart:
-//! a server that does the least an axum server can, a client that offers a fixed load, and a worker that
-//! does no more than enrol, so that its token can be used for that load.
+//! a server that does the least an axum server can, a client that offers a fixed load, a worker that
+//! does no more than enrol, and the person who lets workers in, saves customers and counts what crossed.
 //! Apart from xtask because xtask is built before anything else and stays small.
 
 mod bare;
+mod client;
 mod enrol;
 mod load;
+mod trial;
 mod wire;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 #[derive(Parser)]
 #[command(about = "The other side of Lockstep's benchmarks")]
@@ -21,13 +26,21 @@ struct Arguments {
 enum Part {
     /// Answer every GET with "ok"; prints {"url"} and serves until standard input ends
     BareOk,
-    /// Enrol as a worker and print what its polls carry; the operator's login is read from standard input
-    Enrol(enrol::Options),
+    /// Enrol as a worker and print what its polls carry. Read: what the coordinator said
+    Enrol,
+    /// Print a token that lets one worker join. Read: what the coordinator said
+    Join,
+    /// Save the trial's customer. Read: {coordinator, source, target}
+    Customer,
+    /// Print what a practice shop was asked, and begin anew. Read: what the shop said
+    Asked,
+    /// Compare the trial's shops record by record. Read: {coordinator, source, target}
+    Crossed,
     /// Offer a load for a while and print how it was answered
     Load(load::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> Result<()> {
     let part = Arguments::parse().command;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -35,16 +48,23 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match part {
             Part::BareOk => bare::serve().await,
-            Part::Enrol(options) => {
-                let enrolled = enrol::run(&options).await?;
-                println!("{}", serde_json::to_string(&enrolled)?);
-                Ok(())
-            }
-            Part::Load(options) => {
-                let report = load::run(&options).await?;
-                println!("{}", serde_json::to_string(&report)?);
-                Ok(())
-            }
+            Part::Enrol => print(&enrol::run(read()?).await?),
+            Part::Join => print(&trial::join(read()?).await?),
+            Part::Customer => print(&trial::customer(read()?).await?),
+            Part::Asked => print(&trial::asked(read()?).await?),
+            Part::Crossed => print(&trial::crossed(read()?).await?),
+            Part::Load(options) => print(&load::run(&options).await?),
         }
     })
+}
+
+/// Standard input, where tokens are read from: arguments can be seen by everybody.
+fn read<T: DeserializeOwned>() -> Result<T> {
+    serde_json::from_reader(std::io::stdin().lock())
+        .context("standard input is not what is read here")
+}
+
+fn print(answer: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(answer)?);
+    Ok(())
 }

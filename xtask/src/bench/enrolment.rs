@@ -1,14 +1,10 @@
 //! A worker's token for the polls: `bench-peer` enrols with the coordinator by the protocol.
 
-use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::Bench;
-use super::peer::Server;
+use super::peer::{Server, ask_peer};
 
 /// What `bench-peer enrol` prints.
 #[derive(Deserialize)]
@@ -43,27 +39,6 @@ impl Enrolled {
 
 /// Enrols; the operator who confirms is the one whose login the coordinator's first line names.
 pub fn enrol(bench: &Bench, coordinator: &Server<'_>) -> Result<Enrolled> {
-    let mut child = Command::new(&bench.peer)
-        .args(["enrol", "--url", coordinator.url()?])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .context("the enrolment could not be started")?;
-    let id = child.id();
-    bench.guard.add_group(id);
-    if let Some(mut input) = child.stdin.take() {
-        input
-            .write_all(coordinator.said.to_string().as_bytes())
-            .context("the enrolment does not listen")?;
-    }
-    // Bounded by the enrolment itself, which waits a bounded time for each answer.
-    let output = child
-        .wait_with_output()
-        .context("the enrolment cannot be waited for")?;
-    bench.guard.forget_group(id);
-    if !output.status.success() {
-        bail!("the coordinator enrolled no worker ({})", output.status);
-    }
-    serde_json::from_slice(&output.stdout).context("what the enrolment printed cannot be read")
+    let said = ask_peer(bench, "enrol", &coordinator.said)?;
+    serde_json::from_value(said).context("what the enrolment printed cannot be read")
 }

@@ -4,6 +4,7 @@
 mod enrolment;
 mod peer;
 mod polls;
+mod sync;
 mod usage;
 
 use std::collections::BTreeSet;
@@ -52,6 +53,19 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Our binary, without what the person at the keyboard has set.
+    pub fn lockstep(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("LOCKSTEP_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+}
+
 /// A benchmark's last line.
 pub struct Figures {
     pub name: &'static str,
@@ -85,8 +99,7 @@ struct Benchmark {
     measures: &'static str,
     /// What it is made of; no more is built.
     packages: &'static [&'static str],
-    /// `None`: what it measures is not there yet.
-    run: Option<fn(&Bench) -> Result<Figures>>,
+    run: fn(&Bench) -> Result<Figures>,
     /// Runs only when it is named: it says something about the machine, not about Lockstep.
     is_extra: bool,
 }
@@ -96,33 +109,33 @@ const ALL: [Benchmark; 4] = [
         name: "polls",
         measures: "CPU of an unchanged poll beside a bare axum \"ok\" at the same offered load",
         packages: &["lockstep", "bench-peer"],
-        run: Some(polls::run),
+        run: polls::run,
         is_extra: false,
     },
     Benchmark {
         name: "first_sync",
         measures: "first and no-change sync of 10,000 products between two practice shops",
-        packages: &["lockstep"],
-        run: None,
+        packages: &["lockstep", "bench-peer"],
+        run: sync::first_sync,
         is_extra: false,
     },
     Benchmark {
         name: "memory",
         measures: "the worker's peak memory at 10,000 and at 100,000 products",
-        packages: &["lockstep"],
-        run: None,
+        packages: &["lockstep", "bench-peer"],
+        run: sync::memory,
         is_extra: false,
     },
     Benchmark {
         name: "noise",
         measures: "the bare axum \"ok\" beside itself: what a ratio is worth on this machine",
         packages: &["bench-peer"],
-        run: Some(polls::noise),
+        run: polls::noise,
         is_extra: true,
     },
 ];
 
-/// Builds the release binary and runs the chosen benchmarks. `Ok(false)` when one cannot be run yet.
+/// Builds the release binaries and runs the chosen benchmarks, the others too when one fails; then it is `Ok(false)`.
 pub fn run(options: &Options) -> Result<bool> {
     let chosen: Vec<&Benchmark> = ALL
         .iter()
@@ -144,18 +157,15 @@ pub fn run(options: &Options) -> Result<bool> {
     let guard = Arc::new(Guard::start()?);
     let packages: BTreeSet<&str> = chosen
         .iter()
-        .filter(|benchmark| benchmark.run.is_some())
         .flat_map(|benchmark| benchmark.packages.iter().copied())
         .collect();
-    if !packages.is_empty() {
-        let mut build = Command::new("cargo");
-        build
-            .current_dir(place::root())
-            .args(["build", "--release"]);
-        build.args(packages.iter().flat_map(|package| ["--package", package]));
-        if !run_in_foreground(&mut build, BUILD_MAX, &interrupt, &guard)?.success() {
-            bail!("the release build failed");
-        }
+    let mut build = Command::new("cargo");
+    build
+        .current_dir(place::root())
+        .args(["build", "--release"]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    if !run_in_foreground(&mut build, BUILD_MAX, &interrupt, &guard)?.success() {
+        bail!("the release build failed");
     }
     let target = place::target()?;
     let bench = Bench {
@@ -171,10 +181,11 @@ pub fn run(options: &Options) -> Result<bool> {
     for benchmark in chosen {
         bench.interrupt.check()?;
         bench.say(&format!("{}: {}", benchmark.name, benchmark.measures));
-        match benchmark.run {
-            Some(measure) => println!("{}", measure(&bench)?.to_json()),
-            None => {
-                bench.say(&format!("{}: not yet", benchmark.name));
+        match (benchmark.run)(&bench) {
+            Ok(figures) => println!("{}", figures.to_json()),
+            Err(error) => {
+                eprintln!("{}: {error:#}", benchmark.name);
+                eprintln!("xtask: logs are in {}", bench.logs.display());
                 are_all_done = false;
             }
         }

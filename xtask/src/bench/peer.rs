@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 use super::Bench;
 
-const READY_MAX: Duration = Duration::from_secs(60);
+/// A practice shop makes its catalogue before it is open: 100,000 products take a while.
+const READY_MAX: Duration = Duration::from_secs(600);
 const STOP_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -26,13 +28,8 @@ pub struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
+    /// `name` is also its log's.
     pub fn start(bench: &'a Bench, name: &'static str, command: &mut Command) -> Result<Self> {
-        // What the person at the keyboard has set is not what is measured.
-        for (key, _) in std::env::vars_os() {
-            if key.to_string_lossy().starts_with("LOCKSTEP_") {
-                command.env_remove(key);
-            }
-        }
         let log = std::fs::File::create(bench.logs.join(format!("{name}.log")))
             .context("no log can be written")?;
         let mut child = command
@@ -74,6 +71,15 @@ impl<'a> Server<'a> {
         server.said =
             serde_json::from_str(&line).with_context(|| format!("{name} said: {line}"))?;
         Ok(server)
+    }
+
+    /// Our coordinator on a fresh SQLite database in `folder`.
+    pub fn coordinator(bench: &'a Bench, folder: &Path) -> Result<Self> {
+        let mut command = bench.lockstep();
+        command
+            .args(["coordinator", "--listen", "127.0.0.1:0", "--json", "--data"])
+            .arg(folder);
+        Self::start(bench, "coordinator", &mut command)
     }
 
     pub fn bare_ok(bench: &'a Bench) -> Result<Self> {
@@ -143,44 +149,33 @@ pub struct Report {
 impl Load<'_> {
     /// Offers the load and fails unless every request was sent and answered as expected.
     pub fn offer(&self, bench: &Bench) -> Result<Report> {
-        bench.interrupt.check()?;
-        let mut child = Command::new(&bench.peer)
-            .args(["load", "--headers-from-input", "--url", self.url])
-            .args([
+        let (rate, seconds) = (self.rate.to_string(), self.seconds.to_string());
+        let (connections, expect) = (self.connections.to_string(), self.expect.to_string());
+        let headers: String = self
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\n"))
+            .collect();
+        let output = run_peer(
+            bench,
+            &[
+                "load",
+                "--headers-from-input",
+                "--url",
+                self.url,
                 "--rate",
-                &self.rate.to_string(),
+                &rate,
                 "--seconds",
-                &self.seconds.to_string(),
-            ])
-            .args([
+                &seconds,
                 "--connections",
-                &self.connections.to_string(),
+                &connections,
                 "--expect",
-                &self.expect.to_string(),
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .context("the load could not be started")?;
-        bench.guard.add_group(child.id());
-        let id = child.id();
-        if let Some(mut input) = child.stdin.take() {
-            // By input and not by argument: a token is among them.
-            for (name, value) in self.headers {
-                writeln!(input, "{name}: {value}").context("the load does not listen")?;
-            }
-        }
-        // Bounded by the load itself: its seconds and the longest it waits for an answer.
-        let output = child
-            .wait_with_output()
-            .context("the load cannot be waited for")?;
-        bench.guard.forget_group(id);
-        if !output.status.success() {
-            bail!("the load failed ({})", output.status);
-        }
+                &expect,
+            ],
+            headers.as_bytes(),
+        )?;
         let report: Report =
-            serde_json::from_slice(&output.stdout).context("the load's report cannot be read")?;
+            serde_json::from_slice(&output).context("the load's report cannot be read")?;
         if report.unsent > 0 || !report.wrong.is_empty() {
             bail!(
                 "the load on {} was not answered as it should: {} answered, {} unsent, wrong: {:?}. \
@@ -193,4 +188,43 @@ impl Load<'_> {
         }
         Ok(report)
     }
+}
+
+/// Has `bench-peer` do one thing with the servers that `input` names, and returns what it printed. Bounded by
+/// the peer, which waits a bounded time for each answer.
+pub fn ask_peer(bench: &Bench, part: &str, input: &Value) -> Result<Value> {
+    let output = run_peer(bench, &[part], input.to_string().as_bytes())?;
+    serde_json::from_slice(&output)
+        .with_context(|| format!("what bench-peer {part} printed cannot be read"))
+}
+
+/// Tokens go by the input: arguments can be seen by everybody.
+fn run_peer(bench: &Bench, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+    bench.interrupt.check()?;
+    let mut child = Command::new(&bench.peer)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .context("bench-peer could not be started")?;
+    let id = child.id();
+    bench.guard.add_group(id);
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(input)
+            .context("bench-peer does not listen")?;
+    }
+    let output = child
+        .wait_with_output()
+        .context("bench-peer cannot be waited for")?;
+    bench.guard.forget_group(id);
+    if !output.status.success() {
+        bail!(
+            "`bench-peer {}` failed ({})",
+            arguments.join(" "),
+            output.status
+        );
+    }
+    Ok(output.stdout)
 }

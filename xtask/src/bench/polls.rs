@@ -1,8 +1,6 @@
 //! Unchanged authenticated polls beside a bare axum "ok": CPU seconds of the server process per request, both
 //! at the same offered load below saturation, over keep-alive connections, in alternating rounds.
 
-use std::process::Command;
-
 use anyhow::Result;
 use serde_json::{Map, Value};
 
@@ -149,13 +147,7 @@ fn compare<'a>(
 /// A coordinator without customers and one enrolled worker that asks again and again and is told 304. Both
 /// servers get the same requests.
 pub fn run(bench: &Bench) -> Result<Figures> {
-    let coordinator = Server::start(
-        bench,
-        "coordinator",
-        Command::new(&bench.binary)
-            .args(["coordinator", "--listen", "127.0.0.1:0", "--json", "--data"])
-            .arg(bench.folder.path().join("coordinator")),
-    )?;
+    let coordinator = Server::coordinator(bench, &bench.folder.path().join("polls"))?;
     let enrolled = enrol(bench, &coordinator)?;
     let bare = Server::bare_ok(bench)?;
     let headers = enrolled.headers();

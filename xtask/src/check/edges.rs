@@ -66,7 +66,15 @@ const MAY_USE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("xtask", &[]),
-    ("bench-peer", &["lockstep-protocol"]),
+    (
+        "bench-peer",
+        &[
+            "lockstep-connectors",
+            "lockstep-connector",
+            "lockstep-protocol",
+            "lockstep-model",
+        ],
+    ),
 ];
 
 /// Libraries that only these crates may use, and why.

@@ -1,0 +1,311 @@
+//! A trial sync between two practice shops: lets a worker join, saves a customer of the two, counts what the
+//! shops were asked, and reads afterwards, past every connector, whether all of it has crossed.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use http::Method;
+use lockstep_connector::Manifest;
+use lockstep_model::settings::{
+    Assortment, Customer, CustomerHasService, CustomerSettings, OnWire, Policies, RowId, Secret,
+    Service, ShopRole, Stock, StockId, StockServiceIdentifier,
+};
+use lockstep_model::{ChangeSort, CustomerId, Kind, ShopId};
+use lockstep_protocol::auth::Bearer;
+use lockstep_protocol::paths::{fill, people as paths};
+use lockstep_protocol::people::customers::{ApplyReply, ApplyRequest, CustomerView, OwnerRequest};
+use lockstep_protocol::people::workers::{JoinTokenReply, JoinTokenRequest, WorkerList};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::client::{Client, Said};
+
+const PLATFORM: &str = "practice";
+const PAGE: u32 = 250;
+/// A shop of more records than this is not a trial's.
+const RECORDS_MAX: usize = 5_000_000;
+
+/// The three servers of a trial, as each of them said itself.
+#[derive(Deserialize)]
+pub struct Servers {
+    coordinator: Said,
+    source: Said,
+    target: Said,
+}
+
+#[derive(Serialize)]
+pub struct Join {
+    token: Bearer,
+}
+
+/// A token that lets one worker in without a person.
+pub async fn join(coordinator: Said) -> Result<Join> {
+    let request = JoinTokenRequest {
+        label: "benchmark".to_owned(),
+        uses_max: 1,
+        lives_seconds: 600,
+    };
+    let operator = Client::of(coordinator).await?;
+    let reply: JoinTokenReply = operator
+        .send(Method::POST, paths::JOIN_TOKENS, &request)
+        .await?;
+    Ok(Join { token: reply.token })
+}
+
+#[derive(Serialize)]
+pub struct Saved {
+    customer: CustomerId,
+}
+
+/// Saves a customer whose catalogue and stock the source owns, and gives it to the worker that is there.
+pub async fn customer(servers: Servers) -> Result<Saved> {
+    let settings = settings(&servers)?;
+    let operator = Client::of(servers.coordinator).await?;
+    let reply: ApplyReply = operator
+        .send(
+            Method::POST,
+            paths::CUSTOMERS,
+            &ApplyRequest(OnWire(settings)),
+        )
+        .await?;
+    let view: CustomerView = operator.get(&fill(paths::CUSTOMER, &[&reply.id])).await?;
+    if view.row.owner.is_none() {
+        let list: WorkerList = operator.get(paths::WORKERS).await?;
+        let worker = list.workers.first().context("no worker has joined")?;
+        let request = OwnerRequest {
+            worker_id: worker.id,
+            the_machine_is_gone: None,
+        };
+        let path = fill(paths::CUSTOMER_OWNER, &[&reply.id]);
+        let _: Value = operator.send(Method::PUT, &path, &request).await?;
+    }
+    Ok(Saved { customer: reply.id })
+}
+
+fn settings(servers: &Servers) -> Result<CustomerSettings> {
+    let id = CustomerId::default();
+    let (source, target) = (ShopId(1), ShopId(2));
+    let mut customer = Customer::new(id, "Benchmark");
+    customer.stock_id = Some(StockId(1));
+    // One by one by nature, so that they would hide what is measured; and there are no orders.
+    customer.sync_pictures = false;
+    customer.sync_orders = false;
+    let mut settings = CustomerSettings::new(customer);
+    settings.policies = Policies::owned_by(source);
+    settings.stocks.push(Stock {
+        id: StockId(1),
+        name: "Main".to_owned(),
+    });
+    for (shop, name, role, said) in [
+        (source, "Source", ShopRole::Erp, &servers.source),
+        (target, "Target", ShopRole::Shop, &servers.target),
+    ] {
+        let token = said
+            .api_token
+            .as_ref()
+            .with_context(|| format!("{name} said no api_token"))?;
+        let url = said.url.to_string();
+        settings.services.push(
+            Service::new(shop, name, PLATFORM, url.trim_end_matches('/'))
+                .with_credential("token", Secret::new(token.reveal())),
+        );
+        let mut link = CustomerHasService::new(RowId(shop.0), id, shop, role);
+        link.assortment = Assortment::All;
+        settings.customer_has_services.push(link);
+        settings
+            .stock_service_identifiers
+            .push(StockServiceIdentifier {
+                id: RowId(shop.0),
+                stock_id: StockId(1),
+                service_id: shop,
+                identifier: "main".to_owned(),
+            });
+    }
+    Ok(settings)
+}
+
+/// What a shop was asked since it was last asked this.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Asked {
+    total: u64,
+    counts: BTreeMap<String, u64>,
+    by_status: BTreeMap<String, u64>,
+}
+
+pub async fn asked(shop: Said) -> Result<Asked> {
+    let shop = Client::of(shop).await?;
+    let asked: Asked = shop.get("/api/v1/requests").await?;
+    let reset = shop
+        .call(
+            Method::POST,
+            "/api/v1/requests/reset",
+            Default::default(),
+            None::<&()>,
+        )
+        .await?;
+    if !reset.status.is_success() {
+        bail!("the shop's counters cannot be reset: {}", reset.refusal());
+    }
+    Ok(asked)
+}
+
+/// What both shops hold, and the least calls that a manifest permits for it.
+#[derive(Serialize)]
+pub struct Crossed {
+    products: usize,
+    categories: usize,
+    levels: usize,
+    /// SKUs that only one of the shops has, or with another number.
+    different: usize,
+    least_first: u64,
+    least_unchanged: u64,
+}
+
+pub async fn crossed(servers: Servers) -> Result<Crossed> {
+    let [source, target] = [
+        Client::of(servers.source).await?,
+        Client::of(servers.target).await?,
+    ];
+    let [ours, theirs] = [levels(&source).await?, levels(&target).await?];
+    let missing = theirs.keys().filter(|sku| !ours.contains_key(*sku)).count();
+    let different = ours
+        .iter()
+        .filter(|(sku, level)| theirs.get(*sku) != Some(level))
+        .count();
+    let products = count(&source, "products").await?;
+    let there = count(&target, "products").await?;
+    if there != products {
+        bail!("the source has {products} products and the target {there}");
+    }
+    let categories = count(&source, "categories").await?;
+    let platforms = lockstep_connectors::registry();
+    let manifest = platforms
+        .get(PLATFORM)
+        .context("no practice platform")?
+        .manifest();
+    Ok(Crossed {
+        products,
+        categories,
+        levels: ours.len(),
+        different: different + missing,
+        least_first: least_first(manifest, products, categories, ours.len()),
+        least_unchanged: least_unchanged(),
+    })
+}
+
+/// What is synced here.
+const KINDS: [Kind; 3] = [Kind::Category, Kind::Product, Kind::Level];
+const SHOPS: u64 = 2;
+
+/// Each record read once from the source in full pages, one look at each kind of the empty target, and each
+/// record written there in full batches.
+fn least_first(manifest: &Manifest, products: usize, categories: usize, levels: usize) -> u64 {
+    let calls = |records: usize, each: u32| (records as u64).div_ceil(u64::from(each.max(1)));
+    let page = |kind| manifest.paging(kind).map_or(1, |paging| paging.page_max);
+    [
+        (Kind::Category, ChangeSort::CreateCategory, categories),
+        (Kind::Product, ChangeSort::CreateProduct, products),
+        (Kind::Level, ChangeSort::SetLevel, levels),
+    ]
+    .map(|(kind, sort, records)| {
+        let reads = calls(records, page(kind)).max(1) + 1;
+        reads + calls(records, manifest.batch_max(sort))
+    })
+    .iter()
+    .sum()
+}
+
+/// One look at each kind of each shop.
+fn least_unchanged() -> u64 {
+    KINDS.len() as u64 * SHOPS
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Value>,
+    next_cursor: Option<String>,
+}
+
+async fn levels(shop: &Client) -> Result<BTreeMap<String, Value>> {
+    let mut levels = BTreeMap::new();
+    read_all(shop, "stock", |item| {
+        let sku = item["sku"]
+            .as_str()
+            .context("a level without a SKU")?
+            .to_owned();
+        levels.insert(sku, item["quantity"].clone());
+        Ok(())
+    })
+    .await?;
+    Ok(levels)
+}
+
+async fn count(shop: &Client, kind: &str) -> Result<usize> {
+    let mut count = 0;
+    read_all(shop, kind, |_| {
+        count += 1;
+        Ok(())
+    })
+    .await?;
+    Ok(count)
+}
+
+async fn read_all(
+    shop: &Client,
+    kind: &str,
+    mut take: impl FnMut(&Value) -> Result<()>,
+) -> Result<()> {
+    let mut path = format!("/api/v1/{kind}?limit={PAGE}");
+    let mut taken = 0;
+    loop {
+        let page: Page = shop.get(&path).await?;
+        taken += page.items.len();
+        if taken > RECORDS_MAX {
+            bail!("the shop has more than {RECORDS_MAX} {kind}");
+        }
+        page.items.iter().try_for_each(&mut take)?;
+        match page.next_cursor {
+            Some(cursor) => {
+                path = format!("/api/v1/{kind}?limit={PAGE}&cursor={}", encoded(&cursor))
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+/// A cursor is opaque: anything may be in it.
+fn encoded(cursor: &str) -> String {
+    let path = fill("{cursor}", &[&cursor]);
+    path.trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_calls_follow_the_manifests_pages_and_batches() {
+        let platforms = lockstep_connectors::registry();
+        let manifest = platforms
+            .get(PLATFORM)
+            .expect("the practice platform")
+            .manifest();
+        let page = u64::from(
+            manifest
+                .paging(Kind::Product)
+                .expect("products are read")
+                .page_max,
+        );
+        let batch = u64::from(manifest.batch_max(ChangeSort::CreateProduct));
+        let products = 10_000;
+        // No category and no level: one look at each kind of either shop, and the products.
+        let looks = 2 + 2 + 1;
+        let expected = looks + (products as u64).div_ceil(page) + (products as u64).div_ceil(batch);
+        assert_eq!(least_first(manifest, products, 0, 0), expected);
+    }
+
+    #[test]
+    fn a_cursor_is_put_into_an_address_whole() {
+        assert_eq!(encoded("a+b/c=&d"), "a%2Bb%2Fc%3D%26d");
+    }
+}
