@@ -217,9 +217,10 @@ impl fmt::Display for Path {
 pub enum Value {
     Empty,
     Flag(bool),
+    /// Before the number: serde would read `["16"]` as a number of one field.
+    List(Vec<String>),
     Number(Number),
     Text(String),
-    List(Vec<String>),
 }
 
 /// A decimal; equal whatever its trailing zeros.
@@ -327,6 +328,7 @@ mod tests {
             Value::number(Decimal::new(720, 2)),
             Value::text("7.2"),
             Value::list(["a".to_owned()]),
+            Value::list(["16".to_owned()]),
         ] {
             let json = serde_json::to_string(&value).unwrap();
             assert_eq!(
