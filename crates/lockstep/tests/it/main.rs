@@ -1,5 +1,8 @@
 //! Lockstep as its users meet it: real processes, real shops, a real browser.
 
+mod chapter_six;
+mod crashes;
 mod demo_story;
 mod edges;
+mod moved;
 mod world;

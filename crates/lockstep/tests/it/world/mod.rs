@@ -9,6 +9,7 @@ mod scene;
 pub mod settings;
 mod shop;
 mod wait;
+mod wiretap;
 mod worker;
 
 pub use books::{Books, in_step};
@@ -18,6 +19,7 @@ pub use process::{Process, command};
 pub use scene::{Scene, ShopPlan};
 pub use shop::{Bought, PracticeShop, ShopClient};
 pub use wait::{eventually, holds_for, seconds};
+pub use wiretap::{Exchange, Wiretap};
 pub use worker::Worker;
 
 /// A client that waits for no answer longer than a person would.

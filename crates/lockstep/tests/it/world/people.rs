@@ -83,6 +83,28 @@ impl People {
         self.call(Method::GET, path, None).await.ok(path)
     }
 
+    /// A page of the console, as its HTML.
+    pub async fn page(&self, path: &str) -> String {
+        let reply = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .header("cookie", format!("lockstep_session={}", self.token))
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        let status = reply.status();
+        let text = reply.text().await.expect("the whole page");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        text
+    }
+
+    /// The worker of this name, once it is known.
+    pub async fn worker_named(&self, name: &str) -> Option<Value> {
+        let list = self.get("/api/v1/workers").await;
+        let workers = list["workers"].as_array().into_iter().flatten();
+        workers.filter(|worker| worker["name"] == name).next_back().cloned()
+    }
+
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.call(Method::POST, path, Some(&body)).await.ok(path)
     }
