@@ -4,7 +4,7 @@
 use crate::backoff::Backoff;
 use crate::bounds;
 use crate::config::{WorkerConfig, cut, host_name};
-use crate::coordinator::{CallError, Incoming};
+use crate::coordinator::{CallError, Incoming, Verdict, verdict};
 use crate::folder::FolderError;
 use crate::identity::Pass;
 use crate::link::Link;
@@ -100,8 +100,16 @@ pub async fn enrol(link: &Link, config: &WorkerConfig) -> Result<Pass, FolderErr
     }
 }
 
+/// A refusal that only a person can change is not worth asking every second.
 fn pause_after(error: &CallError) -> Option<Duration> {
-    let refused = error.problem().map(|_| bounds::REFUSED_PAUSE);
+    let refused = error
+        .problem()
+        .and_then(|problem| match verdict(problem.code) {
+            Verdict::Again => None,
+            Verdict::Renew | Verdict::Reload | Verdict::Wait(_) | Verdict::StartOver => {
+                Some(bounds::REFUSED_PAUSE)
+            }
+        });
     error.retry_after().or(refused)
 }
 

@@ -12,7 +12,7 @@ use lockstep_protocol::delta::{Applied, DeltaFault, HeldCustomer, SettingsReply}
 use lockstep_protocol::lease::HeldLease;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
 use lockstep_protocol::wanted::{Cancel, Wake};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -24,6 +24,8 @@ pub struct Fleet {
     closing: BTreeMap<CustomerId, JoinHandle<()>>,
     hooks: JoinSet<()>,
     draining: bool,
+    /// Whose task began with the last reply.
+    beginners: BTreeSet<CustomerId>,
     /// Who is held works; from then on only changes are looked at.
     begun: bool,
 }
@@ -51,12 +53,14 @@ impl Fleet {
             closing: BTreeMap::new(),
             hooks: JoinSet::new(),
             draining: false,
+            beginners: BTreeSet::new(),
             begun: false,
         }
     }
 
     /// Saved first, then in force.
     pub fn apply(&mut self, reply: SettingsReply) -> Result<(), ApplyError> {
+        self.beginners.clear();
         let only_news =
             reply.base.is_some() && reply.upserts.is_empty() && reply.removed.is_empty();
         if only_news {
@@ -170,6 +174,7 @@ impl Fleet {
             tend(tools, ears).await
         });
         let tended = Tended { handle, seat, task };
+        self.beginners.insert(customer);
         self.tended.insert(customer, tended);
     }
 
@@ -191,12 +196,15 @@ impl Fleet {
         self.closing.retain(|_, closing| !closing.is_finished());
     }
 
-    pub fn wake(&self, wake: Wake) {
+    pub fn wake(&mut self, wake: Wake) {
         if !self.tools.reporter.is_news(&wake) {
             return;
         }
         if let Some(tended) = self.tended.get(&wake.customer_id) {
-            tended.handle.wake(wake.shop_id, wake.flow);
+            // Who begins looks at everything.
+            if !self.beginners.contains(&wake.customer_id) {
+                tended.handle.wake(wake.shop_id, wake.flow);
+            }
             self.tools.reporter.acted(wake);
         }
     }

@@ -136,10 +136,25 @@ impl Driver {
     /// The first event: from here on runs start, all that the settings switch on.
     pub async fn begin(&mut self) -> Result<(), FileError> {
         if settings_moved(&self.tools, &self.seat) {
-            self.mark_everything_due().await?;
+            if self.last_run_had_these_settings().await? {
+                remember_settings(&self.tools, &self.seat);
+            } else {
+                self.mark_everything_due().await?;
+            }
         }
         self.tell_rights();
         Ok(())
+    }
+
+    /// For a disk that has no note of them: a customer that was taken over.
+    async fn last_run_had_these_settings(&self) -> Result<bool, FileError> {
+        let noted = self.tools.link.folder.read(&settings_name(&self.seat));
+        if noted.ok().flatten().is_some() {
+            return Ok(false);
+        }
+        let runs = self.file.with(|journal| journal.runs(None, 1)).await?;
+        let revision = self.seat.revision;
+        Ok(runs.first().is_some_and(|run| run.revision == revision))
     }
 
     fn tell_rights(&mut self) {
