@@ -6,6 +6,7 @@ mod check;
 mod place;
 mod process;
 mod servers;
+mod sim;
 mod suite;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Task {
         #[arg(long, value_delimiter = ',')]
         only: Vec<Server>,
     },
+    /// Search the simulation's seeds for a violation, or replay one
+    Sim(sim::Options),
     /// Measure the release build; each benchmark's last line is one JSON object
     Bench(bench::Options),
     /// What outlives a killed xtask and cleans up; started by xtask itself
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Test(options) => suite::test(&options),
         Task::Services { only } => suite::stay(&only),
+        Task::Sim(options) => sim::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Guard => {
             process::guard::keep_watch(std::io::stdin().lock());

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::shop::SimShop;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_engine::{Customer, Effect, Event, Opened, Rules};
-use lockstep_journal::{Journal, PlanRow, Segment};
+use lockstep_journal::{ConflictRow, Journal, PlanRow, Segment};
 use lockstep_model::cases::Consumed;
 use lockstep_model::entry::{Body, Cause, StockMapping};
 use lockstep_model::{
@@ -14,8 +14,9 @@ use lockstep_model::{
 use std::collections::{BTreeMap, VecDeque};
 
 const SEGMENT_BYTES: usize = 1 << 20;
-/// A late write is applied within this: less than the engine waits before it believes an absence.
-const LATE_MS: i64 = 4_000;
+/// A late write is applied within this; with the longest search lag it is less than the engine waits before it
+/// believes an absence.
+const LATE_MS: i64 = 2_000;
 pub const SETTLES_AFTER_MS: i64 = 5_000;
 
 /// How often what goes wrong, in percent.
@@ -210,6 +211,11 @@ impl Driver {
             causes: vec![Cause::Schedule],
             everything: true,
         });
+    }
+
+    /// What waits for a person.
+    pub fn conflicts(&self) -> Vec<ConflictRow> {
+        self.journal.conflicts(None, 1_000).expect("conflicts")
     }
 
     pub fn is_at_rest(&self) -> bool {

@@ -25,9 +25,14 @@ fn main() -> ExitCode {
     let acts = arguments.acts;
     let seeds = match arguments.seed {
         Some(seed) => seed..=seed,
-        None => arguments.from..=arguments.from.saturating_add(arguments.runs.saturating_sub(1)),
+        None => {
+            arguments.from
+                ..=arguments
+                    .from
+                    .saturating_add(arguments.runs.saturating_sub(1))
+        }
     };
-    let (mut crashes, mut orders, mut histories, mut effects) = (0, 0, 0_u64, 0);
+    let (mut crashes, mut orders, mut histories, mut effects, mut waits) = (0, 0, 0_u64, 0, 0);
     let mut violated = Vec::new();
     for seed in seeds {
         let outcome = run(Scenario { seed, acts });
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
         crashes += outcome.crashes;
         orders += outcome.orders;
         effects += outcome.effects;
+        waits += outcome.waits;
         if !outcome.violations.is_empty() {
             println!("seed {seed}:");
             for violation in &outcome.violations {
@@ -49,7 +55,8 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "{histories} histories, {orders} orders, {crashes} crashes, {effects} effects: {} with a violation",
+        "{histories} histories, {orders} orders, {crashes} crashes, {effects} effects, {waits} levels left to a person: \
+         {} with a violation",
         violated.len()
     );
     if violated.is_empty() {

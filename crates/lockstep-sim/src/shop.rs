@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_model::{
     Change, Cursor, Fault, FaultKind, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine,
     OrderState, OrderStep, Outcome, Page, Payment, Person, Product, PullRequest, Receipt, Record,
-    RemoteId, Scope, ShopId, Sku, Stage, Status, Takes,
+    RemoteId, Scope, ShopId, Sku, Stage, Takes,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
