@@ -1,10 +1,4 @@
-//! The connectors: one folder for each platform, all of one shape.
-//!
-//! `mod.rs` (what is called, and in which order) · `api.rs` (builds requests, pure) · `wire.rs` (their JSON) ·
-//! `map.rs` (wire ⇄ record, pure) · `tests.rs` · `fixtures/`. What they share is how one request and its answer are
-//! read (`exchange`), what must not be said (`redaction`) and how large a call may be (`portions`).
-//!
-//! A connector translates. It does not sleep, repeat or decide; that is the engine's, by one table.
+#![doc = include_str!("../README.md")]
 
 mod exchange;
 mod medusa;

@@ -49,12 +49,21 @@ use std::time::Duration;
 const PAGE_MAX: u32 = 100;
 const ORDERS_PAGE_MAX: u32 = 50;
 
+/// Items are small, and all of them are read each time.
+const LEVELS_PAGE_MAX: u32 = 500;
+/// So many ids fit into an address.
+const IDS_MAX: u32 = 100;
+
 const fn paging(kind: Kind, page_max: u32, since: bool) -> Paging {
     Paging {
         kind,
         page_max,
         since,
-        ids_max: page_max,
+        ids_max: if page_max < IDS_MAX {
+            page_max
+        } else {
+            IDS_MAX
+        },
     }
 }
 
@@ -93,7 +102,7 @@ static MANIFEST: Manifest = Manifest {
     ],
     paging: &[
         paging(Kind::Product, PAGE_MAX, true),
-        paging(Kind::Level, PAGE_MAX, false),
+        paging(Kind::Level, LEVELS_PAGE_MAX, false),
         paging(Kind::Order, ORDERS_PAGE_MAX, true),
     ],
     batches: &[
@@ -138,15 +147,16 @@ fn read_refusal(status: StatusCode, body: &[u8]) -> Refusal {
         return Refusal::default();
     };
     let is_refusal = matches!(status.as_u16(), 400 | 409 | 422);
-    let kind = if is_refusal && refused.message.starts_with("Product with handle") {
+    let says = |words: &str| refused.message.contains(words);
+    let is_duplicate =
+        status == StatusCode::UNPROCESSABLE_ENTITY && refused.kind == "duplicate_error";
+    let kind = if is_refusal && says("Product with handle") && says("already exists") {
         // No key of ours: another product has the address that this one should get.
         let field = Some("handle".to_owned());
         Some(FaultKind::Invalid { field })
-    } else if is_refusal && refused.message.contains("already exists") {
+    } else if is_duplicate || (is_refusal && says("already exists")) {
         Some(FaultKind::Duplicate { existing: None })
-    } else if status == StatusCode::UNPROCESSABLE_ENTITY && refused.kind == "duplicate_error" {
-        Some(FaultKind::Duplicate { existing: None })
-    } else if is_refusal && refused.message.contains("required inventory") {
+    } else if is_refusal && says("required inventory") {
         // An order of more than is there. It may be made when there is more.
         Some(FaultKind::Conflict)
     } else {

@@ -1,7 +1,7 @@
 //! Pages and look-ups of a Medusa shop.
 
 use super::place::{OVERLAP, Place};
-use super::{ORDERS_PAGE_MAX, PAGE_MAX, Shop, map, wire};
+use super::{LEVELS_PAGE_MAX, ORDERS_PAGE_MAX, PAGE_MAX, Shop, map, wire};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_connector::{Cost, Request};
 use lockstep_model::{
@@ -55,7 +55,7 @@ impl Shop {
     }
 
     /// The rows that come after the place, and the place after them (`None`: that was all).
-    async fn rows<'a>(
+    async fn rows(
         &self,
         place: &mut Place,
         limit: u32,
@@ -112,7 +112,7 @@ impl Shop {
 
     /// Always everything: nothing tells what changed.
     async fn levels(&self, place: Place, limit: u32) -> Result<Page, Fault> {
-        let limit = limit.clamp(1, PAGE_MAX);
+        let limit = limit.clamp(1, LEVELS_PAGE_MAX);
         let mut place = Place {
             since: None,
             ..place
