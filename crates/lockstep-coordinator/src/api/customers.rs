@@ -214,14 +214,16 @@ async fn save(
     }
     may_edit(person, &settings, before.as_ref())?;
     check_platforms(app, &settings)?;
+    let now = Timestamp::now();
     if let Some(before) = &before {
         settings.keep_secrets_of(&before.settings);
     }
+    settings.begin_orders_as(before.as_ref().map(|before| &before.settings), now);
     make_hook_secrets(app, &mut settings);
     let pinned_to = settings.customer.worker_id;
     let outcome = app
         .storage
-        .save_customer(settings, expect, person.name(), Timestamp::now())
+        .save_customer(settings, expect, person.name(), now)
         .await?;
     owners::settle_customer(app, outcome.id, pinned_to).await?;
     if outcome.changed {

@@ -43,6 +43,7 @@ pub use validate::{Problem, bare_url_problem};
 pub use wire::OnWire;
 
 use crate::ids::{CustomerId, ShopId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// All settings of one customer. Serialises without its secrets.
@@ -185,6 +186,18 @@ impl CustomerSettings {
             .map(Identifier::identifier)
     }
 
+    /// A shop whose orders have no beginning yet crosses those from its activation on: what was placed before is
+    /// read for what it took alone. The beginning that was stored stays where the edit names none.
+    pub fn begin_orders_as(&mut self, stored: Option<&CustomerSettings>, now: Timestamp) {
+        for link in &mut self.customer_has_services {
+            let before = stored.and_then(|stored| stored.link(link.service_id));
+            link.orders_from = link
+                .orders_from
+                .or_else(|| before.and_then(|before| before.orders_from))
+                .or(Some(now));
+        }
+    }
+
     /// Carries over each secret that this edit left empty. True to the export: what was exported as
     /// `null` and comes back as `null` stays what it was.
     pub fn keep_secrets_of(&mut self, stored: &CustomerSettings) {
@@ -243,6 +256,23 @@ mod tests {
         assert_eq!(edit.services[0].credential("token"), None);
         edit.keep_secrets_of(&stored);
         assert_eq!(edit, stored);
+    }
+
+    #[test]
+    fn orders_cross_from_activation_on_and_a_later_edit_does_not_move_that() {
+        let mut settings = CustomerSettings::new(Customer::new(CustomerId(1), "Kahvila Oy"));
+        settings.customer_has_services.push(CustomerHasService::new(
+            RowId(1),
+            CustomerId(1),
+            ShopId(1),
+            ShopRole::Shop,
+        ));
+        let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        let mut stored = settings.clone();
+        stored.begin_orders_as(None, first);
+        settings.begin_orders_as(Some(&stored), later);
+        assert_eq!(settings, stored);
+        assert_eq!(stored.customer_has_services[0].orders_from, Some(first));
     }
 
     #[test]
