@@ -3,13 +3,13 @@
 use super::{Person, limit, page, said};
 use crate::{
     AppState,
-    extract::{Json, Path, Query},
+    extract::{self, Json, Query},
     refusal::{Answer, Refusal},
 };
 use axum::extract::State;
 use lockstep_journal::{ConflictRow, Found, Journal, JournalError, RecordView as Seen};
 use lockstep_model::{
-    CustomerId, Field, RecordId, ShopId, Sku, Takes, VariantField, entry::Subject,
+    CustomerId, Field, Path, RecordId, ShopId, Sku, Takes, Value, VariantField, entry::Subject,
 };
 use lockstep_protocol::people::{
     ListQuery, Page,
@@ -24,7 +24,7 @@ const HISTORY_ROWS: usize = 100;
 pub async fn list(
     State(app): State<AppState>,
     person: Person,
-    Path(customer): Path<CustomerId>,
+    extract::Path(customer): extract::Path<CustomerId>,
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<RecordRow>>> {
     person.may(Role::Viewer, customer)?;
@@ -93,7 +93,7 @@ fn told(row: Found, text: &str) -> RecordRow {
 pub async fn show(
     State(app): State<AppState>,
     person: Person,
-    Path((customer, named)): Path<(CustomerId, String)>,
+    extract::Path((customer, named)): extract::Path<(CustomerId, String)>,
 ) -> Answer<Json<RecordView>> {
     person.may(Role::Viewer, customer)?;
     let names = said::Names::of(&app, customer).await?;
@@ -108,11 +108,10 @@ pub async fn show(
                 return Ok(None);
             };
             let history = journal.history(&Subject::Record(record), None, HISTORY_ROWS)?;
-            // Ids of categories are ours: people want their names.
-            let mut categories = BTreeMap::new();
+            let mut categories = Categories::default();
             for id in category_ids(&seen) {
                 if let Some(category) = journal.record_view(id)? {
-                    categories.insert(id.to_string(), said::record_name(&category));
+                    categories.add(id, &category);
                 }
             }
             Ok(Some((seen, history, categories)))
@@ -152,6 +151,45 @@ fn find(journal: &Journal, named: &str) -> Result<Option<RecordId>, JournalError
         return Ok(Some(found));
     }
     Ok(named.parse().ok())
+}
+
+/// What categories are called, by our ids and by each shop's: people want their names.
+#[derive(Default)]
+struct Categories {
+    ours: BTreeMap<String, String>,
+    theirs: BTreeMap<(ShopId, String), String>,
+}
+
+impl Categories {
+    fn add(&mut self, id: RecordId, category: &Seen) {
+        let name = said::record_name(category);
+        for (shop, side) in &category.shops {
+            if let Some(their_id) = &side.id {
+                self.theirs
+                    .insert((*shop, their_id.to_string()), name.clone());
+            }
+        }
+        self.ours.insert(id.to_string(), name);
+    }
+
+    /// An id that is not known stays what it is.
+    fn named(&self, shop: Option<ShopId>, value: &Value) -> String {
+        let ids: Vec<String> = match value {
+            Value::List(ids) => ids.clone(),
+            other => vec![said::value_text(other)],
+        };
+        let named: Vec<String> = ids
+            .into_iter()
+            .map(|id| {
+                let known = match shop {
+                    Some(shop) => self.theirs.get(&(shop, id.clone())),
+                    None => self.ours.get(&id),
+                };
+                known.cloned().unwrap_or(id)
+            })
+            .collect();
+        named.join(", ")
+    }
 }
 
 fn category_ids(seen: &Seen) -> BTreeSet<RecordId> {
@@ -198,62 +236,40 @@ fn columns(names: &said::Names, seen: &Seen) -> Vec<ShopColumn> {
         .collect()
 }
 
-fn fields(
-    names: &said::Names,
-    seen: &Seen,
-    categories: &BTreeMap<String, String>,
-) -> Vec<FieldRow> {
+fn fields(names: &said::Names, seen: &Seen, categories: &Categories) -> Vec<FieldRow> {
     let mut paths: BTreeSet<_> = seen.ours.keys().collect();
     for side in seen.shops.values() {
         paths.extend(side.held.keys());
     }
+    // That a variant is there is shown by its other fields.
+    paths.retain(|path| {
+        !matches!(
+            path.field(),
+            Some(Field::Variant {
+                field: VariantField::Present,
+                ..
+            })
+        )
+    });
+    let text = |path: &Path, shop: Option<ShopId>, value: &Value| match path.field() {
+        Some(Field::Categories | Field::Parent) => categories.named(shop, value),
+        _ => said::value_text(value),
+    };
     paths
         .into_iter()
-        .filter(|path| {
-            // That a variant is there is shown by its other fields.
-            !matches!(
-                path.field(),
-                Some(Field::Variant {
-                    field: VariantField::Present,
-                    ..
+        .map(|path| FieldRow {
+            path: path.as_str().to_owned(),
+            values: seen
+                .shops
+                .iter()
+                .filter(|(_, side)| !side.gone)
+                .filter_map(|(shop, side)| {
+                    let held = side.held.get(path)?;
+                    Some((*shop, text(path, Some(*shop), held)))
                 })
-            )
-        })
-        .map(|path| {
-            let of_categories = matches!(path.field(), Some(Field::Categories | Field::Parent));
-            let text = |value: &lockstep_model::Value| {
-                let text = said::value_text(value);
-                if !of_categories {
-                    return text;
-                }
-                let named: Vec<&str> = text
-                    .split(", ")
-                    .map(|id| categories.get(id).map_or(id, String::as_str))
-                    .collect();
-                named.join(", ")
-            };
-            FieldRow {
-                path: path.as_str().to_owned(),
-                values: seen
-                    .shops
-                    .iter()
-                    .filter(|(_, side)| !side.gone)
-                    .filter_map(|(shop, side)| {
-                        let held = side.held.get(path)?;
-                        // Where the shop rounds or trims what it is given, what was meant is in step.
-                        Some((
-                            *shop,
-                            if of_categories {
-                                said::value_text(held)
-                            } else {
-                                text(held)
-                            },
-                        ))
-                    })
-                    .collect(),
-                ours: seen.ours.get(path).map(text),
-                decides: names.decides(path),
-            }
+                .collect(),
+            ours: seen.ours.get(path).map(|ours| text(path, None, ours)),
+            decides: names.decides(path),
         })
         .collect()
 }
@@ -261,7 +277,7 @@ fn fields(
 pub async fn explain(
     State(app): State<AppState>,
     person: Person,
-    Path((customer, sku)): Path<(CustomerId, String)>,
+    extract::Path((customer, sku)): extract::Path<(CustomerId, String)>,
 ) -> Answer<Json<StockExplained>> {
     person.may(Role::Viewer, customer)?;
     let names = said::Names::of(&app, customer).await?;

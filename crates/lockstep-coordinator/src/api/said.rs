@@ -204,7 +204,7 @@ pub fn run_end(run: &RunView) -> Option<RunStep> {
     }
     Some(RunStep {
         at,
-        seq: u64::MAX,
+        seq: 0,
         shop: None,
         title: "ended".into(),
         detail,
