@@ -154,6 +154,11 @@ impl Api<'_> {
         self.build(Method::PUT, &format!("hooks/{}", encode(id)), Some(body))
     }
 
+    pub fn ping_hook(&self, id: &str) -> Built {
+        let path = format!("hooks/{}/ping", encode(id));
+        self.build(Method::POST, &path, Some(json!({})))
+    }
+
     pub fn remove_hook(&self, id: &str) -> Built {
         self.build(Method::DELETE, &format!("hooks/{}", encode(id)), None)
     }

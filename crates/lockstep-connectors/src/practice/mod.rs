@@ -289,8 +289,7 @@ impl Connector for Shop {
         };
         let identity =
             map::identity(shop).map_err(|what| self.exchange.fault(FaultKind::Protocol, &what))?;
-        // An empty batch changes nothing and tells whether this token may write. A shop that is only read needs no
-        // such right.
+        // A shop that is only read needs no right to write.
         if crate::exchange::option(self.exchange.account(), "read_only") != Some("true") {
             self.may_write().await?;
         }
