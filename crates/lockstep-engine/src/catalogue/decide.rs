@@ -267,10 +267,15 @@ fn what_became_of(
 
 /// Has so much time passed that a write which is not to be seen was not applied?
 pub(crate) fn settled_by(intent: &OpenIntent, settles_after_ms: i64, now: Timestamp) -> bool {
-    let look_at = intent
+    settles_at(intent, settles_after_ms) <= now
+}
+
+/// From then on a look at this write proves something.
+pub(crate) fn settles_at(intent: &OpenIntent, settles_after_ms: i64) -> Timestamp {
+    intent
         .look_at
-        .or_else(|| intent.at.checked_add(settles_after_ms.milliseconds()).ok());
-    look_at.is_some_and(|look_at| look_at <= now)
+        .or_else(|| intent.at.checked_add(settles_after_ms.milliseconds()).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// What must not be guessed: one record of a shop that could be several of ours, or the other way round.

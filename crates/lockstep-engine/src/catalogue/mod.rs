@@ -4,7 +4,7 @@ mod decide;
 mod merge;
 mod terms;
 
-pub(crate) use decide::settled_by;
+pub(crate) use decide::{settled_by, settles_at};
 pub use decide::{Decision, Ids, decide};
 pub use terms::Terms;
 

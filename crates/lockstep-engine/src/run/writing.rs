@@ -385,6 +385,7 @@ impl Run {
         }
         let mut by_name: BTreeSet<(ShopId, Kind)> = BTreeSet::new();
         let mut looks = Vec::new();
+        let mut too_early = Vec::new();
         for open in shared.open.values() {
             let settles_after_ms = self
                 .rules
@@ -392,6 +393,9 @@ impl Run {
                 .get(&open.shop)
                 .map_or(0, |rules| rules.abilities.settles_after_ms);
             if !crate::catalogue::settled_by(open, settles_after_ms, now) {
+                if lane_of(&open.subject) == self.lane {
+                    too_early.push(crate::catalogue::settles_at(open, settles_after_ms));
+                }
                 continue;
             }
             match (&open.subject, &open.what) {
@@ -407,12 +411,23 @@ impl Run {
                 _ => {}
             }
         }
+        // After a crash nobody else remembers when a look will prove something.
+        for at in too_early {
+            shared.look_again(self.lane, at.max(soon(now)));
+        }
         for (shop, intent, key) in looks {
             self.look_for(shop, intent, key, shared, out);
         }
         for (shop, kind) in by_name {
             self.list_again(shop, kind, out);
         }
+    }
+}
+
+fn lane_of(subject: &Subject) -> Lane {
+    match subject {
+        Subject::Record(_) => Lane::Catalogue,
+        Subject::Level { .. } | Subject::Order(_) => Lane::Trade,
     }
 }
 

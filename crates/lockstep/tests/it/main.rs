@@ -4,5 +4,6 @@ mod chapter_six;
 mod crashes;
 mod demo_story;
 mod edges;
+mod faults;
 mod moved;
 mod world;

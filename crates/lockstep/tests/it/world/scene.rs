@@ -16,6 +16,8 @@ pub struct ShopPlan {
     pub products: u32,
     pub units: u32,
     pub movable: bool,
+    /// `enableSyncing` at first.
+    pub enabled: bool,
 }
 
 impl Default for ShopPlan {
@@ -24,6 +26,7 @@ impl Default for ShopPlan {
             products: 4,
             units: 10,
             movable: true,
+            enabled: true,
         }
     }
 }
@@ -36,7 +39,6 @@ pub struct Scene {
     pub web1: PracticeShop,
     pub web2: PracticeShop,
     pub customer: u64,
-    pub settings: Value,
     pub join: String,
     pub folder: TempDir,
 }
@@ -57,11 +59,8 @@ impl Scene {
             Worker::start_dying(folder.path(), "worker-1", &coordinator.url, Some(&join), crash_at);
         let clients = [erp.client(), web1.client(), web2.client()];
         let mut settings = settings::of_practice_shops(0, "Kahvila Oy", plan.movable, &clients);
+        settings["customer"]["enableSyncing"] = plan.enabled.into();
         let customer = coordinator.people.create(&settings).await;
-        settings["customer"]["id"] = customer.into();
-        for link in settings["customerHasServices"].as_array_mut().expect("links") {
-            link["customerId"] = customer.into();
-        }
         Scene {
             worker,
             coordinator,
@@ -69,7 +68,6 @@ impl Scene {
             web1,
             web2,
             customer,
-            settings,
             join,
             folder,
         }
@@ -99,6 +97,38 @@ impl Scene {
             }
         })
         .await;
+    }
+
+    /// Changes the settings and waits until the worker has them in force; the new revision.
+    pub async fn edit(&self, edit: impl FnOnce(&mut Value)) -> u64 {
+        let people = &self.coordinator.people;
+        let mut settings = people.export(self.customer).await;
+        edit(&mut settings);
+        let revision = people.save(self.customer, &settings).await;
+        eventually("the worker has applied the edit", seconds(20), async || {
+            let view = people.get(&format!("/api/v1/customers/{}", self.customer)).await;
+            let applied = &view["row"]["applied"];
+            match applied["revision"].as_u64() {
+                Some(there) if there >= revision => Ok(()),
+                _ => Err(view["row"].to_string()),
+            }
+        })
+        .await;
+        revision
+    }
+
+    /// Until the runs of this customer say all of these words.
+    pub async fn until_told(&self, words: &[&str]) -> String {
+        let what = format!("the customer's runs say {words:?}");
+        let (told, _) = eventually(&what, seconds(60), async || {
+            let told = self.coordinator.people.told(self.customer).await;
+            match words.iter().all(|word| told.contains(word)) {
+                true => Ok(told),
+                false => Err(told),
+            }
+        })
+        .await;
+        told
     }
 
     pub fn shops(&self) -> [ShopClient; 3] {

@@ -1,0 +1,288 @@
+//! Bad input and faults: each has a clear message at the customer's run, the rest goes on, nothing is lost and nothing
+//! is doubled.
+
+use crate::world::{Books, Scene, ShopPlan, Wiretap, eventually, holds_for, in_step, seconds};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}", listener.local_addr().expect("its address"))
+}
+
+/// One of web shop 1's calls goes wrong; an order in web shop 2 crosses all the same.
+async fn the_rest_goes_on(scene: &Scene, sku: &str) {
+    let order = scene.web2.buy(sku, 1, true).await;
+    eventually("the other shop's order crosses", seconds(30), async || {
+        let copies = scene.erp.orders().await;
+        let found = copies.iter().any(|copy| {
+            copy["reference"].as_str().is_some_and(|reference| reference.ends_with(&order.number))
+        });
+        if found { Ok(()) } else { Err(format!("{} orders there", copies.len())) }
+    })
+    .await;
+}
+
+/// After the repair: all orders are in the ERP once, every unit is where it belongs, and stays there.
+async fn nothing_is_lost_or_doubled(scene: &Scene, books: &Books, orders: usize) {
+    let (shops, web) = (scene.shops(), scene.web_shops());
+    eventually("all orders are in the ERP once", seconds(90), async || {
+        books.orders_crossed_once(&scene.erp, &web, orders).await?;
+        books.check(&shops).await
+    })
+    .await;
+    holds_for("units are conserved", seconds(3), async || books.check(&shops).await).await;
+    books.orders_crossed_once(&scene.erp, &web, orders).await.expect("exactly once");
+}
+
+/// Web shop 1's API does this to every call.
+async fn web_shop_1_answers(fault: Value, words: &[&str]) -> Scene {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    scene.web1.set_faults(json!([fault])).await;
+    scene.web1.buy(&sku, 1, true).await;
+    the_rest_goes_on(&scene, &sku).await;
+    let mut all = vec!["Web shop 1"];
+    all.extend(words);
+    scene.until_told(&all).await;
+    scene.web1.clear_faults().await;
+    nothing_is_lost_or_doubled(&scene, &books, 2).await;
+    scene
+}
+
+fn on_every_call(mut fault: Value) -> Value {
+    fault["path_prefix"] = json!("/api/v1");
+    fault
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn html_instead_of_json() {
+    web_shop_1_answers(on_every_call(json!({ "kind": "Html" })), &["text/html"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_json() {
+    web_shop_1_answers(on_every_call(json!({ "kind": "HalfJson" })), &["JSON"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_megabytes() {
+    let scene = web_shop_1_answers(on_every_call(json!({ "kind": "Huge" })), &["MiB"]).await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", scene.worker.process.id()));
+    let status = status.expect("the worker's status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kib: u64 = peak
+        .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
+        .expect("the worker's peak memory");
+    println!("the worker's peak memory: {} MiB", peak_kib / 1024);
+    assert!(peak_kib < 200 * 1024, "{peak_kib} KiB for an answer that is refused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_that_never_answers() {
+    let fault = json!({ "kind": "HoldResponse", "ms": 600_000, "method": "GET", "path_prefix": "/api/v1/orders" });
+    web_shop_1_answers(fault, &["did not answer"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_address() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    let right = scene.web1.url.clone();
+    let wrong = nobody();
+    scene.edit(|settings| settings["services"][1]["url"] = json!(wrong)).await;
+    scene.web1.buy(&sku, 1, true).await;
+    the_rest_goes_on(&scene, &sku).await;
+    scene.until_told(&["Web shop 1", "reached"]).await;
+    scene.edit(|settings| settings["services"][1]["url"] = json!(right)).await;
+    nothing_is_lost_or_doubled(&scene, &books, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_certificate() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    let right = scene.web1.url.clone();
+    let expired = expired_https();
+    scene.edit(|settings| settings["services"][1]["url"] = json!(expired)).await;
+    scene.web1.buy(&sku, 1, true).await;
+    the_rest_goes_on(&scene, &sku).await;
+    scene.until_told(&["Web shop 1", "certificate"]).await;
+    scene.edit(|settings| settings["services"][1]["url"] = json!(right)).await;
+    nothing_is_lost_or_doubled(&scene, &books, 2).await;
+}
+
+/// Shakes hands with a certificate of the year 2001.
+fn expired_https() -> String {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut form = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a form");
+    form.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    form.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let certificate = form.self_signed(&key).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("a TLS server");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let config = config.clone();
+            std::thread::spawn(move || {
+                let mut stream = stream;
+                if let Ok(mut tls) = rustls::ServerConnection::new(config) {
+                    // The caller hangs up in the middle of it: that is the point.
+                    let _refused = tls.complete_io(&mut stream);
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    let token = scene.web1.token.clone();
+    let unauthorised = on_every_call(json!({ "kind": "Reject", "status": 401 }));
+    scene.web1.set_faults(json!([unauthorised])).await;
+    scene.web1.buy(&sku, 1, true).await;
+    the_rest_goes_on(&scene, &sku).await;
+    let told = scene.until_told(&["Web shop 1", "key"]).await;
+    assert!(!told.contains(&token), "a token in a message");
+    let overview = scene.coordinator.people.get("/api/v1/overview").await;
+    let needs = overview["needs_person"].to_string();
+    assert!(needs.contains("Web shop 1"), "a person is told: {needs}");
+    // A new key is given: it goes on at once.
+    scene.web1.clear_faults().await;
+    scene.edit(|settings| settings["services"][1]["credentials"]["token"] = json!(token)).await;
+    scene.sync().await;
+    nothing_is_lost_or_doubled(&scene, &books, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_record_in_a_page_of_good_ones() {
+    let plan = ShopPlan { enabled: false, ..ShopPlan::default() };
+    let scene = Scene::set(plan).await;
+    let products = scene.erp.products().await;
+    let bad = products[1]["id"].as_str().expect("an id").to_owned();
+    scene
+        .erp
+        .set_faults(json!([{ "kind": "BadRecord", "id": bad, "path_prefix": "/api/v1/products" }]))
+        .await;
+    scene.edit(|settings| settings["customer"]["enableSyncing"] = json!(true)).await;
+    let wanted = products.len() - 1;
+    for shop in scene.web_shops() {
+        eventually("the good ones cross", seconds(40), async || match shop.products().await.len() {
+            there if there == wanted => Ok(()),
+            there => Err(format!("{there} of {wanted} in {}", shop.name)),
+        })
+        .await;
+    }
+    let asides = format!("/api/v1/customers/{}/asides", scene.customer);
+    eventually("the bad one stands aside with its reason", seconds(20), async || {
+        let rows = scene.coordinator.people.get(&asides).await;
+        if rows.to_string().contains(&bad) { Ok(()) } else { Err(rows.to_string()) }
+    })
+    .await;
+    scene.until_told(&["ERP", "could not be read"]).await;
+    // It is corrected at its source: it crosses.
+    scene.erp.clear_faults().await;
+    scene.erp.patch(&format!("/api/v1/products/{bad}"), json!({ "title": "As it should be" })).await;
+    let shops = scene.shops();
+    eventually("all of it is in all shops", seconds(40), async || in_step(&shops).await).await;
+    eventually("nothing stands aside any more", seconds(20), async || {
+        let rows = scene.coordinator.people.get(&asides).await;
+        if rows["items"] == json!([]) { Ok(()) } else { Err(rows.to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_products_with_one_sku() {
+    let plan = ShopPlan { enabled: false, ..ShopPlan::default() };
+    let scene = Scene::set(plan).await;
+    let products = scene.erp.products().await;
+    let sku_of = |at: usize| {
+        products[at]["variants"][0]["sku"].as_str().expect("a SKU").to_owned()
+    };
+    let (kept, lost) = (sku_of(0), sku_of(1));
+    let (from, to) = (format!("\"sku\":\"{lost}\""), format!("\"sku\":\"{kept}\""));
+    let wire = Wiretap::changing(
+        &scene.erp.url,
+        Arc::new(move |path, body| {
+            if !path.starts_with("/api/v1/products") {
+                return body;
+            }
+            match String::from_utf8(body) {
+                Ok(text) => text.replace(&from, &to).into_bytes(),
+                Err(other) => other.into_bytes(),
+            }
+        }),
+    )
+    .await;
+    scene
+        .edit(|settings| {
+            settings["services"][0]["url"] = json!(wire.url);
+            settings["customer"]["enableSyncing"] = json!(true);
+        })
+        .await;
+    // The others cross; of the two no more than one, and a person is asked.
+    let others = products.len() - 2;
+    for shop in scene.web_shops() {
+        eventually("the others cross", seconds(40), async || {
+            let there = shop.products().await;
+            let good = there
+                .iter()
+                .filter(|product| !product.to_string().contains(&format!("\"{kept}\"")))
+                .count();
+            if good == others { Ok(()) } else { Err(format!("{good} of {others}")) }
+        })
+        .await;
+    }
+    eventually("a person is told which SKU it is", seconds(20), async || {
+        let people = &scene.coordinator.people;
+        let customer = scene.customer;
+        let conflicts = people.get(&format!("/api/v1/customers/{customer}/conflicts")).await;
+        let asides = people.get(&format!("/api/v1/customers/{customer}/asides")).await;
+        let told = format!("{conflicts} {asides}");
+        if told.contains(&kept) { Ok(()) } else { Err(told) }
+    })
+    .await;
+    scene.until_at_rest().await;
+    for shop in scene.web_shops() {
+        let twice = shop.products().await;
+        let bearing = twice.iter().filter(|each| each.to_string().contains(&format!("\"{kept}\""))).count();
+        assert!(bearing <= 1, "{kept} is {bearing} times in {}", shop.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_coordinator_is_away_for_a_while() {
+    let mut scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    scene.coordinator.process.kill();
+    scene.web1.buy(&sku, 1, true).await;
+    scene.web2.buy(&sku, 2, true).await;
+    // A movable customer's writes wait for the coordinator: nothing crosses, nothing is half done.
+    holds_for("nothing is written without an acknowledgement", seconds(15), async || {
+        match scene.erp.orders().await.len() {
+            0 => Ok(()),
+            there => Err(format!("{there} orders")),
+        }
+    })
+    .await;
+    scene.coordinator.start_again().await;
+    nothing_is_lost_or_doubled(&scene, &books, 2).await;
+}
