@@ -475,7 +475,7 @@ pub fn ledger(
             .levels
             .iter()
             .map(|level| {
-                let pending = pending(explained, level.shop, takes);
+                let pending = pending(names, explained, level.shop, takes);
                 LevelRow {
                     shop: level.shop,
                     name: names.shop(level.shop),
@@ -497,7 +497,15 @@ pub fn ledger(
 }
 
 /// Committed units of orders that this shop holds, or is about to be given, and has not taken yet but will.
-fn pending(explained: &StockExplained, shop: ShopId, takes: &BTreeMap<ShopId, Takes>) -> Decimal {
+fn pending(
+    names: &Names,
+    explained: &StockExplained,
+    shop: ShopId,
+    takes: &BTreeMap<ShopId, Takes>,
+) -> Decimal {
+    let settings = &names.settings;
+    // Orders that are still to arrive: the receiver will take them itself and is not corrected for them.
+    let receives = settings.policies.orders.into == Some(shop) && settings.customer.sync_orders;
     if takes.get(&shop) == Some(&Takes::Never) {
         return Decimal::ZERO;
     }
@@ -506,7 +514,8 @@ fn pending(explained: &StockExplained, shop: ShopId, takes: &BTreeMap<ShopId, Ta
         .iter()
         .filter_map(|line| {
             let taken = line.taken.get(&shop).copied();
-            let holds = taken.is_some() || line.on_its_way.contains(&shop);
+            let comes = receives && line.order.shop != shop && !line.before_opening;
+            let holds = taken.is_some() || comes || line.on_its_way.contains(&shop);
             holds.then(|| (line.committed - taken.unwrap_or_default()).max(Decimal::ZERO))
         })
         .sum()
