@@ -54,7 +54,7 @@ impl Caller {
         path: &str,
         asked: &impl Serialize,
     ) -> Result<A, Problem> {
-        let body = written(asked)?;
+        let body = written(asked).map_err(|problem| *problem)?;
         self.call(Method::POST, path, body, None).await
     }
 
@@ -66,13 +66,15 @@ impl Caller {
         asked: &impl Serialize,
         if_match: Option<u64>,
     ) -> Result<A, Problem> {
-        let body = written(asked)?;
+        let body = written(asked).map_err(|problem| *problem)?;
         self.call(method, path, body, if_match).await
     }
 
     /// A stream that has no end, as the API sends it.
     pub async fn stream(&self, path: &str) -> Result<Body, Problem> {
-        let request = self.request(Method::GET, path, Body::empty(), None)?;
+        let request = self
+            .request(Method::GET, path, Body::empty(), None)
+            .map_err(|problem| *problem)?;
         let response = self.answered(request).await;
         if response.status().is_success() {
             return Ok(response.into_body());
@@ -87,7 +89,9 @@ impl Caller {
         body: Body,
         if_match: Option<u64>,
     ) -> Result<A, Problem> {
-        let request = self.request(method, path, body, if_match)?;
+        let request = self
+            .request(method, path, body, if_match)
+            .map_err(|problem| *problem)?;
         let response = self.answered(request).await;
         let status = response.status();
         if !status.is_success() {
@@ -106,7 +110,7 @@ impl Caller {
         path: &str,
         body: Body,
         if_match: Option<u64>,
-    ) -> Result<Request<Body>, Problem> {
+    ) -> Result<Request<Body>, Box<Problem>> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -123,7 +127,10 @@ impl Caller {
         }
         request.body(body).map_err(|error| {
             tracing::warn!(path, %error, "the console made a request that is none");
-            Problem::new(Code::BadRequest, "This address cannot be looked up.")
+            Box::new(Problem::new(
+                Code::BadRequest,
+                "This address cannot be looked up.",
+            ))
         })
     }
 
@@ -135,13 +142,13 @@ impl Caller {
     }
 }
 
-fn written(asked: &impl Serialize) -> Result<Body, Problem> {
+fn written(asked: &impl Serialize) -> Result<Body, Box<Problem>> {
     let json = serde_json::to_vec(asked).map_err(|error| {
         tracing::error!(%error, "the console's request cannot be written");
-        Problem::new(
+        Box::new(Problem::new(
             Code::Internal,
             "The request could not be written; nothing was changed.",
-        )
+        ))
     })?;
     Ok(Body::from(json))
 }

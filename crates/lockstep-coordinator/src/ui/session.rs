@@ -246,17 +246,30 @@ pub fn refused(to: &str, problem: &Problem) -> Response {
 /// A problem in one sentence or more.
 pub fn said(problem: &Problem) -> String {
     let mut text = if problem.detail.is_empty() {
-        let mut letters = problem.title.chars();
-        letters.next().map_or_else(String::new, |first| {
-            format!("{}{}.", first.to_uppercase(), letters.as_str())
-        })
+        sentence(&problem.title)
     } else {
-        problem.detail.clone()
+        sentence(&problem.detail)
     };
     for each in &problem.problems {
-        text.push_str(&format!(" {each}."));
+        text.push(' ');
+        text.push_str(&sentence(&each.to_string()));
     }
     text
+}
+
+/// With a capital and a full stop, as a page says it.
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else {
+        return String::new();
+    };
+    let stop = if text.ends_with(['.', '!', '?', '…']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
 }
 
 /// 303: the browser asks for the page with GET.
@@ -435,6 +448,13 @@ mod tests {
         let line = format!("{FLASH}={}; other=1", flash.cookie_value());
         headers.insert(header::COOKIE, HeaderValue::from_str(&line).unwrap());
         assert_eq!(Flash::of(&headers), Some(flash));
+    }
+
+    #[test]
+    fn a_problem_reads_as_a_sentence() {
+        let problem = Problem::new(Code::WrongCode, "this is not the code. 4 tries are left");
+        assert_eq!(said(&problem), "This is not the code. 4 tries are left.");
+        assert_eq!(said(&Problem::new(Code::NotFound, "")), "Not found.");
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn at(settings: &CustomerSettings, shop: ShopId) -> Option<At> {
 }
 
 /// An export says of each secret that it is there, and not which it is.
-fn stored<'a>(settings: &'a CustomerSettings, at: At) -> Vec<&'a str> {
+fn stored(settings: &CustomerSettings, at: At) -> Vec<&str> {
     let Some(service) = settings.services.get(at.service) else {
         return Vec::new();
     };

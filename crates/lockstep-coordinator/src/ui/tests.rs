@@ -664,3 +664,40 @@ async fn pages_are_not_kept_and_assets_are_kept_for_good() {
             .starts_with("default-src 'none'")
     );
 }
+
+#[tokio::test]
+async fn the_colours_are_chosen_without_a_script_too() {
+    let browser = Browser::new(true);
+    let response = browser
+        .post("/theme", &[("theme", "dark"), ("next", "/runs")])
+        .await;
+    assert_eq!(response.headers()[header::LOCATION], "/runs");
+    let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("lockstep_theme=dark;"), "{cookie}");
+    let request = Request::get("/")
+        .header(
+            header::COOKIE,
+            format!("lockstep_theme=dark; lockstep_session={TOKEN}"),
+        )
+        .body(Body::empty())
+        .unwrap();
+    let (_, page) = read(browser.send(request).await).await;
+    assert!(page.contains("data-theme=\"dark\""));
+}
+
+#[tokio::test]
+async fn a_message_is_shown_once() {
+    let browser = Browser::new(true);
+    let response = browser.post("/customers/7/sync", &[]).await;
+    let flash = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    let flash = flash.split(';').next().unwrap();
+    let request = Request::get("/customers/7/runs")
+        .header(header::COOKIE, format!("{flash}; lockstep_session={TOKEN}"))
+        .body(Body::empty())
+        .unwrap();
+    let response = browser.send(request).await;
+    let taken_off = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(taken_off.contains("Max-Age=0"), "{taken_off}");
+    let (_, page) = read(response).await;
+    assert!(page.contains("Asked for."), "{page}");
+}
