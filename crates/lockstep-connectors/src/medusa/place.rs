@@ -74,6 +74,13 @@ impl Place {
 
     /// Where the feed goes on after this read.
     pub fn after(self) -> Self {
+        // Nothing at all since then: the place stays, so that an idle look leaves no trace.
+        if self.since.is_some() && self.telling.is_empty() {
+            return Self {
+                since: self.since,
+                ..Self::default()
+            };
+        }
         let started = self.started.unwrap_or(Timestamp::UNIX_EPOCH);
         Self {
             since: Some(
@@ -117,6 +124,19 @@ mod tests {
         };
         let next = place.after();
         assert_eq!(next.since, Some("2026-03-01T10:00:30Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_look_that_saw_nothing_leaves_the_place_as_it_was() {
+        let since = Some("2026-03-01T10:00:00Z".parse().unwrap());
+        let place = Place {
+            since,
+            started: Some("2026-03-01T11:00:00Z".parse().unwrap()),
+            ..Place::default()
+        };
+        let next = place.after();
+        assert_eq!(next.since, since);
+        assert_eq!(next.clone().after(), next);
     }
 
     #[test]
