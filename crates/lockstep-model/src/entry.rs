@@ -380,6 +380,10 @@ pub enum What {
     },
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an entry holds it boxed, and most are the large one"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum Settlement {

@@ -2,6 +2,7 @@
 
 use crate::exit::Trouble;
 use anyhow::Context;
+use etcetera::app_strategy::{AppStrategy, AppStrategyArgs, choose_app_strategy};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -99,15 +100,28 @@ fn overlay(whole: &mut Table, theirs: Table, place: &str) -> Result<(), Trouble>
     Ok(())
 }
 
+/// The system's places for this program's data and settings.
+pub fn places() -> anyhow::Result<impl AppStrategy> {
+    let arguments = AppStrategyArgs {
+        top_level_domain: String::new(),
+        author: String::new(),
+        app_name: "lockstep".into(),
+    };
+    choose_app_strategy(arguments).map_err(|_| {
+        Trouble::wrong_use(
+            "there is no home folder: name one with --data DIR, and LOCKSTEP_URL and LOCKSTEP_TOKEN instead of a \
+             login",
+        )
+        .into()
+    })
+}
+
 /// The system's place for a role's data, unless one was named.
 pub fn data_folder(named: &Path, role: &str) -> anyhow::Result<PathBuf> {
     if !named.as_os_str().is_empty() {
         return Ok(named.to_owned());
     }
-    let places = directories::ProjectDirs::from("", "", "lockstep").ok_or_else(|| {
-        Trouble::wrong_use("there is no home folder to keep data in: name one with --data DIR")
-    })?;
-    Ok(places.data_dir().join(role))
+    Ok(places()?.in_data_dir(role))
 }
 
 #[cfg(test)]

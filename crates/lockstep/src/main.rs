@@ -25,6 +25,14 @@ fn main() -> ExitCode {
             };
         }
     };
+    // One TLS library for the process, before anything speaks TLS.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        print::trouble(&anyhow::anyhow!("TLS was set up twice"));
+        return exit::Exit::Failed.into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

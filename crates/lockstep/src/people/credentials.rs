@@ -2,6 +2,7 @@
 
 use crate::exit::Trouble;
 use anyhow::Context;
+use etcetera::app_strategy::AppStrategy;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,9 +14,7 @@ pub struct Login {
 }
 
 fn file() -> anyhow::Result<PathBuf> {
-    let places = directories::ProjectDirs::from("", "", "lockstep")
-        .ok_or_else(|| Trouble::wrong_use("there is no home folder: set LOCKSTEP_URL and LOCKSTEP_TOKEN"))?;
-    Ok(places.config_dir().join("login.json"))
+Ok(crate::config::places()?.in_config_dir("login.json"))
 }
 
 pub fn current() -> anyhow::Result<Login> {

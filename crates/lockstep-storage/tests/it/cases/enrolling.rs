@@ -1,3 +1,5 @@
+//! Enrolment, confirmation and tokens: by whom, how often, and what is kept of them.
+
 use super::{enrolment, worker};
 use crate::place::{Place, after_ms, noon};
 use lockstep_storage::{

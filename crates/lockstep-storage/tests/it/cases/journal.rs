@@ -1,3 +1,5 @@
+//! Segments and ownership: what is accepted, what is refused, and in which epoch.
+
 use super::worker;
 use crate::place::{Place, noon};
 use lockstep_model::{CustomerId, Epoch, Incarnation, WorkerId};

@@ -1,3 +1,5 @@
+//! People, their passwords and sessions.
+
 use crate::place::{Place, after_ms, noon};
 use lockstep_model::CustomerId;
 use lockstep_storage::{Hash, Kind, NewPerson, NewSession, Role, SessionKind, Storage, bounds};

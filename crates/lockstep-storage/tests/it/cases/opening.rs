@@ -1,3 +1,5 @@
+//! Opening a database: locks, keys, migrations and what is refused.
+
 use super::{kahvila, save};
 use crate::place::{Kind as Database, Place};
 use lockstep_model::{CustomerId, Incarnation, WorkerId};

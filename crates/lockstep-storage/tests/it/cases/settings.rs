@@ -1,3 +1,5 @@
+//! Customers and their settings: revisions, secrets and sections.
+
 use super::{kahvila, save, worker};
 use crate::place::{Place, noon};
 use lockstep_model::{

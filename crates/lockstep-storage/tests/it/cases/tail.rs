@@ -1,3 +1,5 @@
+//! The change tail: what other coordinators see, and in which order.
+
 use super::{kahvila, save, worker};
 use crate::place::{Place, noon};
 use lockstep_model::{CustomerId, Flow, ShopId};

@@ -1,3 +1,5 @@
+//! Texts of every kind: case, spaces, four-byte characters and size.
+
 use super::{kahvila, save};
 use crate::place::{Place, noon};
 use lockstep_model::{

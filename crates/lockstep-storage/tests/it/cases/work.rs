@@ -1,3 +1,5 @@
+//! Wakes, asks, runs, reports and search.
+
 use crate::place::{Place, after_ms, noon};
 use lockstep_model::{
     CustomerId, Epoch, Flow, Lane, Revision, RunId, ShopId, WorkerId,
