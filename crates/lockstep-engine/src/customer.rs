@@ -261,6 +261,12 @@ pub(crate) struct Shared {
     pub open: BTreeMap<IntentId, OpenIntent>,
     /// Shops that cannot be reached, or ask for peace, until then.
     pub down: BTreeMap<ShopId, Timestamp>,
+    /// Shops that let us in no more until a person has done something, with the sentence that says so.
+    pub shut: BTreeMap<ShopId, String>,
+    /// What a run was woken for and could not read, since the shop failed: the lane's next run reads it.
+    pub missed: BTreeMap<Lane, RunCause>,
+    /// Levels that moved while we wrote them: they are read by name before they are written again.
+    pub stale: BTreeSet<(ShopId, Sku)>,
     pub tries: BTreeMap<ShopId, u32>,
     pub writes_until: Option<Timestamp>,
     /// A lane should look again then: a retry, or an outcome to be looked up.
@@ -301,6 +307,9 @@ impl Customer {
                 cursors: opened.cursors,
                 open: open.collect(),
                 down: BTreeMap::new(),
+                shut: BTreeMap::new(),
+                missed: BTreeMap::new(),
+                stale: BTreeSet::new(),
                 tries: BTreeMap::new(),
                 writes_until: Some(Timestamp::MIN),
                 look_at: BTreeMap::new(),
@@ -341,6 +350,10 @@ impl Customer {
                         run.cancel("syncing was switched off for this customer");
                     }
                 }
+                // Another address, another key: whoever was left alone is asked at once.
+                self.shared.down.clear();
+                self.shared.shut.clear();
+                self.shared.tries.clear();
                 self.rules = *rules;
             }
             Event::Woken {
@@ -349,6 +362,10 @@ impl Customer {
                 everything,
             } => {
                 for (shop, flow) in flows {
+                    // The shop calls, or a person who has mended it asks: it is tried at once.
+                    if self.shared.shut.remove(&shop).is_some() {
+                        self.shared.down.remove(&shop);
+                    }
                     let waiting = self.waiting.entry(flow.lane()).or_default();
                     waiting.add(shop, flow, everything);
                     for cause in &causes {
@@ -521,7 +538,11 @@ impl Customer {
                 && *at <= now
             {
                 self.shared.look_at.remove(&lane);
-                self.waiting.entry(lane).or_default().because(Cause::Retry);
+                let waiting = self.waiting.entry(lane).or_default();
+                waiting.because(Cause::Retry);
+                if let Some(missed) = self.shared.missed.remove(&lane) {
+                    waiting.join(&missed);
+                }
             }
             let pairs: BTreeSet<(ShopId, Flow)> = self.pairs_of(&self.rules).into_iter().collect();
             let dry = self

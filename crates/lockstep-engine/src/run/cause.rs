@@ -34,6 +34,22 @@ impl RunCause {
         }
     }
 
+    /// What another run was to read is read by this one too.
+    pub fn join(&mut self, other: &RunCause) {
+        for (pair, everything) in &other.flows {
+            *self.flows.entry(*pair).or_default() |= *everything;
+        }
+    }
+
+    /// Of these shops only.
+    pub fn at(&self, shops: impl Fn(ShopId) -> bool) -> RunCause {
+        let flows = self.flows.iter().filter(|((shop, _), _)| shops(*shop));
+        RunCause {
+            flows: flows.map(|(pair, everything)| (*pair, *everything)).collect(),
+            causes: Vec::new(),
+        }
+    }
+
     /// Drops what the settings do not switch on.
     pub fn keep(&mut self, pairs: &BTreeSet<(ShopId, Flow)>) {
         self.flows.retain(|pair, _| pairs.contains(pair));

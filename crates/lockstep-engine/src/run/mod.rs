@@ -255,6 +255,12 @@ impl Run {
         self.phase = Phase::Over;
         self.finished = true;
         let mut bodies = Vec::new();
+        if !self.dry {
+            let unread = self
+                .cause
+                .at(|shop| self.cancelled.is_some() || self.failed.contains_key(&shop));
+            shared.missed.entry(self.lane).or_default().join(&unread);
+        }
         let through = self.cancelled.is_none() && self.needs_person.is_none() && !self.dry;
         if through {
             for ((shop, kind), cursor) in self.reads.finished(&self.failed) {
@@ -268,6 +274,13 @@ impl Run {
             (RunResult::Cancelled, why.clone())
         } else if let Some(why) = &self.needs_person {
             (RunResult::NeedsPerson, why.clone())
+        } else if !shared.shut.is_empty() {
+            let mut sentences = shared.shut.clone();
+            for (shop, sentence) in &self.failed {
+                sentences.entry(*shop).or_insert_with(|| sentence.clone());
+            }
+            let sentences: Vec<String> = sentences.into_values().collect();
+            (RunResult::NeedsPerson, sentences.join(" · "))
         } else if !self.failed.is_empty() {
             let sentences: Vec<&str> = self.failed.values().map(String::as_str).collect();
             let nothing = self.failed.len() >= self.cause.shops().len().max(1);

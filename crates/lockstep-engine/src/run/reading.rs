@@ -223,6 +223,7 @@ impl Run {
         match result {
             Ok(page) => {
                 shared.down.remove(&shop);
+                shared.shut.remove(&shop);
                 shared.tries.remove(&shop);
                 let next = page.next.clone();
                 self.take_page(shop, kind, page.records, out);
@@ -316,8 +317,14 @@ impl Run {
         shared: &mut Shared,
         now: Timestamp,
     ) {
+        let name = self.name(shop);
+        let said = format!("{name}: {} ({})", sentence(&fault.kind), fault.message);
         let tries = shared.tries.entry(shop).or_default();
-        let at = match remedy(&fault.kind, *tries, now) {
+        let remedy_of_it = remedy(&fault.kind, *tries, now);
+        if remedy_of_it == Remedy::Person {
+            shared.shut.insert(shop, said.clone());
+        }
+        let at = match remedy_of_it {
             Remedy::Again(at) => at,
             // A new key comes with new settings, which wake the shop; until then it is asked seldom.
             Remedy::Person | Remedy::Look | Remedy::Replan => {
@@ -330,10 +337,7 @@ impl Run {
         *tries = tries.saturating_add(1);
         shared.down.insert(shop, at);
         shared.look_again(self.lane, at);
-        let name = self.name(shop);
-        self.failed
-            .entry(shop)
-            .or_insert_with(|| format!("{name}: {} ({})", sentence(&fault.kind), fault.message));
+        self.failed.entry(shop).or_insert(said);
     }
 
     pub(super) fn name(&self, shop: ShopId) -> String {

@@ -61,6 +61,9 @@ impl Run {
                 self.phase = Phase::ReadTouched { round };
                 for shop in self.all_shops(Kind::Level) {
                     self.list_again(shop, Kind::Level, out);
+                    let stale = shared.stale.extract_if(.., |(at, _)| *at == shop);
+                    let skus: Vec<RemoteId> = stale.map(|(_, sku)| RemoteId(sku.0)).collect();
+                    self.read_by_name(shop, Kind::Level, &skus, shared, out);
                 }
                 false
             }

@@ -322,6 +322,9 @@ impl Run {
         if is_stale_level {
             // A sale came between: it is read and computed again, which is no failure.
             self.counts.failed -= 1;
+            if let Subject::Level { sku, .. } = &write.subject {
+                shared.stale.insert((write.shop, sku.clone()));
+            }
         } else {
             bodies.push(Body::Aside {
                 shop: write.shop,

@@ -151,6 +151,7 @@ pub async fn tend(tools: Arc<Tools>, mut ears: Ears) -> RoundEnd {
             Ok(end @ (RoundEnd::Stopped | RoundEnd::AtRest { .. })) => return end,
             Ok(RoundEnd::Reseated) => backoff.reset(),
             Ok(RoundEnd::Fenced) => {
+                tracing::warn!(%customer, "another worker owns this customer now; this one has stopped");
                 tools.reporter.failed(
                     customer,
                     "another worker owns this customer now; this one has stopped",

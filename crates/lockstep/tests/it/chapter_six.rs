@@ -236,18 +236,20 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     })
     .await;
 
-    // Gone: the token is revoked for good, and its key is a stranger's again.
+    // Gone: the token is revoked, and the key gets no other.
     people.put(&state, json!({ "state": "gone", "name": "tampere-2" })).await;
-    eventually("a gone worker waits for a person again", seconds(30), async || {
-        let list = people.get("/api/v1/workers").await;
-        match list["pending"][0]["name"].as_str() {
-            Some("tampere-2") => Ok(()),
-            _ => Err(list.to_string()),
+    eventually("a worker that is gone is told 401, and 403 where it asks for a token", seconds(30), async || {
+        let refused = settings_replies(&wire, 401);
+        let refused = refused.last().ok_or("it is not refused")?;
+        match wire.heard("POST", "/worker/v1/auth/renew").last() {
+            Some(reply) if reply.status == 403 && reply.json()["code"] == "rejected" => {
+                assert_eq!(refused.json()["code"], "bad_token");
+                Ok(())
+            }
+            reply => Err(format!("{reply:?}")),
         }
     })
     .await;
-    let last = settings_replies(&wire, 401);
-    assert_eq!(last.last().expect("a 401").json()["code"], "bad_token");
     web.forget_requests().await;
     erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 78 })).await;
     holds_for("nothing is written by a worker that is gone", seconds(2), async || {

@@ -1,7 +1,7 @@
 //! Who owns a customer: moved by hand after a disk is lost, an old owner that comes back, a pinned customer whose
 //! coordinator is away.
 
-use crate::world::{Scene, ShopPlan, eventually, holds_for, seconds};
+use crate::world::{Scene, ShopPlan, Wiretap, eventually, holds_for, seconds};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
@@ -95,14 +95,23 @@ async fn an_old_epoch_is_refused_with_412() {
     let (shops, web, books) = (scene.shops(), scene.web_shops(), scene.books().await);
     let people = scene.coordinator.people.clone();
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
-    let second = scene.hire("worker-2", None);
+    look_every_second(&scene).await;
+    let wire = Wiretap::before(&scene.coordinator.url).await;
+    scene.worker.start_again_through(&wire.url);
+    eventually("the first worker polls through the wire", seconds(20), async || {
+        let polls = wire.heard("GET", "/worker/v1/settings").len();
+        if polls > 0 { Ok(()) } else { Err("not yet".into()) }
+    })
+    .await;
+    let _second = scene.hire("worker-2", None);
     eventually("the second worker is known", seconds(20), async || {
         people.worker_named("worker-2").await.map(|_| ()).ok_or("not yet".into())
     })
     .await;
 
-    // The first worker hangs in the middle of its work: an order lies in the shop, unread.
+    // The first worker hangs, and what tells it that it is no owner any more does not reach it.
     signal(scene.worker.process.id(), "STOP");
+    wire.cut(&["/worker/v1/settings", "/worker/v1/lease", "/worker/v1/status"]);
     scene.web1.buy(&sku, 1, true).await;
     people.does(&["customers", "give", &scene.id(), "--to", "worker-2"]).await;
     eventually("it was silent for too long and lost the customer", seconds(40), async || {
@@ -115,17 +124,25 @@ async fn an_old_epoch_is_refused_with_412() {
     })
     .await;
 
-    // Now the first wakes up, with an old epoch and orders to be read.
+    // Now it wakes up, and looks at the shops as it did: what it writes down is of an epoch that is over.
     scene.web2.buy(&sku, 1, true).await;
     signal(scene.worker.process.id(), "CONT");
-    people.types(&["sync", &scene.id(), "--no-wait"]).await;
-    eventually("the old owner learns that it is one", seconds(30), async || {
-        let log = scene.worker.process.log();
-        if log.contains("gave this customer to another worker") {
-            Ok(())
-        } else {
-            Err(log.lines().last().unwrap_or_default().to_owned())
+    let path = format!("/worker/v1/journal/{}", scene.customer);
+    eventually("its next segment is refused", seconds(30), async || {
+        let shipped = wire.heard("POST", &path);
+        match shipped.last() {
+            Some(last) if last.status == 412 => {
+                assert_eq!(last.json()["code"], "old_epoch", "{last:?}");
+                Ok(())
+            }
+            last => Err(format!("{:?}", last.map(|last| last.status))),
         }
+    })
+    .await;
+    eventually("and it stops", seconds(20), async || {
+        let log = scene.worker.process.log();
+        let stopped = log.contains("another worker owns this customer now");
+        if stopped { Ok(()) } else { Err(log.lines().last().unwrap_or_default().to_owned()) }
     })
     .await;
     eventually("both orders are in the ERP once", seconds(30), async || {
@@ -135,41 +152,17 @@ async fn an_old_epoch_is_refused_with_412() {
     .await;
     holds_for("units are conserved", seconds(5), async || books.check(&shops).await).await;
     books.orders_crossed_once(&scene.erp, &web, 2).await.expect("exactly once");
-
-    // On the wire: a segment of the old epoch, by a worker whose token holds.
-    drop(second);
-    let status = refused_segment(&mut scene).await;
-    assert_eq!(status, 412);
 }
 
-/// A segment of epoch 1 in the name of a live worker's process, whose token and instance are listened for.
-async fn refused_segment(scene: &mut Scene) -> u16 {
-    let wire = crate::world::Wiretap::before(&scene.coordinator.url).await;
-    let folder = scene.folder.path();
-    let third = crate::world::Worker::start(folder, "worker-3", &wire.url, Some(&scene.join));
-    let (heard, _) = eventually("the third worker polls", seconds(20), async || {
-        let polls = wire.heard("GET", "/worker/v1/settings");
-        polls.into_iter().find(|poll| poll.status == 200).ok_or("not yet".to_owned())
-    })
-    .await;
-    let reply = crate::world::http()
-        .post(format!("{}/worker/v1/journal/{}", scene.coordinator.url, scene.customer))
-        .header("authorization", &heard.asked["authorization"])
-        .header("worker-instance", &heard.asked["worker-instance"])
-        .header("content-type", "application/octet-stream")
-        .header("lockstep-incarnation", heard.json()["incarnation"].to_string())
-        .header("lockstep-epoch", "1")
-        .header("lockstep-sequence", "1")
-        .header("lockstep-previous", "0".repeat(64))
-        .header("lockstep-hash", "0".repeat(64))
-        .body(vec![0_u8; 8])
-        .send()
-        .await
-        .expect("an answer");
-    let status = reply.status().as_u16();
-    println!("a segment of an old epoch: {status} {}", reply.text().await.unwrap_or_default());
-    drop(third);
-    status
+/// It finds changes by itself, and does not wait to be called.
+async fn look_every_second(scene: &Scene) {
+    scene
+        .edit(|settings| {
+            for flow in ["stock", "orders"] {
+                settings["schedules"][flow]["pollSeconds"] = json!(1);
+            }
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,18 +171,8 @@ async fn pinned_with_its_coordinator_gone_for_a_minute_while_orders_arrive() {
     let mut scene = Scene::set_in_step(plan).await;
     let (shops, web, books) = (scene.shops(), scene.web_shops(), scene.books().await);
     let people = scene.coordinator.people.clone();
-    // Nobody carries hooks while the coordinator is away: it has to look by itself.
-    let mut settings = people.export(scene.customer).await;
-    for flow in ["stock", "orders"] {
-        settings["schedules"][flow]["pollSeconds"] = json!(1);
-    }
-    let revision = people.save(scene.customer, &settings).await;
-    eventually("the worker has the new schedule", seconds(20), async || {
-        let view = people.get(&format!("/api/v1/customers/{}", scene.customer)).await;
-        let applied = view["row"]["applied"]["revision"].as_u64();
-        if applied == Some(revision) { Ok(()) } else { Err(view["row"].to_string()) }
-    })
-    .await;
+    // Nobody carries hooks while the coordinator is away.
+    look_every_second(&scene).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
 
     scene.coordinator.process.kill();

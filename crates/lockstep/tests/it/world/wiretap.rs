@@ -33,6 +33,7 @@ pub type Change = Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>;
 pub struct Wiretap {
     pub url: String,
     heard: Arc<Mutex<Vec<Exchange>>>,
+    cut: Arc<Mutex<Vec<String>>>,
     listening: JoinHandle<()>,
 }
 
@@ -45,7 +46,9 @@ impl Wiretap {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let heard = Arc::new(Mutex::new(Vec::new()));
+        let cut = Arc::new(Mutex::new(Vec::new()));
         let line = Line {
+            cut: cut.clone(),
             server: server.trim_end_matches('/').to_owned(),
             http: client(),
             heard: heard.clone(),
@@ -60,8 +63,14 @@ impl Wiretap {
         Wiretap {
             url,
             heard,
+            cut,
             listening,
         }
+    }
+
+    /// From now on nothing under these paths is answered: the connection breaks.
+    pub fn cut(&self, paths: &[&str]) {
+        *self.cut.lock().expect("cut paths") = paths.iter().map(|path| (*path).to_owned()).collect();
     }
 
     /// Calls of this method and path, in order.
@@ -95,10 +104,15 @@ struct Line {
     server: String,
     http: reqwest::Client,
     heard: Arc<Mutex<Vec<Exchange>>>,
+    cut: Arc<Mutex<Vec<String>>>,
     change: Change,
 }
 
 impl Line {
+    fn is_cut(&self, path: &str) -> bool {
+        self.cut.lock().expect("cut paths").iter().any(|cut| path.starts_with(cut))
+    }
+
     /// Until the caller hangs up, or the server does: then the caller sees just that.
     async fn serve(&self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
@@ -113,6 +127,9 @@ impl Line {
                     call = call.header(name, value);
                 }
             }
+            if self.is_cut(&path) {
+                return;
+            }
             let Ok(reply) = call.body(body).send().await else {
                 return;
             };
@@ -125,6 +142,9 @@ impl Line {
             let Ok(body) = reply.bytes().await else {
                 return;
             };
+            if self.is_cut(&path) {
+                return;
+            }
             let body = (self.change)(&path, body.to_vec());
             let mut head = format!("HTTP/1.1 {}\r\n", status.as_u16());
             for (name, value) in &answered {

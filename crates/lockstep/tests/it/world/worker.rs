@@ -51,6 +51,12 @@ impl Worker {
         );
     }
 
+    /// On the same disk, with another way to its coordinator.
+    pub fn start_again_through(&mut self, url: &str) {
+        self.url = url.to_owned();
+        self.start_again(None);
+    }
+
     pub fn lose_its_disk(&mut self) {
         self.process.kill();
         std::fs::remove_dir_all(&self.data).expect("the worker's folder goes away");
