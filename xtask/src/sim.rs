@@ -16,7 +16,14 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<bool> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["run", "--quiet", "--release", "--package", "lockstep-sim", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "lockstep-sim",
+            "--",
+        ])
         .args(&options.arguments)
         .status()
         .context("cargo could not be started")?;

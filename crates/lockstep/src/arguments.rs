@@ -72,7 +72,12 @@ pub struct Coordinator {
     #[arg(long, value_name = "ADDR", env = "LOCKSTEP_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// postgres://…, mysql://… or sqlite://…; SQLite in the data folder, if none is given.
-    #[arg(long, value_name = "URL", env = "LOCKSTEP_DATABASE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LOCKSTEP_DATABASE",
+        hide_env_values = true
+    )]
     pub database: Option<String>,
     /// As workers and shops reach it.
     #[arg(long, value_name = "URL", env = "LOCKSTEP_PUBLIC_URL")]
@@ -97,7 +102,12 @@ pub enum WorkerCommand {
 #[derive(Debug, Args, Clone)]
 pub struct WorkerConnection {
     /// May be given several times: they are tried in turn.
-    #[arg(long, value_name = "URL", env = "LOCKSTEP_COORDINATOR", required = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LOCKSTEP_COORDINATOR",
+        required = true
+    )]
     pub coordinator: Vec<String>,
     #[arg(long, value_name = "DIR", env = "LOCKSTEP_DATA")]
     pub data: Option<PathBuf>,
@@ -105,7 +115,12 @@ pub struct WorkerConnection {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Lets it in without a person: made in the console.
-    #[arg(long, value_name = "TOKEN", env = "LOCKSTEP_JOIN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "LOCKSTEP_JOIN",
+        hide_env_values = true
+    )]
     pub join: Option<String>,
     /// The SHA-256 of the coordinator's own certificate, as its join line says it.
     #[arg(long, value_name = "HEX")]
@@ -130,7 +145,12 @@ pub struct PracticeShop {
     #[arg(long, value_name = "N")]
     pub units: Option<i64>,
     /// May read and write; one is made and printed, if none is given.
-    #[arg(long, value_name = "TOKEN", env = "LOCKSTEP_SHOP_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "LOCKSTEP_SHOP_TOKEN",
+        hide_env_values = true
+    )]
     pub token: Option<String>,
     /// When an order lowers the stock: placement, payment, reserve, shipment or never.
     #[arg(long, value_name = "WHEN", default_value = "placement")]

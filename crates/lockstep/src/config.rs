@@ -44,7 +44,10 @@ impl Config {
         let text = match file {
             None => None,
             Some(file) => Some(std::fs::read_to_string(file).with_context(|| {
-                format!("the configuration file {} could not be read", file.display())
+                format!(
+                    "the configuration file {} could not be read",
+                    file.display()
+                )
             })?),
         };
         Self::parse(text.as_deref()).with_context(|| {
@@ -83,7 +86,9 @@ fn overlay(whole: &mut Table, theirs: Table, place: &str) -> Result<(), Trouble>
             let hint = nearest
                 .map(|nearest| format!("; did you mean \"{nearest}\"?"))
                 .unwrap_or_default();
-            return Err(Trouble::wrong_use(format!("there is no key \"{path}\"{hint}")));
+            return Err(Trouble::wrong_use(format!(
+                "there is no key \"{path}\"{hint}"
+            )));
         };
         match (known, value) {
             (Value::Table(known), Value::Table(value)) => overlay(known, value, &path)?,
@@ -138,7 +143,10 @@ mod tests {
     #[test]
     fn what_a_file_says_wins_and_the_rest_stays() {
         let config = Config::parse(Some("[log]\nlevel = \"debug\"")).unwrap();
-        assert_eq!((config.log.level.as_str(), config.log.format.as_str()), ("debug", "text"));
+        assert_eq!(
+            (config.log.level.as_str(), config.log.format.as_str()),
+            ("debug", "text")
+        );
     }
 
     #[test]
@@ -153,6 +161,9 @@ mod tests {
     #[test]
     fn a_value_of_another_type_is_named() {
         let error = Config::parse(Some("[log]\nlevel = 3")).unwrap_err();
-        assert_eq!(error.to_string(), "\"log.level\" is a integer and should be a string");
+        assert_eq!(
+            error.to_string(),
+            "\"log.level\" is a integer and should be a string"
+        );
     }
 }

@@ -4,8 +4,8 @@ mod decide;
 mod merge;
 mod terms;
 
-pub(crate) use decide::{settled_by, settles_at};
 pub use decide::{Decision, Ids, decide};
+pub(crate) use decide::{settled_by, settles_at};
 pub use terms::Terms;
 
 #[cfg(test)]

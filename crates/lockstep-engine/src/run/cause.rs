@@ -45,7 +45,9 @@ impl RunCause {
     pub fn at(&self, shops: impl Fn(ShopId) -> bool) -> RunCause {
         let flows = self.flows.iter().filter(|((shop, _), _)| shops(*shop));
         RunCause {
-            flows: flows.map(|(pair, everything)| (*pair, *everything)).collect(),
+            flows: flows
+                .map(|(pair, everything)| (*pair, *everything))
+                .collect(),
             causes: Vec::new(),
         }
     }

@@ -47,7 +47,9 @@ pub async fn run(arguments: Coordinator, config: &Config, as_json: bool) -> anyh
         public_url: arguments.public_url.or_else(|| set(&file.public_url)),
         tls,
         registry: lockstep_connectors::registry(),
-        secret_key: std::env::var("LOCKSTEP_KEY").ok().filter(|key| !key.is_empty()),
+        secret_key: std::env::var("LOCKSTEP_KEY")
+            .ok()
+            .filter(|key| !key.is_empty()),
     })
     .await?;
     let first = running.first_login();

@@ -233,7 +233,9 @@ impl Stage {
             print::line(&format!("  {:<10}  {}/   {what}", cast.name, shop.url()));
         }
         print::line("");
-        print::line("Buy something in a web shop: its stock falls in the others, and the order arrives in the ERP.");
+        print::line(
+            "Buy something in a web shop: its stock falls in the others, and the order arrives in the ERP.",
+        );
         print::line(&format!(
             "From a terminal: LOCKSTEP_URL={} LOCKSTEP_TOKEN={} lockstep runs {}",
             self.coordinator.url(),
@@ -268,15 +270,12 @@ async fn first_levels(
         .error_for_status()?
         .json()
         .await?;
-    let items = page["items"].as_array().context("the shop's stock is no list")?;
+    let items = page["items"]
+        .as_array()
+        .context("the shop's stock is no list")?;
     let mut levels: Vec<(String, i64)> = items
         .iter()
-        .filter_map(|item| {
-            Some((
-                item["sku"].as_str()?.to_owned(),
-                item["quantity"].as_i64()?,
-            ))
-        })
+        .filter_map(|item| Some((item["sku"].as_str()?.to_owned(), item["quantity"].as_i64()?)))
         .collect();
     levels.sort();
     Ok(levels)
@@ -315,8 +314,12 @@ fn kept_login(data: &Path, coordinator: &RunningCoordinator) -> anyhow::Result<L
             file.display()
         )
     })?;
-    serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is damaged: begin anew in another folder", file.display()))
+    serde_json::from_slice(&bytes).with_context(|| {
+        format!(
+            "{} is damaged: begin anew in another folder",
+            file.display()
+        )
+    })
 }
 
 fn write_private(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -423,18 +426,22 @@ fn settings(id: CustomerId, shops: &[RunningShop]) -> CustomerSettings {
         let mut link = CustomerHasService::new(next_row(), id, shop_id, cast.role);
         link.assortment = Assortment::All;
         settings.customer_has_services.push(link);
-        settings.stock_service_identifiers.push(StockServiceIdentifier {
-            id: next_row(),
-            stock_id: StockId(1),
-            service_id: shop_id,
-            identifier: "main".into(),
-        });
-        settings.branch_service_identifiers.push(BranchServiceIdentifier {
-            id: next_row(),
-            branch_id: BranchId(1),
-            service_id: shop_id,
-            identifier: "web".into(),
-        });
+        settings
+            .stock_service_identifiers
+            .push(StockServiceIdentifier {
+                id: next_row(),
+                stock_id: StockId(1),
+                service_id: shop_id,
+                identifier: "main".into(),
+            });
+        settings
+            .branch_service_identifiers
+            .push(BranchServiceIdentifier {
+                id: next_row(),
+                branch_id: BranchId(1),
+                service_id: shop_id,
+                identifier: "web".into(),
+            });
         for (index, name) in payments.iter().enumerate() {
             settings
                 .payment_method_service_identifiers

@@ -21,7 +21,9 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
     let mut urls = Vec::new();
     for text in &connection.coordinator {
         let url: reqwest::Url = text.parse().map_err(|error| {
-            Trouble::wrong_use(format!("\"{text}\" is not an address of a coordinator: {error}"))
+            Trouble::wrong_use(format!(
+                "\"{text}\" is not an address of a coordinator: {error}"
+            ))
         })?;
         urls.push(url);
     }
@@ -34,12 +36,13 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
     };
     let mut worker = WorkerConfig::new(first.clone(), data, lockstep_connectors::registry());
     worker.coordinators = urls;
-    worker.name = connection.name.unwrap_or_else(|| config.worker.name.clone());
+    worker.name = connection
+        .name
+        .unwrap_or_else(|| config.worker.name.clone());
     worker.join_token = connection.join.map(Bearer::new);
     if let Some(fingerprint) = connection.fingerprint {
-        worker.trust = Trust::pinned(&fingerprint).map_err(|error| {
-            Trouble::wrong_use(format!("--fingerprint: {error}"))
-        })?;
+        worker.trust = Trust::pinned(&fingerprint)
+            .map_err(|error| Trouble::wrong_use(format!("--fingerprint: {error}")))?;
     }
     Ok(worker)
 }
@@ -81,9 +84,10 @@ fn announce(state: &WorkerState, as_json: bool) -> anyhow::Result<()> {
             "A person rejected this worker. It asks again after a while.".to_owned(),
         ),
         WorkerState::Active { worker } => ("active", format!("Active as worker {worker}.")),
-        WorkerState::Refused { detail, .. } => {
-            ("refused", format!("The coordinator refuses this worker: {detail}"))
-        }
+        WorkerState::Refused { detail, .. } => (
+            "refused",
+            format!("The coordinator refuses this worker: {detail}"),
+        ),
         WorkerState::NoAnswer { reason } => (
             "no_answer",
             format!("No coordinator answers: {reason}. Pinned customers go on."),
@@ -132,7 +136,10 @@ async fn sync_once(config: WorkerConfig, as_json: bool) -> anyhow::Result<Exit> 
     } else {
         for customer in &outcome.customers {
             for (result, message) in &customer.runs {
-                print::line(&format!("customer {}: {result:?} {message}", customer.customer));
+                print::line(&format!(
+                    "customer {}: {result:?} {message}",
+                    customer.customer
+                ));
             }
             if !customer.shipped {
                 print::line(&format!(

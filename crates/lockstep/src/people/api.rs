@@ -108,7 +108,10 @@ impl Api {
             return serde_json::from_slice(bytes).map_err(|error| {
                 Trouble::new(
                     Exit::Failed,
-                    format!("{} did not answer as a Lockstep coordinator: {error}", self.url),
+                    format!(
+                        "{} did not answer as a Lockstep coordinator: {error}",
+                        self.url
+                    ),
                 )
                 .into()
             });

@@ -14,7 +14,7 @@ pub struct Login {
 }
 
 fn file() -> anyhow::Result<PathBuf> {
-Ok(crate::config::places()?.in_config_dir("login.json"))
+    Ok(crate::config::places()?.in_config_dir("login.json"))
 }
 
 pub fn current() -> anyhow::Result<Login> {

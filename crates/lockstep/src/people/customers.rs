@@ -73,9 +73,15 @@ pub async fn customers(command: Customers, as_json: bool) -> anyhow::Result<Exit
             if as_json {
                 print::json(&reply)?;
             } else if reply.changed {
-                print::line(&format!("Customer {} is at revision {}.", reply.id, reply.revision));
+                print::line(&format!(
+                    "Customer {} is at revision {}.",
+                    reply.id, reply.revision
+                ));
             } else {
-                print::line(&format!("Customer {} is as the file says already.", reply.id));
+                print::line(&format!(
+                    "Customer {} is as the file says already.",
+                    reply.id
+                ));
             }
         }
         Customers::Give {
@@ -109,7 +115,9 @@ pub async fn customers(command: Customers, as_json: bool) -> anyhow::Result<Exit
 
 fn show_rows(rows: &[CustomerRow]) {
     if rows.is_empty() {
-        print::line("No customers yet. Make one in the console, or: lockstep customers apply -f FILE");
+        print::line(
+            "No customers yet. Make one in the console, or: lockstep customers apply -f FILE",
+        );
         return;
     }
     let rows = rows.iter().map(|row| {
@@ -133,14 +141,19 @@ fn show_rows(rows: &[CustomerRow]) {
         ]
     });
     print::table(
-        &["id", "name", "state", "shops", "worker", "revision", "applied"],
+        &[
+            "id", "name", "state", "shops", "worker", "revision", "applied",
+        ],
         rows.collect(),
     );
 }
 
 fn show(view: &CustomerView) {
     let row = &view.row;
-    print::line(&format!("{} ({}), revision {}", row.name, row.id, row.revision));
+    print::line(&format!(
+        "{} ({}), revision {}",
+        row.name, row.id, row.revision
+    ));
     match &row.owner {
         Some(owner) => print::line(&format!(
             "  worker  {}, epoch {}, {}",
@@ -170,5 +183,8 @@ fn show(view: &CustomerView) {
             .to_owned(),
         ]
     });
-    print::table(&["shop", "name", "platform", "address", "state"], shops.collect());
+    print::table(
+        &["shop", "name", "platform", "address", "state"],
+        shops.collect(),
+    );
 }

@@ -51,7 +51,13 @@ fn show(plan: &Plan) {
         counts.create, counts.update, counts.archive, counts.stock, counts.orders, counts.conflicts
     ));
     for row in &plan.rows {
-        print::line(&format!("  {} {} {}  at shop {}", row.sign.mark(), row.key, row.title, row.shop));
+        print::line(&format!(
+            "  {} {} {}  at shop {}",
+            row.sign.mark(),
+            row.key,
+            row.title,
+            row.shop
+        ));
         for field in &row.fields {
             print::line(&format!(
                 "      {}  {} → {}   {}",

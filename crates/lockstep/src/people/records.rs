@@ -27,11 +27,9 @@ pub async fn record(arguments: Record, as_json: bool) -> anyhow::Result<Exit> {
         });
     let Some(row) = row else {
         if found.items.is_empty() {
-            return Err(Trouble::wrong_use(format!(
-                "nothing is known of \"{}\"",
-                arguments.key
-            ))
-            .into());
+            return Err(
+                Trouble::wrong_use(format!("nothing is known of \"{}\"", arguments.key)).into(),
+            );
         }
         if as_json {
             print::json(&found.items)?;
@@ -81,7 +79,10 @@ fn show(view: &RecordView) {
         print::line(&format!("{}  {}  {}", item.at, item.what, item.why));
     }
     for conflict in &view.conflicts {
-        print::line(&format!("needs a person: {} {}", conflict.title, conflict.detail));
+        print::line(&format!(
+            "needs a person: {} {}",
+            conflict.title, conflict.detail
+        ));
     }
 }
 
@@ -133,7 +134,14 @@ pub async fn explain(arguments: Explain, as_json: bool) -> anyhow::Result<Exit> 
             })
         });
         print::table(
-            &["shop", "on hand", "reserved", "available", "pending", "target"],
+            &[
+                "shop",
+                "on hand",
+                "reserved",
+                "available",
+                "pending",
+                "target",
+            ],
             rows.collect(),
         );
     }

@@ -47,7 +47,9 @@ pub async fn runs(arguments: arguments::Runs, as_json: bool) -> anyhow::Result<E
             ]
         });
         print::table(
-            &["run", "lane", "result", "started", "read", "written", "failed", "calls", "cause"],
+            &[
+                "run", "lane", "result", "started", "read", "written", "failed", "calls", "cause",
+            ],
             rows.collect(),
         );
     }

@@ -46,7 +46,9 @@ pub async fn sync(arguments: arguments::Sync, as_json: bool) -> anyhow::Result<E
     if as_json || !print::is_watched() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    bar.set_style(ProgressStyle::with_template("{wide_msg} {pos}/{len} [{elapsed}]")?);
+    bar.set_style(ProgressStyle::with_template(
+        "{wide_msg} {pos}/{len} [{elapsed}]",
+    )?);
     let after = reply.runs_after.unwrap_or(RunId(0));
     let started = tokio::time::Instant::now();
     loop {

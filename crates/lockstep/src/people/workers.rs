@@ -76,7 +76,12 @@ fn pending<'a>(list: &'a WorkerList, named: &str) -> Result<&'a PendingView, Tro
         .pending
         .iter()
         .filter(|pending| pending.enrolment.to_string() == named || pending.name == named);
-    one(found.next(), found.next(), named, "worker that waits for approval")
+    one(
+        found.next(),
+        found.next(),
+        named,
+        "worker that waits for approval",
+    )
 }
 
 fn one<T>(first: Option<T>, second: Option<T>, named: &str, what: &str) -> Result<T, Trouble> {
@@ -155,7 +160,12 @@ fn show_one(list: &WorkerList, named: &str, as_json: bool) -> anyhow::Result<Exi
         print::json(worker)?;
         return Ok(Exit::Done);
     }
-    print::line(&format!("{} ({}), {}", worker.name, worker.id, state(worker)));
+    print::line(&format!(
+        "{} ({}), {}",
+        worker.name,
+        worker.id,
+        state(worker)
+    ));
     print::line(&format!("  fingerprint  {}", worker.fingerprint));
     print::line(&format!("  platforms    {}", worker.platforms.join(", ")));
     let rows = worker.customers.iter().map(|customer| {

@@ -58,7 +58,12 @@ fn upsert_of(replies: &[Exchange], customer: u64, revision: u64) -> Option<Value
 async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (erp, web) = tokio::join!(
-        PracticeShop::start(folder.path(), "ERP", "placement", &["--products", "3", "--units", "10"]),
+        PracticeShop::start(
+            folder.path(),
+            "ERP",
+            "placement",
+            &["--products", "3", "--units", "10"]
+        ),
         PracticeShop::start(folder.path(), "Web shop 1", "payment", &[]),
     );
     let coordinator = Coordinator::start(folder.path()).await;
@@ -69,7 +74,9 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     let mut worker = Worker::start(folder.path(), "tampere-2", &wire.url, None);
     let pending = worker
         .process
-        .json_line("that it waits", seconds(20), |line| line["code"].as_str().is_some())
+        .json_line("that it waits", seconds(20), |line| {
+            line["code"].as_str().is_some()
+        })
         .await;
     let code = pending["code"].as_str().expect("a code").to_owned();
     let first = wire.heard("POST", "/worker/v1/auth");
@@ -79,7 +86,11 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     let list = people.get("/api/v1/workers").await;
     let shown = &list["pending"][0];
     assert_eq!(shown["name"], "tampere-2", "{list}");
-    assert_eq!(shown["code"], code.as_str(), "the worker and the coordinator show one code");
+    assert_eq!(
+        shown["code"],
+        code.as_str(),
+        "the worker and the coordinator show one code"
+    );
     let address = shown["address"].as_str().expect("an address");
     assert!(address.starts_with("127.0.0.1"), "{address}");
     let page = people.page("/workers").await;
@@ -88,36 +99,59 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     }
 
     // It asks again: 401.
-    eventually("it has asked again and was told 401", seconds(20), async || {
-        let asked = wire.heard("POST", "/worker/v1/auth/token");
-        match asked.last() {
-            Some(last) if last.status == 401 && last.json()["code"] == "authorization_pending" => Ok(()),
-            last => Err(format!("{last:?}")),
-        }
-    })
+    eventually(
+        "it has asked again and was told 401",
+        seconds(20),
+        async || {
+            let asked = wire.heard("POST", "/worker/v1/auth/token");
+            match asked.last() {
+                Some(last)
+                    if last.status == 401 && last.json()["code"] == "authorization_pending" =>
+                {
+                    Ok(())
+                }
+                last => Err(format!("{last:?}")),
+            }
+        },
+    )
     .await;
 
     // A wrong code is refused.
-    let refused = people.types(&["workers", "confirm", "tampere-2", "--code", &wrong(&code)]).await;
+    let refused = people
+        .types(&["workers", "confirm", "tampere-2", "--code", &wrong(&code)])
+        .await;
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("not the code"), "{refused:?}");
     assert_eq!(people.get("/api/v1/workers").await["workers"], json!([]));
 
     // Confirmed: a token, sent once, saved where only its owner reads it.
-    people.does(&["workers", "confirm", "tampere-2", "--code", &code]).await;
+    people
+        .does(&["workers", "confirm", "tampere-2", "--code", &code])
+        .await;
     worker
         .process
-        .json_line("that it is active", seconds(20), |line| line["state"] == "active")
+        .json_line("that it is active", seconds(20), |line| {
+            line["state"] == "active"
+        })
         .await;
     let granted = wire.heard("POST", "/worker/v1/auth/token");
-    let granted = granted.iter().find(|each| each.status == 200).expect("a token was given");
+    let granted = granted
+        .iter()
+        .find(|each| each.status == 200)
+        .expect("a token was given");
     assert_eq!(granted.answered["cache-control"], "no-store");
-    let token = granted.json()["token"].as_str().expect("a token").to_owned();
+    let token = granted.json()["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
     assert!(token.starts_with("lsw_"), "not a worker's token");
     let file = worker.data.join("worker.json");
     let kept = std::fs::read_to_string(&file).expect("worker.json");
     assert!(kept.contains(&token), "the token is on the worker's disk");
-    let mode = std::fs::metadata(&file).expect("worker.json").permissions().mode();
+    let mode = std::fs::metadata(&file)
+        .expect("worker.json")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let database = std::fs::read(coordinator.data.join("lockstep.sqlite"));
     if let Ok(bytes) = database {
@@ -129,12 +163,14 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     }
 
     // Settings unchanged: 304.
-    eventually("the first settings, which are empty", seconds(10), async || {
-        match settings_replies(&wire, 200).first() {
+    eventually(
+        "the first settings, which are empty",
+        seconds(10),
+        async || match settings_replies(&wire, 200).first() {
             Some(reply) if reply.json()["upserts"] == json!([]) => Ok(()),
             reply => Err(format!("{reply:?}")),
-        }
-    })
+        },
+    )
     .await;
     worker.start_again(None);
     eventually("settings unchanged: 304", seconds(20), async || {
@@ -166,8 +202,14 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
         };
         assert!(filled, "the section {section} is not in the delta: {rows}");
     }
-    assert!(delta["base"].is_string(), "it is a delta on what the worker has: {delta}");
-    assert_eq!(sent["services"][0]["credentials"]["token"], erp.token.as_str());
+    assert!(
+        delta["base"].is_string(),
+        "it is a delta on what the worker has: {delta}"
+    );
+    assert_eq!(
+        sent["services"][0]["credentials"]["token"],
+        erp.token.as_str()
+    );
 
     wanted = people.export(customer).await;
     wanted["customer"]["email"] = json!("new@kahvila.example");
@@ -177,24 +219,33 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
         upsert_of(&settings_replies(&wire, 200), customer, second_revision).ok_or("not yet".into())
     })
     .await;
-    assert_eq!(delta["upserts"][0]["settings"]["customer"]["email"], "new@kahvila.example");
+    assert_eq!(
+        delta["upserts"][0]["settings"]["customer"]["email"],
+        "new@kahvila.example"
+    );
 
     // The worker's stored revision equals the coordinator's, and it has said so.
-    eventually("the stored revision is the coordinator's", seconds(10), async || {
-        let kept = worker.stored_settings().ok_or("no settings.json yet")?;
-        let view = people.get(&format!("/api/v1/customers/{customer}")).await;
-        let kept = &kept["held"]["customers"][customer.to_string()]["revision"];
-        let row = &view["row"];
-        let applied = &row["applied"];
-        if *kept == row["revision"]
-            && applied["revision"] == row["revision"]
-            && applied["state"].as_str().is_some_and(|state| state.eq_ignore_ascii_case("applied"))
-        {
-            Ok(())
-        } else {
-            Err(format!("{kept} on the disk, {row}"))
-        }
-    })
+    eventually(
+        "the stored revision is the coordinator's",
+        seconds(10),
+        async || {
+            let kept = worker.stored_settings().ok_or("no settings.json yet")?;
+            let view = people.get(&format!("/api/v1/customers/{customer}")).await;
+            let kept = &kept["held"]["customers"][customer.to_string()]["revision"];
+            let row = &view["row"];
+            let applied = &row["applied"];
+            if *kept == row["revision"]
+                && applied["revision"] == row["revision"]
+                && applied["state"]
+                    .as_str()
+                    .is_some_and(|state| state.eq_ignore_ascii_case("applied"))
+            {
+                Ok(())
+            } else {
+                Err(format!("{kept} on the disk, {row}"))
+            }
+        },
+    )
     .await;
     eventually("the catalogue crossed", seconds(30), async || {
         crate::world::in_step(&clients).await
@@ -205,56 +256,91 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     let id = people.worker_named("tampere-2").await.expect("the worker")["id"].clone();
     let state = format!("/api/v1/workers/{id}/state");
     people.put(&state, json!({ "state": "suspended" })).await;
-    eventually("the suspended worker is told 401, and its key gets no new token", seconds(10), async || {
-        let refused = settings_replies(&wire, 401);
-        let refused = refused.last().ok_or("it is not refused")?;
-        if !["suspended", "bad_token"].iter().any(|code| refused.json()["code"] == *code) {
-            return Err(format!("{refused:?}"));
-        }
-        match wire.heard("POST", "/worker/v1/auth/renew").last() {
-            Some(reply) if reply.status == 401 && reply.json()["code"] == "suspended" => Ok(()),
-            reply => Err(format!("{reply:?}")),
-        }
-    })
+    eventually(
+        "the suspended worker is told 401, and its key gets no new token",
+        seconds(10),
+        async || {
+            let refused = settings_replies(&wire, 401);
+            let refused = refused.last().ok_or("it is not refused")?;
+            if !["suspended", "bad_token"]
+                .iter()
+                .any(|code| refused.json()["code"] == *code)
+            {
+                return Err(format!("{refused:?}"));
+            }
+            match wire.heard("POST", "/worker/v1/auth/renew").last() {
+                Some(reply) if reply.status == 401 && reply.json()["code"] == "suspended" => Ok(()),
+                reply => Err(format!("{reply:?}")),
+            }
+        },
+    )
     .await;
     web.forget_requests().await;
     let sku = erp.levels().await.into_keys().next().expect("a SKU");
-    erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 77 })).await;
-    people.types(&["sync", &customer.to_string(), "--no-wait"]).await;
-    holds_for("nothing is written for a suspended worker's customer", seconds(3), async || {
-        let writes = web.writes().await;
-        if writes.is_empty() { Ok(()) } else { Err(format!("{writes:?}")) }
-    })
+    erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 77 }))
+        .await;
+    people
+        .types(&["sync", &customer.to_string(), "--no-wait"])
+        .await;
+    holds_for(
+        "nothing is written for a suspended worker's customer",
+        seconds(3),
+        async || {
+            let writes = web.writes().await;
+            if writes.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{writes:?}"))
+            }
+        },
+    )
     .await;
     assert_eq!(web.available(&sku).await, 10);
 
     // Back in force, it goes on by itself.
     people.put(&state, json!({ "state": "active" })).await;
-    eventually("what waited is written", seconds(60), async || match web.available(&sku).await {
-        77 => Ok(()),
-        other => Err(other.to_string()),
+    eventually("what waited is written", seconds(60), async || {
+        match web.available(&sku).await {
+            77 => Ok(()),
+            other => Err(other.to_string()),
+        }
     })
     .await;
 
     // Gone: the token is revoked, and the key gets no other.
-    people.put(&state, json!({ "state": "gone", "name": "tampere-2" })).await;
-    eventually("a worker that is gone is told 401, and 403 where it asks for a token", seconds(30), async || {
-        let refused = settings_replies(&wire, 401);
-        let refused = refused.last().ok_or("it is not refused")?;
-        match wire.heard("POST", "/worker/v1/auth/renew").last() {
-            Some(reply) if reply.status == 403 && reply.json()["code"] == "rejected" => {
-                assert_eq!(refused.json()["code"], "bad_token");
-                Ok(())
+    people
+        .put(&state, json!({ "state": "gone", "name": "tampere-2" }))
+        .await;
+    eventually(
+        "a worker that is gone is told 401, and 403 where it asks for a token",
+        seconds(30),
+        async || {
+            let refused = settings_replies(&wire, 401);
+            let refused = refused.last().ok_or("it is not refused")?;
+            match wire.heard("POST", "/worker/v1/auth/renew").last() {
+                Some(reply) if reply.status == 403 && reply.json()["code"] == "rejected" => {
+                    assert_eq!(refused.json()["code"], "bad_token");
+                    Ok(())
+                }
+                reply => Err(format!("{reply:?}")),
             }
-            reply => Err(format!("{reply:?}")),
-        }
-    })
+        },
+    )
     .await;
     web.forget_requests().await;
-    erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 78 })).await;
-    holds_for("nothing is written by a worker that is gone", seconds(2), async || {
-        let writes = web.writes().await;
-        if writes.is_empty() { Ok(()) } else { Err(format!("{writes:?}")) }
-    })
+    erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 78 }))
+        .await;
+    holds_for(
+        "nothing is written by a worker that is gone",
+        seconds(2),
+        async || {
+            let writes = web.writes().await;
+            if writes.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{writes:?}"))
+            }
+        },
+    )
     .await;
 }

@@ -30,18 +30,32 @@ async fn until_it_has_died(worker: &mut Worker, point: &str) {
 
 async fn six_orders_have_crossed_once(scene: &Scene, books: &Books) {
     let (shops, web) = (scene.shops(), scene.web_shops());
-    let (_, took) = eventually("six orders are in the ERP, each once", seconds(60), async || {
-        books.orders_crossed_once(&scene.erp, &web, 6).await?;
+    let (_, took) = eventually(
+        "six orders are in the ERP, each once",
+        seconds(60),
+        async || {
+            books.orders_crossed_once(&scene.erp, &web, 6).await?;
+            books.check(&shops).await
+        },
+    )
+    .await;
+    println!("in step {} ms after the last start", took.as_millis());
+    holds_for("units are conserved", seconds(2), async || {
         books.check(&shops).await
     })
     .await;
-    println!("in step {} ms after the last start", took.as_millis());
-    holds_for("units are conserved", seconds(2), async || books.check(&shops).await).await;
-    books.orders_crossed_once(&scene.erp, &web, 6).await.expect("still exactly once");
+    books
+        .orders_crossed_once(&scene.erp, &web, 6)
+        .await
+        .expect("still exactly once");
 }
 
 async fn pinned(point: &str) {
-    let plan = ShopPlan { products: 2, movable: false, ..ShopPlan::default() };
+    let plan = ShopPlan {
+        products: 2,
+        movable: false,
+        ..ShopPlan::default()
+    };
     let mut scene = Scene::set_in_step(plan).await;
     let books = scene.books().await;
     for nth in 0..2 {
@@ -60,16 +74,32 @@ async fn pinned(point: &str) {
 async fn give(scene: &Scene, to: &str, gone: &str) {
     let people = &scene.coordinator.people;
     eventually("the new worker is known", seconds(20), async || {
-        people.worker_named(to).await.map(|_| ()).ok_or("not yet".into())
+        people
+            .worker_named(to)
+            .await
+            .map(|_| ())
+            .ok_or("not yet".into())
     })
     .await;
     people
-        .does(&["customers", "give", &scene.id(), "--to", to, "--the-machine-is-gone", gone])
+        .does(&[
+            "customers",
+            "give",
+            &scene.id(),
+            "--to",
+            to,
+            "--the-machine-is-gone",
+            gone,
+        ])
         .await;
 }
 
 async fn movable(point: &str) {
-    let plan = ShopPlan { products: 2, movable: true, ..ShopPlan::default() };
+    let plan = ShopPlan {
+        products: 2,
+        movable: true,
+        ..ShopPlan::default()
+    };
     let mut scene = Scene::set_in_step(plan).await;
     let books = scene.books().await;
     // The first death happens to the worker that has the customer already.

@@ -23,15 +23,23 @@ impl Demo {
     pub async fn start() -> Demo {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = crate::world::command();
-        command.args(["--json", "demo", "--data"]).arg(folder.path().join("demo"));
+        command
+            .args(["--json", "demo", "--data"])
+            .arg(folder.path().join("demo"));
         let mut process = Process::start("demo", folder.path(), command);
         let said = process
-            .json_line("that it is ready", seconds(60), |line| line["console_url"].is_string())
+            .json_line("that it is ready", seconds(60), |line| {
+                line["console_url"].is_string()
+            })
             .await;
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let shop = |at: usize| {
             let shop = &said["shops"][at];
-            ShopClient::new(&text(&shop["name"]), &text(&shop["url"]), &text(&shop["api_token"]))
+            ShopClient::new(
+                &text(&shop["name"]),
+                &text(&shop["url"]),
+                &text(&shop["api_token"]),
+            )
         };
         Demo {
             people: People::new(&text(&said["console_url"]), &text(&said["api_token"])),
@@ -61,7 +69,12 @@ impl Demo {
         took
     }
 
-    pub async fn until_orders_crossed(&self, books: &Books, orders: usize, within: Duration) -> Duration {
+    pub async fn until_orders_crossed(
+        &self,
+        books: &Books,
+        orders: usize,
+        within: Duration,
+    ) -> Duration {
         let [erp, web @ ..] = &self.shops;
         let (_, took) = eventually("each order is in the ERP once", within, async || {
             books.orders_crossed_once(erp, web, orders).await
@@ -87,7 +100,9 @@ async fn a_sale_in_one_shop_lowers_the_others_and_arrives_in_the_erp() {
         assert!(demo.said["shops"][at]["storefront_url"].is_string());
     }
     assert!(demo.said["user"].is_string() && demo.said["password"].is_string());
-    in_step(&demo.shops).await.expect("the demo is in step when it says that it is ready");
+    in_step(&demo.shops)
+        .await
+        .expect("the demo is in step when it says that it is ready");
     let books = Books::open(erp).await;
     let sku = first_sku(erp).await;
     erp.forget_requests().await;
@@ -101,26 +116,45 @@ async fn a_sale_in_one_shop_lowers_the_others_and_arrives_in_the_erp() {
     let took = demo.until_all_show(&sku, 8, CROSSES_WITHIN).await;
     println!("web shop 1 paid → all at 8: {} ms", took.as_millis());
     let took = demo.until_orders_crossed(&books, 2, CROSSES_WITHIN).await;
-    println!("… and both orders are in the ERP: {} ms later", took.as_millis());
+    println!(
+        "… and both orders are in the ERP: {} ms later",
+        took.as_millis()
+    );
 
     // Shipping is not a sale.
     web1.ship(&first).await;
-    eventually("the copy in the ERP is shipped", CROSSES_WITHIN, async || {
-        let copies = erp.orders().await;
-        let shipped = copies.iter().filter(|copy| copy["fulfilment"] == "shipped").count();
-        if shipped == 1 { Ok(()) } else { Err(format!("{shipped} are")) }
-    })
+    eventually(
+        "the copy in the ERP is shipped",
+        CROSSES_WITHIN,
+        async || {
+            let copies = erp.orders().await;
+            let shipped = copies
+                .iter()
+                .filter(|copy| copy["fulfilment"] == "shipped")
+                .count();
+            if shipped == 1 {
+                Ok(())
+            } else {
+                Err(format!("{shipped} are"))
+            }
+        },
+    )
     .await;
     demo.until_all_show(&sku, 8, CROSSES_WITHIN).await;
     web2.cancel(&second).await;
     let took = demo.until_all_show(&sku, 9, CROSSES_WITHIN).await;
     println!("web shop 2 cancelled → all at 9: {} ms", took.as_millis());
 
-    holds_for("units seeded − bought = level in every shop", seconds(5), async || {
-        books.check(&demo.shops).await
-    })
+    holds_for(
+        "units seeded − bought = level in every shop",
+        seconds(5),
+        async || books.check(&demo.shops).await,
+    )
     .await;
-    books.orders_crossed_once(erp, &[web1.clone(), web2.clone()], 2).await.expect("exactly once");
+    books
+        .orders_crossed_once(erp, &[web1.clone(), web2.clone()], 2)
+        .await
+        .expect("exactly once");
     assert_eq!(erp.stock_writes().await, 0, "{:?}", erp.requests().await);
 }
 
@@ -132,7 +166,8 @@ async fn with_hooks_blocked_nothing_is_lost_only_later() {
     let sku = first_sku(erp).await;
     erp.forget_requests().await;
     for shop in &demo.shops {
-        shop.set_faults(json!([{ "kind": "BlockHooks", "drop": true }])).await;
+        shop.set_faults(json!([{ "kind": "BlockHooks", "drop": true }]))
+            .await;
     }
     web1.buy(&sku, 1, true).await;
     web2.buy(&sku, 2, true).await;
@@ -140,14 +175,19 @@ async fn with_hooks_blocked_nothing_is_lost_only_later() {
     let customer = demo.customer.to_string();
     demo.people.types(&["--json", "sync", &customer]).await;
     let took = demo.until_all_show(&sku, 7, CROSSES_WITHIN).await;
-    println!("after the sync, without hooks → all at 7: {} ms", took.as_millis());
+    println!(
+        "after the sync, without hooks → all at 7: {} ms",
+        took.as_millis()
+    );
     demo.until_orders_crossed(&books, 2, CROSSES_WITHIN).await;
     for shop in &demo.shops {
         shop.clear_faults().await;
     }
-    holds_for("units seeded − bought = level in every shop", seconds(5), async || {
-        books.check(&demo.shops).await
-    })
+    holds_for(
+        "units seeded − bought = level in every shop",
+        seconds(5),
+        async || books.check(&demo.shops).await,
+    )
     .await;
     assert_eq!(erp.stock_writes().await, 0, "{:?}", erp.requests().await);
 }

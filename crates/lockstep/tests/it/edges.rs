@@ -9,9 +9,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("lockstep-engine", &["lockstep-model"]),
     ("lockstep-journal", &["lockstep-model"]),
     ("lockstep-connector", &["lockstep-model"]),
-    ("lockstep-connectors", &["lockstep-connector", "lockstep-model"]),
+    (
+        "lockstep-connectors",
+        &["lockstep-connector", "lockstep-model"],
+    ),
     ("lockstep-protocol", &["lockstep-model"]),
-    ("lockstep-storage", &["lockstep-engine", "lockstep-model", "lockstep-protocol"]),
+    (
+        "lockstep-storage",
+        &["lockstep-engine", "lockstep-model", "lockstep-protocol"],
+    ),
     (
         "lockstep-coordinator",
         &[
@@ -35,7 +41,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("lockstep-practice", &[]),
     // Development only: nothing uses it.
-    ("lockstep-sim", &["lockstep-engine", "lockstep-journal", "lockstep-model"]),
+    (
+        "lockstep-sim",
+        &["lockstep-engine", "lockstep-journal", "lockstep-model"],
+    ),
     (
         "lockstep",
         &[
@@ -53,12 +62,32 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const NEVER: &[(&str, &[&str])] = &[
     (
         "lockstep-engine",
-        &["tokio", "reqwest", "rusqlite", "sea-orm", "rand", "async-trait", "axum"],
+        &[
+            "tokio",
+            "reqwest",
+            "rusqlite",
+            "sea-orm",
+            "rand",
+            "async-trait",
+            "axum",
+        ],
     ),
-    ("lockstep-model", &["tokio", "reqwest", "rusqlite", "sea-orm", "rand", "axum"]),
-    ("lockstep-connectors", &["tokio", "reqwest", "rusqlite", "sea-orm", "axum"]),
-    ("lockstep-coordinator", &["rusqlite", "sea-orm", "reqwest", "lockstep-connectors"]),
-    ("lockstep-worker", &["rusqlite", "sea-orm", "axum", "lockstep-connectors"]),
+    (
+        "lockstep-model",
+        &["tokio", "reqwest", "rusqlite", "sea-orm", "rand", "axum"],
+    ),
+    (
+        "lockstep-connectors",
+        &["tokio", "reqwest", "rusqlite", "sea-orm", "axum"],
+    ),
+    (
+        "lockstep-coordinator",
+        &["rusqlite", "sea-orm", "reqwest", "lockstep-connectors"],
+    ),
+    (
+        "lockstep-worker",
+        &["rusqlite", "sea-orm", "axum", "lockstep-connectors"],
+    ),
     ("lockstep", &["rusqlite", "sea-orm", "axum"]),
 ];
 
@@ -85,7 +114,10 @@ fn crates_know_only_what_they_may() {
         .collect();
     for (name, may) in MAY_USE {
         let found = uses.get(*name).unwrap_or_else(|| panic!("{name} is gone"));
-        for dependency in found.iter().filter(|dependency| dependency.starts_with("lockstep")) {
+        for dependency in found
+            .iter()
+            .filter(|dependency| dependency.starts_with("lockstep"))
+        {
             assert!(
                 may.contains(&dependency.as_str()),
                 "{name} may not use {dependency}"

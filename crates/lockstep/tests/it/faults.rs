@@ -18,9 +18,15 @@ async fn the_rest_goes_on(scene: &Scene, sku: &str) {
     eventually("the other shop's order crosses", seconds(60), async || {
         let copies = scene.erp.orders().await;
         let found = copies.iter().any(|copy| {
-            copy["reference"].as_str().is_some_and(|reference| reference.ends_with(&order.number))
+            copy["reference"]
+                .as_str()
+                .is_some_and(|reference| reference.ends_with(&order.number))
         });
-        if found { Ok(()) } else { Err(format!("{} orders there", copies.len())) }
+        if found {
+            Ok(())
+        } else {
+            Err(format!("{} orders there", copies.len()))
+        }
     })
     .await;
 }
@@ -33,8 +39,14 @@ async fn nothing_is_lost_or_doubled(scene: &Scene, books: &Books, orders: usize)
         books.check(&shops).await
     })
     .await;
-    holds_for("units are conserved", seconds(3), async || books.check(&shops).await).await;
-    books.orders_crossed_once(&scene.erp, &web, orders).await.expect("exactly once");
+    holds_for("units are conserved", seconds(3), async || {
+        books.check(&shops).await
+    })
+    .await;
+    books
+        .orders_crossed_once(&scene.erp, &web, orders)
+        .await
+        .expect("exactly once");
 }
 
 /// Web shop 1's API does this to every call.
@@ -60,12 +72,20 @@ fn on_every_call(mut fault: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn html_instead_of_json() {
-    web_shop_1_answers(on_every_call(json!({ "kind": "Html" })), &["a web page instead of data"]).await;
+    web_shop_1_answers(
+        on_every_call(json!({ "kind": "Html" })),
+        &["a web page instead of data"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_json() {
-    web_shop_1_answers(on_every_call(json!({ "kind": "HalfJson" })), &["cut off half way"]).await;
+    web_shop_1_answers(
+        on_every_call(json!({ "kind": "HalfJson" })),
+        &["cut off half way"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +98,10 @@ async fn a_hundred_megabytes() {
         .and_then(|text| text.trim().trim_end_matches(" kB").parse().ok())
         .expect("the worker's peak memory");
     println!("the worker's peak memory: {} MiB", peak_kib / 1024);
-    assert!(peak_kib < 200 * 1024, "{peak_kib} KiB for an answer that is refused");
+    assert!(
+        peak_kib < 200 * 1024,
+        "{peak_kib} KiB for an answer that is refused"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,11 +117,15 @@ async fn a_wrong_address() {
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     let right = scene.web1.url.clone();
     let wrong = nobody();
-    scene.edit(|settings| settings["services"][1]["url"] = json!(wrong)).await;
+    scene
+        .edit(|settings| settings["services"][1]["url"] = json!(wrong))
+        .await;
     scene.web1.buy(&sku, 1, true).await;
     the_rest_goes_on(&scene, &sku).await;
     scene.until_told(&["Web shop 1", "reached"]).await;
-    scene.edit(|settings| settings["services"][1]["url"] = json!(right)).await;
+    scene
+        .edit(|settings| settings["services"][1]["url"] = json!(right))
+        .await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
 }
 
@@ -109,11 +136,15 @@ async fn an_expired_certificate() {
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     let right = scene.web1.url.clone();
     let expired = expired_https();
-    scene.edit(|settings| settings["services"][1]["url"] = json!(expired)).await;
+    scene
+        .edit(|settings| settings["services"][1]["url"] = json!(expired))
+        .await;
     scene.web1.buy(&sku, 1, true).await;
     the_rest_goes_on(&scene, &sku).await;
     scene.until_told(&["Web shop 1", "certificate"]).await;
-    scene.edit(|settings| settings["services"][1]["url"] = json!(right)).await;
+    scene
+        .edit(|settings| settings["services"][1]["url"] = json!(right))
+        .await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
 }
 
@@ -165,14 +196,19 @@ async fn a_revoked_token() {
     assert!(needs.contains("Web shop 1"), "a person is told: {needs}");
     // A new key is given: it goes on at once.
     scene.web1.clear_faults().await;
-    scene.edit(|settings| settings["services"][1]["credentials"]["token"] = json!(token)).await;
+    scene
+        .edit(|settings| settings["services"][1]["credentials"]["token"] = json!(token))
+        .await;
     scene.sync().await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_record_in_a_page_of_good_ones() {
-    let plan = ShopPlan { enabled: false, ..ShopPlan::default() };
+    let plan = ShopPlan {
+        enabled: false,
+        ..ShopPlan::default()
+    };
     let scene = Scene::set(plan).await;
     let products = scene.erp.products().await;
     let bad = products[1]["id"].as_str().expect("an id").to_owned();
@@ -180,41 +216,72 @@ async fn a_bad_record_in_a_page_of_good_ones() {
         .erp
         .set_faults(json!([{ "kind": "BadRecord", "id": bad, "path_prefix": "/api/v1/products" }]))
         .await;
-    scene.edit(|settings| settings["customer"]["enableSyncing"] = json!(true)).await;
+    scene
+        .edit(|settings| settings["customer"]["enableSyncing"] = json!(true))
+        .await;
     let wanted = products.len() - 1;
     for shop in scene.web_shops() {
-        eventually("the good ones cross", seconds(40), async || match shop.products().await.len() {
-            there if there == wanted => Ok(()),
-            there => Err(format!("{there} of {wanted} in {}", shop.name)),
+        eventually("the good ones cross", seconds(40), async || {
+            match shop.products().await.len() {
+                there if there == wanted => Ok(()),
+                there => Err(format!("{there} of {wanted} in {}", shop.name)),
+            }
         })
         .await;
     }
     let asides = format!("/api/v1/customers/{}/asides", scene.customer);
-    eventually("the bad one stands aside with its reason", seconds(20), async || {
-        let rows = scene.coordinator.people.get(&asides).await;
-        if rows.to_string().contains(&bad) { Ok(()) } else { Err(rows.to_string()) }
-    })
+    eventually(
+        "the bad one stands aside with its reason",
+        seconds(20),
+        async || {
+            let rows = scene.coordinator.people.get(&asides).await;
+            if rows.to_string().contains(&bad) {
+                Ok(())
+            } else {
+                Err(rows.to_string())
+            }
+        },
+    )
     .await;
     scene.until_told(&["ERP", "could not be read"]).await;
     // It is corrected at its source: it crosses.
     scene.erp.clear_faults().await;
-    scene.erp.patch(&format!("/api/v1/products/{bad}"), json!({ "title": "As it should be" })).await;
+    scene
+        .erp
+        .patch(
+            &format!("/api/v1/products/{bad}"),
+            json!({ "title": "As it should be" }),
+        )
+        .await;
     let shops = scene.shops();
-    eventually("all of it is in all shops", seconds(40), async || in_step(&shops).await).await;
+    eventually("all of it is in all shops", seconds(40), async || {
+        in_step(&shops).await
+    })
+    .await;
     eventually("nothing stands aside any more", seconds(20), async || {
         let rows = scene.coordinator.people.get(&asides).await;
-        if rows["items"] == json!([]) { Ok(()) } else { Err(rows.to_string()) }
+        if rows["items"] == json!([]) {
+            Ok(())
+        } else {
+            Err(rows.to_string())
+        }
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_products_with_one_sku() {
-    let plan = ShopPlan { enabled: false, ..ShopPlan::default() };
+    let plan = ShopPlan {
+        enabled: false,
+        ..ShopPlan::default()
+    };
     let scene = Scene::set(plan).await;
     let products = scene.erp.products().await;
     let sku_of = |at: usize| {
-        products[at]["variants"][0]["sku"].as_str().expect("a SKU").to_owned()
+        products[at]["variants"][0]["sku"]
+            .as_str()
+            .expect("a SKU")
+            .to_owned()
     };
     let (kept, lost) = (sku_of(0), sku_of(1));
     let (from, to) = (format!("\"sku\":\"{lost}\""), format!("\"sku\":\"{kept}\""));
@@ -246,23 +313,42 @@ async fn two_products_with_one_sku() {
                 .iter()
                 .filter(|product| !product.to_string().contains(&format!("\"{kept}\"")))
                 .count();
-            if good == others { Ok(()) } else { Err(format!("{good} of {others}")) }
+            if good == others {
+                Ok(())
+            } else {
+                Err(format!("{good} of {others}"))
+            }
         })
         .await;
     }
-    eventually("a person is told which SKU it is", seconds(20), async || {
-        let people = &scene.coordinator.people;
-        let customer = scene.customer;
-        let conflicts = people.get(&format!("/api/v1/customers/{customer}/conflicts")).await;
-        let asides = people.get(&format!("/api/v1/customers/{customer}/asides")).await;
-        let told = format!("{conflicts} {asides}");
-        if told.contains(&kept) { Ok(()) } else { Err(told) }
-    })
+    eventually(
+        "a person is told which SKU it is",
+        seconds(20),
+        async || {
+            let people = &scene.coordinator.people;
+            let customer = scene.customer;
+            let conflicts = people
+                .get(&format!("/api/v1/customers/{customer}/conflicts"))
+                .await;
+            let asides = people
+                .get(&format!("/api/v1/customers/{customer}/asides"))
+                .await;
+            let told = format!("{conflicts} {asides}");
+            if told.contains(&kept) {
+                Ok(())
+            } else {
+                Err(told)
+            }
+        },
+    )
     .await;
     scene.until_at_rest().await;
     for shop in scene.web_shops() {
         let twice = shop.products().await;
-        let bearing = twice.iter().filter(|each| each.to_string().contains(&format!("\"{kept}\""))).count();
+        let bearing = twice
+            .iter()
+            .filter(|each| each.to_string().contains(&format!("\"{kept}\"")))
+            .count();
         assert!(bearing <= 1, "{kept} is {bearing} times in {}", shop.name);
     }
 }
@@ -276,12 +362,14 @@ async fn the_coordinator_is_away_for_a_while() {
     scene.web1.buy(&sku, 1, true).await;
     scene.web2.buy(&sku, 2, true).await;
     // A movable customer's writes wait for the coordinator: nothing crosses, nothing is half done.
-    holds_for("nothing is written without an acknowledgement", seconds(15), async || {
-        match scene.erp.orders().await.len() {
+    holds_for(
+        "nothing is written without an acknowledgement",
+        seconds(15),
+        async || match scene.erp.orders().await.len() {
             0 => Ok(()),
             there => Err(format!("{there} orders")),
-        }
-    })
+        },
+    )
     .await;
     scene.coordinator.start_again().await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;

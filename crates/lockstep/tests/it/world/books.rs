@@ -28,7 +28,9 @@ impl Books {
                     continue;
                 }
                 for line in order["lines"].as_array().into_iter().flatten() {
-                    let Some(sku) = line["sku"].as_str() else { continue };
+                    let Some(sku) = line["sku"].as_str() else {
+                        continue;
+                    };
                     let units = |key: &str| line[key].as_i64().unwrap_or_default();
                     let got = units("quantity") - units("cancelled") - units("returned");
                     *left.entry(sku.to_owned()).or_default() -= got;
@@ -79,7 +81,11 @@ impl Books {
                 };
                 let found: Vec<_> = copies.iter().filter(mine).collect();
                 let [copy] = found.as_slice() else {
-                    return Err(format!("order {id} of {} is {} times in the ERP", shop.name, found.len()));
+                    return Err(format!(
+                        "order {id} of {} is {} times in the ERP",
+                        shop.name,
+                        found.len()
+                    ));
                 };
                 for field in ["total", "currency"] {
                     if copy[field] != order[field] {
@@ -92,7 +98,10 @@ impl Books {
             }
         }
         if origins != wanted || copies.len() != wanted {
-            return Err(format!("{origins} orders were placed, {} are in the ERP, {wanted} were meant", copies.len()));
+            return Err(format!(
+                "{origins} orders were placed, {} are in the ERP, {wanted} were meant",
+                copies.len()
+            ));
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ impl Coordinator {
 
 fn spawn(folder: &Path, data: &Path, listen: &str) -> Process {
     let mut command = command();
-    command.args(["--json", "coordinator", "--listen", listen, "--data"]).arg(data);
+    command
+        .args(["--json", "coordinator", "--listen", listen, "--data"])
+        .arg(data);
     Process::start("coordinator", folder, command)
 }

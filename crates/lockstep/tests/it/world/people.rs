@@ -21,7 +21,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn ok(self, what: &str) -> Value {
-        assert!(self.status.is_success(), "{what}: {} {}", self.status, self.body);
+        assert!(
+            self.status.is_success(),
+            "{what}: {} {}",
+            self.status,
+            self.body
+        );
         self.body
     }
 }
@@ -102,7 +107,10 @@ impl People {
     pub async fn worker_named(&self, name: &str) -> Option<Value> {
         let list = self.get("/api/v1/workers").await;
         let workers = list["workers"].as_array().into_iter().flatten();
-        workers.filter(|worker| worker["name"] == name).next_back().cloned()
+        workers
+            .filter(|worker| worker["name"] == name)
+            .next_back()
+            .cloned()
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Value {
@@ -115,13 +123,16 @@ impl People {
 
     /// The newest runs of a customer, newest first.
     pub async fn runs(&self, customer: u64) -> Vec<Value> {
-        let page = self.get(&format!("/api/v1/customers/{customer}/runs")).await;
+        let page = self
+            .get(&format!("/api/v1/customers/{customer}/runs"))
+            .await;
         page["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// A run with its steps.
     pub async fn run(&self, customer: u64, run: u64) -> Value {
-        self.get(&format!("/api/v1/customers/{customer}/runs/{run}")).await
+        self.get(&format!("/api/v1/customers/{customer}/runs/{run}"))
+            .await
     }
 
     /// All that the newest runs say, for messages of faults.
@@ -130,7 +141,9 @@ impl People {
         for run in self.runs(customer).await.iter().take(12) {
             told.push_str(run["message"].as_str().unwrap_or_default());
             told.push('\n');
-            let Some(id) = run["run"].as_u64() else { continue };
+            let Some(id) = run["run"].as_u64() else {
+                continue;
+            };
             let detail = self.run(customer, id).await;
             for step in detail["steps"].as_array().into_iter().flatten() {
                 for key in ["title", "detail"] {
@@ -143,13 +156,18 @@ impl People {
     }
 
     pub async fn export(&self, customer: u64) -> Value {
-        self.get(&format!("/api/v1/customers/{customer}/export")).await
+        self.get(&format!("/api/v1/customers/{customer}/export"))
+            .await
     }
 
     /// Saves settings; the new revision.
     pub async fn save(&self, customer: u64, settings: &Value) -> u64 {
         let reply = self
-            .call(Method::PUT, &format!("/api/v1/customers/{customer}"), Some(settings))
+            .call(
+                Method::PUT,
+                &format!("/api/v1/customers/{customer}"),
+                Some(settings),
+            )
             .await
             .ok("save the customer");
         reply["revision"].as_u64().expect("a revision")
@@ -184,6 +202,7 @@ impl People {
         let file = folder.join("customer.json");
         std::fs::write(&file, settings.to_string()).expect("a settings file");
         let path = file.to_str().expect("a path in UTF-8");
-        self.does(&["--json", "customers", "apply", "-f", path]).await
+        self.does(&["--json", "customers", "apply", "-f", path])
+            .await
     }
 }

@@ -101,7 +101,10 @@ impl Process {
                 }
             }
             if let Some(status) = self.ended() {
-                panic!("{name} ended with {status} before it said {what}\n{}", self.log());
+                panic!(
+                    "{name} ended with {status} before it said {what}\n{}",
+                    self.log()
+                );
             }
             Err(format!("{:?}", self.lines()))
         })

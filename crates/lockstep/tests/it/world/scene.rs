@@ -2,10 +2,10 @@
 
 use super::books::{Books, in_step};
 use super::coordinator::Coordinator;
+use super::settings;
 use super::shop::{PracticeShop, ShopClient};
 use super::wait::{eventually, seconds};
 use super::worker::Worker;
-use super::settings;
 use serde_json::Value;
 use std::path::Path;
 use tempfile::TempDir;
@@ -55,8 +55,13 @@ impl Scene {
         let (erp, web1, web2) = shops(folder.path(), plan).await;
         let coordinator = Coordinator::start(folder.path()).await;
         let join = coordinator.join_token().await;
-        let worker =
-            Worker::start_dying(folder.path(), "worker-1", &coordinator.url, Some(&join), crash_at);
+        let worker = Worker::start_dying(
+            folder.path(),
+            "worker-1",
+            &coordinator.url,
+            Some(&join),
+            crash_at,
+        );
         let clients = [erp.client(), web1.client(), web2.client()];
         let mut settings = settings::of_practice_shops(0, "Kahvila Oy", plan.movable, &clients);
         settings["customer"]["enableSyncing"] = plan.enabled.into();
@@ -82,7 +87,10 @@ impl Scene {
 
     pub async fn until_in_step(&self) {
         let shops = self.shops();
-        eventually("the catalogue is in all shops", seconds(60), async || in_step(&shops).await).await;
+        eventually("the catalogue is in all shops", seconds(60), async || {
+            in_step(&shops).await
+        })
+        .await;
         self.until_at_rest().await;
     }
 
@@ -106,7 +114,9 @@ impl Scene {
         edit(&mut settings);
         let revision = people.save(self.customer, &settings).await;
         eventually("the worker has applied the edit", seconds(20), async || {
-            let view = people.get(&format!("/api/v1/customers/{}", self.customer)).await;
+            let view = people
+                .get(&format!("/api/v1/customers/{}", self.customer))
+                .await;
             let applied = &view["row"]["applied"];
             match applied["revision"].as_u64() {
                 Some(there) if there >= revision => Ok(()),
@@ -150,12 +160,22 @@ impl Scene {
     /// Another worker of the same coordinator, let in already.
     pub fn hire(&self, name: &str, crash_at: Option<&str>) -> Worker {
         let folder = self.folder.path();
-        Worker::start_dying(folder, name, &self.coordinator.url, Some(&self.join), crash_at)
+        Worker::start_dying(
+            folder,
+            name,
+            &self.coordinator.url,
+            Some(&self.join),
+            crash_at,
+        )
     }
 
     /// `lockstep sync`, until its runs have ended. Any exit code but "wrong use".
     pub async fn sync(&self) {
-        let typed = self.coordinator.people.types(&["--json", "sync", &self.id()]).await;
+        let typed = self
+            .coordinator
+            .people
+            .types(&["--json", "sync", &self.id()])
+            .await;
         assert_ne!(typed.code, 2, "{typed:?}");
     }
 }

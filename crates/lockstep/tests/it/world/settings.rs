@@ -46,21 +46,49 @@ pub fn of_practice_shops(id: u64, name: &str, movable: bool, shops: &[ShopClient
     });
     for (at, shop) in shops.iter().enumerate() {
         let number = at as u64 + 1;
-        push(&mut settings, "services", json!({
-            "id": number, "name": shop.name, "platform": "practice", "url": shop.url,
-            "credentials": { "token": shop.token },
-        }));
-        push(&mut settings, "customerHasServices", json!({
-            "id": number, "customerId": id, "serviceId": number,
-            "role": if number == 1 { "erp" } else { "shop" }, "assortment": "all",
-        }));
+        push(
+            &mut settings,
+            "services",
+            json!({
+                "id": number, "name": shop.name, "platform": "practice", "url": shop.url,
+                "credentials": { "token": shop.token },
+            }),
+        );
+        push(
+            &mut settings,
+            "customerHasServices",
+            json!({
+                "id": number, "customerId": id, "serviceId": number,
+                "role": if number == 1 { "erp" } else { "shop" }, "assortment": "all",
+            }),
+        );
         for (section, of, names) in [
-            ("branchServiceIdentifiers", "branchId", &["web", "helsinki"][..]),
+            (
+                "branchServiceIdentifiers",
+                "branchId",
+                &["web", "helsinki"][..],
+            ),
             ("stockServiceIdentifiers", "stockId", &["main"]),
-            ("shopVersionServiceIdentifiers", "shopVersionId", &["en", "fi"]),
-            ("shippingMethodServiceIdentifiers", "shippingMethodId", &["post", "courier", "pickup"]),
-            ("paymentTermServiceIdentifiers", "paymentTermId", &["net14", "net30"]),
-            ("paymentMethodServiceIdentifiers", "paymentMethodId", &["card", "invoice", "bank"]),
+            (
+                "shopVersionServiceIdentifiers",
+                "shopVersionId",
+                &["en", "fi"],
+            ),
+            (
+                "shippingMethodServiceIdentifiers",
+                "shippingMethodId",
+                &["post", "courier", "pickup"],
+            ),
+            (
+                "paymentTermServiceIdentifiers",
+                "paymentTermId",
+                &["net14", "net30"],
+            ),
+            (
+                "paymentMethodServiceIdentifiers",
+                "paymentMethodId",
+                &["card", "invoice", "bank"],
+            ),
             ("shelfServiceIdentifiers", "shelfId", &["A-1"]),
         ] {
             for (nth, name) in names.iter().enumerate() {

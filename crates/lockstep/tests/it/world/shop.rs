@@ -34,7 +34,12 @@ impl ShopClient {
     }
 
     /// Tries a few times where a fault that the test has set drops the connection before anything was done.
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let mut request = self
             .http
             .request(method.clone(), format!("{}{path}", self.url))
@@ -54,7 +59,11 @@ impl ShopClient {
 
     async fn must(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let (status, value) = self.call(method.clone(), path, body).await;
-        assert!(status.is_success(), "{}: {method} {path}: {status} {value}", self.name);
+        assert!(
+            status.is_success(),
+            "{}: {method} {path}: {status} {value}",
+            self.name
+        );
         value
     }
 
@@ -97,7 +106,8 @@ impl ShopClient {
         let mut levels = BTreeMap::new();
         for item in self.all("stock").await {
             let sku = item["sku"].as_str().expect("a SKU").to_owned();
-            *levels.entry(sku).or_default() += item["quantity"].as_i64().expect("a number of units");
+            *levels.entry(sku).or_default() +=
+                item["quantity"].as_i64().expect("a number of units");
         }
         levels
     }
@@ -132,10 +142,18 @@ impl ShopClient {
 
     pub async fn check_out(&self, basket: Value) -> Bought {
         let (status, answer) = self.call(Method::POST, "/checkout", Some(&basket)).await;
-        assert_eq!(status, StatusCode::CREATED, "{}: checkout: {answer}", self.name);
+        assert_eq!(
+            status,
+            StatusCode::CREATED,
+            "{}: checkout: {answer}",
+            self.name
+        );
         Bought {
             id: answer["id"].as_str().expect("an order's id").to_owned(),
-            number: answer["number"].as_str().expect("an order's number").to_owned(),
+            number: answer["number"]
+                .as_str()
+                .expect("an order's number")
+                .to_owned(),
         }
     }
 
@@ -152,11 +170,13 @@ impl ShopClient {
     }
 
     async fn step(&self, order: &Bought, step: &str) {
-        self.post(&format!("/api/v1/orders/{}/{step}", order.id), json!({})).await;
+        self.post(&format!("/api/v1/orders/{}/{step}", order.id), json!({}))
+            .await;
     }
 
     pub async fn set_faults(&self, faults: Value) {
-        self.put("/api/v1/faults", json!({ "faults": faults })).await;
+        self.put("/api/v1/faults", json!({ "faults": faults }))
+            .await;
     }
 
     pub async fn clear_faults(&self) {
@@ -185,7 +205,8 @@ impl ShopClient {
 
     /// Calls that change this shop's levels other than by an order.
     pub async fn stock_writes(&self) -> u64 {
-        self.writes().await
+        self.writes()
+            .await
             .into_iter()
             .filter(|(call, _)| call.contains("/stock"))
             .map(|(_, count)| count)
@@ -228,7 +249,14 @@ impl PracticeShop {
         let token = format!("test-{:032x}", rand::random::<u128>());
         let mut command = command();
         command
-            .args(["--json", "practice-shop", "--listen", "127.0.0.1:0", "--takes", takes])
+            .args([
+                "--json",
+                "practice-shop",
+                "--listen",
+                "127.0.0.1:0",
+                "--takes",
+                takes,
+            ])
             .args(["--name", name, "--token", &token, "--data"])
             .arg(&data)
             .args(seed);

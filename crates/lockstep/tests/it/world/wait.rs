@@ -40,7 +40,10 @@ pub async fn holds_for(
     let begun = Instant::now();
     while begun.elapsed() < long {
         if let Err(why) = look().await {
-            panic!("{what} held only {} s: {why}", begun.elapsed().as_secs_f32());
+            panic!(
+                "{what} held only {} s: {why}",
+                begun.elapsed().as_secs_f32()
+            );
         }
         sleep(LOOK_EVERY * 5).await;
     }

@@ -70,7 +70,8 @@ impl Wiretap {
 
     /// From now on nothing under these paths is answered: the connection breaks.
     pub fn cut(&self, paths: &[&str]) {
-        *self.cut.lock().expect("cut paths") = paths.iter().map(|path| (*path).to_owned()).collect();
+        *self.cut.lock().expect("cut paths") =
+            paths.iter().map(|path| (*path).to_owned()).collect();
     }
 
     /// Calls of this method and path, in order.
@@ -110,7 +111,11 @@ struct Line {
 
 impl Line {
     fn is_cut(&self, path: &str) -> bool {
-        self.cut.lock().expect("cut paths").iter().any(|cut| path.starts_with(cut))
+        self.cut
+            .lock()
+            .expect("cut paths")
+            .iter()
+            .any(|cut| path.starts_with(cut))
     }
 
     /// Until the caller hangs up, or the server does: then the caller sees just that.
@@ -152,7 +157,9 @@ impl Line {
                     head.push_str(&format!("{name}: {value}\r\n"));
                 }
             }
-            if status != reqwest::StatusCode::NOT_MODIFIED && status != reqwest::StatusCode::NO_CONTENT {
+            if status != reqwest::StatusCode::NOT_MODIFIED
+                && status != reqwest::StatusCode::NO_CONTENT
+            {
                 head.push_str(&format!("content-length: {}\r\n", body.len()));
             }
             head.push_str("\r\n");
@@ -197,7 +204,9 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         let (name, value) = line.split_once(':')?;
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").map_or(Ok(0), |text| text.parse());
+    let length = headers
+        .get("content-length")
+        .map_or(Ok(0), |text| text.parse());
     let mut body = vec![0; length.ok()?];
     stream.read_exact(&mut body).await.ok()?;
     Some((method, path, headers, body))

@@ -71,7 +71,10 @@ impl Worker {
     /// The states that it has told, in order.
     pub fn states(&self) -> Vec<Value> {
         let lines = self.process.lines();
-        lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        lines
+            .iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 }
 
@@ -84,7 +87,17 @@ fn spawn(
     crash_at: Option<&str>,
 ) -> Process {
     let mut command = command();
-    command.args(["--json", "worker", "--coordinator", url, "--name", name, "--data"]).arg(data);
+    command
+        .args([
+            "--json",
+            "worker",
+            "--coordinator",
+            url,
+            "--name",
+            name,
+            "--data",
+        ])
+        .arg(data);
     if let Some(join) = join {
         command.args(["--join", join]);
     }
