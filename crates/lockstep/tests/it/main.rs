@@ -5,5 +5,6 @@ mod crashes;
 mod demo_story;
 mod edges;
 mod faults;
+mod in_chromium;
 mod moved;
 mod world;
