@@ -219,11 +219,6 @@ fn label(path: &str) -> (Option<String>, String) {
 
 const LONG_CHARS: usize = 60;
 
-/// Shops name categories by ids of their own: equal ones look different, so nothing is said of them.
-fn compares(path: &str) -> bool {
-    !matches!(path, "categories" | "parent")
-}
-
 /// As people write it: prices with their cents, pictures by the beginning of their digests.
 fn shown(path: &str, text: &str) -> String {
     if path == "pictures" {
@@ -251,7 +246,6 @@ fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
         let (class, said) = match (value, &row.ours, same) {
             (None, ..) => ("absent", ""),
             (_, None, _) => ("", ""),
-            _ if !compares(&row.path) => ("", ""),
             (_, _, true) => ("same", "in step"),
             _ => ("differs", "differs"),
         };
