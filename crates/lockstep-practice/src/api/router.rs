@@ -81,7 +81,8 @@ pub fn router(shop: Arc<ShopState>) -> Router {
         .route("/orders/{number}", get(storefront::order::show))
         .route("/orders/{number}/pay", post(storefront::order::pay))
         .route("/pictures/{sha256}", get(storefront::picture::show))
-        .route("/assets/shop.css", get(storefront::style));
+        .route("/assets/shop.css", get(storefront::style))
+        .route("/assets/shop.svg", get(storefront::icon));
     admin
         .merge(hearers)
         .merge(testers)

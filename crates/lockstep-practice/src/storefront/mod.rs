@@ -116,6 +116,21 @@ pub async fn style() -> Response {
     (css, include_str!("../../assets/shop.css")).into_response()
 }
 
+/// Browsers ask for one on every page.
+pub async fn icon() -> Response {
+    let svg = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("image/svg+xml"),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=86400"),
+        ),
+    ];
+    (svg, include_str!("../../assets/shop.svg")).into_response()
+}
+
 /// A description without its tags: what a merchant writes is shown as words only.
 pub fn words_of(html: &str) -> String {
     let mut words = String::with_capacity(html.len());
