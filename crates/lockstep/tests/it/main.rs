@@ -7,4 +7,5 @@ mod edges;
 mod faults;
 mod in_chromium;
 mod moved;
+mod on_medusa;
 mod world;

@@ -3,6 +3,7 @@
 
 mod books;
 mod coordinator;
+mod medusa;
 mod people;
 mod process;
 mod scene;
@@ -14,10 +15,11 @@ mod worker;
 
 pub use books::{Books, in_step};
 pub use coordinator::Coordinator;
-pub use people::{Answer, People, Typed};
+pub use medusa::Medusa;
+pub use people::People;
 pub use process::{Process, command};
 pub use scene::{Scene, ShopPlan};
-pub use shop::{Bought, PracticeShop, ShopClient};
+pub use shop::{PracticeShop, ShopClient};
 pub use wait::{eventually, holds_for, seconds};
 pub use wiretap::{Exchange, Wiretap};
 pub use worker::Worker;

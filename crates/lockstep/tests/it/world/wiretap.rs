@@ -74,6 +74,14 @@ impl Wiretap {
             paths.iter().map(|path| (*path).to_owned()).collect();
     }
 
+    pub fn all(&self) -> Vec<Exchange> {
+        self.heard.lock().expect("exchanges").clone()
+    }
+
+    pub fn forget(&self) {
+        self.heard.lock().expect("exchanges").clear();
+    }
+
     /// Calls of this method and path, in order.
     pub fn heard(&self, method: &str, path: &str) -> Vec<Exchange> {
         let heard = self.heard.lock().expect("exchanges");
