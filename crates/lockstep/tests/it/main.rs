@@ -5,6 +5,7 @@ mod crashes;
 mod demo_story;
 mod edges;
 mod faults;
+mod fields;
 mod in_chromium;
 mod moved;
 mod on_medusa;

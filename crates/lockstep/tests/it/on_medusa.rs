@@ -2,7 +2,8 @@
 //! late writes and killed workers, and what is in step is left alone.
 
 use crate::world::{
-    Coordinator, Medusa, PracticeShop, ShopClient, Wiretap, Worker, eventually, holds_for, seconds, settings,
+    Coordinator, Medusa, PracticeShop, ShopClient, Wiretap, Worker, eventually, holds_for, seconds,
+    settings,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,7 +26,11 @@ async fn stock_the_erp(erp: &ShopClient, prefix: &str) {
                 let sku = format!("{prefix}-{nth:03}{size}");
                 levels.push(json!({ "sku": sku, "on_hand": 10 + (nth % 7) as i64 }));
                 let price = format!("{}.{:02}", 5 + nth % 40, (nth * 7 + at * 50) % 100);
-                let options = if several { json!({ "Size": size }) } else { json!({}) };
+                let options = if several {
+                    json!({ "Size": size })
+                } else {
+                    json!({})
+                };
                 json!({ "sku": sku, "price": price, "options": options })
             })
             .collect();
@@ -36,10 +41,16 @@ async fn stock_the_erp(erp: &ShopClient, prefix: &str) {
         }));
     }
     for chunk in products.chunks(100) {
-        all_well(erp.post("/api/v1/products/batch", json!({ "items": chunk })).await);
+        all_well(
+            erp.post("/api/v1/products/batch", json!({ "items": chunk }))
+                .await,
+        );
     }
     for chunk in levels.chunks(100) {
-        all_well(erp.post("/api/v1/stock/batch", json!({ "items": chunk })).await);
+        all_well(
+            erp.post("/api/v1/stock/batch", json!({ "items": chunk }))
+                .await,
+        );
     }
 }
 
@@ -50,26 +61,47 @@ fn all_well(answer: Value) {
 }
 
 fn with_medusa(mut all: Value, medusa: &Medusa, url: &str) -> Value {
-    settings::push(&mut all, "services", json!({
-        "id": 3, "name": "Medusa", "platform": "medusa", "url": url,
-        "credentials": {
-            "api_key": medusa.key, "stock_location": medusa.stock_location,
-            "sales_channel": medusa.sales_channel, "region": medusa.region,
-            "shipping_profile": medusa.shipping_profile, "shipping_option": medusa.shipping_option,
-        },
-    }));
-    settings::push(&mut all, "customerHasServices", json!({
-        "id": 3, "customerId": 0, "serviceId": 3, "role": "shop", "assortment": "all",
-    }));
+    settings::push(
+        &mut all,
+        "services",
+        json!({
+            "id": 3, "name": "Medusa", "platform": "medusa", "url": url,
+            "credentials": {
+                "api_key": medusa.key, "stock_location": medusa.stock_location,
+                "sales_channel": medusa.sales_channel, "region": medusa.region,
+                "shipping_profile": medusa.shipping_profile, "shipping_option": medusa.shipping_option,
+            },
+        }),
+    );
+    settings::push(
+        &mut all,
+        "customerHasServices",
+        json!({
+            "id": 3, "customerId": 0, "serviceId": 3, "role": "shop", "assortment": "all",
+        }),
+    );
     for (section, of, identifier) in [
-        ("stockServiceIdentifiers", "stockId", medusa.stock_location.as_str()),
-        ("shippingMethodServiceIdentifiers", "shippingMethodId", medusa.shipping_option.as_str()),
-        ("paymentMethodServiceIdentifiers", "paymentMethodId", "pp_system_default"),
+        (
+            "stockServiceIdentifiers",
+            "stockId",
+            medusa.stock_location.as_str(),
+        ),
+        (
+            "shippingMethodServiceIdentifiers",
+            "shippingMethodId",
+            medusa.shipping_option.as_str(),
+        ),
+        (
+            "paymentMethodServiceIdentifiers",
+            "paymentMethodId",
+            "pp_system_default",
+        ),
     ] {
         let row = json!({ "id": 900, of: 1, "serviceId": 3, "identifier": identifier });
         settings::push(&mut all, section, row);
     }
-    all["policies"]["orders"]["gates"] = json!([{ "shop": 3, "states": ["placed", "accepted", "paid"] }]);
+    all["policies"]["orders"]["gates"] =
+        json!([{ "shop": 3, "states": ["placed", "accepted", "paid"] }]);
     for flow in ["orders", "stock"] {
         all["schedules"][flow]["pollSeconds"] = json!(2);
     }
@@ -89,21 +121,34 @@ async fn compare(erp: &ShopClient, medusa: &Medusa, prefix: &str) -> Result<usiz
             let found = there.get(sku).ok_or(format!("{sku} is not in Medusa"))?;
             for (what, ours, theirs) in [
                 ("title", &product["title"], json!(found.title)),
-                ("description", &product["description"], json!(found.description)),
+                (
+                    "description",
+                    &product["description"],
+                    json!(found.description),
+                ),
                 ("price", &variant["price"], json!(found.price)),
-                ("number of variants", &json!(variants.len()), json!(found.siblings)),
+                (
+                    "number of variants",
+                    &json!(variants.len()),
+                    json!(found.siblings),
+                ),
                 ("status", &json!("published"), json!(found.status)),
                 ("units", &json!(units.get(sku)), json!(levels.get(sku))),
             ] {
                 if *ours != theirs {
-                    return Err(format!("{what} of {sku}: {ours} in the ERP, {theirs} in Medusa"));
+                    return Err(format!(
+                        "{what} of {sku}: {ours} in the ERP, {theirs} in Medusa"
+                    ));
                 }
             }
             compared += 1;
         }
     }
     if there.len() != compared {
-        return Err(format!("{} SKUs in Medusa, {compared} in the ERP", there.len()));
+        return Err(format!(
+            "{} SKUs in Medusa, {compared} in the ERP",
+            there.len()
+        ));
     }
     Ok(compared)
 }
@@ -114,21 +159,33 @@ async fn crossed_once(erp: &ShopClient, placed: &[(Value, String, i64)]) -> Resu
     for (order, sku, units) in placed {
         let id = order["id"].as_str().unwrap_or("?");
         let mine = |copy: &&Value| {
-            copy["external_key"].as_str().is_some_and(|key| key.ends_with(id))
+            copy["external_key"]
+                .as_str()
+                .is_some_and(|key| key.ends_with(id))
         };
         let found: Vec<&Value> = copies.iter().filter(mine).collect();
         let [copy] = found.as_slice() else {
             return Err(format!("order {id} is {} times in the ERP", found.len()));
         };
         let line = &copy["lines"][0];
-        let total: f64 = copy["total"].as_str().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+        let total: f64 = copy["total"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(f64::NAN);
         let paid = order["total"].as_f64().unwrap_or(f64::NAN);
-        if line["sku"] != sku.as_str() || line["quantity"] != *units || (total - paid).abs() > 0.004 {
-            return Err(format!("order {id}: {paid} for {units} × {sku} became {copy}"));
+        if line["sku"] != sku.as_str() || line["quantity"] != *units || (total - paid).abs() > 0.004
+        {
+            return Err(format!(
+                "order {id}: {paid} for {units} × {sku} became {copy}"
+            ));
         }
     }
     if copies.len() != placed.len() {
-        return Err(format!("{} orders in the ERP, {} were placed", copies.len(), placed.len()));
+        return Err(format!(
+            "{} orders in the ERP, {} were placed",
+            copies.len(),
+            placed.len()
+        ));
     }
     Ok(())
 }
@@ -157,7 +214,10 @@ fn differ(
 ) -> Result<(), String> {
     for (sku, units) in expected {
         if found.get(sku) != Some(units) {
-            return Err(format!("{sku} in {name}: {:?}, not {units}", found.get(sku)));
+            return Err(format!(
+                "{sku} in {name}: {:?}, not {units}",
+                found.get(sku)
+            ));
         }
     }
     Ok(())
@@ -166,7 +226,9 @@ fn differ(
 fn writes_of(wire: &Wiretap) -> Vec<String> {
     let all = wire.all();
     let writes = all.iter().filter(|each| each.method != "GET");
-    writes.map(|each| format!("{} {}", each.method, each.path)).collect()
+    writes
+        .map(|each| format!("{} {}", each.method, each.path))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,11 +252,16 @@ async fn two_hundred_products_and_twenty_orders() {
     let customer = people.create(&with_medusa(all, &medusa, &wire.url)).await;
 
     // The catalogue crosses completely.
-    let (compared, took) = eventually("every product is in Medusa as it is", seconds(300), async || {
-        compare(&erp, &medusa, &prefix).await
-    })
+    let (compared, took) = eventually(
+        "every product is in Medusa as it is",
+        seconds(300),
+        async || compare(&erp, &medusa, &prefix).await,
+    )
     .await;
-    println!("{PRODUCTS} products, {compared} variants with prices and stock in Medusa: {} s", took.as_secs());
+    println!(
+        "{PRODUCTS} products, {compared} variants with prices and stock in Medusa: {} s",
+        took.as_secs()
+    );
     eventually("and in the practice shop", seconds(30), async || {
         crate::world::in_step(&practice).await
     })
@@ -221,11 +288,17 @@ async fn two_hundred_products_and_twenty_orders() {
         crossed_once(&erp, &placed).await
     })
     .await;
-    println!("{ORDERS} orders in the ERP {} s after the last was placed; faults: {}", took.as_secs(), erp.faults().await);
+    println!(
+        "{ORDERS} orders in the ERP {} s after the last was placed; faults: {}",
+        took.as_secs(),
+        erp.faults().await
+    );
     erp.clear_faults().await;
-    eventually("units seeded − bought = level in every shop", seconds(120), async || {
-        conserved(&seeded, &placed, &practice, &medusa, &prefix).await
-    })
+    eventually(
+        "units seeded − bought = level in every shop",
+        seconds(120),
+        async || conserved(&seeded, &placed, &practice, &medusa, &prefix).await,
+    )
     .await;
     holds_for("and it stays so", seconds(5), async || {
         crossed_once(&erp, &placed).await?;
@@ -236,7 +309,12 @@ async fn two_hundred_products_and_twenty_orders() {
     // In step: another sync writes nothing, and so does a reading of everything.
     let quiet = async |what: &str| {
         for shop in &practice {
-            assert_eq!(shop.writes().await, BTreeMap::new(), "{what}: {}", shop.name);
+            assert_eq!(
+                shop.writes().await,
+                BTreeMap::new(),
+                "{what}: {}",
+                shop.name
+            );
         }
         assert_eq!(writes_of(&wire), Vec::<String>::new(), "{what}: Medusa");
         println!("{what}: ERP {:?}", erp.requests().await);
@@ -249,9 +327,13 @@ async fn two_hundred_products_and_twenty_orders() {
         }
         wire.forget();
     };
-    people.types(&["--json", "sync", &customer.to_string()]).await;
+    people
+        .types(&["--json", "sync", &customer.to_string()])
+        .await;
     forget().await;
-    let typed = people.types(&["--json", "sync", &customer.to_string()]).await;
+    let typed = people
+        .types(&["--json", "sync", &customer.to_string()])
+        .await;
     assert_eq!(typed.code, 0, "{typed:?}");
     quiet("a second sync").await;
 
@@ -260,7 +342,9 @@ async fn two_hundred_products_and_twenty_orders() {
         edited["schedules"][flow]["reconcileSeconds"] = json!(1);
         edited["schedules"][flow]["pollSeconds"] = json!(1);
     }
-    let last = people.runs(customer).await[0]["run"].as_u64().unwrap_or_default();
+    let last = people.runs(customer).await[0]["run"]
+        .as_u64()
+        .unwrap_or_default();
     forget().await;
     people.save(customer, &edited).await;
     eventually("everything was read again", seconds(120), async || {

@@ -10,8 +10,6 @@ pub struct Coordinator {
     pub process: Process,
     pub people: People,
     pub url: String,
-    pub user: String,
-    pub password: String,
     pub data: PathBuf,
     folder: PathBuf,
 }
@@ -27,8 +25,6 @@ impl Coordinator {
         let url = text("url").trim_end_matches('/').to_owned();
         Coordinator {
             people: People::new(&url, &text("api_token")),
-            user: text("user"),
-            password: text("password"),
             process,
             url,
             data,

@@ -49,7 +49,9 @@ impl Medusa {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.url));
         request = if path.starts_with("/store/") {
             request.header("x-publishable-api-key", &self.publishable_key)
         } else {
@@ -58,18 +60,26 @@ impl Medusa {
         if let Some(body) = &body {
             request = request.json(body);
         }
-        let reply = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let reply = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         let status = reply.status();
         let text = reply.text().await.expect("the whole answer");
         assert!(status.is_success(), "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path}: {error}: {text}"))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}: {text}"))
     }
 
     async fn all(&self, path: &str, list: &str) -> Vec<Value> {
         let mut found = Vec::new();
         loop {
             let page = self
-                .call(Method::GET, &format!("{path}&limit=100&offset={}", found.len()), None)
+                .call(
+                    Method::GET,
+                    &format!("{path}&limit=100&offset={}", found.len()),
+                    None,
+                )
                 .await;
             let rows = page[list].as_array().expect("a list").clone();
             let total = page["count"].as_u64().unwrap_or_default();
@@ -85,11 +95,17 @@ impl Medusa {
     pub async fn items(&self, prefix: &str) -> BTreeMap<String, Item> {
         let fields = "id,title,description,status,*variants,*variants.prices";
         let mut items = BTreeMap::new();
-        for product in self.all(&format!("/admin/products?fields={fields}"), "products").await {
+        for product in self
+            .all(&format!("/admin/products?fields={fields}"), "products")
+            .await
+        {
             let text = |key: &str| product[key].as_str().unwrap_or_default().to_owned();
             let variants = product["variants"].as_array().cloned().unwrap_or_default();
             for variant in &variants {
-                let Some(sku) = variant["sku"].as_str().filter(|sku| sku.starts_with(prefix)) else {
+                let Some(sku) = variant["sku"]
+                    .as_str()
+                    .filter(|sku| sku.starts_with(prefix))
+                else {
                     continue;
                 };
                 let prices = variant["prices"].as_array().into_iter().flatten();
@@ -133,7 +149,8 @@ impl Medusa {
 
     /// Cart, address, shipping, payment, order: as a storefront does it. The order as the store shows it.
     pub async fn buy(&self, variant: &str, quantity: i64) -> Value {
-        let post = async |path: String, body: Value| self.call(Method::POST, &path, Some(body)).await;
+        let post =
+            async |path: String, body: Value| self.call(Method::POST, &path, Some(body)).await;
         let basket = json!({
             "region_id": self.region, "email": "buyer@example.com",
             "items": [{ "variant_id": variant, "quantity": quantity }],
@@ -151,15 +168,25 @@ impl Medusa {
         .await;
         let option = json!({ "option_id": self.shipping_option });
         post(format!("/store/carts/{cart}/shipping-methods"), option).await;
-        let payment = post("/store/payment-collections".into(), json!({ "cart_id": cart })).await;
-        let payment = payment["payment_collection"]["id"].as_str().expect("a payment").to_owned();
+        let payment = post(
+            "/store/payment-collections".into(),
+            json!({ "cart_id": cart }),
+        )
+        .await;
+        let payment = payment["payment_collection"]["id"]
+            .as_str()
+            .expect("a payment")
+            .to_owned();
         post(
             format!("/store/payment-collections/{payment}/payment-sessions"),
             json!({ "provider_id": "pp_system_default" }),
         )
         .await;
         let done = post(format!("/store/carts/{cart}/complete"), json!({})).await;
-        assert!(done["order"]["id"].is_string(), "the cart became no order: {done}");
+        assert!(
+            done["order"]["id"].is_string(),
+            "the cart became no order: {done}"
+        );
         done["order"].clone()
     }
 }

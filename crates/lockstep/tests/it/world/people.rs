@@ -106,11 +106,8 @@ impl People {
     /// The worker of this name, once it is known.
     pub async fn worker_named(&self, name: &str) -> Option<Value> {
         let list = self.get("/api/v1/workers").await;
-        let workers = list["workers"].as_array().into_iter().flatten();
-        workers
-            .filter(|worker| worker["name"] == name)
-            .next_back()
-            .cloned()
+        let mut workers = list["workers"].as_array().into_iter().flatten();
+        workers.rfind(|worker| worker["name"] == name).cloned()
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Value {

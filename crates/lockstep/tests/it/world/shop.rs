@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[derive(Clone)]
 pub struct ShopClient {
@@ -33,7 +33,6 @@ impl ShopClient {
         }
     }
 
-    /// Tries a few times where a fault that the test has set drops the connection before anything was done.
     pub async fn call(
         &self,
         method: Method,
@@ -73,6 +72,42 @@ impl ShopClient {
 
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.must(Method::POST, path, Some(&body)).await
+    }
+
+    /// A picture of a product, by its bytes.
+    pub async fn add_picture(&self, product: &str, svg: &str) {
+        let reply = self
+            .http
+            .post(format!("{}/api/v1/products/{product}/pictures", self.url))
+            .bearer_auth(&self.token)
+            .header("content-type", "image/svg+xml")
+            .body(svg.to_owned())
+            .send()
+            .await
+            .expect("an answer");
+        assert!(
+            reply.status().is_success(),
+            "{}: a picture: {}",
+            self.name,
+            reply.status()
+        );
+    }
+
+    /// The product that has this SKU.
+    pub async fn product_with(&self, sku: &str) -> Option<Value> {
+        self.get(&format!("/api/v1/products?sku={sku}")).await["items"]
+            .get(0)
+            .cloned()
+    }
+
+    /// The copy here of an order that was placed elsewhere.
+    pub async fn copy_of(&self, order: &Bought) -> Option<Value> {
+        let orders = self.orders().await;
+        orders.into_iter().find(|copy| {
+            copy["external_key"]
+                .as_str()
+                .is_some_and(|key| key.ends_with(&format!(":{}", order.id)))
+        })
     }
 
     pub async fn patch(&self, path: &str, body: Value) -> Value {
@@ -124,10 +159,6 @@ impl ShopClient {
 
     pub async fn products(&self) -> Vec<Value> {
         self.all("products").await
-    }
-
-    pub async fn order(&self, id: &str) -> Value {
-        self.get(&format!("/api/v1/orders/{id}")).await
     }
 
     /// As the storefront's form does it; no token.
@@ -229,9 +260,9 @@ impl ShopClient {
 
 /// A process `lockstep practice-shop`.
 pub struct PracticeShop {
-    pub process: Process,
+    /// Ended with this.
+    _process: Process,
     client: ShopClient,
-    pub data: PathBuf,
 }
 
 impl Deref for PracticeShop {
@@ -266,9 +297,8 @@ impl PracticeShop {
             .await;
         let url = said["url"].as_str().expect("an address").to_owned();
         PracticeShop {
-            process,
+            _process: process,
             client: ShopClient::new(name, &url, &token),
-            data,
         }
     }
 

@@ -67,15 +67,6 @@ impl Worker {
         let text = std::fs::read_to_string(self.data.join("settings.json")).ok()?;
         Some(serde_json::from_str(&text).expect("settings.json is whole or not there"))
     }
-
-    /// The states that it has told, in order.
-    pub fn states(&self) -> Vec<Value> {
-        let lines = self.process.lines();
-        lines
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    }
 }
 
 fn spawn(
