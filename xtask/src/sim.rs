@@ -1,9 +1,9 @@
 //! `cargo xtask sim`: the simulation, optimised, with whatever it is asked for.
 
-use std::process::Command;
-
 use anyhow::Context;
 use clap::Args;
+
+use crate::process::cargo;
 
 #[derive(Args)]
 pub struct Options {
@@ -14,18 +14,16 @@ pub struct Options {
 
 /// False: a seed ends in a violation.
 pub fn run(options: &Options) -> anyhow::Result<bool> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "lockstep-sim",
-            "--",
-        ])
-        .args(&options.arguments)
-        .status()
-        .context("cargo could not be started")?;
+    let status = cargo(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "lockstep-sim",
+        "--",
+    ])
+    .args(&options.arguments)
+    .status()
+    .context("cargo could not be started")?;
     Ok(status.success())
 }

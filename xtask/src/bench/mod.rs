@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
 use crate::place::{self, TempFolder};
-use crate::process::{Guard, Interrupt, run_in_foreground};
+use crate::process::{Guard, Interrupt, cargo, run_in_foreground};
 
 const BUILD_MAX: Duration = Duration::from_secs(30 * 60);
 
@@ -159,10 +159,7 @@ pub fn run(options: &Options) -> Result<bool> {
         .iter()
         .flat_map(|benchmark| benchmark.packages.iter().copied())
         .collect();
-    let mut build = Command::new("cargo");
-    build
-        .current_dir(place::root())
-        .args(["build", "--release"]);
+    let mut build = cargo(&["build", "--release"]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     if !run_in_foreground(&mut build, BUILD_MAX, &interrupt, &guard)?.success() {
         bail!("the release build failed");

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::place;
-use crate::process::{Guard, Interrupt, run_in_foreground};
+use crate::process::{Guard, Interrupt, cargo, run_in_foreground};
 
 const CARGO_MAX: Duration = Duration::from_secs(20 * 60);
 
@@ -20,9 +20,8 @@ pub fn run() -> Result<bool> {
     let interrupt = Interrupt::listen()?;
     let guard = Arc::new(Guard::start()?);
     let metadata = read_workspace()?;
-    let cargo = |arguments: &[&str]| {
-        let mut command = std::process::Command::new("cargo");
-        command.current_dir(place::root()).args(arguments);
+    let run_cargo = |arguments: &[&str]| {
+        let mut command = cargo(arguments);
         let status = run_in_foreground(&mut command, CARGO_MAX, &interrupt, &guard)?;
         Ok(if status.success() {
             Vec::new()
@@ -32,12 +31,12 @@ pub fn run() -> Result<bool> {
     };
     type Check<'a> = (&'a str, &'a dyn Fn() -> Result<Vec<String>>);
     let checks: [Check<'_>; 5] = [
-        ("formatting", &|| cargo(&["fmt", "--all", "--check"])),
+        ("formatting", &|| run_cargo(&["fmt", "--all", "--check"])),
         ("words", &|| words::faults(place::root())),
         ("crate edges", &|| Ok(edges::faults(&metadata))),
         ("licences", &|| Ok(licences::faults(&metadata))),
         ("lints", &|| {
-            cargo(&[
+            run_cargo(&[
                 "clippy",
                 "--workspace",
                 "--all-targets",

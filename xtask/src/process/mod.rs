@@ -1,6 +1,7 @@
 //! Child processes as xtask needs them: each in its own process group, each wait bounded and
 //! interruptible, each stopped at the end, also when xtask itself is killed (see [`guard`]).
 
+mod cargo;
 mod foreground;
 pub mod guard;
 mod interrupt;
@@ -8,6 +9,7 @@ mod running;
 
 use std::time::Duration;
 
+pub use cargo::cargo;
 pub use foreground::run_in_foreground;
 pub use guard::Guard;
 pub use interrupt::Interrupt;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Start;
 use crate::place;
-use crate::process::{Bounds, Guard, Interrupt, run_for_output, run_in_foreground};
+use crate::process::{Bounds, Guard, Interrupt, cargo, run_for_output, run_in_foreground};
 use crate::servers::{Environment, Server};
 
 const BUILD_MAX: Duration = Duration::from_secs(30 * 60);
@@ -38,8 +38,7 @@ pub struct Runner {
 
 impl Runner {
     pub fn choose(start: &Start, packages: &[String], rest: &[String]) -> Self {
-        let asked = Command::new("cargo")
-            .args(["nextest", "--version"])
+        let asked = cargo(&["nextest", "--version"])
             .stdin(Stdio::null())
             .output();
         let kind = match asked {
@@ -170,12 +169,6 @@ impl Runner {
         }
         Ok(())
     }
-}
-
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(place::root()).args(arguments);
-    command
 }
 
 fn nextest_filter(absent: &[Server]) -> String {
