@@ -104,11 +104,9 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
         };
         let value = match rules.settings.policies.of(group) {
             Policy::Owner(owner) => match sides.iter().find(|side| side.shop == owner) {
-                // The owner has the record: its word counts, silence included.
-                Some(side) if side.is_there() => match side.staged {
-                    Some(_) => read(side),
-                    None => old.get(path).cloned().or_else(|| read(side)),
-                },
+                // The owner has the record: its word counts, silence included; and what it said while this group
+                // was switched off.
+                Some(side) if side.is_there() => read(side),
                 // It once had it: what it last said stays.
                 Some(side) if side.shadow.id.is_some() => old.get(path).cloned(),
                 // It never had it: whoever shows the record is all we know of it.

@@ -51,6 +51,8 @@ pub struct Driver {
     pub pushes: usize,
     /// How the runs of this driver ended.
     pub ended: Vec<(RunResult, String)>,
+    /// Shops' stocks stand for others of ours than before: all levels have to be read under their new names.
+    remapped: bool,
 }
 
 struct PlanAsk {
@@ -81,7 +83,7 @@ impl Driver {
         close_interrupted_runs(&file).await?;
         let mut identities = known_identities(&file, &shops).await?;
         meet_new_shops(&file, &shops, &mut identities).await?;
-        map_stocks(&file, &seat, &identities).await?;
+        let remapped = map_stocks(&file, &seat, &identities).await?;
         let opened = what_is_known(&file, &shops).await?;
         let rules = shops.rules(&seat.settings, seat.revision, &identities);
         Ok(Driver {
@@ -101,6 +103,7 @@ impl Driver {
             runs: BTreeMap::new(),
             pushes: 0,
             ended: Vec::new(),
+            remapped,
         })
     }
 
@@ -142,8 +145,23 @@ impl Driver {
                 self.mark_everything_due().await?;
             }
         }
+        self.read_all_levels();
         self.tell_rights();
         Ok(())
+    }
+
+    /// After another mapping of stocks: a feed would not tell of levels that did not move.
+    fn read_all_levels(&mut self) {
+        if !std::mem::take(&mut self.remapped) {
+            return;
+        }
+        let flows = self.shops.iter().map(|(shop, _)| (shop, Flow::Stock));
+        let flows = flows.collect();
+        self.on(Event::Woken {
+            flows,
+            causes: vec![Cause::Settings],
+            everything: true,
+        });
     }
 
     /// For a disk that has no note of them: a customer that was taken over.
@@ -215,10 +233,11 @@ impl Driver {
         for event in done.events {
             if let Event::ShopChecked { shop, identity } = &event {
                 self.identities.insert(*shop, identity.as_ref().clone());
-                map_stocks(&self.file, &self.seat, &self.identities).await?;
+                self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
             }
             self.on(event);
         }
+        self.read_all_levels();
         Ok(())
     }
 
@@ -249,7 +268,7 @@ impl Driver {
         let is_there = |shop: &ShopId, _: &mut ShopIdentity| self.shops.get(*shop).is_some();
         self.identities.retain(is_there);
         meet_new_shops(&self.file, &self.shops, &mut self.identities).await?;
-        map_stocks(&self.file, &self.seat, &self.identities).await?;
+        self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
         let rules = self
             .shops
             .rules(&self.seat.settings, self.seat.revision, &self.identities);
@@ -269,6 +288,7 @@ impl Driver {
                 everything: false,
             });
         }
+        self.read_all_levels();
         Ok(())
     }
 
@@ -789,15 +809,26 @@ async fn meet_new_shops(
     Ok(())
 }
 
+/// True: a stock of a shop that was known stands for another of ours now, or for none.
 async fn map_stocks(
     file: &File,
     seat: &Seat,
     identities: &BTreeMap<ShopId, ShopIdentity>,
-) -> Result<(), FileError> {
+) -> Result<bool, FileError> {
     let mapping = stock_mapping(&seat.settings, identities);
-    file.with(move |journal| journal.map_stocks(Timestamp::now(), mapping))
-        .await?;
-    Ok(())
+    file.with(move |journal| {
+        let before = journal.stock_mapping()?;
+        let moved = before.is_some_and(|before| {
+            before.shops.iter().any(|(shop, stocks)| {
+                stocks
+                    .iter()
+                    .any(|(remote, ours)| mapping.stock(*shop, Some(remote)) != Some(*ours))
+            })
+        });
+        journal.map_stocks(Timestamp::now(), mapping)?;
+        Ok::<_, lockstep_journal::JournalError>(moved)
+    })
+    .await
 }
 
 async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> {

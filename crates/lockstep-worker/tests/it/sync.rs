@@ -301,7 +301,7 @@ async fn a_shop_that_is_down_is_named_at_the_run_and_the_rest_goes_on() {
         .mall
         .with(WEB, |shop| shop.down = Some(FaultKind::Auth));
     let outcome = stage.round().await;
-    assert_eq!(outcome.exit, Exit::Failed, "{outcome:?}");
+    assert_eq!(outcome.exit, Exit::NeedsPerson, "{outcome:?}");
     assert!(
         outcome.message.contains("the shop is down"),
         "{}",
