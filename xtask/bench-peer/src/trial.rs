@@ -193,12 +193,12 @@ pub async fn crossed(servers: Servers) -> Result<Crossed> {
     })
 }
 
-/// What is synced here.
-const KINDS: [Kind; 3] = [Kind::Category, Kind::Product, Kind::Level];
+/// What is looked at here. Orders too: what was sold belongs to a level.
+const KINDS: [Kind; 4] = [Kind::Category, Kind::Product, Kind::Level, Kind::Order];
 const SHOPS: u64 = 2;
 
-/// Each record read once from the source in full pages, one look at each kind of the empty target, and each
-/// record written there in full batches.
+/// Each record read once from the source in full pages, one look at each kind of the empty target, each record
+/// written there in full batches, and one look at the orders of either shop.
 fn least_first(manifest: &Manifest, products: usize, categories: usize, levels: usize) -> u64 {
     let calls = |records: usize, each: u32| (records as u64).div_ceil(u64::from(each.max(1)));
     let page = |kind| manifest.paging(kind).map_or(1, |paging| paging.page_max);
@@ -212,7 +212,8 @@ fn least_first(manifest: &Manifest, products: usize, categories: usize, levels: 
         reads + calls(records, manifest.batch_max(sort))
     })
     .iter()
-    .sum()
+    .sum::<u64>()
+        + SHOPS
 }
 
 /// One look at each kind of each shop.
@@ -299,7 +300,7 @@ mod tests {
         let batch = u64::from(manifest.batch_max(ChangeSort::CreateProduct));
         let products = 10_000;
         // No category and no level: one look at each kind of either shop, and the products.
-        let looks = 2 + 2 + 1;
+        let looks = 2 + 2 + 2 + 1;
         let expected = looks + (products as u64).div_ceil(page) + (products as u64).div_ceil(batch);
         assert_eq!(least_first(manifest, products, 0, 0), expected);
     }

@@ -58,6 +58,8 @@ impl Crossed {
 
 struct Measured {
     first: Round,
+    /// Sees what the first wrote come back in the target's feed, and writes nothing.
+    second: Round,
     unchanged: Round,
     crossed: Crossed,
 }
@@ -243,6 +245,7 @@ fn measure(bench: &Bench, name: &str, products: u32) -> Result<Measured> {
     let trial = Trial::set_up(bench, name, products)?;
     let first = trial.round("first")?;
     let crossed = trial.crossed()?;
+    let second = trial.round("second")?;
     let unchanged = trial.round("unchanged")?;
     bench.say(&format!(
         "  {} records crossed ({} products, {} categories, {} levels); at least {} calls, unchanged {}",
@@ -255,6 +258,7 @@ fn measure(bench: &Bench, name: &str, products: u32) -> Result<Measured> {
     ));
     Ok(Measured {
         first,
+        second,
         unchanged,
         crossed,
     })
@@ -264,6 +268,7 @@ fn measure(bench: &Bench, name: &str, products: u32) -> Result<Measured> {
 pub fn first_sync(bench: &Bench) -> Result<Figures> {
     let Measured {
         first,
+        second,
         unchanged,
         crossed,
     } = measure(bench, "first_sync", PRODUCTS)?;
@@ -281,6 +286,7 @@ pub fn first_sync(bench: &Bench) -> Result<Figures> {
     let mut more = Map::new();
     more.insert("records".to_owned(), crossed.records().into());
     more.insert("first".to_owned(), shown(&first, crossed.least_first));
+    more.insert("second".to_owned(), shown(&second, crossed.least_unchanged));
     more.insert(
         "unchanged".to_owned(),
         shown(&unchanged, crossed.least_unchanged),
