@@ -9,7 +9,7 @@ use crate::{
     refusal::{Answer, Chain},
 };
 use lockstep_connector::HookScheme;
-use lockstep_model::{CustomerId, Revision, ShopId, settings::Service};
+use lockstep_model::{CustomerId, Flow, Revision, ShopId, settings::Service};
 use lockstep_protocol::asks::{Answer as Answered, Question};
 use std::{
     collections::HashMap,
@@ -82,13 +82,27 @@ pub async fn register(app: AppState, customer: CustomerId, revision: Revision) {
         }
     };
     let mut failed = false;
+    let mut places = Vec::new();
     for (service, _) in stored.settings.shops() {
         if let Some(url) = wanted(&app, customer, service) {
-            failed |= !one(&app, customer, service, url).await;
+            if one(&app, customer, service, url).await {
+                let flows = Flow::ALL.into_iter();
+                let on = flows.filter(|flow| stored.settings.customer.flow_is_on(*flow));
+                places.extend(on.map(|flow| (customer, service.id, flow)));
+            } else {
+                failed = true;
+            }
         }
     }
     if failed {
         app.registrations.failed(customer);
+    }
+    // What changed before the shop knew where to call was told to nobody: each is looked at once more.
+    if stored.settings.customer.may_run()
+        && !places.is_empty()
+        && let Err(refusal) = app.wakes.raise(places).await
+    {
+        tracing::warn!(%customer, problem = refusal.problem().detail, "shops that can call now are looked at by schedule");
     }
 }
 
