@@ -172,6 +172,15 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
         },
     )
     .await;
+    eventually(
+        "the worker has saved them",
+        seconds(10),
+        async || match worker.stored_settings() {
+            Some(kept) if kept["held"]["etag"].is_string() => Ok(()),
+            kept => Err(format!("{kept:?}")),
+        },
+    )
+    .await;
     worker.start_again(None);
     eventually("settings unchanged: 304", seconds(20), async || {
         let unchanged = settings_replies(&wire, 304);
