@@ -9,7 +9,7 @@ use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{CatalogueChunk, Consumed, OpenIntent, OrderChunk, StockChunk};
-use lockstep_model::entry::{Body, Cause, Counts, RunResult};
+use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
     Change, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome, Page,
@@ -48,6 +48,13 @@ pub enum Event {
     /// Find out what would be written, and write nothing.
     PlanAsked {
         flows: Vec<Flow>,
+    },
+    /// A person has answered a question: what follows from it is in the journal.
+    Resolved {
+        subject: Subject,
+        /// The shop whose level was in doubt: it is read by name before it is computed with.
+        read: Option<ShopId>,
+        by: String,
     },
     /// Time has passed.
     Tick,
@@ -374,6 +381,17 @@ impl Customer {
                 }
             }
             Event::PlanAsked { flows } => self.plan_asked = Some(flows),
+            Event::Resolved { subject, read, by } => {
+                let lane = match &subject {
+                    Subject::Record(_) => Lane::Catalogue,
+                    Subject::Level { .. } | Subject::Order(_) => Lane::Trade,
+                };
+                if let (Subject::Level { sku, .. }, Some(shop)) = (subject, read) {
+                    self.shared.stale.insert((shop, sku));
+                }
+                let waiting = self.waiting.entry(lane).or_default();
+                waiting.because(Cause::Person { name: by });
+            }
             Event::Tick => {}
             Event::WritesUntil(until) => self.shared.writes_until = until,
             Event::Cancelled { run } => {

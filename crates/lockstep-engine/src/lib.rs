@@ -12,10 +12,12 @@ pub mod stock;
 mod fixture;
 
 mod customer;
+mod resolve;
 mod rules;
 mod run;
 mod write;
 
 pub use customer::{Also, CallId, Customer, Effect, Event, Opened, Progress, Step};
+pub use resolve::resolve;
 pub use rules::{Abilities, PageSize, Rules, ShopRules};
 pub use write::{PlanLine, Sign, Write};

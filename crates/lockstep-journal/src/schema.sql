@@ -153,9 +153,11 @@ CREATE TABLE conflict(
     about     TEXT NOT NULL,
     at        INTEGER NOT NULL,
     closed_at INTEGER,
-    decision  TEXT
+    decision  TEXT,
+    -- A person's name; NULL: it closed by itself.
+    decided_by TEXT
 );
-CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
+CREATE INDEX conflict_of ON conflict(subject, closed_at);
 
 CREATE TABLE purchase(
     order_key      TEXT PRIMARY KEY,

@@ -1,7 +1,7 @@
 //! What the engine is shown of a customer's file, piece by piece: everything needed to decide on one record, one
 //! order or one level, and nothing else.
 
-use crate::entry::{Hold, Subject, What};
+use crate::entry::{Conflict, Hold, Subject, What};
 use crate::fields::Fields;
 use crate::settings::StockId;
 use crate::{
@@ -42,7 +42,29 @@ pub struct Known {
     /// Our own record, in our terms (categories are our record ids).
     pub ours: Fields,
     pub shops: BTreeMap<ShopId, AtShop>,
-    pub conflicts: Vec<ConflictId>,
+    pub conflicts: Vec<OpenConflict>,
+}
+
+/// What a person was asked and has not answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenConflict {
+    pub conflict: ConflictId,
+    pub about: Conflict,
+}
+
+/// One open conflict with what has to be known to carry a person's word out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConflictCase {
+    pub conflict: ConflictId,
+    pub about: Conflict,
+    pub subject: ConflictSubject,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConflictSubject {
+    Record(Box<Known>),
+    Level(Box<StockCase>),
+    Order(OrderKey),
 }
 
 /// What we know a shop holds of a record: its shadow.
@@ -127,7 +149,9 @@ pub struct OrderCase {
     /// Not before this time is a shop written again for this order.
     pub aside_until: BTreeMap<ShopId, Timestamp>,
     pub tries: BTreeMap<ShopId, u32>,
-    pub conflicts: Vec<ConflictId>,
+    pub conflicts: Vec<OpenConflict>,
+    /// A person has settled by hand that one side shipped what the other cancelled.
+    pub settled_by_hand: bool,
     /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.
     pub items: BTreeMap<ShopId, BTreeMap<Sku, RemoteId>>,
 }
@@ -157,7 +181,7 @@ pub struct StockCase {
     pub base: Option<Decimal>,
     pub levels: BTreeMap<ShopId, LevelAt>,
     pub lines: Vec<LineCase>,
-    pub conflicts: Vec<ConflictId>,
+    pub conflicts: Vec<OpenConflict>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -139,7 +139,14 @@ pub enum Body {
     },
     ConflictClosed {
         conflict: ConflictId,
+        /// For people: what was decided, or why there is nothing left to decide.
         decision: String,
+        /// The person whose word it is. `None`: it closed by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// What our own record became by it, where it is about a record.
+        #[serde(default, skip_serializing_if = "Delta::is_empty")]
+        ours: Delta,
     },
     /// Which of the shops' stocks is which of ours, from the settings; written when it changes. Stands in the
     /// journal because the ledger follows from it.

@@ -9,6 +9,7 @@ mod level;
 mod order;
 mod product;
 mod record;
+mod resolution;
 mod shop;
 
 pub mod cases;
@@ -33,4 +34,5 @@ pub use record::{
     BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,
     PullRequest, Receipt, Record, Scope,
 };
+pub use resolution::Resolution;
 pub use shop::{Named, ShopIdentity, StockSemantics, Takes};

@@ -4,8 +4,7 @@
 use crate::{auth::Bearer, people::plan::Plan};
 use jiff::Timestamp;
 use lockstep_model::{
-    ConflictId, CustomerId, Fault, Flow, RecordId, RunId, ShopId, ShopIdentity,
-    fields::Value,
+    ConflictId, CustomerId, Fault, Flow, Resolution, RunId, ShopId, ShopIdentity,
     settings::{Credentials, OnWire, Service},
 };
 use serde::{Deserialize, Serialize};
@@ -59,10 +58,10 @@ pub enum Question {
     },
     /// Write what this plan showed, where it still holds.
     Apply { plan: String, by: String },
-    /// A person's word on a conflict or a held order.
+    /// A person's word on a conflict.
     Decide {
         conflict: ConflictId,
-        decision: Decision,
+        decision: Resolution,
         by: String,
     },
     /// Turn an OAuth code into credentials.
@@ -90,23 +89,6 @@ impl Question {
             Question::Hooks { .. } => "hooks",
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case")]
-pub enum Decision {
-    /// This shop's value.
-    UseShop { shop_id: ShopId },
-    /// A value of one's own.
-    UseValue { value: Value },
-    /// A doubtful match is this record of ours.
-    LinkTo { record: RecordId },
-    /// A doubtful match is none of ours.
-    TreatAsNew,
-    /// Beyond the limit, and meant so.
-    Allow,
-    /// Let it be.
-    Ignore,
 }
 
 /// The body of `POST /asks/{id}`.

@@ -2,7 +2,7 @@
 
 use crate::bounds;
 use crate::clock::until;
-use crate::customer::{Handle, ask_for_plan};
+use crate::customer::{Handle, ask_for_plan, decide};
 use crate::link::Link;
 use crate::shop_http::Timeouts;
 use crate::shops::connect;
@@ -137,12 +137,7 @@ impl Answerer {
                 rows_max,
                 by: _,
             } => {
-                let elsewhere = || {
-                    let message = "this worker does not hold the customer (any more); ask again";
-                    Fault::new(FaultKind::Unavailable, message)
-                };
-                let handle = self.about.handle.as_ref().ok_or_else(elsewhere)?;
-                let customer = self.customer.ok_or_else(elsewhere)?;
+                let (customer, handle) = self.held()?;
                 let rows_max = (rows_max as usize).min(lockstep_protocol::bounds::PAGE_ROWS_MAX);
                 let plan = ask_for_plan(handle, customer, flows, shops, rows_max)
                     .await
@@ -160,13 +155,30 @@ impl Answerer {
             Question::Apply { .. } => Err(not_yet(
                 "a plan that was shown cannot be applied by itself; sync the customer, and what still differs is written",
             )),
-            Question::Decide { .. } => Err(not_yet(
-                "a conflict cannot be decided here; change the value in one of the shops, or the policy",
-            )),
+            Question::Decide {
+                conflict,
+                decision,
+                by,
+            } => {
+                let (customer, handle) = self.held()?;
+                decide(handle, customer, conflict, decision, by)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
+                Ok(Answer::Decided)
+            }
             Question::ExchangeCode { .. } => Err(not_yet(
                 "no platform of this build logs in by a code; enter the shop's own key",
             )),
         }
+    }
+
+    /// The customer that the question is about, at work on this worker.
+    fn held(&self) -> Result<(CustomerId, &Handle), Fault> {
+        let held = self.customer.zip(self.about.handle.as_ref());
+        held.ok_or_else(|| {
+            let message = "this worker does not hold the customer (any more); ask again";
+            Fault::new(FaultKind::Unavailable, message)
+        })
     }
 
     fn saved(&self, shop: ShopId) -> Result<Service, Fault> {

@@ -49,6 +49,10 @@ pub enum Command {
     Record(Record),
     /// Why is the stock of this SKU what it is?
     Explain(Explain),
+    /// What waits for a person's word.
+    Conflicts(Conflicts),
+    /// Answer one of them.
+    Decide(Decide),
 }
 
 #[derive(Debug, Args)]
@@ -253,4 +257,29 @@ pub struct Record {
 pub struct Explain {
     pub customer: String,
     pub sku: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Conflicts {
+    pub customer: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Decide {
+    pub customer: String,
+    /// Its number, as `lockstep conflicts` shows it.
+    pub conflict: u64,
+    #[command(flatten)]
+    pub answer: DecideAnswer,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct DecideAnswer {
+    /// The number of an answer, as `lockstep conflicts` shows it.
+    #[arg(long, value_name = "N")]
+    pub choice: Option<usize>,
+    /// A value of one's own.
+    #[arg(long, value_name = "VALUE")]
+    pub value: Option<String>,
 }

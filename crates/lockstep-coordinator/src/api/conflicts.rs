@@ -7,12 +7,13 @@ use crate::{
     bounds::ASK_WAIT,
     events::Topic,
     extract::{Json, Path, Query},
-    refusal::Answer,
+    refusal::{Answer, Refusal},
 };
 use axum::{extract::State, http::StatusCode};
 use lockstep_journal::ConflictRow;
-use lockstep_model::{ConflictId, CustomerId, entry::Subject};
+use lockstep_model::{ConflictId, CustomerId, FaultKind, entry::Subject};
 use lockstep_protocol::{
+    Code,
     asks::{Answer as Answered, Question},
     people::{
         ListQuery, Page,
@@ -87,6 +88,10 @@ pub async fn decide(
         Answered::Decided => {
             app.events.tell(Topic::Records, Some(customer));
             Ok(StatusCode::NO_CONTENT)
+        }
+        // No shop was asked: the answer does not fit the question, or came after another.
+        Answered::Failed { fault } if matches!(fault.kind, FaultKind::Invalid { .. }) => {
+            Err(Refusal::new(Code::Conflict, fault.message))
         }
         other => Err(unexpected(other)),
     }

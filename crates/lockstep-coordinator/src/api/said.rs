@@ -7,18 +7,13 @@ use lockstep_journal::{
     ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
 };
 use lockstep_model::{
-    CustomerId, Kind, OrderStep, Path, RecordId, ShopId, Takes, Value,
+    CustomerId, Kind, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
     entry::{Body, Cause, Conflict, Hold, Movement, Settlement, Subject, What},
     settings::{CustomerSettings, Policy, StockId, StockMode},
 };
-use lockstep_protocol::{
-    asks::Decision,
-    people::{
-        records::{
-            Choice, ConflictView, HistoryRow, LevelRow, MovementRow, RecordRow, StockLedger,
-        },
-        runs::RunStep,
-    },
+use lockstep_protocol::people::{
+    records::{Choice, ConflictView, HistoryRow, LevelRow, MovementRow, RecordRow, StockLedger},
+    runs::RunStep,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -323,7 +318,10 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         Body::BaseMoved { cause, .. } => movement_text(names, cause),
         Body::Aside { fault, .. } => fault.message.clone(),
         Body::OrderHeld { reason, .. } => hold_text(reason),
-        Body::ConflictClosed { decision, .. } => decision.clone(),
+        Body::ConflictClosed { decision, by, .. } => match by {
+            Some(by) => format!("{decision}, decided by {by}"),
+            None => decision.clone(),
+        },
         _ => run.trim().to_owned(),
     }
 }
@@ -592,7 +590,7 @@ fn conflict_detail(names: &Names, about: &Conflict) -> String {
         Conflict::DoubtfulMatch { candidates, .. } => {
             let ids: Vec<String> = candidates.iter().map(ToString::to_string).collect();
             format!(
-                "It fits our records {}. Nothing was linked.",
+                "It fits our records {}, and nothing was linked. Give it, or them, a SKU of its own in the shop, and the question closes by itself.",
                 ids.join(", ")
             )
         }
@@ -625,46 +623,42 @@ fn conflict_detail(names: &Names, about: &Conflict) -> String {
     }
 }
 
+/// The answers that a person may give: none where only the shops themselves can be put right.
 fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
     let choice = |label: String, decision| Choice { label, decision };
     match about {
-        Conflict::DoubtfulMatch { candidates, .. } => candidates
-            .iter()
-            .map(|record| {
-                choice(
-                    format!("it is record {record}"),
-                    Decision::LinkTo { record: *record },
-                )
-            })
-            .chain([choice("it is none of them".into(), Decision::TreatAsNew)])
-            .collect(),
-        Conflict::SameKeyTwice { .. } => vec![choice("let it be".into(), Decision::Ignore)],
+        Conflict::DoubtfulMatch { .. } | Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => {
+            Vec::new()
+        }
         Conflict::ChangedInSeveral { values, .. } => values
             .iter()
             .map(|(shop, value)| {
                 let label = format!("{}: {}", names.shop(*shop), shown(Some(value)));
-                choice(label, Decision::UseShop { shop_id: *shop })
+                choice(label, Resolution::UseShop { shop_id: *shop })
             })
-            .collect(),
-        Conflict::LevelInDoubt { .. } => vec![
-            choice("compute it anew and write it".into(), Decision::Allow),
-            choice("let it be".into(), Decision::Ignore),
-        ],
-        Conflict::ShippedAndCancelled { shipped, cancelled } => vec![
-            choice(
-                format!("shipped, as in {}", names.shop(*shipped)),
-                Decision::UseShop { shop_id: *shipped },
-            ),
-            choice(
-                format!("cancelled, as in {}", names.shop(*cancelled)),
-                Decision::UseShop {
-                    shop_id: *cancelled,
+            .chain([choice(
+                "another value".into(),
+                Resolution::UseValue {
+                    value: Value::Empty,
                 },
+            )])
+            .collect(),
+        Conflict::LevelInDoubt { target, .. } => vec![
+            choice(
+                format!(
+                    "our {} was written; the rest came or went since",
+                    units(*target)
+                ),
+                Resolution::WasWritten,
+            ),
+            choice(
+                "nothing was written; all of it came or went".into(),
+                Resolution::WasNotWritten,
             ),
         ],
-        Conflict::Limit { .. } => vec![
-            choice("it is meant so".into(), Decision::Allow),
-            choice("do not write it".into(), Decision::Ignore),
-        ],
+        Conflict::ShippedAndCancelled { .. } => vec![choice(
+            "it is settled by hand; leave both as they are".into(),
+            Resolution::LeaveAsIs,
+        )],
     }
 }

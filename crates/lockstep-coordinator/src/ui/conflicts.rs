@@ -15,10 +15,9 @@ use axum::{
     extract::{self, Path},
     response::{IntoResponse, Response},
 };
-use lockstep_model::{ConflictId, CustomerId, fields::Value};
+use lockstep_model::{ConflictId, CustomerId, Resolution, fields::Value};
 use lockstep_protocol::{
     Code, Problem,
-    asks::Decision,
     paths::people,
     people::{
         NeedKind, Overview, Page,
@@ -56,7 +55,7 @@ impl ConflictRow {
                 label: choice.label.clone(),
                 typed: matches!(
                     choice.decision,
-                    Decision::UseValue {
+                    Resolution::UseValue {
                         value: Value::Empty
                     }
                 ),
@@ -164,14 +163,15 @@ pub async fn decide(
     Path((customer, conflict)): Path<(CustomerId, ConflictId)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let mut decision: Decision =
+    let mut decision: Resolution =
         serde_json::from_str(posted.values.text("decision")).map_err(|_| {
             Failure::new(
                 Code::BadRequest,
                 "This decision cannot be read. Nothing was changed.",
             )
         })?;
-    if let (Decision::UseValue { value }, Some(typed)) = (&mut decision, posted.values.get("value"))
+    if let (Resolution::UseValue { value }, Some(typed)) =
+        (&mut decision, posted.values.get("value"))
     {
         *value = Value::text(typed.trim());
     }

@@ -19,7 +19,7 @@ use lockstep_connector::{
 };
 use lockstep_model::{
     ConflictId, CustomerId, Epoch, Fault, FaultKind, Fulfilment, Lane, Named, Payment, RecordId,
-    Revision, RunId, ShopId, ShopIdentity, WorkerId,
+    Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
     entry::{Counts, RunResult},
     settings::{
         Customer, CustomerHasService, CustomerSettings, Policies, RowId, Secret, Service, ShopRole,
@@ -28,7 +28,6 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     Code, EnrolmentId, Nonce, Problem, PublicKey, UserCode,
-    asks::Decision,
     auth::{Bearer, Facts},
     paths::people,
     people::{
@@ -559,9 +558,9 @@ fn conflict() -> ConflictView {
         title: "price of KH-100 changed in two shops".into(),
         detail: "ERP changed it to 7.20 and Web shop to 6.50 within the same minute; before it was 6.90.".into(),
         choices: vec![
-            Choice { label: "Use ERP's 7.20".into(), decision: Decision::UseShop { shop_id: ERP } },
-            Choice { label: "Use Web shop's 6.50".into(), decision: Decision::UseShop { shop_id: WOO } },
-            Choice { label: "Leave it".into(), decision: Decision::Ignore },
+            Choice { label: "Use ERP's 7.20".into(), decision: Resolution::UseShop { shop_id: ERP } },
+            Choice { label: "Use Web shop's 6.50".into(), decision: Resolution::UseShop { shop_id: WOO } },
+            Choice { label: "Another value".into(), decision: Resolution::UseValue { value: lockstep_model::Value::Empty } },
         ],
     }
 }

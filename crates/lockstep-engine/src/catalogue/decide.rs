@@ -6,7 +6,9 @@ use super::merge::{MergeResult, Side, merge};
 use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{AtShop, Cluster, Consumed, Known, OpenIntent, Staged, StagedBody};
+use lockstep_model::cases::{
+    AtShop, Cluster, Consumed, Known, OpenConflict, OpenIntent, Staged, StagedBody,
+};
 use lockstep_model::entry::{
     AsideSubject, Body, Conflict, Delta, Merged, Seen, Settlement, Subject, What,
 };
@@ -113,20 +115,31 @@ pub fn decide(
         })
         .collect();
     let old = known.map_or(&empty, |known| &known.ours);
+    let open: &[OpenConflict] = known.map_or(&[], |known| &known.conflicts);
     let MergeResult {
         mut ours,
         overruled,
         conflicts,
-    } = merge(old, &sides, rules, terms);
+        closed,
+        asked,
+    } = merge(old, &sides, rules, terms, open);
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
 
     let record = known.map_or_else(|| ids.record(), |known| known.record);
-    // Until a person has decided, what the shops say of the record is not written over.
-    let waits = !conflicts.is_empty() || known.is_some_and(|known| !known.conflicts.is_empty());
+    // Which record it is was in doubt once, and is no more: the cluster has one of ours.
+    let no_longer_in_doubt = open
+        .iter()
+        .filter(|open| matches!(open.about, Conflict::DoubtfulMatch { .. }))
+        .map(|open| (open.conflict, "it fits one record alone by now"));
+    for (conflict, why) in closed.into_iter().chain(no_longer_in_doubt) {
+        decision.bodies.push(Body::ConflictClosed {
+            conflict,
+            decision: why.into(),
+            by: None,
+            ours: Delta::default(),
+        });
+    }
     for conflict in conflicts {
-        if known.is_some_and(|known| !known.conflicts.is_empty()) {
-            break;
-        }
         decision.bodies.push(Body::ConflictOpened {
             conflict: ids.conflict(),
             subject: Subject::Record(record),
@@ -164,13 +177,14 @@ pub fn decide(
             side,
             kind,
             record,
+            asked: &asked,
         };
         let writes = target.writes(&ours, rules, terms, &sides);
         if writes.is_empty() {
             continue;
         }
         due.push(*shop);
-        if target.may_write(now) && !still_open.contains(shop) && !waits {
+        if target.may_write(now) && !still_open.contains(shop) {
             for (write, lines) in writes {
                 // A parent that the shop does not have yet comes first; this one stays due.
                 if let Change::CreateCategory { category } = &write.change
@@ -179,6 +193,11 @@ pub fn decide(
                     && let Some(parent) = parent.as_text()
                     && !terms.knows(*shop, parent)
                 {
+                    continue;
+                }
+                // It would be made without what a person is asked about: it waits, and stays due.
+                let makes = matches!(write.what, What::Create { .. });
+                if makes && !asked.is_empty() {
                     continue;
                 }
                 decision.lines.extend(lines);
@@ -413,6 +432,8 @@ struct Target<'a> {
     side: Option<&'a Side<'a>>,
     kind: Kind,
     record: RecordId,
+    /// What a person is asked about is not written over until it is decided.
+    asked: &'a BTreeSet<Path>,
 }
 
 impl Target<'_> {
@@ -509,6 +530,7 @@ impl Target<'_> {
             if !(self.rules.abilities.holds)(&field)
                 || !rules.group_is_on(group)
                 || rules.owner(group) == Some(self.shop)
+                || self.asked.contains(path)
             {
                 continue;
             }

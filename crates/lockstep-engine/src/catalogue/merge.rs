@@ -5,10 +5,10 @@
 
 use super::Terms;
 use crate::rules::Rules;
-use lockstep_model::cases::{AtShop, StagedBody};
+use lockstep_model::cases::{AtShop, OpenConflict, StagedBody};
 use lockstep_model::entry::{Conflict, Overruled, What};
 use lockstep_model::settings::Policy;
-use lockstep_model::{Fields, Path, ShopId, Value};
+use lockstep_model::{ConflictId, Fields, Path, ShopId, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One shop's side: the shadow, and what was read now.
@@ -65,11 +65,29 @@ impl Side<'_> {
 pub struct MergeResult {
     pub ours: Fields,
     pub overruled: Vec<Overruled>,
+    /// Questions that are asked now.
     pub conflicts: Vec<Conflict>,
+    /// Questions that there is nothing left to decide in, with the reason.
+    pub closed: Vec<(ConflictId, &'static str)>,
+    /// Fields about which a person is asked, now or still: no shop is written over.
+    pub asked: BTreeSet<Path>,
 }
 
-/// Merges what the shops hold into our record.
-pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> MergeResult {
+/// Merges what the shops hold into our record. `open`: what a person has been asked about it.
+pub fn merge(
+    old: &Fields,
+    sides: &[Side<'_>],
+    rules: &Rules,
+    terms: &Terms,
+    open: &[OpenConflict],
+) -> MergeResult {
+    let questions: BTreeMap<&Path, (ConflictId, &BTreeMap<ShopId, Value>)> = open
+        .iter()
+        .filter_map(|open| match &open.about {
+            Conflict::ChangedInSeveral { path, values } => Some((path, (open.conflict, values))),
+            _ => None,
+        })
+        .collect();
     let changed: BTreeMap<ShopId, BTreeSet<&Path>> = sides
         .iter()
         .map(|side| (side.shop, side.changed()))
@@ -82,6 +100,8 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
         ours: Fields::new(),
         overruled: Vec::new(),
         conflicts: Vec::new(),
+        closed: Vec::new(),
+        asked: BTreeSet::new(),
     };
     for path in paths {
         let Some(group) = path.group() else {
@@ -90,6 +110,9 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
         if !rules.group_is_on(group) {
             if let Some(value) = old.get(path) {
                 result.ours.insert(path.clone(), value.clone());
+            }
+            if questions.contains_key(path) {
+                result.asked.insert(path.clone());
             }
             continue;
         }
@@ -102,7 +125,15 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
                 .iter()
                 .filter(|side| changed[&side.shop].contains(path))
         };
-        let value = match rules.settings.policies.of(group) {
+        let policy = rules.settings.policies.of(group);
+        let question = questions.get(path);
+        if let (Some((conflict, _)), Policy::Owner(_) | Policy::FirstNotEmpty) = (question, &policy)
+        {
+            result
+                .closed
+                .push((*conflict, "the policy decides it by now"));
+        }
+        let value = match policy {
             Policy::Owner(owner) => match sides.iter().find(|side| side.shop == owner) {
                 // The owner has the record: its word counts, silence included; and what it said while this group
                 // was switched off.
@@ -125,7 +156,11 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
             // only one of them is a change: so both policies take a lone change and ask about several.
             Policy::Newest | Policy::Ask => {
                 let mut values: BTreeMap<ShopId, Value> = BTreeMap::new();
-                for side in changes() {
+                let is_asked_about = |side: &&Side<'_>| {
+                    question.is_some_and(|(_, values)| values.contains_key(&side.shop))
+                };
+                let asked_about = sides.iter().filter(is_asked_about);
+                for side in asked_about.filter(|side| side.is_there()).chain(changes()) {
                     values.insert(side.shop, read(side).unwrap_or(Value::Empty));
                 }
                 let mut distinct: Vec<&Value> = Vec::new();
@@ -135,13 +170,38 @@ pub fn merge(old: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> 
                     }
                 }
                 match distinct.as_slice() {
-                    [] => old.get(path).cloned(),
-                    [one] => Some((*one).clone()),
+                    // Nobody it was asked about is there any more, or nobody changed it.
+                    [] => {
+                        if let Some((conflict, _)) = question {
+                            result
+                                .closed
+                                .push((*conflict, "no shop has the record any more"));
+                        }
+                        old.get(path).cloned()
+                    }
+                    [one] => {
+                        if let Some((conflict, _)) = question {
+                            result
+                                .closed
+                                .push((*conflict, "the shops agree on it by now"));
+                        }
+                        Some((*one).clone())
+                    }
                     _ => {
-                        result.conflicts.push(Conflict::ChangedInSeveral {
-                            path: path.clone(),
-                            values: values.clone(),
-                        });
+                        result.asked.insert(path.clone());
+                        // The question stands as it was put, unless the values have moved since.
+                        let stands = question.is_some_and(|(_, asked)| **asked == values);
+                        if !stands {
+                            if let Some((conflict, _)) = question {
+                                result
+                                    .closed
+                                    .push((*conflict, "the values have changed; it is asked anew"));
+                            }
+                            result.conflicts.push(Conflict::ChangedInSeveral {
+                                path: path.clone(),
+                                values: values.clone(),
+                            });
+                        }
                         old.get(path).cloned()
                     }
                 }

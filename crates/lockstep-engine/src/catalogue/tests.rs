@@ -4,12 +4,12 @@ use super::{Decision, Ids, Terms, decide};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{AtShop, Cluster, Known, OpenIntent, Staged, StagedBody};
-use lockstep_model::entry::{Body, Settlement, Subject, What};
+use lockstep_model::cases::{AtShop, Cluster, Known, OpenConflict, OpenIntent, Staged, StagedBody};
+use lockstep_model::entry::{Body, Conflict, Settlement, Subject, What};
 use lockstep_model::settings::{Assortment, Policy};
 use lockstep_model::{
-    Change, Field, Fields, IntentId, Kind, Path, Product, RecordId, RunId, ShopId, Status, Takes,
-    Value, Variant, VariantField,
+    Change, ConflictId, Field, Fields, IntentId, Kind, Path, Product, RecordId, RunId, ShopId,
+    Status, Takes, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -348,10 +348,7 @@ fn a_record_whose_last_write_is_in_doubt_gets_no_other() {
 
 #[test]
 fn two_shops_that_changed_one_field_are_a_conflict_where_the_policy_asks() {
-    let mut rules = our_rules();
-    let mut settings = (*rules.settings).clone();
-    settings.policies.texts = Policy::Ask;
-    rules.settings = Arc::new(settings);
+    let rules = texts_ask();
     let decision = decide_on(
         vec![in_step("Coffee", "6.90")],
         vec![
@@ -388,4 +385,110 @@ fn a_flow_that_is_off_writes_nothing() {
         &rules,
     );
     assert!(decision.writes.is_empty());
+}
+
+fn texts_ask() -> Rules {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    settings.policies.texts = Policy::Ask;
+    rules.settings = Arc::new(settings);
+    rules
+}
+
+/// A and B were seen with other titles, and a person was asked.
+fn asked_about_the_title(a: &str, b: &str) -> Known {
+    let mut known = in_step("Coffee", "6.90");
+    for (shop, title) in [(A, a), (B, b)] {
+        let at = known.shops.get_mut(&shop).unwrap();
+        *at = shadow(&coffee(shop, title, "6.90"));
+    }
+    known.conflicts.push(OpenConflict {
+        conflict: ConflictId(5),
+        about: Conflict::ChangedInSeveral {
+            path: Path::new(&Field::Title),
+            values: [(A, Value::text(a)), (B, Value::text(b))].into(),
+        },
+    });
+    known
+}
+
+/// Conflicts that were closed by themselves, and how many were opened.
+fn questions(decision: &Decision) -> (Vec<ConflictId>, usize) {
+    let closed = decision.bodies.iter().filter_map(|body| match body {
+        Body::ConflictClosed { conflict, .. } => Some(*conflict),
+        _ => None,
+    });
+    let opened = decision.bodies.iter();
+    let opened = opened.filter(|body| matches!(body, Body::ConflictOpened { .. }));
+    (closed.collect(), opened.count())
+}
+
+#[test]
+fn while_a_person_is_asked_about_one_field_the_others_go_on() {
+    let decision = decide_on(
+        vec![asked_about_the_title("Kahvi", "Kaffe")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &texts_ask(),
+    );
+    assert_eq!(questions(&decision), (vec![], 0));
+    let want = vec![format!("{PRICE}=7.2")];
+    assert_eq!(sets(&decision), [(A, want.clone()), (B, want)]);
+}
+
+#[test]
+fn a_question_closes_once_the_shops_agree() {
+    let decision = decide_on(
+        vec![asked_about_the_title("Kahvi", "Kaffe")],
+        vec![staged(B, &coffee(B, "Kahvi", "6.90"))],
+        &texts_ask(),
+    );
+    assert_eq!(questions(&decision), (vec![ConflictId(5)], 0));
+    assert_eq!(sets(&decision), [(ERP, vec!["title=Kahvi".to_owned()])]);
+}
+
+#[test]
+fn a_question_whose_values_moved_is_asked_anew() {
+    let decision = decide_on(
+        vec![asked_about_the_title("Kahvi", "Kaffe")],
+        vec![staged(B, &coffee(B, "Café", "6.90"))],
+        &texts_ask(),
+    );
+    assert_eq!(questions(&decision), (vec![ConflictId(5)], 1));
+    assert!(decision.writes.is_empty(), "nobody is written over");
+}
+
+#[test]
+fn another_policy_closes_the_question_and_decides() {
+    let decision = decide_on(
+        vec![asked_about_the_title("Kahvi", "Kaffe")],
+        vec![],
+        &our_rules(),
+    );
+    assert_eq!(questions(&decision), (vec![ConflictId(5)], 0));
+    let want = vec!["title=Coffee".to_owned()];
+    assert_eq!(sets(&decision), [(A, want.clone()), (B, want)]);
+}
+
+#[test]
+fn a_record_that_a_person_is_asked_about_is_not_made_elsewhere_meanwhile() {
+    let mut known = asked_about_the_title("Kahvi", "Kaffe");
+    known.shops.remove(&B);
+    known.conflicts[0].about = Conflict::ChangedInSeveral {
+        path: Path::new(&Field::Title),
+        values: [(ERP, Value::text("Coffee")), (A, Value::text("Kahvi"))].into(),
+    };
+    let decision = decide_on(vec![known], vec![], &texts_ask());
+    assert!(decision.writes.is_empty(), "{:?}", decision.writes);
+}
+
+#[test]
+fn what_was_decided_is_written_to_those_who_say_otherwise() {
+    let mut known = asked_about_the_title("Kahvi", "Kaffe");
+    known.conflicts.clear();
+    known
+        .ours
+        .insert(Path::new(&Field::Title), Value::text("Kahvi"));
+    let decision = decide_on(vec![known], vec![], &texts_ask());
+    let want = vec!["title=Kahvi".to_owned()];
+    assert_eq!(sets(&decision), [(ERP, want.clone()), (B, want)]);
 }

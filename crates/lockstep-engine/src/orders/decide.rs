@@ -220,6 +220,9 @@ pub fn decide(
         (into, case.order.shop, copy, origin),
         (case.order.shop, into, origin, copy),
     ] {
+        if contradicts(state, other) && case.settled_by_hand {
+            return decision;
+        }
         if contradicts(state, other) {
             let conflict = ConflictId(*next_conflict);
             *next_conflict += 1;

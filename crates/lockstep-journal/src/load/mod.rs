@@ -1,6 +1,7 @@
 //! What the engine is shown, chunk by chunk: everything to decide on some records, orders or levels, and nothing else.
 
 mod catalogue;
+mod conflicts;
 mod orders;
 mod stock;
 
@@ -12,7 +13,7 @@ use crate::JournalError;
 use crate::bounds::CHUNK_MAX;
 use crate::columns::{id, parse, subject_of, time};
 use jiff::Timestamp;
-use lockstep_model::cases::OpenIntent;
+use lockstep_model::cases::{OpenConflict, OpenIntent};
 use lockstep_model::{ConflictId, IntentId, RunId, ShopId};
 use rusqlite::{Connection, Row};
 use std::collections::BTreeMap;
@@ -65,13 +66,18 @@ pub(crate) fn asides_of(
 pub(crate) fn conflicts_of(
     connection: &Connection,
     subject: &str,
-) -> Result<Vec<ConflictId>, JournalError> {
-    let conflicts = connection
-        .prepare_cached(
-            "SELECT conflict FROM conflict WHERE subject = ?1 AND closed_at IS NULL ORDER BY conflict",
-        )?
-        .query_map([subject], |row| Ok(ConflictId(id(row.get(0)?))))?
-        .collect::<Result<_, _>>()?;
+) -> Result<Vec<OpenConflict>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT conflict, about FROM conflict WHERE subject = ?1 AND closed_at IS NULL ORDER BY conflict",
+    )?;
+    let mut rows = query.query([subject])?;
+    let mut conflicts = Vec::new();
+    while let Some(row) = rows.next()? {
+        conflicts.push(OpenConflict {
+            conflict: ConflictId(id(row.get(0)?)),
+            about: parse("a conflict", &row.get::<_, String>(1)?)?,
+        });
+    }
     Ok(conflicts)
 }
 

@@ -134,6 +134,7 @@ fn order_case(
             .map(|(shop, (_, tries))| (*shop, *tries))
             .collect(),
         conflicts: conflicts_of(connection, &subject)?,
+        settled_by_hand: settled_by_hand(connection, &subject)?,
         items,
     })
 }
@@ -191,4 +192,15 @@ fn item(
     };
     let level: Level = parse("a stock level", &level)?;
     Ok(Some(level.item.unwrap_or_else(|| sku.as_str().into())))
+}
+
+/// Has a person answered a question about this order with "leave it as it is"? The one question there is.
+fn settled_by_hand(connection: &Connection, subject: &str) -> Result<bool, JournalError> {
+    let settled = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM conflict
+             WHERE subject = ?1 AND closed_at IS NOT NULL AND decided_by IS NOT NULL)",
+        )?
+        .query_row([subject], |row| row.get(0))?;
+    Ok(settled)
 }

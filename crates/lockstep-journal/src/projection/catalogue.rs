@@ -3,7 +3,7 @@
 use crate::JournalError;
 use crate::columns::{int, json, kind_code, parse, place, record_subject};
 use crate::projection::clear_aside;
-use lockstep_model::entry::{Merged, Seen, Settlement, What};
+use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
 use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -397,6 +397,30 @@ fn round_ends(
     connection
         .prepare_cached("DELETE FROM due WHERE record = ?1 AND shop = ?2")?
         .execute(params![int(record.0), int(shop.0)])?;
+    Ok(())
+}
+
+/// What a person's word made of our own record.
+pub(super) fn decided(
+    connection: &Connection,
+    record: RecordId,
+    delta: &Delta,
+) -> Result<(), JournalError> {
+    if delta.is_empty() {
+        return Ok(());
+    }
+    let ours: Option<String> = connection
+        .prepare_cached("SELECT ours FROM record WHERE record = ?1")?
+        .query_row([int(record.0)], |row| row.get(0))
+        .optional()?;
+    let Some(ours) = ours else {
+        return Ok(());
+    };
+    let mut ours: Fields = parse(FIELDS, &ours)?;
+    delta.apply(&mut ours);
+    connection
+        .prepare_cached("UPDATE record SET ours = ?2 WHERE record = ?1")?
+        .execute(params![int(record.0), json(FIELDS, &ours)?])?;
     Ok(())
 }
 

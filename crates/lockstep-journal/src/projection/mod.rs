@@ -18,7 +18,7 @@ use crate::columns::{
 };
 use jiff::Timestamp;
 use lockstep_model::entry::{
-    Again, AsideSubject, Body, Conflict, Entry, ReadAgain, StockMapping, Subject,
+    Again, AsideSubject, Body, Conflict, Delta, Entry, ReadAgain, StockMapping, Subject,
 };
 use lockstep_model::{ConflictId, Epoch, Fault, Incarnation, ShopId, ShopIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -228,8 +228,14 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             conflict_opened(connection, at, *conflict, subject, about)?;
             remember(connection, seq, &subject_text(subject))?;
         }
-        Body::ConflictClosed { conflict, decision } => {
-            if let Some(subject) = conflict_closed(connection, at, *conflict, decision)? {
+        Body::ConflictClosed {
+            conflict,
+            decision,
+            by,
+            ours,
+        } => {
+            let by = by.as_deref();
+            if let Some(subject) = conflict_closed(connection, at, *conflict, decision, by, ours)? {
                 remember(connection, seq, &subject)?;
             }
         }
@@ -336,8 +342,8 @@ fn conflict_opened(
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO conflict(conflict, subject, about, at, closed_at, decision)
-             VALUES (?1, ?2, ?3, ?4, NULL, NULL)",
+            "INSERT OR REPLACE INTO conflict(conflict, subject, about, at, closed_at, decision, decided_by)
+             VALUES (?1, ?2, ?3, ?4, NULL, NULL, NULL)",
         )?
         .execute(params![
             int(conflict.0),
@@ -354,13 +360,15 @@ fn conflict_closed(
     at: Timestamp,
     conflict: ConflictId,
     decision: &str,
+    by: Option<&str>,
+    ours: &Delta,
 ) -> Result<Option<String>, JournalError> {
     let subject: Option<String> = connection
         .prepare_cached(
-            "UPDATE conflict SET closed_at = ?2, decision = ?3 WHERE conflict = ?1 AND closed_at IS NULL
+            "UPDATE conflict SET closed_at = ?2, decision = ?3, decided_by = ?4 WHERE conflict = ?1 AND closed_at IS NULL
              RETURNING subject",
         )?
-        .query_row(params![int(conflict.0), micros(at), decision], |row| {
+        .query_row(params![int(conflict.0), micros(at), decision, by], |row| {
             row.get(0)
         })
         .optional()?;
@@ -368,7 +376,10 @@ fn conflict_closed(
         return Ok(None);
     };
     match crate::columns::subject_of(&text)? {
-        Subject::Record(record) => catalogue::due_where_linked(connection, record)?,
+        Subject::Record(record) => {
+            catalogue::decided(connection, record, ours)?;
+            catalogue::due_where_linked(connection, record)?;
+        }
         Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,
         Subject::Order(order) => orders::mark_dirty(connection, &order.to_string())?,
     }

@@ -95,6 +95,7 @@ impl Fold {
                     self.apply(Some(*shop), &seen.held, &mut changes);
                 }
             }
+            Body::ConflictClosed { ours, .. } => self.apply(None, ours, &mut changes),
             Body::Intended {
                 intent, shop, what, ..
             } => {

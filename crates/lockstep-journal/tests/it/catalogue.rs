@@ -375,6 +375,8 @@ fn a_conflict_is_shown_until_it_is_answered_and_then_the_record_is_due() {
     let closed = Body::ConflictClosed {
         conflict: lockstep_model::ConflictId(1),
         decision: "keep ours".into(),
+        by: None,
+        ours: Default::default(),
     };
     journal
         .append(at(0), vec![closed], Also::default())

@@ -206,6 +206,11 @@ fn body() -> impl Strategy<Value = Body> {
         1 => (1_u64..4).prop_map(|conflict| Body::ConflictClosed {
             conflict: lockstep_model::ConflictId(conflict),
             decision: "so be it".into(),
+            by: Some("operator".into()),
+            ours: Delta {
+                set: [(Path::new(&Field::Title), Value::text("As decided"))].into(),
+                unset: vec![],
+            },
         }),
         1 => prop_oneof![
             Just(Again::Levels),

@@ -1,8 +1,9 @@
 //! One record across all shops, its history, its stock explained, and conflicts.
 
-use crate::asks::Decision;
 use jiff::Timestamp;
-use lockstep_model::{ConflictId, CustomerId, RecordId, RunId, ShopId, settings::StockId};
+use lockstep_model::{
+    ConflictId, CustomerId, RecordId, Resolution, RunId, ShopId, settings::StockId,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,10 +115,10 @@ pub struct ConflictView {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     pub label: String,
-    pub decision: Decision,
+    pub decision: Resolution,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecideRequest {
-    pub decision: Decision,
+    pub decision: Resolution,
 }

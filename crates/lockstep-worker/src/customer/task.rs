@@ -18,7 +18,7 @@ use crate::shops::{Shops, UnknownPlatform};
 use lockstep_connector::Registry;
 use lockstep_engine::Event;
 use lockstep_model::entry::RunResult;
-use lockstep_model::{CustomerId, Flow, RunId, ShopId};
+use lockstep_model::{ConflictId, CustomerId, Flow, Resolution, RunId, ShopId};
 use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
 use std::collections::BTreeSet;
@@ -47,6 +47,13 @@ pub enum Ask {
         reply: oneshot::Sender<Plan>,
     },
     Cancel(RunId),
+    Decide {
+        conflict: ConflictId,
+        resolution: Resolution,
+        by: String,
+        /// An error is for people.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
 }
 
 /// The outside's hold on a customer's task.
@@ -347,6 +354,10 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                     driver.ask_for_plan(flows, Asked { shops, rows_max }, reply);
                 }
                 Ask::Cancel(run) => driver.on(Event::Cancelled { run }),
+                Ask::Decide { conflict, resolution, by, reply } => {
+                    // Whoever asked may be gone; the journal has it all the same.
+                    let _unheard = reply.send(driver.decide(conflict, &resolution, by).await?);
+                }
             },
             () = ears.stop.cancelled(), if stop_by.is_none() => {}
             _ = shipping.tick() => driver.ship.notify_one(),
@@ -410,8 +421,29 @@ pub async fn ask_for_plan(
         rows_max,
         reply,
     };
-    let busy =
-        || format!("customer {customer} is not at work on this worker now; ask again in a moment");
-    handle.asks.try_send(ask).map_err(|_| busy())?;
-    answer.await.map_err(|_| busy())
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))
+}
+
+/// For whoever has a handle and brings a person's word on a conflict.
+pub async fn decide(
+    handle: &Handle,
+    customer: CustomerId,
+    conflict: ConflictId,
+    resolution: Resolution,
+    by: String,
+) -> Result<(), String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::Decide {
+        conflict,
+        resolution,
+        by,
+        reply,
+    };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))?
+}
+
+fn busy(customer: CustomerId) -> String {
+    format!("customer {customer} is not at work on this worker now; ask again in a moment")
 }

@@ -37,6 +37,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Runs(runs) => people::runs(runs, json).await,
         Command::Record(record) => people::record(record, json).await,
         Command::Explain(explain) => people::explain(explain, json).await,
+        Command::Conflicts(conflicts) => people::conflicts(conflicts, json).await,
+        Command::Decide(decide) => people::decide(decide, json).await,
     };
     match result {
         Ok(exit) => exit,

@@ -1,6 +1,7 @@
 //! Lockstep as its users meet it: real processes, real shops, a real browser.
 
 mod chapter_six;
+mod conflicts;
 mod crashes;
 mod demo_story;
 mod edges;

@@ -1,0 +1,19 @@
+//! A person's word on a conflict.
+
+use crate::{ShopId, Value};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Resolution {
+    /// A field that several shops changed: this shop's value.
+    UseShop { shop_id: ShopId },
+    /// A field that several shops changed: a value of one's own.
+    UseValue { value: Value },
+    /// A level in doubt: our write was applied, and what differs from it moved by itself.
+    WasWritten,
+    /// A level in doubt: our write was not applied, and what differs from before moved by itself.
+    WasNotWritten,
+    /// Shipped here and cancelled there: it was settled by hand, and neither side is told of the other any more.
+    LeaveAsIs,
+}

@@ -1,0 +1,112 @@
+//! A field that two shops changed, where the policy asks: shown, decided once, and written everywhere.
+
+use crate::world::{Scene, ShopClient, ShopPlan, eventually, seconds};
+use serde_json::{Value, json};
+
+async fn title(shop: &ShopClient, sku: &str) -> Value {
+    shop.product_with(sku).await.expect("the product")["title"].clone()
+}
+
+async fn rename(shop: &ShopClient, sku: &str, title: &str) {
+    let product = shop.product_with(sku).await.expect("the product");
+    let id = product["id"].as_str().expect("an id");
+    shop.patch(&format!("/api/v1/products/{id}"), json!({ "title": title }))
+        .await;
+}
+
+/// Two people name one product while nobody looks.
+async fn two_names(scene: &Scene, sku: &str) {
+    scene
+        .edit(|settings| settings["customer"]["enableSyncing"] = json!(false))
+        .await;
+    rename(&scene.web1, sku, "Kahvi").await;
+    rename(&scene.web2, sku, "Kaffe").await;
+    scene
+        .edit(|settings| {
+            settings["customer"]["enableSyncing"] = json!(true);
+            settings["policies"]["texts"] = json!("ask");
+        })
+        .await;
+}
+
+async fn the_question(scene: &Scene) -> Value {
+    let (list, _) = eventually("a person is asked", seconds(30), async || {
+        let asked = scene
+            .coordinator
+            .people
+            .types(&["--json", "conflicts", &scene.id()])
+            .await;
+        match asked.code {
+            3 => Ok(asked.json()),
+            _ => Err(format!("{asked:?}")),
+        }
+    })
+    .await;
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    list[0].clone()
+}
+
+async fn all_say(scene: &Scene, sku: &str, name: &str) {
+    for shop in scene.shops() {
+        let what = format!("{} calls it {name}", shop.name);
+        eventually(&what, seconds(30), async || match title(&shop, sku).await {
+            there if there == name => Ok(()),
+            there => Err(there.to_string()),
+        })
+        .await;
+    }
+    let left = scene
+        .coordinator
+        .people
+        .does(&["--json", "conflicts", &scene.id()])
+        .await;
+    assert_eq!(left.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_names_for_one_product_wait_for_a_person_and_one_answer_settles_them() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    let before = title(&scene.erp, &sku).await;
+    two_names(&scene, &sku).await;
+    let question = the_question(&scene).await;
+    assert!(question["detail"].as_str().is_some_and(|detail| {
+        ["Web shop 1", "Kahvi", "Web shop 2", "Kaffe"]
+            .iter()
+            .all(|word| detail.contains(word))
+    }));
+    // Nobody is written over before it is decided.
+    scene.sync().await;
+    assert_eq!(title(&scene.erp, &sku).await, before);
+    assert_eq!(title(&scene.web1, &sku).await, "Kahvi");
+    assert_eq!(title(&scene.web2, &sku).await, "Kaffe");
+    let number = question["conflict"].to_string();
+    let choices = question["choices"].as_array().expect("choices");
+    let of_web2 = choices.iter().position(|choice| {
+        choice["label"]
+            .as_str()
+            .is_some_and(|label| label.contains("Kaffe"))
+    });
+    let of_web2 = (of_web2.expect("web shop 2's value") + 1).to_string();
+    let people = &scene.coordinator.people;
+    people
+        .does(&["decide", &scene.id(), &number, "--choice", &of_web2])
+        .await;
+    all_say(&scene, &sku, "Kaffe").await;
+    // Once is enough: a second answer is refused and changes nothing.
+    let again = people
+        .types(&["decide", &scene.id(), &number, "--value", "Something else"])
+        .await;
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(again.err.contains("not open any more"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_closes_by_itself_once_the_shops_agree() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    two_names(&scene, &sku).await;
+    the_question(&scene).await;
+    rename(&scene.web1, &sku, "Kaffe").await;
+    all_say(&scene, &sku, "Kaffe").await;
+}
