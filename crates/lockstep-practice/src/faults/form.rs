@@ -16,6 +16,7 @@ pub struct FaultForm {
     path_prefix: Option<String>,
     times: Option<u64>,
     after: Option<u64>,
+    every: Option<u64>,
     status: Option<u16>,
     retry_after_s: Option<u64>,
     ms: Option<u64>,
@@ -53,6 +54,8 @@ impl FaultForm {
             path_prefix: self.path_prefix,
             times: self.times,
             after: self.after.unwrap_or(0),
+            every: self.every.unwrap_or(1).max(1),
+            passed: 0,
             hits: 0,
             bucket: None,
         })
@@ -225,6 +228,9 @@ pub fn show(fault: &Fault) -> Value {
         if fault.after > 0 {
             members.insert("after".into(), json!(fault.after));
         }
+        if fault.every > 1 {
+            members.insert("every".into(), json!(fault.every));
+        }
         members.insert("hits".into(), json!(fault.hits));
     }
     shown
@@ -258,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_set_again() {
-        let body = json!({"kind": "ApplyLate", "ms": 300, "times": 2, "method": "POST", "path_prefix": "/api/v1/orders", "after": 1});
+        let body = json!({"kind": "ApplyLate", "ms": 300, "times": 2, "method": "POST", "path_prefix": "/api/v1/orders", "after": 1, "every": 50});
         let form: FaultForm = serde_json::from_value(body).unwrap();
         let shown = show(&form.check().unwrap());
         let again: FaultForm = serde_json::from_value(shown.clone()).unwrap();

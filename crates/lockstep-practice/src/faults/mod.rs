@@ -80,6 +80,9 @@ pub struct Fault {
     pub times: Option<u64>,
     /// Matching requests to let pass first.
     pub after: u64,
+    /// Of the matching requests only each so-and-so-many-th.
+    pub every: u64,
+    passed: u64,
     pub hits: u64,
     /// Tokens of a rate limit, and when they were counted.
     bucket: Option<(f64, Instant)>,
@@ -105,6 +108,10 @@ impl Fault {
         }
         if self.after > 0 {
             self.after -= 1;
+            return false;
+        }
+        self.passed += 1;
+        if !self.passed.is_multiple_of(self.every) {
             return false;
         }
         self.times = self.times.map(|left| left - 1);

@@ -10,4 +10,5 @@ mod fields;
 mod in_chromium;
 mod moved;
 mod on_medusa;
+mod storm;
 mod world;
