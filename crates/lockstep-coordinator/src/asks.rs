@@ -10,7 +10,7 @@ use crate::{
     refusal::{Answer, Refusal},
 };
 use jiff::{SignedDuration, Timestamp};
-use lockstep_model::CustomerId;
+use lockstep_model::{CustomerId, FaultKind};
 use lockstep_protocol::{
     Code,
     asks::{Answer as Answered, Question},
@@ -132,6 +132,16 @@ fn nobody(app: &AppState, new: &NewAsk) -> Refusal {
 }
 
 /// An answer of a sort that this question does not have.
+/// Of a question that no shop is asked about: the worker says that the state does not allow it.
+pub fn not_done(answer: Answered) -> Refusal {
+    match answer {
+        Answered::Failed { fault } if matches!(fault.kind, FaultKind::Invalid { .. }) => {
+            Refusal::new(Code::Conflict, fault.message)
+        }
+        other => unexpected(other),
+    }
+}
+
 pub fn unexpected(answer: Answered) -> Refusal {
     match answer {
         Answered::Failed { fault } => Refusal::new(Code::ShopFailed, fault.message.clone())

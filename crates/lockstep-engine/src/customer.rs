@@ -5,6 +5,7 @@
 
 use crate::catalogue::Decision;
 use crate::rules::Rules;
+use crate::run::approved::{Approved, ShownPlans};
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{Timestamp, ToSpan};
@@ -48,6 +49,11 @@ pub enum Event {
     /// Find out what would be written, and write nothing.
     PlanAsked {
         flows: Vec<Flow>,
+    },
+    /// Write what this plan showed, where it still holds.
+    ApplyAsked {
+        plan: RunId,
+        by: String,
     },
     /// A person has answered a question: what follows from it is in the journal.
     Resolved {
@@ -202,6 +208,13 @@ pub enum Effect {
         lines: Vec<PlanLine>,
         total: u64,
         conflicts: u64,
+        /// A limit would stop an automatic run here.
+        stopped_by: Option<String>,
+    },
+    /// The answer to `ApplyAsked`: the run that applies it. `None`: the plan is not known (any more), or no run may
+    /// start.
+    Applying {
+        run: Option<RunId>,
     },
 }
 
@@ -295,6 +308,8 @@ pub struct Customer {
     /// What woke a lane and has not been run yet.
     waiting: BTreeMap<Lane, RunCause>,
     plan_asked: Option<Vec<Flow>>,
+    plans: ShownPlans,
+    approved: Option<Approved>,
     polled: BTreeMap<(ShopId, Flow), Timestamp>,
     reconciled: BTreeMap<(ShopId, Flow), Timestamp>,
 }
@@ -325,6 +340,8 @@ impl Customer {
             runs: BTreeMap::new(),
             waiting: BTreeMap::new(),
             plan_asked: None,
+            plans: ShownPlans::default(),
+            approved: None,
             polled: BTreeMap::new(),
             reconciled: BTreeMap::new(),
         }
@@ -336,7 +353,8 @@ impl Customer {
 
     /// Nothing runs and nothing waits to run now.
     pub fn is_at_rest(&self) -> bool {
-        self.runs.is_empty() && self.waiting.is_empty() && self.plan_asked.is_none()
+        let asked = self.plan_asked.is_some() || self.approved.is_some();
+        self.runs.is_empty() && self.waiting.is_empty() && !asked
     }
 
     pub fn progress(&self) -> Vec<Progress> {
@@ -381,6 +399,13 @@ impl Customer {
                 }
             }
             Event::PlanAsked { flows } => self.plan_asked = Some(flows),
+            Event::ApplyAsked { plan, by } => match self.plans.get(plan) {
+                // One at a time: whoever comes second sees a new plan anyway.
+                Some(rows) if self.approved.is_none() => {
+                    self.approved = Some(Approved::new(plan, by, rows));
+                }
+                Some(_) | None => out.push(Effect::Applying { run: None }),
+            },
             Event::Resolved { subject, read, by } => {
                 let lane = match &subject {
                     Subject::Record(_) => Lane::Catalogue,
@@ -492,6 +517,9 @@ impl Customer {
             if run.is_finished() {
                 // What was made in the catalogue has a level now, which the ledger has to fill.
                 let made = lane == Lane::Catalogue && run.has_written();
+                if let Some(rows) = run.take_shown() {
+                    self.plans.remember(run.id(), rows);
+                }
                 self.runs.remove(&lane);
                 if made {
                     for (shop, flow) in self.pairs_of(&self.rules) {
@@ -543,7 +571,11 @@ impl Customer {
                     lines: Vec::new(),
                     total: 0,
                     conflicts: 0,
+                    stopped_by: None,
                 });
+            }
+            if self.approved.take().is_some() {
+                out.push(Effect::Applying { run: None });
             }
             return;
         }
@@ -573,11 +605,20 @@ impl Customer {
                     || self.plan_asked.as_ref().is_some_and(|flows| {
                         !flows.is_empty() && flows.iter().all(|f| f.lane() == Lane::Trade)
                     }));
-            let cause = if dry {
-                self.plan_asked = None;
+            let approved = match lane {
+                Lane::Catalogue if !dry => self.approved.take(),
+                Lane::Catalogue | Lane::Trade => None,
+            };
+            let cause = if dry || approved.is_some() {
                 let mut cause = RunCause::default();
                 for (shop, flow) in pairs.iter().filter(|(_, flow)| flow.lane() == lane) {
                     cause.add(*shop, *flow, false);
+                }
+                match &approved {
+                    Some(approved) => cause.because(Cause::Person {
+                        name: format!("{}, who applies plan {}", approved.by, approved.plan),
+                    }),
+                    None => self.plan_asked = None,
                 }
                 cause
             } else {
@@ -604,9 +645,15 @@ impl Customer {
             let id = RunId(self.next_run);
             self.next_run += 1;
             let mut run = Run::new(id, lane, cause, dry, self.rules.clone(), now);
+            if let Some(approved) = approved {
+                run.hold_to(approved);
+                out.push(Effect::Applying { run: Some(id) });
+            }
             run.start(&mut self.shared, now, out);
             if !run.is_finished() {
                 self.runs.insert(lane, run);
+            } else if let Some(rows) = run.take_shown() {
+                self.plans.remember(id, rows);
             }
         }
     }

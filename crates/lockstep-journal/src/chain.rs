@@ -7,7 +7,7 @@ use crate::segment::{Hash, Segment, SegmentHeader};
 use crate::{Journal, JournalError, SegmentError, projection};
 use jiff::Timestamp;
 use lockstep_model::entry::Entry;
-use lockstep_model::{Epoch, Incarnation};
+use lockstep_model::{CustomerId, Epoch, Incarnation};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 const COLUMNS: &str =
@@ -209,57 +209,73 @@ impl Journal {
     ///
     /// A segment that is known already is accepted again without effect.
     pub fn accept(&mut self, segment: &Segment) -> Result<(), SegmentError> {
-        let header = &segment.header;
-        let sequence = header.sequence;
-        if header.customer != self.customer {
-            return Err(SegmentError::WrongCustomer {
-                wanted: self.customer,
-                found: header.customer,
-            });
-        }
-        let entries = segment.entries()?;
+        self.accept_all(std::slice::from_ref(segment))
+    }
+
+    /// As `accept`, all of them or none.
+    pub fn accept_all(&mut self, segments: &[Segment]) -> Result<(), SegmentError> {
         let customer = self.customer;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let last = last_cut(&transaction)?;
-        let last_sequence = last.as_ref().map_or(0, |cut| cut.sequence);
-        if sequence <= last_sequence {
-            return match cut_at(&transaction, sequence)? {
-                Some(cut) if cut.hash == segment.hash => Ok(()),
-                _ => Err(SegmentError::Forked { sequence }),
-            };
+        for segment in segments {
+            accept_one(&transaction, customer, segment)?;
         }
-        if sequence != last_sequence + 1 {
-            return Err(SegmentError::Gap {
-                wanted: last_sequence + 1,
-                found: sequence,
-            });
-        }
-        if header.previous != last.as_ref().map_or(Hash::ZERO, |cut| cut.hash) {
-            return Err(SegmentError::BrokenChain { sequence });
-        }
-        if let Some(last) = &last
-            && (header.incarnation, header.epoch) < (last.incarnation, last.epoch)
-        {
-            return Err(SegmentError::OldEpoch { sequence });
-        }
-        let wanted = last_seq(&transaction)? + 1;
-        if header.first_seq != wanted {
-            return Err(SegmentError::WrongStart {
-                sequence,
-                wanted,
-                found: header.first_seq,
-            });
-        }
-        for entry in entries {
-            check(&transaction, customer, &entry.body)?;
-            write(&transaction, entry)?;
-        }
-        save(&transaction, segment, true)?;
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn accept_one(
+    transaction: &Connection,
+    customer: CustomerId,
+    segment: &Segment,
+) -> Result<(), SegmentError> {
+    let header = &segment.header;
+    let sequence = header.sequence;
+    if header.customer != customer {
+        return Err(SegmentError::WrongCustomer {
+            wanted: customer,
+            found: header.customer,
+        });
+    }
+    let entries = segment.entries()?;
+    let last = last_cut(transaction)?;
+    let last_sequence = last.as_ref().map_or(0, |cut| cut.sequence);
+    if sequence <= last_sequence {
+        return match cut_at(transaction, sequence)? {
+            Some(cut) if cut.hash == segment.hash => Ok(()),
+            _ => Err(SegmentError::Forked { sequence }),
+        };
+    }
+    if sequence != last_sequence + 1 {
+        return Err(SegmentError::Gap {
+            wanted: last_sequence + 1,
+            found: sequence,
+        });
+    }
+    if header.previous != last.as_ref().map_or(Hash::ZERO, |cut| cut.hash) {
+        return Err(SegmentError::BrokenChain { sequence });
+    }
+    if let Some(last) = &last
+        && (header.incarnation, header.epoch) < (last.incarnation, last.epoch)
+    {
+        return Err(SegmentError::OldEpoch { sequence });
+    }
+    let wanted = last_seq(transaction)? + 1;
+    if header.first_seq != wanted {
+        return Err(SegmentError::WrongStart {
+            sequence,
+            wanted,
+            found: header.first_seq,
+        });
+    }
+    for entry in entries {
+        check(transaction, customer, &entry.body)?;
+        write(transaction, entry)?;
+    }
+    save(transaction, segment, true)?;
+    Ok(())
 }
 
 /// Lines from `first_seq` on, at least one, up to `bytes_max`; the last one's number and time.

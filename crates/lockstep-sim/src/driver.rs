@@ -440,7 +440,7 @@ impl Driver {
                 self.note(format!("run {run} {lane} {result:?} {message}"));
                 None
             }
-            Effect::Planned { .. } => None,
+            Effect::Planned { .. } | Effect::Applying { .. } => None,
         }
     }
 

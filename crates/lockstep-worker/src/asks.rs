@@ -2,13 +2,13 @@
 
 use crate::bounds;
 use crate::clock::until;
-use crate::customer::{Handle, ask_for_plan, decide};
+use crate::customer::{Handle, apply, ask_for_plan, decide};
 use crate::link::Link;
 use crate::shop_http::Timeouts;
 use crate::shops::connect;
 use lockstep_connector::{Connector, Hook, HookScheme, Registry};
 use lockstep_model::settings::{CustomerSettings, Secret, Service};
-use lockstep_model::{CustomerId, Fault, FaultKind, Flow, ShopId};
+use lockstep_model::{CustomerId, Fault, FaultKind, Flow, RunId, ShopId};
 use lockstep_protocol::asks::{Answer, Ask, AskId, HookAnswer, Question, ShopAsked};
 use lockstep_protocol::paths;
 use std::collections::VecDeque;
@@ -152,9 +152,23 @@ impl Answerer {
                     register(&service, url.as_deref(), &self.registry, self.timeouts).await?;
                 Ok(Answer::Hooks { hooks })
             }
-            Question::Apply { .. } => Err(not_yet(
-                "a plan that was shown cannot be applied by itself; sync the customer, and what still differs is written",
-            )),
+            Question::Apply { plan, by } => {
+                let (customer, handle) = self.held()?;
+                let gone = || {
+                    let message =
+                        "that plan is not known any more, or no run may start now; make a new plan";
+                    Fault::new(FaultKind::Invalid { field: None }, message)
+                };
+                let made = plan.split_once('-').and_then(|(of, run)| {
+                    let is_ours = of == customer.to_string();
+                    is_ours.then(|| run.parse().ok().map(RunId)).flatten()
+                });
+                let run = apply(handle, customer, made.ok_or_else(gone)?, by)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
+                let run = run.ok_or_else(gone)?;
+                Ok(Answer::Applied { run })
+            }
             Question::Decide {
                 conflict,
                 decision,

@@ -19,10 +19,11 @@ pub enum CrashPoint {
     BeforeShippingSegment,
     AfterShippingSegment,
     SettingsSave,
+    DuringRestore,
 }
 
 impl CrashPoint {
-    pub const ALL: [CrashPoint; 11] = [
+    pub const ALL: [CrashPoint; 12] = [
         CrashPoint::AfterPull,
         CrashPoint::AfterStage,
         CrashPoint::BeforeIntent,
@@ -34,6 +35,7 @@ impl CrashPoint {
         CrashPoint::BeforeShippingSegment,
         CrashPoint::AfterShippingSegment,
         CrashPoint::SettingsSave,
+        CrashPoint::DuringRestore,
     ];
 
     pub fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl CrashPoint {
             CrashPoint::BeforeShippingSegment => "before_shipping_segment",
             CrashPoint::AfterShippingSegment => "after_shipping_segment",
             CrashPoint::SettingsSave => "settings_save",
+            CrashPoint::DuringRestore => "during_restore",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! worker.json       the token and whose it is
 //! settings.json     the last good settings, credentials inside
 //! customers/7.journal
+//! customers/7.restoring   while the coordinator's copy is fetched
 //! ```
 
 use data_encoding::HEXLOWER;
@@ -117,6 +118,19 @@ impl Folder {
         Ok(())
     }
 
+    /// A customer's journal is being fetched: what is here may be only its beginning.
+    pub fn begin_restoring(&self, customer: CustomerId) -> Result<(), FolderError> {
+        self.write(&restoring(customer), &[])
+    }
+
+    pub fn is_restoring(&self, customer: CustomerId) -> Result<bool, FolderError> {
+        Ok(self.read(&restoring(customer))?.is_some())
+    }
+
+    pub fn end_restoring(&self, customer: CustomerId) -> Result<(), FolderError> {
+        self.remove(&restoring(customer))
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -158,6 +172,10 @@ impl Folder {
             Ok(()) | Err(_) => sync_folder(&path),
         }
     }
+}
+
+fn restoring(customer: CustomerId) -> String {
+    format!("customers/{customer}.restoring")
 }
 
 fn count_start(root: &Path) -> Result<InstanceId, FolderError> {

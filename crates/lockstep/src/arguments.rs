@@ -41,6 +41,8 @@ pub enum Command {
     Customers(Customers),
     /// What a sync would write now. Nothing is written.
     Plan(OfFlows),
+    /// Write what a plan showed, where it still holds. What moved since is named and left.
+    Apply(Apply),
     /// Look now, and wait until it is in step.
     Sync(Sync),
     /// The newest runs of a customer, or one of them.
@@ -230,6 +232,12 @@ pub struct OfFlows {
     /// products, categories, stock, orders; all, if none is given.
     #[arg(long, value_name = "FLOW")]
     pub flow: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// As `lockstep plan` names it.
+    pub plan: String,
 }
 
 #[derive(Debug, Args)]

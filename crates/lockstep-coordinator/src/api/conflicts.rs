@@ -3,17 +3,16 @@
 use super::{Person, cursor, customers::stored, limit, page, said};
 use crate::{
     AppState,
-    asks::{Asked, ask, unexpected},
+    asks::{Asked, ask, not_done},
     bounds::ASK_WAIT,
     events::Topic,
     extract::{Json, Path, Query},
-    refusal::{Answer, Refusal},
+    refusal::Answer,
 };
 use axum::{extract::State, http::StatusCode};
 use lockstep_journal::ConflictRow;
-use lockstep_model::{ConflictId, CustomerId, FaultKind, entry::Subject};
+use lockstep_model::{ConflictId, CustomerId, entry::Subject};
 use lockstep_protocol::{
-    Code,
     asks::{Answer as Answered, Question},
     people::{
         ListQuery, Page,
@@ -89,10 +88,7 @@ pub async fn decide(
             app.events.tell(Topic::Records, Some(customer));
             Ok(StatusCode::NO_CONTENT)
         }
-        // No shop was asked: the answer does not fit the question, or came after another.
-        Answered::Failed { fault } if matches!(fault.kind, FaultKind::Invalid { .. }) => {
-            Err(Refusal::new(Code::Conflict, fault.message))
-        }
-        other => Err(unexpected(other)),
+        // The answer does not fit the question, or came after another.
+        other => Err(not_done(other)),
     }
 }

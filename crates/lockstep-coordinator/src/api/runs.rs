@@ -3,7 +3,7 @@
 use super::{Person, cursor, customers::stored, limit, page, said};
 use crate::{
     AppState,
-    asks::{Asked, ask, unexpected},
+    asks::{Asked, ask, not_done, unexpected},
     bounds::{ASK_WAIT, PLAN_ROWS_MAX, PLAN_WAIT},
     events::Topic,
     extract::{Json, Path, Query},
@@ -311,6 +311,6 @@ pub async fn apply_plan(
     };
     match ask(&app, asked).await? {
         Answered::Applied { run } => Ok(Json(ApplyPlanReply { run })),
-        other => Err(unexpected(other)),
+        other => Err(not_done(other)),
     }
 }

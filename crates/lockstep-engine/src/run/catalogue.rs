@@ -1,6 +1,7 @@
 //! The catalogue lane: categories before products, products before their pictures; each kind is planned whole, held
 //! against the limits, and then applied.
 
+use super::approved::fingerprint;
 use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Decision, Ids, Terms, decide};
 use crate::customer::{Also, Effect, Shared};
@@ -49,7 +50,7 @@ impl Run {
                 archives: _,
             } => {
                 self.expected = Some(writes);
-                if self.needs_person.is_some() {
+                if self.needs_person.is_some() && !self.dry {
                     self.finish(shared, out);
                 } else if rows > 0 && !self.dry {
                     self.phase = Phase::Apply {
@@ -158,7 +159,10 @@ impl Run {
                 record: &mut shared.counters.record,
                 conflict: &mut shared.counters.conflict,
             };
-            let decision = decide(cluster, &self.rules, &terms, self.id, &mut ids, now);
+            let mut decision = decide(cluster, &self.rules, &terms, self.id, &mut ids, now);
+            if let Some(approved) = &mut self.approved {
+                approved.hold_to(&mut decision, pass == 0);
+            }
             let nothing = decision.bodies.is_empty()
                 && decision.writes.is_empty()
                 && decision.consumed.is_empty();
@@ -172,17 +176,23 @@ impl Run {
                 .filter(|line| line.sign == Sign::Archive)
                 .count() as u64;
             writes += decision.writes.len() as u64;
-            self.check_prices(&decision);
+            if self.approved.is_none() {
+                self.check_prices(&decision);
+            }
+            if self.dry && !decision.writes.is_empty() {
+                self.shown.insert(fingerprint(&decision));
+            }
             self.show(decision.lines.iter().cloned());
             decisions.push((rows, decision));
             rows += 1;
         }
         let limit = u64::from(self.rules.settings.policies.limits.archive_percent_max);
         // A handful may always be archived: a percentage of a small shop means nothing.
-        if archives > 10 && archives * 100 > limit * chunk.total.max(1) {
+        let is_over = archives > 10 && archives * 100 > limit * chunk.total.max(1);
+        if is_over && self.approved.is_none() {
             self.needs_person = Some(format!(
                 "This plan would archive {archives} of {} records, more than the limit of {limit} %. Nothing was \
-                 written. If it is meant so, raise the limit and sync again.",
+                 written. If it is meant so, make a plan and apply it as it is shown.",
                 chunk.total
             ));
         }
@@ -223,7 +233,7 @@ impl Run {
                 self.needs_person.get_or_insert_with(|| {
                     format!(
                         "The price of {} would move from {from} to {to}, more than the limit of {limit} %. Nothing \
-                         was written. If it is meant so, raise the limit and sync again.",
+                         was written. If it is meant so, make a plan and apply it as it is shown.",
                         line.label
                     )
                 });

@@ -7,6 +7,8 @@
 //!
 //! A run begins with one revision of the settings and keeps it.
 
+pub(crate) mod approved;
+
 mod catalogue;
 mod cause;
 mod outcome;
@@ -19,6 +21,7 @@ pub(crate) use cause::RunCause;
 use crate::customer::{Also, CallId, Effect, Progress, Shared, Step};
 use crate::rules::Rules;
 use crate::write::PlanLine;
+use approved::Approved;
 use jiff::Timestamp;
 use lockstep_model::cases::{CatalogueChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult};
@@ -50,6 +53,10 @@ pub(crate) struct Run {
     cancelled: Option<String>,
     lines: Vec<PlanLine>,
     lines_total: u64,
+    /// A dry run's rows, as fingerprints.
+    shown: BTreeSet<u64>,
+    /// Only what this plan showed is written, limits or not.
+    approved: Option<Approved>,
     expected: Option<u64>,
     /// Where the next chunk of this phase begins.
     orders_after: Option<OrderKey>,
@@ -128,6 +135,8 @@ impl Run {
             cancelled: None,
             lines: Vec::new(),
             lines_total: 0,
+            shown: BTreeSet::new(),
+            approved: None,
             expected: None,
             orders_after: None,
             stock_after: None,
@@ -145,6 +154,16 @@ impl Run {
 
     pub fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// A person wants this plan applied as it was shown.
+    pub fn hold_to(&mut self, approved: Approved) {
+        self.approved = Some(approved);
+    }
+
+    /// The rows of a dry run, once it is over.
+    pub fn take_shown(&mut self) -> Option<BTreeSet<u64>> {
+        (self.dry && self.cancelled.is_none()).then(|| std::mem::take(&mut self.shown))
     }
 
     pub fn has_written(&self) -> bool {
@@ -290,6 +309,8 @@ impl Run {
                 RunResult::Partly
             };
             (result, sentences.join(" · "))
+        } else if let Some(moved) = self.approved.as_ref().and_then(Approved::sentence) {
+            (RunResult::Partly, moved)
         } else if self.counts.failed + self.counts.bad > 0 {
             (
                 RunResult::Partly,
@@ -317,6 +338,7 @@ impl Run {
                 lines: std::mem::take(&mut self.lines),
                 total: self.lines_total,
                 conflicts: self.counts.conflicts,
+                stopped_by: self.needs_person.take(),
             });
         }
         out.push(Effect::Finished {

@@ -49,6 +49,7 @@ pub struct Driver {
     /// Intents that wait for the coordinator: lane → the entry that must be acknowledged.
     waiting: BTreeMap<Lane, u64>,
     plans: VecDeque<PlanAsk>,
+    applies: VecDeque<oneshot::Sender<Option<RunId>>>,
     runs: BTreeMap<RunId, Live>,
     pub pushes: usize,
     /// How the runs of this driver ended.
@@ -102,6 +103,7 @@ impl Driver {
             ship,
             waiting: BTreeMap::new(),
             plans: VecDeque::new(),
+            applies: VecDeque::new(),
             runs: BTreeMap::new(),
             pushes: 0,
             ended: Vec::new(),
@@ -261,6 +263,12 @@ impl Driver {
     pub fn ask_for_plan(&mut self, flows: Vec<Flow>, asked: Asked, reply: oneshot::Sender<Plan>) {
         self.plans.push_back(PlanAsk { asked, reply });
         self.on(Event::PlanAsked { flows });
+    }
+
+    /// The answer is `None` if the plan is not known (any more).
+    pub fn apply(&mut self, plan: RunId, by: String, reply: oneshot::Sender<Option<RunId>>) {
+        self.applies.push_back(reply);
+        self.on(Event::ApplyAsked { plan, by });
     }
 
     /// Carries a person's word on a conflict out. The inner error is for people.
@@ -543,12 +551,22 @@ impl Driver {
                 lines,
                 total,
                 conflicts,
+                stopped_by,
             } => {
                 if let Some(ask) = self.plans.pop_front() {
                     let (customer, revision) = (self.seat.customer, self.seat.revision);
-                    let plan = plan(customer, revision, run, lines, total, conflicts, &ask.asked);
+                    let mut plan =
+                        plan(customer, revision, run, lines, total, conflicts, &ask.asked);
+                    plan.stopped_by.extend(stopped_by);
                     // Nobody waits any more: the ask's time is over.
                     let _unheard = ask.reply.send(plan);
+                }
+                None
+            }
+            Effect::Applying { run } => {
+                if let Some(reply) = self.applies.pop_front() {
+                    // Nobody waits any more: the ask's time is over.
+                    let _unheard = reply.send(run);
                 }
                 None
             }

@@ -9,7 +9,7 @@ mod restore;
 mod shipper;
 mod task;
 
-pub use task::{Ask, Handle, RoundEnd, Tools, ask_for_plan, decide, tend, wire};
+pub use task::{Ask, Handle, RoundEnd, Tools, apply, ask_for_plan, decide, tend, wire};
 
 use data_encoding::HEXLOWER;
 use lockstep_model::settings::CustomerSettings;

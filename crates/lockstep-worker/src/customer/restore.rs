@@ -5,13 +5,18 @@ use super::Seat;
 use super::file::{File, FileError};
 use crate::bounds;
 use crate::coordinator::CallError;
+use crate::crash::CrashPoint;
 use crate::folder::FolderError;
 use crate::link::Link;
 use http::Method;
 use jiff::Timestamp;
-use lockstep_journal::{Also, Hash, Head, Segment, SegmentError};
+use lockstep_journal::{Also, Head, Segment, SegmentError};
 use lockstep_model::entry::Body;
 use lockstep_protocol::{bounds as wire_bounds, paths, segment::read_frames};
+
+/// One transaction each: a restore of thousands of segments waits for the disk seldom, and who dies in the middle has
+/// most of it.
+const SEGMENTS_AT_ONCE: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -30,9 +35,12 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
     let path = link.folder.journal(seat.customer);
     let mut file = File::open(path.clone(), seat.customer).await?;
     let head = file.with(|journal| journal.head()).await?;
-    if (head.incarnation, head.epoch) == (seat.incarnation, seat.epoch) {
+    let is_of_this_epoch = (head.incarnation, head.epoch) == (seat.incarnation, seat.epoch);
+    if is_of_this_epoch && !link.folder.is_restoring(seat.customer)? {
         return Ok(file);
     }
+    // Until it is whole, the file is of no use: who dies in the middle goes on from there.
+    link.folder.begin_restoring(seat.customer)?;
     if !catch_up(link, seat, &file, &head).await? {
         tracing::warn!(
             customer = %seat.customer,
@@ -59,6 +67,7 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
         journal.append(Timestamp::now(), vec![opened], Also::default())
     })
     .await?;
+    link.folder.end_restoring(seat.customer)?;
     Ok(file)
 }
 
@@ -78,15 +87,12 @@ async fn catch_up(
         let Some(last) = segments.last().map(|segment| segment.header.sequence) else {
             return Ok(true);
         };
-        for segment in segments {
-            let (sequence, hash) = (segment.header.sequence, segment.hash);
-            if sequence <= after {
-                continue;
-            }
-            match file
-                .with(move |journal| take(journal, &segment, sequence, hash))
-                .await
-            {
+        let mut segments = segments.into_iter().peekable();
+        while segments.peek().is_some() {
+            let some: Vec<Segment> = segments.by_ref().take(SEGMENTS_AT_ONCE).collect();
+            let taken = file.with(move |journal| take(journal, &some)).await;
+            link.crash.reach(CrashPoint::DuringRestore);
+            match taken {
                 Ok(()) => {}
                 Err(FileError::Segment(error)) => match error {
                     SegmentError::Gap { .. }
@@ -115,14 +121,13 @@ async fn catch_up(
     }
 }
 
-fn take(
-    journal: &mut lockstep_journal::Journal,
-    segment: &Segment,
-    sequence: u64,
-    hash: Hash,
-) -> Result<(), SegmentError> {
-    journal.accept(segment)?;
-    journal.acknowledge(sequence, hash)
+/// Those that were here already were perhaps not known to be acknowledged.
+fn take(journal: &mut lockstep_journal::Journal, segments: &[Segment]) -> Result<(), SegmentError> {
+    journal.accept_all(segments)?;
+    match segments.last() {
+        Some(last) => journal.acknowledge(last.header.sequence, last.hash),
+        None => Ok(()),
+    }
 }
 
 async fn fetch(link: &Link, seat: &Seat, after: u64) -> Result<Vec<Segment>, RestoreError> {

@@ -47,6 +47,11 @@ pub enum Ask {
         reply: oneshot::Sender<Plan>,
     },
     Cancel(RunId),
+    Apply {
+        plan: RunId,
+        by: String,
+        reply: oneshot::Sender<Option<RunId>>,
+    },
     Decide {
         conflict: ConflictId,
         resolution: Resolution,
@@ -354,6 +359,7 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                     driver.ask_for_plan(flows, Asked { shops, rows_max }, reply);
                 }
                 Ask::Cancel(run) => driver.on(Event::Cancelled { run }),
+                Ask::Apply { plan, by, reply } => driver.apply(plan, by, reply),
                 Ask::Decide { conflict, resolution, by, reply } => {
                     // Whoever asked may be gone; the journal has it all the same.
                     let _unheard = reply.send(driver.decide(conflict, &resolution, by).await?);
@@ -421,6 +427,19 @@ pub async fn ask_for_plan(
         rows_max,
         reply,
     };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))
+}
+
+/// For whoever has a handle and wants a plan applied as it was shown. `None`: it is not known (any more).
+pub async fn apply(
+    handle: &Handle,
+    customer: CustomerId,
+    plan: RunId,
+    by: String,
+) -> Result<Option<RunId>, String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::Apply { plan, by, reply };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answer.await.map_err(|_| busy(customer))
 }

@@ -15,7 +15,7 @@ pub use api::Api;
 pub use conflicts::{conflicts, decide};
 pub use customers::customers;
 pub use login::login;
-pub use plan::plan;
+pub use plan::{apply, plan};
 pub use records::{explain, record};
 pub use runs::runs;
 pub use sync::sync;

@@ -1,12 +1,15 @@
-//! `lockstep plan`
+//! `lockstep plan` and `lockstep apply`
 
 use super::api::Api;
-use crate::arguments::OfFlows;
+use super::runs::{exit, line};
+use crate::arguments::{self, OfFlows};
 use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_model::Flow;
 use lockstep_protocol::paths::people as paths;
-use lockstep_protocol::people::plan::{Plan, PlanRequest};
+use lockstep_protocol::people::Page;
+use lockstep_protocol::people::plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest};
+use lockstep_protocol::people::runs::RunView;
 
 pub async fn plan(of: OfFlows, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
@@ -72,6 +75,45 @@ fn show(plan: &Plan) {
         print::line("  … and more");
     }
     for why in &plan.stopped_by {
-        print::line(&format!("Stopped: {why}"));
+        print::line(&format!("An automatic run stops here: {why}"));
+    }
+    print::line(&format!("Write it as shown: lockstep apply {}", plan.id));
+}
+
+/// Between two looks at a run.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(300);
+
+pub async fn apply(arguments: arguments::Apply, as_json: bool) -> anyhow::Result<Exit> {
+    let api = Api::open()?;
+    let named = arguments.plan.split_once('-');
+    let Some((customer, _)) = named else {
+        return Err(Trouble::wrong_use(format!(
+            "\"{}\" names no plan; lockstep plan says what its plan is called",
+            arguments.plan
+        ))
+        .into());
+    };
+    let customer = api.customer(customer).await?;
+    let request = ApplyPlanRequest {
+        plan: arguments.plan.clone(),
+    };
+    let reply: ApplyPlanReply = api
+        .post(&Api::of_customer(paths::PLAN_APPLY, customer), &request)
+        .await?;
+    loop {
+        let page: Page<RunView> = api
+            .get(&Api::of_customer(paths::RUNS, customer), &[])
+            .await?;
+        // It may not have been heard of yet.
+        let ours = page.items.iter().find(|run| run.run == reply.run);
+        if let Some(run) = ours.filter(|run| !run.is_live()) {
+            if as_json {
+                print::json(run)?;
+            } else {
+                print::line(&line(run));
+            }
+            return Ok(exit(run));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

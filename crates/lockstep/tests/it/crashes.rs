@@ -145,3 +145,33 @@ mod movable_without_its_disk {
         before_commit before_shipping_segment after_shipping_segment settings_save
     }
 }
+
+/// Its journal is lost and fetched anew, and it dies in the middle of that: what was fetched stays, and it goes on
+/// from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_dies_while_its_journal_is_fetched_goes_on_from_there() {
+    let mut scene = Scene::set_in_step(ShopPlan {
+        products: 2,
+        ..ShopPlan::default()
+    })
+    .await;
+    let books = scene.books().await;
+    for _ in 0..2 {
+        two_orders(&scene).await;
+    }
+    scene.until_at_rest().await;
+    scene.worker.lose_its_journals();
+    two_orders(&scene).await;
+    scene.worker.start_again(Some("during_restore"));
+    until_it_has_died(&mut scene.worker, "during_restore").await;
+    scene.worker.start_again(None);
+    six_orders_have_crossed_once(&scene, &books).await;
+    let kept = std::fs::read_dir(scene.worker.data.join("customers")).expect("the journals");
+    let names = kept.map(|entry| entry.expect("a file").file_name());
+    let names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let is_left = |name: &&String| name.contains(".old") || name.contains(".restoring");
+    assert_eq!(names.iter().find(is_left), None, "{names:?}");
+    assert!(!scene.worker.process.log().contains("another journal"));
+}

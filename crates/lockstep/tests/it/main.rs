@@ -10,5 +10,6 @@ mod fields;
 mod in_chromium;
 mod moved;
 mod on_medusa;
+mod plans;
 mod storm;
 mod world;

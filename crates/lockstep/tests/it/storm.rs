@@ -148,6 +148,7 @@ async fn nothing_is_lost_or_doubled_in_a_storm() {
         }
         if nth == plan.orders * 2 / 3 {
             scene.worker.lose_its_journals();
+            scene.worker.start_again(None);
             storm.kills += 1;
         }
         if away_until.is_some_and(|until| until <= Instant::now()) {

@@ -57,11 +57,10 @@ impl Worker {
         self.start_again(None);
     }
 
-    /// Its customers' journals are gone; it begins again with its key and its token.
+    /// Its customers' journals are gone; its key and its token are not.
     pub fn lose_its_journals(&mut self) {
         self.process.kill();
         std::fs::remove_dir_all(self.data.join("customers")).expect("the journals go away");
-        self.start_again(None);
     }
 
     pub fn lose_its_disk(&mut self) {

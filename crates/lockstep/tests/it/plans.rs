@@ -1,0 +1,103 @@
+//! A limit stops an automatic run; a person sees the plan, and applies it as it was shown.
+
+use crate::world::{Scene, ShopClient, ShopPlan, eventually, seconds};
+use serde_json::{Value, json};
+
+async fn price(shop: &ShopClient, sku: &str) -> Value {
+    let product = shop.product_with(sku).await.expect("the product");
+    let variants = product["variants"].as_array().expect("variants");
+    let variant = variants.iter().find(|variant| variant["sku"] == sku);
+    variant.expect("the variant")["price"].clone()
+}
+
+async fn set_price(erp: &ShopClient, sku: &str, price: &str) {
+    let product = erp.product_with(sku).await.expect("the product");
+    let id = product["id"].as_str().expect("an id");
+    let variants = product["variants"].as_array().expect("variants");
+    let variant = variants.iter().find(|variant| variant["sku"] == sku);
+    let variant = variant.expect("the variant")["id"].as_str().expect("an id");
+    let change = json!({ "variants": [{ "id": variant, "sku": sku, "price": price }] });
+    erp.patch(&format!("/api/v1/products/{id}"), change).await;
+}
+
+/// The ERP's price leaps a hundredfold, and the run that sees it stops.
+async fn stopped_by_the_limit(scene: &Scene, sku: &str) -> Value {
+    let before = price(&scene.web1, sku).await;
+    set_price(&scene.erp, sku, "4999.00").await;
+    scene.until_told(&["more than the limit"]).await;
+    assert_eq!(price(&scene.web1, sku).await, before, "nothing is written");
+    let people = &scene.coordinator.people;
+    let typed = people.types(&["--json", "plan", &scene.id()]).await;
+    assert_eq!(typed.code, 3, "{typed:?}");
+    let plan = typed.json();
+    let stopped = plan["stopped_by"].to_string();
+    assert!(stopped.contains("more than the limit"), "{plan}");
+    assert_eq!(plan["counts"]["update"], 2, "both web shops: {plan}");
+    plan
+}
+
+async fn scene() -> (Scene, String) {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    (scene, sku)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_beyond_a_limit_is_written_once_a_person_applies_it() {
+    let (scene, sku) = scene().await;
+    let plan = stopped_by_the_limit(&scene, &sku).await;
+    let named = plan["id"].as_str().expect("the plan's name");
+    let applied = scene
+        .coordinator
+        .people
+        .does(&["--json", "apply", named])
+        .await;
+    assert_eq!(applied.json()["counts"]["written"], 2, "{applied:?}");
+    for shop in scene.web_shops() {
+        assert_eq!(price(&shop, &sku).await, "4999.00", "{}", shop.name);
+    }
+    // In step by then: the next run has nothing to stop at.
+    let synced = scene.coordinator.people.types(&["sync", &scene.id()]).await;
+    assert_eq!(synced.code, 0, "{synced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_moved_since_the_plan_was_shown_is_named_and_left() {
+    let (scene, sku) = scene().await;
+    let before = price(&scene.web1, &sku).await;
+    let plan = stopped_by_the_limit(&scene, &sku).await;
+    set_price(&scene.erp, &sku, "5999.00").await;
+    let named = plan["id"].as_str().expect("the plan's name");
+    let people = &scene.coordinator.people;
+    let applied = people.types(&["--json", "apply", named]).await;
+    let run = applied.json();
+    assert_eq!(run["counts"]["written"], 0, "{run}");
+    let message = run["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("moved since it was shown") && message.contains(&sku),
+        "{run}"
+    );
+    assert_eq!(price(&scene.web1, &sku).await, before);
+    // A plan of today is applied.
+    let again = people.types(&["--json", "plan", &scene.id()]).await.json();
+    let named = again["id"].as_str().expect("the plan's name");
+    people.does(&["--json", "apply", named]).await;
+    eventually(
+        "the new price is in the web shop",
+        seconds(20),
+        async || match price(&scene.web1, &sku).await {
+            there if there == "5999.00" => Ok(()),
+            there => Err(there.to_string()),
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_nobody_made_is_refused() {
+    let (scene, _) = scene().await;
+    let named = format!("{}-999999", scene.customer);
+    let refused = scene.coordinator.people.types(&["apply", &named]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("make a new plan"), "{refused:?}");
+}
