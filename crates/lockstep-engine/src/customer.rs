@@ -8,7 +8,9 @@ use crate::rules::Rules;
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{CatalogueChunk, Consumed, OpenIntent, OrderChunk, StockChunk};
+use lockstep_model::cases::{
+    CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk,
+};
 use lockstep_model::entry::{Body, Cause, Counts, RunResult};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
@@ -122,6 +124,8 @@ pub enum Effect {
         kind: Kind,
         after: Option<String>,
         limit: usize,
+        /// Of categories: the root of our own that shops shall have. It comes first, alone.
+        root: Option<RootCategory>,
     },
     /// Answered by `OrdersLoaded`.
     LoadOrders {
