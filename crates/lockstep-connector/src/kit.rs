@@ -4,6 +4,7 @@
 //! connector. Lines that need no shop (broken answers, throttling, secrets) run over [`ports::Canned`]. A connector may
 //! say `None` only to what its platform cannot do.
 
+mod categories;
 mod feed;
 mod hooks;
 mod identity;
@@ -143,6 +144,8 @@ lines! {
     "20" products::variants_make_the_round_trip;
     "21" products::prices_make_the_round_trip;
     "28" products::an_update_touches_only_what_it_says;
+    "34" categories::a_membership_is_set_and_cleared;
+    "35" categories::a_root_category_is_made_or_used;
     "41" stock::a_level_is_set;
     "42" stock::a_level_is_set_by_the_safest_call;
     "45" stock::a_sale_between_read_and_write_is_not_lost;

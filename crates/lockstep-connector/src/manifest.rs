@@ -20,6 +20,9 @@ pub struct Manifest {
     pub hooks: HookScheme,
     /// May this field be written to (and is it read from) this platform?
     pub holds: fn(&Field<'_>) -> bool,
+    /// Can this field be taken away where it is, a variant by its [`VariantField::Present`]? What cannot is left and
+    /// shown to people.
+    pub removes: fn(&Field<'_>) -> bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +90,23 @@ impl Manifest {
     pub fn batch_max(&self, sort: ChangeSort) -> u32 {
         let batch = self.batches.iter().find(|batch| batch.sort == sort);
         batch.map_or(0, |batch| batch.max)
+    }
+
+    /// Everything; for platforms where a variant may be without a price.
+    pub fn removes_all(_: &Field<'_>) -> bool {
+        true
+    }
+
+    /// Everything but a variant's price.
+    pub fn removes_all_but_prices(field: &Field<'_>) -> bool {
+        let is_price = matches!(
+            field,
+            Field::Variant {
+                field: VariantField::Price(_),
+                ..
+            }
+        );
+        !is_price
     }
 
     /// All fields; for platforms that hold every one that we know.

@@ -9,7 +9,9 @@ use crate::run::approved::{Approved, ShownPlans};
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{CatalogueChunk, Consumed, OpenIntent, OrderChunk, StockChunk};
+use lockstep_model::cases::{
+    CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk,
+};
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
@@ -135,6 +137,8 @@ pub enum Effect {
         kind: Kind,
         after: Option<String>,
         limit: usize,
+        /// Of categories: the root of our own that shops shall have. It comes first, alone.
+        root: Option<RootCategory>,
     },
     /// Answered by `OrdersLoaded`.
     LoadOrders {

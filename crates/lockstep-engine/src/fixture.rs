@@ -39,6 +39,7 @@ pub fn abilities() -> Abilities {
         unique_order_key: true,
         order_search: true,
         holds: |_| true,
+        removes: |_| true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run goes by: one revision of the customer's settings, with what each shop can do. Fixed for a whole run.
 
+use lockstep_model::cases::RootCategory;
 use lockstep_model::settings::{
     Assortment, CustomerHasService, CustomerSettings, Policy, StockId, StockMode,
 };
@@ -7,7 +8,7 @@ use lockstep_model::{
     Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Flow, Kind, RemoteId, Revision,
     ShopId, ShopIdentity, StockSemantics,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a platform can do: the part of its manifest that decisions depend on.
@@ -24,6 +25,8 @@ pub struct Abilities {
     /// An order can be looked up by our key.
     pub order_search: bool,
     pub holds: fn(&Field<'_>) -> bool,
+    /// May this field, or this variant, be taken away there?
+    pub removes: fn(&Field<'_>) -> bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,37 @@ impl Rules {
         self.shops
             .get(&shop)
             .is_some_and(|rules| rules.link.assortment == Assortment::All)
+    }
+
+    /// Is the category tree put under a root category of its own in this shop? Not in the one that it comes from, nor
+    /// where only what exists is kept in step.
+    pub fn gets_a_root(&self, shop: ShopId) -> bool {
+        let owner = self.owner(FieldGroup::Categories);
+        self.settings.customer.create_root_category
+            && self.flow_is_on(Flow::Categories)
+            && owner.is_some_and(|owner| owner != shop)
+            && self.gets_everything(shop)
+            && self.shops.get(&shop).is_some_and(|rules| {
+                let abilities = &rules.abilities;
+                let writes = |sort| abilities.batches.contains_key(&sort);
+                writes(ChangeSort::CreateCategory)
+                    && writes(ChangeSort::UpdateCategory)
+                    && (abilities.holds)(&Field::Parent)
+            })
+    }
+
+    /// It bears the customer's name.
+    pub fn root_category(&self) -> Option<RootCategory> {
+        let shops: BTreeSet<ShopId> = self
+            .shops
+            .keys()
+            .copied()
+            .filter(|shop| self.gets_a_root(*shop))
+            .collect();
+        (!shops.is_empty()).then(|| RootCategory {
+            name: self.settings.customer.name.trim().to_owned(),
+            shops,
+        })
     }
 
     /// A group takes part if the flow that carries it is on.

@@ -35,4 +35,6 @@ pub enum Sign {
     Create,
     Update,
     Archive,
+    /// A variant goes from a product that stays.
+    Remove,
 }

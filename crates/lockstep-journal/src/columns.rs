@@ -2,6 +2,7 @@
 
 use crate::JournalError;
 use jiff::Timestamp;
+use lockstep_model::cases::RootCategory;
 use lockstep_model::entry::{AsideSubject, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{Kind, OrderKey, RecordId, Sku};
@@ -157,9 +158,16 @@ pub(crate) const PATH_SEPARATOR: char = '\u{1f}';
 /// Between what a place sorts by and what makes it unique; sorts before all that a key holds.
 pub(crate) const TIE_SEPARATOR: char = '\u{1}';
 
+/// Where the root category of our own stands: before every depth of the tree. After the second nothing of it comes.
+const ROOT_DEPTH: &str = "-";
+pub(crate) const AFTER_ROOT: &str = "-\u{1f}\u{7f}";
+
 /// Where something stands in the order of its kind: products by their smallest SKU, categories by depth, then path.
 pub(crate) fn place(kind: Kind, key: &str, tie: &str) -> String {
     match kind {
+        Kind::Category if key == RootCategory::KEY => {
+            format!("{ROOT_DEPTH}{PATH_SEPARATOR}{key}{TIE_SEPARATOR}{tie}")
+        }
         Kind::Category => {
             let depth = key.matches(PATH_SEPARATOR).count().min(999);
             format!("{depth:03}{PATH_SEPARATOR}{key}{TIE_SEPARATOR}{tie}")
@@ -217,6 +225,9 @@ mod tests {
         let green = place(Kind::Category, "Tea\u{1f}Green", "r2");
         let coffee = place(Kind::Category, "Zubehör", "r3");
         assert!(tea < green && coffee < green);
+        let root = place(Kind::Category, RootCategory::KEY, "r0");
+        assert!(root.as_str() < AFTER_ROOT && AFTER_ROOT < tea.as_str());
+        assert_eq!(key_of_place(Kind::Category, &root), RootCategory::KEY);
         assert_eq!(key_of_place(Kind::Category, &green), "Tea\u{1f}Green");
         assert!(place(Kind::Product, "A", "z") < place(Kind::Product, "A1", "a"));
     }

@@ -40,7 +40,7 @@ impl Journal {
                         SELECT DISTINCT d.sku AS sku FROM sku_dirty d
                         CROSS JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
                         LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
-                        WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken
+                        WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
                         AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = d.sku AND s.shop = ?1)
                         ORDER BY d.sku LIMIT ?3)
                     UNION SELECT i.sku FROM intent i

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
-/// Of the tables. A newer file is refused; there is no older one yet.
-const FORMAT: i64 = 1;
+/// Of the tables. A newer file is refused, an older one is brought up to this.
+const FORMAT: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
 
 pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection, JournalError> {
@@ -113,11 +113,34 @@ fn settle(
             found: owner,
         });
     }
+    if found < FORMAT {
+        renew(connection)?;
+    }
     Ok(())
 }
 
 fn table_count(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+}
+
+/// What later formats added to the tables, unless another opener of the same file was faster.
+fn renew(connection: &mut Connection) -> Result<(), JournalError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 =
+        transaction.query_row("SELECT value FROM meta WHERE name = 'format'", [], |row| {
+            row.get(0)
+        })?;
+    if found < 2 {
+        transaction.execute_batch(
+            "ALTER TABLE level ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE conflict ADD COLUMN decided_by TEXT;
+             DROP INDEX IF EXISTS conflict_open;
+             CREATE INDEX conflict_of ON conflict(subject, closed_at);",
+        )?;
+    }
+    transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Makes the tables, unless another opener of the same new file was faster.

@@ -206,6 +206,8 @@ CREATE TABLE level(
     taken  TEXT NOT NULL,
     meant  TEXT,
     target TEXT,
+    -- The shop no longer has the item: the level is as last seen, and nobody writes it.
+    gone   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sku, stock, shop)
 ) WITHOUT ROWID;
 CREATE INDEX level_shop ON level(shop, sku);

@@ -413,13 +413,14 @@ fn stage_level(
     connection
         .prepare_cached("DELETE FROM staged_level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
         .execute(key)?;
-    let shadow: Option<(String, String)> = connection
+    let shadow: Option<(String, String, bool)> = connection
         .prepare_cached(
-            "SELECT level, taken FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3",
+            "SELECT level, taken, gone FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3",
         )?
-        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    if let Some((held, read_with)) = shadow {
+    // One that was gone and is shown again counts, whatever it says.
+    if let Some((held, read_with, false)) = shadow {
         let held: Level = parse("a stock level", &held)?;
         let taken = projection::taken(connection, shop, &level.sku, stock)?;
         let sku = RemoteId(level.sku.0.clone());

@@ -11,7 +11,19 @@ use crate::{
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The root category of our own, and the shops that shall have it (`createRootCategory`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootCategory {
+    pub name: String,
+    pub shops: BTreeSet<ShopId>,
+}
+
+impl RootCategory {
+    /// Its natural key. No path of a category is like it: names are not empty.
+    pub const KEY: &str = "\u{1f}";
+}
 
 /// Dirty catalogue records of one kind, in key order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +33,8 @@ pub struct CatalogueChunk {
     pub categories: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
     /// All records of the kind that we know: what a limit in percent is taken of.
     pub total: u64,
+    /// Of products: the sellable items in them, by SKU.
+    pub items: u64,
     /// Continue after this key; `None`: that was the last.
     pub next: Option<String>,
 }
@@ -194,6 +208,8 @@ pub struct LevelAt {
     pub staged: Option<(Level, u64)>,
     /// Σ taken over this shop's lines of the SKU, as known now.
     pub taken: Decimal,
+    /// The shop no longer has the item: its product or its variant was removed there. The level is as last seen.
+    pub gone: bool,
     pub open: Vec<OpenIntent>,
     pub aside_until: Option<Timestamp>,
     pub tries: u32,

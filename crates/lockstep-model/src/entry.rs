@@ -405,6 +405,9 @@ pub enum Settlement {
         /// The level, and Σ taken as known when it was answered.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<(Level, Decimal)>,
+        /// Some of it failed: what is not held is still to be written.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partly: bool,
     },
     /// Known not to have been applied.
     NotApplied {

@@ -87,6 +87,33 @@ impl FieldGroup {
     ];
 }
 
+impl Field<'_> {
+    /// A record has any number of these: a reading that lacks one it had says that it was taken away. Of every other
+    /// field a reading that lacks it says nothing: the platform, or this reply, has none.
+    pub fn is_one_of_many(&self) -> bool {
+        match self {
+            Field::Text { .. } | Field::Attribute(_) => true,
+            Field::Variant { field, .. } => match field {
+                VariantField::Present
+                | VariantField::Price(_)
+                | VariantField::SalePrice(_)
+                | VariantField::Option(_)
+                | VariantField::WeightG => true,
+                VariantField::Gtin | VariantField::Backorder => false,
+            },
+            Field::Title
+            | Field::Description
+            | Field::Handle
+            | Field::Status
+            | Field::Categories
+            | Field::Options
+            | Field::Parent
+            | Field::Position
+            | Field::Pictures => false,
+        }
+    }
+}
+
 fn encode(part: &str) -> Cow<'_, str> {
     if part.contains(['/', '%']) {
         Cow::Owned(part.replace('%', "%25").replace('/', "%2F"))
@@ -133,6 +160,14 @@ impl Path {
                     VariantField::Option(name) => format!("variant/{sku}/option/{}", encode(name)),
                 }
             }
+        })
+    }
+
+    /// Of the field that says that a variant is there.
+    pub fn present(sku: &Sku) -> Self {
+        Self::new(&Field::Variant {
+            sku: sku.clone(),
+            field: VariantField::Present,
         })
     }
 

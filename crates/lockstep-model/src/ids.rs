@@ -48,6 +48,12 @@ number_id! {
     Revision,
 }
 
+impl RecordId {
+    /// The root category of our own under which shops are given the tree (`createRootCategory`): counted records begin
+    /// at 1. It is in no catalogue: what hangs under it is at the top in ours.
+    pub const ROOT_CATEGORY: RecordId = RecordId(0);
+}
+
 macro_rules! text_id {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*

@@ -29,7 +29,9 @@ pub use order::{
     Address, Charge, ChargeKind, Fulfilment, NewOrder, Order, OrderLine, OrderState, OrderStep,
     Parcel, Payment, Person, Stage,
 };
-pub use product::{Category, Parts, Picture, PicturePart, Product, Status, Variant};
+pub use product::{
+    Category, Parts, Picture, PicturePart, Product, Status, Variant, has_variant, variants_of,
+};
 pub use record::{
     BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,
     PullRequest, Receipt, Record, Scope,

@@ -190,6 +190,8 @@ impl Product {
                     product.categories = Some(ids.collect());
                 }
                 Some(Field::Options) => product.options = value.as_list().to_vec(),
+                // Taken away.
+                Some(Field::Text { .. } | Field::Attribute(_)) if *value == Value::Empty => {}
                 Some(Field::Text { language, name }) => {
                     product
                         .texts
@@ -241,13 +243,7 @@ impl Product {
         }
         product.variants = variants
             .into_iter()
-            .filter(|(sku, _)| {
-                let present = Field::Variant {
-                    sku: sku.clone(),
-                    field: VariantField::Present,
-                };
-                fields.get(&Path::new(&present)) == Some(&Value::Flag(true))
-            })
+            .filter(|(sku, _)| has_variant(fields, sku))
             .map(|(sku, variant)| Variant {
                 id: parts.variants.get(&sku).cloned().unwrap_or_default(),
                 sku,
@@ -274,6 +270,24 @@ impl Product {
                 .collect(),
         }
     }
+}
+
+/// Is this variant among the fields of a product?
+pub fn has_variant(fields: &Fields, sku: &Sku) -> bool {
+    fields.get(&Path::present(sku)) == Some(&Value::Flag(true))
+}
+
+/// The variants of a product, by its fields.
+pub fn variants_of(fields: &Fields) -> impl Iterator<Item = Sku> {
+    fields
+        .iter()
+        .filter_map(|(path, value)| match path.field() {
+            Some(Field::Variant {
+                sku,
+                field: VariantField::Present,
+            }) if *value == Value::Flag(true) => Some(sku),
+            _ => None,
+        })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -254,8 +254,11 @@ pub struct Receipt {
 pub enum NaturalKey {
     Sku(Sku),
     Gtin(String),
-    /// Names from the root.
-    CategoryPath(Vec<String>),
+    /// By its name under its parent (the shop's own id; `None`: at the top).
+    Category {
+        parent: Option<RemoteId>,
+        name: String,
+    },
     Order {
         key: OrderKey,
         not_before: Timestamp,

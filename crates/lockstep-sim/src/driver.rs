@@ -311,7 +311,9 @@ impl Driver {
                     changed: summary.changed,
                 })
             }
-            Effect::LoadCatalogue { kind, after, limit } => Some(Event::CatalogueLoaded(
+            Effect::LoadCatalogue {
+                kind, after, limit, ..
+            } => Some(Event::CatalogueLoaded(
                 self.journal
                     .load_catalogue(kind, after.as_deref(), limit, self.now)
                     .expect("a chunk is loaded"),

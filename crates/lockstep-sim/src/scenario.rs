@@ -74,6 +74,7 @@ fn abilities(unique_key: bool) -> Abilities {
         unique_order_key: unique_key,
         order_search: true,
         holds: |_| true,
+        removes: |_| true,
     }
 }
 

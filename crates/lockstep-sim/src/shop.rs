@@ -395,7 +395,7 @@ impl SimShop {
                     .filter_map(|(id, _)| self.record(Kind::Order, id))
                     .collect()
             }
-            NaturalKey::Gtin(_) | NaturalKey::CategoryPath(_) => vec![],
+            NaturalKey::Gtin(_) | NaturalKey::Category { .. } => vec![],
         }
     }
 

@@ -176,6 +176,7 @@ fn abilities(manifest: &Manifest) -> Abilities {
         unique_order_key,
         order_search,
         holds: manifest.holds,
+        removes: manifest.removes,
     }
 }
 

@@ -118,6 +118,7 @@ static MANIFEST: Manifest = Manifest {
     settles_after: Duration::from_secs(30),
     hooks: HookScheme::None,
     holds: Manifest::holds_basics,
+    removes: Manifest::removes_all,
 };
 
 pub struct Medusa;
@@ -158,6 +159,9 @@ fn read_refusal(status: StatusCode, body: &[u8]) -> Refusal {
         Some(FaultKind::Duplicate { existing: None })
     } else if is_refusal && says("required inventory") {
         // An order of more than is there. It may be made when there is more.
+        Some(FaultKind::Conflict)
+    } else if is_refusal && says("reservation") {
+        // Units of the variant are promised to a buyer. It may go once they are shipped.
         Some(FaultKind::Conflict)
     } else {
         None

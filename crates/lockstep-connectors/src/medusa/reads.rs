@@ -222,7 +222,7 @@ impl Shop {
                 }
                 Ok(found)
             }
-            NaturalKey::CategoryPath(_) => Err(self.no_categories()),
+            NaturalKey::Category { .. } => Err(self.no_categories()),
             NaturalKey::Order { key, not_before } => self.order_by_key(key, *not_before).await,
         }
     }

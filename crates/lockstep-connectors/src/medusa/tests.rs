@@ -6,9 +6,9 @@ use http::Method;
 use lockstep_connector::kit::ports::{Answer, Script, Step};
 use lockstep_connector::{Account, Connector, NoPictures, Platform};
 use lockstep_model::{
-    Change, Cursor, CustomerId, FaultKind, Fulfilment, Kind, Level, NewOrder, Next, Order,
-    OrderKey, OrderLine, OrderState, Outcome, Page, Payment, Person, Product, PullRequest, Record,
-    RemoteId, Scope, ShopId, Status,
+    Change, Cursor, CustomerId, FaultKind, Fields, Fulfilment, Kind, Level, NewOrder, Next, Order,
+    OrderKey, OrderLine, OrderState, Outcome, Page, Path, Payment, Person, Product, PullRequest,
+    Record, RemoteId, Scope, ShopId, Status, Value as Held,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -519,6 +519,86 @@ fn a_refusal_says_what_the_shop_said() {
         let said = said["message"].as_str().unwrap();
         assert!(fault.message.contains(said), "{}", fault.message);
     }
+}
+
+fn shirt(skus: &[&str]) -> Value {
+    let variants = skus.iter().map(|sku| {
+        json!({
+            "id": format!("variant_{sku}"), "sku": sku,
+            "prices": [{ "id": format!("price_{sku}"), "currency_code": "eur", "amount": 19.9 }],
+            "options": [{ "value": sku, "option": { "title": "Size" } }],
+        })
+    });
+    let values: Vec<Value> = skus.iter().map(|sku| json!({ "value": sku })).collect();
+    json!({
+        "id": "prod_1", "title": "Shirt", "status": "published",
+        "options": [{ "id": "opt_1", "title": "Size", "values": values }],
+        "variants": variants.collect::<Vec<_>>(),
+    })
+}
+
+/// The shirt without its M.
+fn without_m() -> Change {
+    let Ok(Record::Product(product)) = super::map::product_record(&shirt(&["S", "M"]).to_string())
+    else {
+        panic!("a product");
+    };
+    let set = [(Path::present(&"M".into()), Held::Empty)].into();
+    let mut whole = product.fields();
+    whole.extend(Fields::clone(&set));
+    let parts = product.parts();
+    Change::UpdateProduct {
+        id: product.id.clone(),
+        product: Box::new(Product::from_fields(product.id, &whole, &parts)),
+        set,
+        parts,
+    }
+}
+
+fn removal(answer: Answer) -> [Step; 2] {
+    let list = json!({ "products": [shirt(&["S", "M"])], "count": 1, "offset": 0, "limit": 1 });
+    [
+        get("/admin/products?limit=1&id[]=prod_1…", list.to_string()),
+        post(
+            "/admin/products/prod_1/variants/batch…",
+            json!({ "create": [], "update": [], "delete": ["variant_M"] }),
+            answer,
+        ),
+    ]
+}
+
+#[test]
+fn a_variant_that_goes_is_deleted_by_its_id_and_what_is_left_is_read() {
+    let left = json!({ "products": [shirt(&["S"])], "count": 1, "offset": 0, "limit": 1 });
+    let mut steps = Vec::from(removal(Answer::json(200, "{}")));
+    steps.push(get(
+        "/admin/products?limit=1&id[]=prod_1…",
+        left.to_string(),
+    ));
+    let script = Script::new(steps);
+    let outcome = push(shop(&script).as_ref(), without_m());
+    played(&script);
+    let Outcome::Done(receipt) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    let Some(Record::Product(product)) = &receipt.record else {
+        panic!("{receipt:?}");
+    };
+    let skus: Vec<_> = product.variants.iter().map(|v| v.sku.as_str()).collect();
+    assert_eq!(skus, ["S"]);
+}
+
+#[test]
+fn a_variant_of_which_units_are_reserved_may_go_later() {
+    let refused =
+        r#"{"type":"not_allowed","message":"Cannot remove items which have reservations"}"#;
+    let script = Script::new(removal(Answer::json(400, refused)));
+    let outcome = push(shop(&script).as_ref(), without_m());
+    played(&script);
+    assert!(
+        matches!(&outcome, Outcome::Failed(fault) if fault.kind == FaultKind::Conflict),
+        "{outcome:?}"
+    );
 }
 
 /// Two products of one title: the shop makes one handle of it and refuses the second.

@@ -501,10 +501,17 @@ pub(super) fn update_product(
             },
         }
     }
-    for (sku, _) in &remove_variants {
-        variants.remove(sku);
-    }
     let mut members = Vec::new();
+    for (sku, id) in &remove_variants {
+        variants.remove(sku);
+        // It goes by a call of its own, after this one: till then it must not stand in the way of an axis that goes.
+        if body.contains_key("options") {
+            let mut object = Object::new();
+            object.insert("id".into(), json!(id));
+            object.insert("options".into(), json!({}));
+            members.push(Json::Object(object));
+        }
+    }
     for (sku, mut object) in variants {
         if object.is_empty() {
             continue;

@@ -26,7 +26,7 @@ use lockstep_model::{
     BadRecord, Category, Change, ChangeSort, Cursor, Fault, FaultKind, Kind, NaturalKey, Next,
     Outcome, Page, PictureSource, PullRequest, Record, RemoteId, Scope, ShopIdentity,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +89,7 @@ static MANIFEST: Manifest = Manifest {
         "order.changed",
     ]),
     holds: Manifest::holds_all,
+    removes: Manifest::removes_all_but_prices,
 };
 
 pub struct Practice;
@@ -254,23 +255,16 @@ impl Shop {
         }
     }
 
-    async fn category_at(&self, names: &[String]) -> Result<Vec<Record>, Fault> {
+    async fn category_at(
+        &self,
+        parent: Option<&RemoteId>,
+        name: &str,
+    ) -> Result<Vec<Record>, Fault> {
         let all = self.all_categories().await?;
-        let mut level: Vec<&Category> = all.values().filter(|c| c.parent.is_none()).collect();
-        let mut names = names.iter();
-        let Some(first) = names.next() else {
-            return Ok(Vec::new());
-        };
-        level.retain(|category| category.name == *first);
-        for name in names {
-            let parents: BTreeSet<&RemoteId> = level.iter().map(|category| &category.id).collect();
-            level = all
-                .values()
-                .filter(|c| c.parent.as_ref().is_some_and(|id| parents.contains(id)))
-                .filter(|c| c.name == *name)
-                .collect();
-        }
-        let found = level.into_iter().cloned().map(Record::Category);
+        let found = all
+            .into_values()
+            .filter(|c| c.parent.as_ref() == parent && c.name == name)
+            .map(Record::Category);
         Ok(found.collect())
     }
 }
@@ -336,7 +330,7 @@ impl Connector for Shop {
                 let key = key.to_string();
                 self.found(Kind::Order, "external_key", &key).await
             }
-            NaturalKey::CategoryPath(names) => self.category_at(names).await,
+            NaturalKey::Category { parent, name } => self.category_at(parent.as_ref(), name).await,
             NaturalKey::Gtin(_) => Err(self.invalid("gtin", "cannot be searched by GTIN")),
         }
     }

@@ -57,6 +57,45 @@ fn an_update_says_only_what_changed() {
 }
 
 #[test]
+fn a_variant_that_goes_does_not_hold_an_axis_that_goes() {
+    let set: Fields = [
+        (Path::new(&Field::Options), Value::Empty),
+        (variant_path("S-M", VariantField::Present), Value::Empty),
+    ]
+    .into();
+    assert_eq!(
+        update(set, &product()),
+        json!({ "op": "update", "id": "p1", "options": [], "variants": [{ "id": "v1", "options": {} }] })
+    );
+}
+
+#[test]
+fn what_is_taken_away_is_said_to_be_nothing() {
+    let set: Fields = [
+        (Path::new(&Field::Attribute("fabric".into())), Value::Empty),
+        (
+            Path::new(&Field::Text {
+                language: "fi".into(),
+                name: "title".into(),
+            }),
+            Value::Empty,
+        ),
+        (
+            variant_path("S-M", VariantField::SalePrice("EUR".into())),
+            Value::Empty,
+        ),
+    ]
+    .into();
+    assert_eq!(
+        update(set, &product()),
+        json!({
+            "op": "update", "id": "p1", "attributes": { "fabric": null }, "texts": { "fi": { "title": "" } },
+            "variants": [{ "id": "v1", "sale_price": null, "currency": "EUR" }],
+        })
+    );
+}
+
+#[test]
 fn a_new_variant_is_said_whole_and_a_gone_one_goes_by_its_id() {
     let mut product = product();
     let parts = product.parts();

@@ -556,19 +556,14 @@ fn categories_are_made_moved_renamed_and_found_by_their_path() {
             parent = Some(made.id.clone());
             ids.push(made.id);
         }
-        let path = |names: &[&str]| {
-            let names = names.iter().map(|name| (*name).to_owned());
-            NaturalKey::CategoryPath(names.collect())
+        let under = |parent: &RemoteId, name: &str| NaturalKey::Category {
+            parent: Some(parent.clone()),
+            name: name.into(),
         };
-        let deep = path(&["Clothes", "Winter", "Scarves", "Wool"]);
+        let deep = under(&ids[2], "Wool");
         let found = connector.find(&deep).await?;
         assert!(matches!(&found[..], [Record::Category(c)] if c.id == ids[3]));
-        assert!(
-            connector
-                .find(&path(&["Clothes", "Wool"]))
-                .await?
-                .is_empty()
-        );
+        assert!(connector.find(&under(&ids[0], "Wool")).await?.is_empty());
         let set: Fields = [
             (Path::new(&Field::Title), Held::text("Woollen")),
             (Path::new(&Field::Parent), Held::text(ids[1].as_str())),
@@ -585,9 +580,7 @@ fn categories_are_made_moved_renamed_and_found_by_their_path() {
         };
         assert_eq!((moved.name.as_str(), moved.position), ("Woollen", Some(1)));
         assert_eq!(moved.parent, Some(ids[1].clone()));
-        let found = connector
-            .find(&path(&["Clothes", "Winter", "Woollen"]))
-            .await?;
+        let found = connector.find(&under(&ids[1], "Woollen")).await?;
         assert_eq!(found.len(), 1);
         Ok(())
     });

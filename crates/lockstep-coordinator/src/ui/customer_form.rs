@@ -268,7 +268,7 @@ fn form(settings: &CustomerSettings, workers: Vec<Choice>) -> Form {
     .group("Where it belongs", "", vec![
         Field::id("customer.stockId", "Stock", "Levels are read from and written to this stock where a shop's identifiers say nothing else.", stocks),
         Field::id("customer.branchId", "Branch", "Orders are booked to this branch where an identifier says nothing else.", branches),
-        Field::flag("customer.createRootCategory", "Own root category", "The synced category tree hangs under a root category of its own, which is made if it is missing."),
+        Field::flag("customer.createRootCategory", "Own root category", "The synced category tree hangs under a root category that bears the customer's name and is made if it is missing."),
         Field::maybe("customer.rootCategoryId", "Root category", "… or under this one: our key of the category, or its id in the shop that is written to. Not both."),
     ])
     .group("Selling", "", vec![

@@ -55,6 +55,8 @@ struct Shape {
     create: String,
     update: String,
     archive: String,
+    removes: u64,
+    remove: String,
     stock: String,
     orders: String,
     conflicts: u64,
@@ -102,6 +104,8 @@ impl Shape {
             create: grouped(counts.create),
             update: grouped(counts.update),
             archive: grouped(counts.archive),
+            removes: counts.remove,
+            remove: grouped(counts.remove),
             stock: grouped(counts.stock),
             orders: grouped(counts.orders),
             conflicts: counts.conflicts,
@@ -121,6 +125,7 @@ impl Row {
             Sign::Create => ("create", "create"),
             Sign::Update => ("update", "update"),
             Sign::Archive => ("archive", "archive"),
+            Sign::Remove => ("archive", "remove"),
             Sign::Ask => ("ask", "ask a person"),
         };
         let key_href = match row.kind.as_str() {
@@ -135,7 +140,7 @@ impl Row {
             }
         };
         let mark = match row.sign {
-            Sign::Archive => '−',
+            Sign::Archive | Sign::Remove => '−',
             sign => sign.mark(),
         };
         Row {

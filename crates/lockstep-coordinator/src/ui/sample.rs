@@ -79,6 +79,7 @@ static MANIFEST: Manifest = Manifest {
     settles_after: std::time::Duration::from_secs(10),
     hooks: HookScheme::Topics(&["product.updated", "order.placed", "stock.updated"]),
     holds: Manifest::holds_all,
+    removes: Manifest::removes_all,
 };
 
 static OTHER: Manifest = Manifest {
@@ -827,6 +828,7 @@ fn plan() -> Plan {
             create: 12,
             update: 240,
             archive: 1,
+            remove: 0,
             stock: 31,
             orders: 2,
             conflicts: 4,

@@ -25,6 +25,7 @@ static MANIFEST: Manifest = Manifest {
     settles_after: Duration::ZERO,
     hooks: HookScheme::Topics(&["orders"]),
     holds: Manifest::holds_all,
+    removes: Manifest::removes_all,
 };
 
 struct TestPlatform;

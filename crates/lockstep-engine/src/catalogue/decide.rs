@@ -4,10 +4,11 @@
 use super::Terms;
 use super::merge::{MergeResult, Side, merge};
 use crate::rules::{Rules, ShopRules};
+use crate::run::hangs_under_it_now;
 use crate::write::{PlanLine, Sign, Write};
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{
-    AtShop, Cluster, Consumed, Known, OpenConflict, OpenIntent, Staged, StagedBody,
+    AtShop, Cluster, Consumed, Known, OpenConflict, OpenIntent, RootCategory, Staged, StagedBody,
 };
 use lockstep_model::entry::{
     AsideSubject, Body, Conflict, Delta, Merged, Seen, Settlement, Subject, What,
@@ -15,6 +16,7 @@ use lockstep_model::entry::{
 use lockstep_model::{
     Category, Change, ConflictId, Fault, FaultKind, Field, FieldGroup, Fields, Flow, Kind, Path,
     PictureSource, Product, RecordId, RemoteId, RunId, ShopId, Sku, Status, Value, VariantField,
+    has_variant, variants_of,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,19 @@ pub struct Decision {
     pub writes: Vec<Write>,
     pub consumed: Vec<Consumed>,
     pub lines: Vec<PlanLine>,
+}
+
+impl Decision {
+    /// Takes the creates at these shops out again; they stay due.
+    pub fn leave_out(&mut self, shops: impl Fn(ShopId) -> bool) {
+        let writes = self.writes.iter();
+        let out: BTreeSet<ShopId> = writes
+            .filter(|write| matches!(write.what, What::Create { .. }) && shops(write.shop))
+            .map(|write| write.shop)
+            .collect();
+        self.writes.retain(|write| !out.contains(&write.shop));
+        self.lines.retain(|line| !out.contains(&line.shop));
+    }
 }
 
 /// Hands out ids in order.
@@ -76,16 +91,23 @@ pub fn decide(
         decision.bodies = bodies;
         return decision;
     }
+    let is_root = cluster.key == RootCategory::KEY
+        || cluster
+            .known
+            .iter()
+            .any(|known| known.record == RecordId::ROOT_CATEGORY);
     let Some(kind) = cluster
         .known
         .first()
         .map(|known| known.kind)
         .or_else(|| cluster.staged.first().map(|staged| staged.kind))
+        .or_else(|| is_root.then_some(Kind::Category))
     else {
         return decision;
     };
     let known = cluster.known.first();
-    if known.is_none()
+    if !is_root
+        && known.is_none()
         && cluster
             .staged
             .iter()
@@ -122,10 +144,18 @@ pub fn decide(
         conflicts,
         closed,
         asked,
-    } = merge(old, &sides, rules, terms, open);
+    } = if is_root {
+        root(old, rules)
+    } else {
+        merge(old, &sides, rules, terms, open)
+    };
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
 
-    let record = known.map_or_else(|| ids.record(), |known| known.record);
+    let record = match known {
+        Some(known) => known.record,
+        None if is_root => RecordId::ROOT_CATEGORY,
+        None => ids.record(),
+    };
     // Which record it is was in doubt once, and is no more: the cluster has one of ours.
     let no_longer_in_doubt = open
         .iter()
@@ -168,6 +198,7 @@ pub fn decide(
     }
 
     let mut due = Vec::new();
+    let mut left_over = Vec::new();
     for (shop, shop_rules) in &rules.shops {
         let side = sides.iter().find(|side| side.shop == *shop);
         let target = Target {
@@ -179,6 +210,7 @@ pub fn decide(
             record,
             asked: &asked,
         };
+        left_over.extend(target.left_over(&ours, rules, terms));
         let writes = target.writes(&ours, rules, terms, &sides);
         if writes.is_empty() {
             continue;
@@ -192,6 +224,12 @@ pub fn decide(
                     && let Some(parent) = ours.get(&Path::new(&Field::Parent))
                     && let Some(parent) = parent.as_text()
                     && !terms.knows(*shop, parent)
+                {
+                    continue;
+                }
+                // So does the root of our own.
+                if matches!(write.change, Change::CreateCategory { .. })
+                    && target.waits_for_root(&ours, rules, terms)
                 {
                     continue;
                 }
@@ -232,12 +270,18 @@ pub fn decide(
         })
         .collect();
     let ours_delta = Delta::between(old, &ours);
-    let keys = keys(kind, &cluster.key, known, &cluster.staged);
+    let keys = if is_root {
+        vec![RootCategory::KEY.to_owned()]
+    } else {
+        keys(kind, &cluster.key, known, &cluster.staged, &ours, &sides)
+    };
     let is_news = known.is_none()
         || !ours_delta.is_empty()
         || !seen.is_empty()
         || known.is_some_and(|known| known.keys != keys);
-    if is_news || due.is_empty() {
+    // The root is looked at each time, whether or not anything of it is due or was read.
+    let is_asked_for = !is_root || !cluster.staged.is_empty() || rules.root_category().is_none();
+    if is_news || (due.is_empty() && is_asked_for) {
         decision.bodies.push(Body::Merged(Merged {
             run,
             record,
@@ -249,8 +293,38 @@ pub fn decide(
             overruled,
             due,
         }));
+        decision.bodies.extend(left_over);
+    }
+    if is_root {
+        let found = sides.iter().filter(|side| {
+            side.staged.is_some()
+                && side.is_there()
+                && (side.shadow.id.is_none() || side.shadow.gone)
+        });
+        decision
+            .bodies
+            .extend(found.map(|side| hangs_under_it_now(side.shop)));
     }
     decision
+}
+
+/// The root category of our own is nobody's word but the settings'.
+fn root(old: &Fields, rules: &Rules) -> MergeResult {
+    let ours = match rules.root_category() {
+        Some(root) => Category {
+            name: root.name,
+            ..Category::default()
+        }
+        .fields(),
+        None => old.clone(),
+    };
+    MergeResult {
+        ours,
+        overruled: Vec::new(),
+        conflicts: Vec::new(),
+        closed: Vec::new(),
+        asked: BTreeSet::new(),
+    }
 }
 
 /// What a reading says of an intent whose outcome nobody knew. `None`: nothing yet.
@@ -279,6 +353,7 @@ fn what_became_of(
             parts: Some(parts.clone()),
             held: Some(fields.clone()),
             level: None,
+            partly: false,
         });
     }
     settled_by(intent, settles_after_ms, now).then_some(Settlement::NotApplied { fault: None })
@@ -397,7 +472,14 @@ fn archive_what_its_owner_dropped(
     }
 }
 
-fn keys(kind: Kind, cluster_key: &str, known: Option<&Known>, staged: &[Staged]) -> Vec<String> {
+fn keys(
+    kind: Kind,
+    cluster_key: &str,
+    known: Option<&Known>,
+    staged: &[Staged],
+    ours: &Fields,
+    sides: &[Side<'_>],
+) -> Vec<String> {
     let mut keys: BTreeSet<String> = staged
         .iter()
         .filter(|row| row.body != StagedBody::Gone)
@@ -407,7 +489,19 @@ fn keys(kind: Kind, cluster_key: &str, known: Option<&Known>, staged: &[Staged])
         // A category that moved has a new path and no longer its old one.
         (Some(known), Kind::Category) if keys.is_empty() => keys.extend(known.keys.clone()),
         (Some(_), Kind::Category) => {}
-        (Some(known), _) => keys.extend(known.keys.clone()),
+        // A SKU that no shop has any more is free for another product.
+        (Some(known), _) => {
+            let is_had = |key: &&String| {
+                let sku = Sku((*key).clone());
+                let mut shops = sides.iter();
+                has_variant(ours, &sku) || shops.any(|side| has_variant(side.holds(), &sku))
+            };
+            let had: Vec<_> = known.keys.iter().filter(is_had).cloned().collect();
+            keys.extend(had);
+            if keys.is_empty() {
+                keys.extend(known.keys.clone());
+            }
+        }
         (None, _) if keys.is_empty() => {
             keys.insert(cluster_key.to_owned());
         }
@@ -462,7 +556,15 @@ impl Target<'_> {
             None => side.shadow.id.is_some() && !side.shadow.gone,
         });
         let once_there = self.side.is_some_and(|side| side.shadow.id.is_some());
-        let wanted = self.wanted(ours, rules, terms);
+        let is_root = self.record == RecordId::ROOT_CATEGORY;
+        if is_root && !rules.gets_a_root(self.shop) {
+            return Vec::new();
+        }
+        let wanted = if is_root {
+            ours.clone()
+        } else {
+            self.wanted(ours, rules, terms)
+        };
         if there {
             // Named by this reading, or by the link.
             let Some(id) = self
@@ -472,6 +574,10 @@ impl Target<'_> {
                 return Vec::new();
             };
             return self.updates(id, wanted, rules, ours, sides);
+        }
+        if is_root {
+            // Also where a person removed it: without it the tree would have no place.
+            return self.create(wanted).into_iter().collect();
         }
         let owner_has_it = rules.catalogue_owner().is_some_and(|owner| {
             owner != self.shop
@@ -498,24 +604,23 @@ impl Target<'_> {
         self.create(wanted).into_iter().collect()
     }
 
+    /// A category of the top, where the root of our own is still to be made.
+    fn waits_for_root(&self, ours: &Fields, rules: &Rules, terms: &Terms) -> bool {
+        self.record != RecordId::ROOT_CATEGORY
+            && rules.gets_a_root(self.shop)
+            && terms.root(self.shop).is_none()
+            && ours
+                .get(&Path::new(&Field::Parent))
+                .is_none_or(|parent| *parent == Value::Empty)
+    }
+
     fn tries(&self) -> u32 {
         self.side.map_or(0, |side| side.shadow.tries)
     }
 
     /// What the shop should hold, in its own terms: the fields that it can hold and that others own.
     fn wanted(&self, ours: &Fields, rules: &Rules, terms: &Terms) -> Fields {
-        let variants = ours
-            .keys()
-            .filter(|path| {
-                matches!(
-                    path.field(),
-                    Some(Field::Variant {
-                        field: VariantField::Present,
-                        ..
-                    })
-                )
-            })
-            .count();
+        let variants = variants_of(ours).count();
         let customer = &rules.settings.customer;
         let backorder = if variants > 1 {
             customer.variation_back_order_enabled
@@ -543,6 +648,13 @@ impl Target<'_> {
                     field: VariantField::Backorder,
                     ..
                 } => Value::Flag(backorder),
+                Field::Parent if *value == Value::Empty && rules.gets_a_root(self.shop) => {
+                    match terms.root(self.shop) {
+                        Some(root) => Value::text(root.as_str()),
+                        // It stays where it is until the root was made.
+                        None => continue,
+                    }
+                }
                 Field::Parent if *value == Value::Empty => {
                     Value::optional_text(customer.root_category_id.as_deref())
                 }
@@ -557,6 +669,7 @@ impl Target<'_> {
         let mut set = wanted;
         // Pictures are added to what exists.
         set.remove(&Path::new(&Field::Pictures));
+        set.retain(|path, value| !takes_away(path, value));
         let change = match self.kind {
             Kind::Category => Change::CreateCategory {
                 category: Category::from_fields(RemoteId::default(), &set),
@@ -615,6 +728,7 @@ impl Target<'_> {
         };
         let set: Fields = wanted
             .into_iter()
+            .filter(|(path, want)| !self.cannot_take_away(path, want))
             .filter(|(path, want)| {
                 // What we last meant stands, as long as the shop has not moved since.
                 let untouched = holds.get(path) == shadow.held.get(path);
@@ -754,6 +868,49 @@ impl Target<'_> {
         Some((write, vec![line]))
     }
 
+    fn cannot_take_away(&self, path: &Path, want: &Value) -> bool {
+        takes_away(path, want)
+            && path
+                .field()
+                .is_some_and(|field| !(self.rules.abilities.removes)(&field))
+    }
+
+    /// What its owner took away and this shop has and cannot be rid of. It stays; people are told.
+    fn left_over(&self, ours: &Fields, rules: &Rules, terms: &Terms) -> Option<Body> {
+        let side = self.side.filter(|side| side.is_there())?;
+        let id = self.staged_id.or(side.shadow.id.as_ref())?;
+        let left: Vec<String> = self
+            .wanted(ours, rules, terms)
+            .iter()
+            .filter(|(path, want)| {
+                let held = side.holds().get(path);
+                self.cannot_take_away(path, want) && held.is_some_and(|held| *held != Value::Empty)
+            })
+            .map(|(path, _)| path.to_string())
+            .collect();
+        if left.is_empty() {
+            return None;
+        }
+        let label = label(ours);
+        let message = format!(
+            "was taken away where it comes from, and this platform cannot be without it: {}. It stays as it is until \
+             somebody removes it in the shop",
+            left.join(", ")
+        );
+        Some(Body::Aside {
+            shop: self.shop,
+            subject: AsideSubject::Remote {
+                kind: self.kind,
+                id: Some(id.clone()),
+            },
+            fault: Fault::new(FaultKind::Invalid { field: None }, message)
+                .about(label)
+                .at(self.shop),
+            retry_at: None,
+            tries: 0,
+        })
+    }
+
     fn line(
         &self,
         label: &str,
@@ -764,12 +921,20 @@ impl Target<'_> {
     ) -> PlanLine {
         let archives =
             path.field() == Some(Field::Status) && to.as_text() == Some(Status::Archived.as_str());
+        let removes = to != &Value::Flag(true)
+            && matches!(
+                path.field(),
+                Some(Field::Variant {
+                    field: VariantField::Present,
+                    ..
+                })
+            );
         PlanLine {
             shop: self.shop,
-            sign: if archives {
-                Sign::Archive
-            } else {
-                Sign::Update
+            sign: match (archives, removes) {
+                (true, _) => Sign::Archive,
+                (false, true) => Sign::Remove,
+                (false, false) => Sign::Update,
             },
             label: label.to_owned(),
             field: path.to_string(),
@@ -790,16 +955,18 @@ impl Target<'_> {
     }
 }
 
+/// Its owner had this field and has it no more.
+fn takes_away(path: &Path, want: &Value) -> bool {
+    *want == Value::Empty && path.field().is_some_and(|field| field.is_one_of_many())
+}
+
 /// What people call it: its first SKU and its title.
 fn label(fields: &Fields) -> String {
     let title = fields
         .get(&Path::new(&Field::Title))
         .and_then(Value::as_text)
         .unwrap_or_default();
-    let sku: Option<Sku> = fields.keys().find_map(|path| match path.field() {
-        Some(Field::Variant { sku, .. }) => Some(sku),
-        _ => None,
-    });
+    let sku: Option<Sku> = variants_of(fields).next();
     match sku {
         Some(sku) if title.is_empty() => sku.0,
         Some(sku) => format!("{sku} {title}"),

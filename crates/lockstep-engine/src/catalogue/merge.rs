@@ -2,13 +2,18 @@
 //!
 //! A shop has changed a field if it differs from that shop's own shadow. Comparing with the shadow, and not with our
 //! record, is what keeps a shop that rounds or trims from looking like an editor for ever.
+//!
+//! What a shop had and no longer has was taken away there. In ours it stays as an empty value, so that it is carried to
+//! the shops that cannot be written now; a field that its owner never had is not known, and says nothing.
 
 use super::Terms;
 use crate::rules::Rules;
 use lockstep_model::cases::{AtShop, OpenConflict, StagedBody};
 use lockstep_model::entry::{Conflict, Overruled, What};
 use lockstep_model::settings::Policy;
-use lockstep_model::{ConflictId, Fields, Path, ShopId, Value};
+use lockstep_model::{
+    ConflictId, Field, Fields, Path, ShopId, Sku, Value, VariantField, has_variant, variants_of,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One shop's side: the shadow, and what was read now.
@@ -27,7 +32,7 @@ impl Side<'_> {
         }
     }
 
-    fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         match self.staged {
             Some(StagedBody::Fields { .. }) => true,
             Some(StagedBody::Gone) => false,
@@ -45,8 +50,56 @@ impl Side<'_> {
             .iter()
             .filter(|(path, value)| held.get(path) != Some(value) && !self.is_own(path, value))
             .map(|(path, _)| path);
-        let removed = held.keys().filter(|path| !fields.contains_key(path));
+        let removed = held.keys().filter(|path| self.took_away(path));
         moved.chain(removed).collect()
+    }
+
+    /// Did the shop have this and shows itself without it now? A reading that leaves out what every record has, or
+    /// every variant, is not believed.
+    fn took_away(&self, path: &Path) -> bool {
+        let Some(StagedBody::Fields { fields, .. }) = self.staged else {
+            return false;
+        };
+        if fields.contains_key(path) || !self.shadow.held.contains_key(path) {
+            return false;
+        }
+        match path.field() {
+            Some(Field::Variant {
+                field: VariantField::Present,
+                ..
+            }) => variants_of(fields).next().is_some(),
+            // With the variant goes all that is said of it.
+            Some(field @ Field::Variant { .. }) => {
+                let Field::Variant { sku, .. } = &field else {
+                    return false;
+                };
+                field.is_one_of_many() && has_variant(fields, sku)
+            }
+            Some(field) => field.is_one_of_many(),
+            None => false,
+        }
+    }
+
+    /// What the owner of a field says of it. What it took away is empty; of what it never had it says nothing.
+    fn owner_says(&self, path: &Path, old: Option<&Value>, terms: &Terms) -> Option<Value> {
+        if let Some(value) = self.holds().get(path) {
+            return Some(terms.to_ours(self.shop, path, value));
+        }
+        let is_waiting = || {
+            let is_one_of_many = path.field().is_some_and(|field| field.is_one_of_many());
+            old == Some(&Value::Empty) && is_one_of_many
+        };
+        (self.took_away(path) || is_waiting()).then_some(Value::Empty)
+    }
+
+    /// Can this owner say nothing of the field, since it shows itself without the variant (or without any)?
+    fn cannot_say(&self, sku: &Sku, field: &VariantField<'_>) -> bool {
+        let holds = self.holds();
+        if *field == VariantField::Present {
+            variants_of(holds).next().is_none()
+        } else {
+            !has_variant(holds, sku)
+        }
     }
 
     /// A value equal to an open intent's is our own write coming back.
@@ -137,7 +190,7 @@ pub fn merge(
             Policy::Owner(owner) => match sides.iter().find(|side| side.shop == owner) {
                 // The owner has the record: its word counts, silence included; and what it said while this group
                 // was switched off.
-                Some(side) if side.is_there() => read(side),
+                Some(side) if side.is_there() => side.owner_says(path, old.get(path), terms),
                 // It once had it: what it last said stays.
                 Some(side) if side.shadow.id.is_some() => old.get(path).cloned(),
                 // It never had it: whoever shows the record is all we know of it.
@@ -226,5 +279,85 @@ pub fn merge(
             result.ours.insert(path.clone(), value);
         }
     }
+    keep_what_an_owner_cannot_say(old, sides, rules, &mut result.ours);
+    forget_what_removed_variants_had(&mut result.ours);
+    forget_what_is_removed_everywhere(sides, &mut result.ours);
     result
+}
+
+/// Prices may be owned by a shop that does not have the variant, or no longer: what it last said of it stays. A product
+/// that is shown without any variant was not read whole.
+fn keep_what_an_owner_cannot_say(
+    old: &Fields,
+    sides: &[Side<'_>],
+    rules: &Rules,
+    ours: &mut Fields,
+) {
+    let mut kept = Vec::new();
+    for (path, value) in old {
+        let Some(Field::Variant { sku, field }) = path.field() else {
+            continue;
+        };
+        if ours.contains_key(path) {
+            continue;
+        }
+        let owner = path.group().and_then(|group| rules.owner(group));
+        let owner = sides.iter().find(|side| Some(side.shop) == owner);
+        if owner.is_some_and(|side| side.is_there() && side.cannot_say(&sku, &field)) {
+            kept.push((sku, path, value));
+        }
+    }
+    // First the variants themselves.
+    kept.sort_by_key(|(_, path, _)| {
+        !matches!(
+            path.field(),
+            Some(Field::Variant {
+                field: VariantField::Present,
+                ..
+            })
+        )
+    });
+    for (sku, path, value) in kept {
+        if *path == Path::present(&sku) || has_variant(ours, &sku) {
+            ours.insert(path.clone(), value.clone());
+        }
+    }
+}
+
+/// Of a variant that was taken away nothing is left to say but that.
+fn forget_what_removed_variants_had(ours: &mut Fields) {
+    let removed: BTreeSet<Sku> = ours
+        .iter()
+        .filter_map(|(path, value)| match path.field() {
+            Some(Field::Variant {
+                sku,
+                field: VariantField::Present,
+            }) if *value == Value::Empty => Some(sku),
+            _ => None,
+        })
+        .collect();
+    if removed.is_empty() {
+        return;
+    }
+    ours.retain(|path, _| match path.field() {
+        Some(Field::Variant { sku, field }) => {
+            field == VariantField::Present || !removed.contains(&sku)
+        }
+        _ => true,
+    });
+}
+
+/// What was taken away is remembered as long as a shop still has it. A shop that shows it later has it of its own.
+fn forget_what_is_removed_everywhere(sides: &[Side<'_>], ours: &mut Fields) {
+    ours.retain(|path, value| {
+        let is_removed =
+            *value == Value::Empty && path.field().is_some_and(|field| field.is_one_of_many());
+        let is_held = || {
+            sides.iter().any(|side| {
+                let held = side.holds().get(path);
+                side.is_there() && held.is_some_and(|held| *held != Value::Empty)
+            })
+        };
+        !is_removed || is_held()
+    });
 }

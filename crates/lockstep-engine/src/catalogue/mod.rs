@@ -9,4 +9,8 @@ pub(crate) use decide::{settled_by, settles_at};
 pub use terms::Terms;
 
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
+mod root_tests;
+#[cfg(test)]
 mod tests;

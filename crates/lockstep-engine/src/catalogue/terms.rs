@@ -28,7 +28,8 @@ impl Terms {
     pub fn to_ours(&self, shop: ShopId, path: &Path, value: &Value) -> Value {
         let ours = |id: &str| {
             let id = self.ours.get(&shop)?.get(&RemoteId::from(id))?;
-            Some(id.0)
+            // What hangs under the root of our own is at the top.
+            (*id != RecordId::ROOT_CATEGORY).then_some(id.0)
         };
         match path.field() {
             Some(Field::Categories) => {
@@ -61,6 +62,11 @@ impl Terms {
             },
             _ => value.clone(),
         }
+    }
+
+    /// The root category of our own in this shop, if it was made.
+    pub fn root(&self, shop: ShopId) -> Option<&RemoteId> {
+        self.theirs.get(&shop)?.get(&RecordId::ROOT_CATEGORY)
     }
 
     /// Does the shop have this category of ours?

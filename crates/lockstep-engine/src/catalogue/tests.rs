@@ -14,11 +14,11 @@ use lockstep_model::{
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-03-01T09:00:00Z".parse().unwrap()
 }
 
-fn our_rules() -> Rules {
+pub(super) fn our_rules() -> Rules {
     rules(Takes::Placement, Takes::Payment, Takes::Reserve)
 }
 
@@ -37,7 +37,7 @@ fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
     }
 }
 
-fn staged(shop: ShopId, product: &Product) -> Staged {
+pub(super) fn staged(shop: ShopId, product: &Product) -> Staged {
     Staged {
         shop,
         kind: Kind::Product,
@@ -52,14 +52,14 @@ fn staged(shop: ShopId, product: &Product) -> Staged {
     }
 }
 
-fn gone(shop: ShopId) -> Staged {
+pub(super) fn gone(shop: ShopId) -> Staged {
     Staged {
         body: StagedBody::Gone,
         ..staged(shop, &coffee(shop, "", "0"))
     }
 }
 
-fn shadow(product: &Product) -> AtShop {
+pub(super) fn shadow(product: &Product) -> AtShop {
     AtShop {
         id: Some(product.id.clone()),
         parts: product.parts(),
@@ -82,7 +82,7 @@ fn in_step(title: &str, price: &str) -> Known {
     }
 }
 
-fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
+pub(super) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
     let cluster = Cluster {
         key: "KH-100".into(),
         known,
@@ -97,7 +97,7 @@ fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision 
 }
 
 /// Shop, and what is set there.
-fn sets(decision: &Decision) -> Vec<(ShopId, Vec<String>)> {
+pub(super) fn sets(decision: &Decision) -> Vec<(ShopId, Vec<String>)> {
     let writes = decision.writes.iter();
     writes
         .map(|write| {
@@ -255,7 +255,7 @@ fn two_records_of_one_shop_with_one_sku_stand_aside_both_and_nothing_is_guessed(
     assert_eq!(asides.count(), 2);
 }
 
-fn open(what: What, look_at: Option<Timestamp>) -> OpenIntent {
+pub(super) fn open(what: What, look_at: Option<Timestamp>) -> OpenIntent {
     OpenIntent {
         intent: IntentId(5),
         run: RunId(1),

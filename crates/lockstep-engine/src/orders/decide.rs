@@ -335,6 +335,7 @@ fn what_became_of(
             parts: None,
             held: None,
             level: None,
+            partly: false,
         }))
     };
     match (&intent.what, there) {

@@ -7,9 +7,10 @@ use crate::catalogue::{Decision, Ids, Terms, decide};
 use crate::customer::{Also, Effect, Shared};
 use crate::write::Sign;
 use jiff::Timestamp;
-use lockstep_model::cases::CatalogueChunk;
-use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, Value};
+use lockstep_model::cases::{CatalogueChunk, RootCategory};
+use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
 use rust_decimal::Decimal;
+use std::collections::BTreeSet;
 
 /// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
 const PASSES_MAX: u8 = 24;
@@ -48,6 +49,7 @@ impl Run {
                 rows,
                 writes,
                 archives: _,
+                removals: _,
             } => {
                 self.expected = Some(writes);
                 if self.needs_person.is_some() && !self.dry {
@@ -113,6 +115,7 @@ impl Run {
             rows: 0,
             writes: 0,
             archives: 0,
+            removals: 0,
         };
         self.load_catalogue(kind, after, out);
     }
@@ -123,7 +126,17 @@ impl Run {
             kind,
             after,
             limit: CHUNK,
+            root: match kind {
+                Kind::Category => self.rules.root_category(),
+                Kind::Product | Kind::Level | Kind::Order => None,
+            },
         });
+    }
+
+    /// What is there already is found before it is made: not before the shop's categories were read once.
+    fn has_read_categories(&self, shop: ShopId, shared: &Shared) -> bool {
+        let place = (shop, Kind::Category);
+        shared.cursors.contains_key(&place) || self.reads.has_ended(shop, Kind::Category)
     }
 
     fn load_plan(&mut self, after: Option<u64>, out: &mut Vec<Effect>) {
@@ -148,6 +161,7 @@ impl Run {
             mut rows,
             mut writes,
             mut archives,
+            mut removals,
         } = self.phase
         else {
             return;
@@ -160,6 +174,9 @@ impl Run {
                 conflict: &mut shared.counters.conflict,
             };
             let mut decision = decide(cluster, &self.rules, &terms, self.id, &mut ids, now);
+            if cluster.key == RootCategory::KEY {
+                decision.leave_out(|shop| !self.has_read_categories(shop, shared));
+            }
             if let Some(approved) = &mut self.approved {
                 approved.hold_to(&mut decision, pass == 0);
             }
@@ -175,6 +192,12 @@ impl Run {
                 .iter()
                 .filter(|line| line.sign == Sign::Archive)
                 .count() as u64;
+            let removed = decision
+                .lines
+                .iter()
+                .filter(|line| line.sign == Sign::Remove);
+            let removed: BTreeSet<&str> = removed.map(|line| line.field.as_str()).collect();
+            removals += removed.len() as u64;
             writes += decision.writes.len() as u64;
             if self.approved.is_none() {
                 self.check_prices(&decision);
@@ -196,12 +219,20 @@ impl Run {
                 chunk.total
             ));
         }
+        if removals > 10 && removals * 100 > limit * chunk.items.max(1) {
+            self.needs_person = Some(format!(
+                "This plan would remove {removals} of {} variants from products that stay, more than the limit of \
+                 {limit} %. Nothing was written. If it is meant so, raise the limit and sync again.",
+                chunk.items
+            ));
+        }
         self.phase = Phase::Plan {
             kind,
             pass,
             rows,
             writes,
             archives,
+            removals,
         };
         if !decisions.is_empty() && !self.dry {
             out.push(Effect::SavePlan {
@@ -277,9 +308,10 @@ pub(super) fn natural_key(set: &Fields) -> Option<NaturalKey> {
         _ => None,
     });
     sku.map(NaturalKey::Sku).or_else(|| {
-        let title = set
-            .get(&Path::new(&Field::Title))
-            .and_then(Value::as_text)?;
-        Some(NaturalKey::CategoryPath(vec![title.to_owned()]))
+        let text = |field| set.get(&Path::new(&field)).and_then(Value::as_text);
+        Some(NaturalKey::Category {
+            parent: text(Field::Parent).map(RemoteId::from),
+            name: text(Field::Title)?.to_owned(),
+        })
     })
 }

@@ -17,6 +17,7 @@ mod trade;
 mod writing;
 
 pub(crate) use cause::RunCause;
+pub(crate) use outcome::hangs_under_it_now;
 
 use crate::customer::{Also, CallId, Effect, Progress, Shared, Step};
 use crate::rules::Rules;
@@ -100,6 +101,8 @@ pub(crate) enum Phase {
         rows: u64,
         writes: u64,
         archives: u64,
+        /// Variants that go from products that stay, each counted once however many shops lose it.
+        removals: u64,
     },
     Apply {
         kind: Kind,

@@ -3,7 +3,9 @@
 use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::entry::{Again, Body, Personal, Settlement, Subject, What};
-use lockstep_model::{IntentId, Parts, Receipt, Record, RunId};
+use lockstep_model::{
+    IntentId, Kind, Parts, Path, Receipt, Record, RecordId, RunId, ShopId, Value,
+};
 
 /// The entries of a write that was done, wholly or but for `missing`.
 pub(super) fn settle(
@@ -20,6 +22,7 @@ pub(super) fn settle(
         parts: None,
         held: None,
         level: None,
+        partly: !missing.is_empty(),
     };
     match (receipt.record, &write.what) {
         (Some(Record::Product(product)), _) => {
@@ -28,6 +31,7 @@ pub(super) fn settle(
                 parts: Some(product.parts()),
                 held: Some(product.fields()),
                 level: None,
+                partly: !missing.is_empty(),
             };
         }
         (Some(Record::Category(category)), _) => {
@@ -36,6 +40,7 @@ pub(super) fn settle(
                 parts: Some(Parts::default()),
                 held: Some(category.fields()),
                 level: None,
+                partly: !missing.is_empty(),
             };
         }
         (Some(Record::Level(level)), What::Level { was_taken, .. }) => {
@@ -44,6 +49,7 @@ pub(super) fn settle(
                 parts: None,
                 held: None,
                 level: Some((level, *was_taken)),
+                partly: !missing.is_empty(),
             };
         }
         (Some(Record::Order(order)), What::CreateOrder | What::StepOrder { .. }) => {
@@ -68,18 +74,36 @@ pub(super) fn settle(
         intent,
         how: Box::new(how),
     });
-    if let Subject::Record(record) = &write.subject {
+    if write.subject == Subject::Record(RecordId::ROOT_CATEGORY) {
+        if matches!(write.what, What::Create { .. }) {
+            bodies.push(hangs_under_it_now(write.shop));
+        }
+    } else if let Subject::Record(record) = &write.subject {
         // A picture comes after its product, and one after the other.
         let more = match &write.what {
             What::Create { .. } | What::AddPicture { .. } | What::RemovePicture { .. } => true,
-            What::Set { .. } | What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => {
-                !missing.is_empty()
-            }
+            // What is gone everywhere now need not be remembered.
+            What::Set { set } => !missing.is_empty() || set.iter().any(is_taken_away),
+            What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => !missing.is_empty(),
         };
         if more {
             bodies.push(Body::DueAgain {
                 what: Again::Record(*record),
             });
         }
+    }
+}
+
+fn is_taken_away((path, value): (&Path, &Value)) -> bool {
+    *value == Value::Empty && path.field().is_some_and(|field| field.is_one_of_many())
+}
+
+/// The root category is there: the tree has waited for it.
+pub(crate) fn hangs_under_it_now(shop: ShopId) -> Body {
+    Body::DueAgain {
+        what: Again::Records {
+            kind: Kind::Category,
+            shops: vec![shop],
+        },
     }
 }

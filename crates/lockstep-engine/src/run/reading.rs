@@ -47,6 +47,10 @@ impl Reads {
             .collect()
     }
 
+    pub fn has_ended(&self, shop: ShopId, kind: Kind) -> bool {
+        self.ended.contains_key(&(shop, kind))
+    }
+
     fn place(&self, shop: ShopId, kind: Kind) -> Option<Cursor> {
         self.ended.get(&(shop, kind)).cloned().flatten()
     }

@@ -256,6 +256,7 @@ impl Run {
                     self.counts.written += 1;
                     self.counts.failed += 1;
                     settle(self.id, intent, &write, receipt, &missing, now, &mut bodies);
+                    self.leave_for_later(&write, &missing, shared, now, &mut bodies);
                 }
             }
         }
@@ -319,7 +320,12 @@ impl Run {
         }
         let is_stale_level =
             fault.kind == FaultKind::Conflict && matches!(write.subject, Subject::Level { .. });
-        if is_stale_level {
+        let is_gone_level =
+            fault.kind == FaultKind::NotFound && matches!(write.subject, Subject::Level { .. });
+        if is_gone_level {
+            // The item was removed there: its level is nobody's to write until it is read again.
+            self.counts.failed -= 1;
+        } else if is_stale_level {
             // A sale came between: it is read and computed again, which is no failure.
             self.counts.failed -= 1;
             if let Subject::Level { sku, .. } = &write.subject {
@@ -338,6 +344,32 @@ impl Run {
                 tries: write.tries.saturating_add(1),
             });
         }
+    }
+
+    /// What is missing of a write that was partly done is tried again, later each time.
+    fn leave_for_later(
+        &self,
+        write: &Write,
+        missing: &[String],
+        shared: &mut Shared,
+        now: Timestamp,
+        bodies: &mut Vec<Body>,
+    ) {
+        let fault = Fault::new(FaultKind::Protocol, missing.join(" · "))
+            .about(write.label.clone())
+            .at(write.shop);
+        let retry_at = match remedy(&fault.kind, write.tries, now) {
+            Remedy::Again(at) => at,
+            Remedy::Look | Remedy::Replan | Remedy::Person => soon(now),
+        };
+        shared.look_again(self.lane, retry_at);
+        bodies.push(Body::Aside {
+            shop: write.shop,
+            subject: AsideSubject::Subject(write.subject.clone()),
+            fault,
+            retry_at: Some(retry_at),
+            tries: write.tries.saturating_add(1),
+        });
     }
 
     fn leave_open(
@@ -410,6 +442,7 @@ impl Run {
                 (Subject::Record(_), _) if self.lane == Lane::Catalogue => {
                     // Read by its id, which the shadow knows: the driver's list names it.
                     by_name.insert((open.shop, Kind::Product));
+                    by_name.insert((open.shop, Kind::Category));
                 }
                 _ => {}
             }

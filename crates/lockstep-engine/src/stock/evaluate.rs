@@ -59,6 +59,8 @@ pub fn evaluate(
         let counts = owner.is_none_or(|owner| owner == *shop);
         let Some((level, reading)) = &at.staged else {
             match &at.held {
+                // There is no level any more, so nothing to write and nothing to wait for.
+                Some(_) if at.gone => {}
                 // Orders were read and the level was not: the two do not belong together.
                 Some((level, taken)) if *taken == at.taken => {
                     if at.open.is_empty() {
@@ -93,6 +95,7 @@ pub fn evaluate(
                             parts: None,
                             held: None,
                             level: Some((level.clone(), at.taken)),
+                            partly: false,
                         },
                     ));
                 }

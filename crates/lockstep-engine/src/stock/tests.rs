@@ -438,3 +438,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
+    let rules = rules(Takes::Placement, Takes::Payment, Takes::Reserve);
+    // Its order was cancelled since: no level will ever be read together with that.
+    let at = |units: i64, gone: bool| LevelAt {
+        held: Some((
+            Level {
+                sku: "X".into(),
+                stock: "main".into(),
+                item: None,
+                on_hand: units.into(),
+                reserved: Decimal::ZERO,
+                version: None,
+                location: None,
+                modified_at: None,
+            },
+            i64::from(gone).into(),
+        )),
+        gone,
+        ..LevelAt::default()
+    };
+    for lost_by in [ERP, A] {
+        let levels = [(ERP, 10), (A, 7), (B, 7)];
+        let case = StockCase {
+            sku: "X".into(),
+            stock: StockId(1),
+            status: None,
+            base: Some(Decimal::TEN),
+            levels: levels
+                .map(|(shop, units)| (shop, at(units, shop == lost_by)))
+                .into(),
+            lines: vec![],
+            conflicts: vec![],
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let decision = evaluate(&case, &rules, RunId(1), &mut 1, now);
+        let written: Vec<ShopId> = decision.writes.iter().map(|write| write.shop).collect();
+        let wanted: Vec<ShopId> = [A, B].into_iter().filter(|shop| *shop != lost_by).collect();
+        assert_eq!(written, wanted);
+        assert!(decision.done);
+    }
+}

@@ -6,11 +6,14 @@
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::bounds::{CATEGORY_DEPTH_MAX, CLUSTER_MEMBERS_MAX};
 use crate::columns::{
-    PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place, record_subject,
+    AFTER_ROOT, PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place,
+    record_subject,
 };
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
-use lockstep_model::cases::{AtShop, CatalogueChunk, Cluster, Known, Staged, StagedBody};
+use lockstep_model::cases::{
+    AtShop, CatalogueChunk, Cluster, Known, RootCategory, Staged, StagedBody,
+};
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -50,8 +53,31 @@ impl Journal {
         limit: usize,
         now: Timestamp,
     ) -> Result<CatalogueChunk, JournalError> {
-        if kind == Kind::Category && self.paths_are_stale.get() {
-            work_out_paths(&self.connection)?;
+        self.load_clusters(kind, None, after, limit, now)
+    }
+
+    /// Categories, where shops have a root category of our own, or shall have it: first comes the root, alone, whether
+    /// or not anything of it is due; the paths of what hangs under it begin below it.
+    pub fn load_categories_under(
+        &self,
+        root: &RootCategory,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<CatalogueChunk, JournalError> {
+        self.load_clusters(Kind::Category, Some(root), after, limit, now)
+    }
+
+    fn load_clusters(
+        &self,
+        kind: Kind,
+        root: Option<&RootCategory>,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<CatalogueChunk, JournalError> {
+        if kind == Kind::Category && (self.paths_are_stale.get() || after.is_none()) {
+            work_out_paths(&self.connection, root)?;
             self.paths_are_stale.set(false);
         }
         let limit = bounded(limit);
@@ -66,7 +92,13 @@ impl Journal {
         let mut chunk = CatalogueChunk::default();
         let mut mentioned = Mentioned::default();
         let mut depth: Option<String> = None;
-        'chunk: loop {
+        if root.is_some() && after.is_empty() {
+            let cluster = loader.root()?;
+            mentioned.note(&cluster);
+            chunk.clusters.push(cluster);
+            chunk.next = Some(AFTER_ROOT.to_owned());
+        }
+        'chunk: while chunk.next.is_none() {
             let candidates = loader.candidates(&after, limit)?;
             if candidates.is_empty() {
                 break;
@@ -103,6 +135,10 @@ impl Journal {
         chunk.total = self
             .connection
             .prepare_cached("SELECT count(*) FROM record_text WHERE kind = ?1")?
+            .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
+        chunk.items = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM record_key WHERE kind = ?1")?
             .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
         chunk.categories = mentioned.links(&self.connection)?;
         Ok(chunk)
@@ -223,6 +259,25 @@ impl Loader<'_> {
             }
         }
         Ok(members)
+    }
+
+    /// The root category of our own: what is known of it and what was read of it, which may both be nothing.
+    fn root(&self) -> Result<Cluster, JournalError> {
+        let mut bearers = Vec::new();
+        self.bearers(RootCategory::KEY, &mut bearers)?;
+        let place = place(Kind::Category, RootCategory::KEY, "");
+        let mut cluster = match bearers.first() {
+            Some(member) => {
+                let seed = Candidate {
+                    place: place.clone(),
+                    member: *member,
+                };
+                self.cluster(&place, &self.members(&seed, &HashSet::new())?)?
+            }
+            None => Cluster::default(),
+        };
+        cluster.key = RootCategory::KEY.to_owned();
+        Ok(cluster)
     }
 
     fn staged_neighbours(
@@ -454,6 +509,8 @@ impl Mentioned {
         connection: &Connection,
     ) -> Result<BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>, JournalError> {
         let category = kind_code(Kind::Category);
+        // What is at the top hangs under it.
+        self.ours.insert(RecordId::ROOT_CATEGORY.0);
         {
             let mut query = connection.prepare_cached(
                 "SELECT record FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0",
@@ -496,9 +553,13 @@ fn category_ids(fields: &Fields) -> impl Iterator<Item = &str> {
 }
 
 /// Gives every staged category its path and its place, now that parents and children are there.
-fn work_out_paths(connection: &Connection) -> Result<(), JournalError> {
+fn work_out_paths(
+    connection: &Connection,
+    root: Option<&RootCategory>,
+) -> Result<(), JournalError> {
     let transaction = connection.unchecked_transaction()?;
     let category = kind_code(Kind::Category);
+    let roots = roots(&transaction, root)?;
     transaction.execute("DELETE FROM staged_key WHERE kind = ?1", params![category])?;
     let mut after = 0;
     loop {
@@ -516,7 +577,12 @@ fn work_out_paths(connection: &Connection) -> Result<(), JournalError> {
         };
         after = *last;
         for (reading, shop, remote) in &page {
-            let path = path_of(&transaction, *shop, remote)?;
+            let root = roots.get(shop).map(String::as_str);
+            let path = if root == Some(remote) {
+                RootCategory::KEY.to_owned()
+            } else {
+                path_of(&transaction, *shop, remote, root)?
+            };
             let tie = format!("s{shop}/{remote}");
             transaction
                 .prepare_cached("UPDATE staged SET place = ?2, keys = ?3 WHERE reading = ?1")?
@@ -534,11 +600,54 @@ fn work_out_paths(connection: &Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// The names from the root down to a category of a shop, as staged or else as last known.
-fn path_of(connection: &Connection, shop: i64, remote: &str) -> Result<String, JournalError> {
+/// Which category of each shop is the root of our own: the one that is linked; else, where it shall be, one of its name
+/// at the top that is no other record's.
+fn roots(
+    connection: &Connection,
+    root: Option<&RootCategory>,
+) -> Result<BTreeMap<i64, String>, JournalError> {
+    let category = kind_code(Kind::Category);
+    let mut roots: BTreeMap<i64, String> = connection
+        .prepare_cached("SELECT shop, id FROM link WHERE record = ?1 AND kind = ?2 AND gone = 0")?
+        .query_map(params![int(RecordId::ROOT_CATEGORY.0), category], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let Some(root) = root else {
+        return Ok(roots);
+    };
+    let mut query = connection.prepare_cached(
+        "SELECT s.id FROM staged s
+         LEFT JOIN link l ON l.shop = s.shop AND l.kind = s.kind AND l.id = s.id
+         WHERE s.shop = ?1 AND s.kind = ?2 AND s.gone = 0 AND (l.record IS NULL OR l.record = ?4)
+         AND json_extract(s.fields, '$.title') = ?3 AND json_extract(s.fields, '$.parent') IS NULL
+         ORDER BY s.id LIMIT 1",
+    )?;
+    for shop in &root.shops {
+        let shop = int(shop.0);
+        if roots.contains_key(&shop) {
+            continue;
+        }
+        let own = int(RecordId::ROOT_CATEGORY.0);
+        let found: Option<String> = query
+            .query_row(params![shop, category, root.name, own], |row| row.get(0))
+            .optional()?;
+        roots.extend(found.map(|found| (shop, found)));
+    }
+    Ok(roots)
+}
+
+/// The names from the root down to a category of a shop, as staged or else as last known. Below the root of our own,
+/// where it hangs under it.
+fn path_of(
+    connection: &Connection,
+    shop: i64,
+    remote: &str,
+    root: Option<&str>,
+) -> Result<String, JournalError> {
     let mut names: Vec<String> = Vec::new();
     let mut next = Some(remote.to_owned());
-    while let Some(remote) = next.take() {
+    while let Some(remote) = next.take().filter(|remote| Some(remote.as_str()) != root) {
         let fields: Option<String> = connection
             .prepare_cached(
                 "SELECT fields FROM staged WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0

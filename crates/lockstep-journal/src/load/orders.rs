@@ -184,7 +184,9 @@ fn item(
         }
     }
     let level: Option<String> = connection
-        .prepare_cached("SELECT level FROM level WHERE shop = ?1 AND sku = ?2 LIMIT 1")?
+        .prepare_cached(
+            "SELECT level FROM level WHERE shop = ?1 AND sku = ?2 AND gone = 0 LIMIT 1",
+        )?
         .query_row(params![int(shop.0), sku.as_str()], |row| row.get(0))
         .optional()?;
     let Some(level) = level else {

@@ -65,7 +65,7 @@ pub(crate) fn stock_case(
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
-            "SELECT shop, level, taken, meant FROM level WHERE sku = ?1 AND stock = ?2",
+            "SELECT shop, level, taken, meant, gone FROM level WHERE sku = ?1 AND stock = ?2",
         )?;
         let mut rows = query.query(key)?;
         while let Some(row) = rows.next()? {
@@ -79,6 +79,7 @@ pub(crate) fn stock_case(
                     .as_deref()
                     .map(decimal)
                     .transpose()?,
+                gone: row.get(4)?,
                 ..LevelAt::default()
             };
             levels.insert(ShopId(id(row.get(0)?)), at);

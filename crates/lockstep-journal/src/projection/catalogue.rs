@@ -2,9 +2,9 @@
 
 use crate::JournalError;
 use crate::columns::{int, json, kind_code, parse, place, record_subject};
-use crate::projection::clear_aside;
+use crate::projection::{clear_aside, ledger};
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
-use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Value};
+use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Sku, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 
 const FIELDS: &str = "a record's fields";
@@ -13,9 +13,32 @@ const PARTS: &str = "the parts of a shop's record";
 /// What a shop holds of a record, as its row.
 struct Shadow {
     record: i64,
+    /// It was not there when it was last seen.
+    gone: bool,
     parts: Parts,
     held: Fields,
     meant: Fields,
+}
+
+impl Shadow {
+    fn new(record: i64) -> Self {
+        Self {
+            record,
+            gone: false,
+            parts: Parts::default(),
+            held: Fields::new(),
+            meant: Fields::new(),
+        }
+    }
+
+    /// The items that the shop had.
+    fn had(&self) -> Parts {
+        if self.gone {
+            Parts::default()
+        } else {
+            self.parts.clone()
+        }
+    }
 }
 
 pub(super) fn merged(
@@ -100,13 +123,10 @@ fn seen_at(
     shop: ShopId,
     seen: &Seen,
 ) -> Result<(), JournalError> {
-    let mut shadow = shadow(connection, shop, merged.kind, &seen.id)?.unwrap_or_else(|| Shadow {
-        record: int(merged.record.0),
-        parts: Parts::default(),
-        held: Fields::new(),
-        meant: Fields::new(),
-    });
+    let mut shadow = shadow(connection, shop, merged.kind, &seen.id)?
+        .unwrap_or_else(|| Shadow::new(int(merged.record.0)));
     shadow.record = int(merged.record.0);
+    let before = shadow.had();
     if let Some(parts) = &seen.parts {
         shadow.parts = parts.clone();
     }
@@ -123,7 +143,48 @@ fn seen_at(
         &seen.id,
         &shadow,
         seen.gone,
-    )
+    )?;
+    let now = if seen.gone {
+        Parts::default()
+    } else {
+        shadow.parts
+    };
+    items_moved(connection, shop, &before, &now)
+}
+
+/// The levels of items that a product of a shop lost, or got back.
+fn items_moved(
+    connection: &Connection,
+    shop: ShopId,
+    before: &Parts,
+    now: &Parts,
+) -> Result<(), JournalError> {
+    for sku in before.variants.keys() {
+        if !now.variants.contains_key(sku) && !is_elsewhere(connection, shop, sku)? {
+            ledger::item_is_gone(connection, shop, sku)?;
+        }
+    }
+    for sku in now.variants.keys() {
+        if !before.variants.contains_key(sku) {
+            ledger::item_is_back(connection, shop, sku)?;
+        }
+    }
+    Ok(())
+}
+
+/// Does a product of this shop have an item with this SKU?
+fn is_elsewhere(connection: &Connection, shop: ShopId, sku: &Sku) -> Result<bool, JournalError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (
+                SELECT 1 FROM record_key k CROSS JOIN link l ON l.record = k.record
+                WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0
+                AND EXISTS (SELECT 1 FROM json_each(l.parts, '$.variants') v WHERE v.key = ?2))",
+        )?
+        .query_row(
+            params![kind_code(Kind::Product), sku.as_str(), int(shop.0)],
+            |row| row.get(0),
+        )?)
 }
 
 /// The shops that are named are due, the others are in step.
@@ -175,19 +236,26 @@ fn shadow(
     kind: Kind,
     id: &RemoteId,
 ) -> Result<Option<Shadow>, JournalError> {
-    let row: Option<(i64, String, String, String)> = connection
+    let row: Option<(i64, bool, String, String, String)> = connection
         .prepare_cached(
-            "SELECT record, parts, held, meant FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3",
+            "SELECT record, gone, parts, held, meant FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3",
         )?
         .query_row(params![int(shop.0), kind_code(kind), id.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
         })
         .optional()?;
-    let Some((record, parts, held, meant)) = row else {
+    let Some((record, gone, parts, held, meant)) = row else {
         return Ok(None);
     };
     Ok(Some(Shadow {
         record,
+        gone,
         parts: parse(PARTS, &parts)?,
         held: parse(FIELDS, &held)?,
         meant: parse(FIELDS, &meant)?,
@@ -273,9 +341,15 @@ pub(super) fn settled(
     let kind = crate::columns::kind_of(kind_code)?;
     match how {
         Settlement::Done {
-            id, parts, held, ..
+            id,
+            parts,
+            held,
+            partly,
+            ..
         } => {
-            let held = written(connection, seq, record, shop, kind, what, id, parts, held)?;
+            let held = written(
+                connection, seq, record, shop, kind, what, id, parts, held, *partly,
+            )?;
             if last {
                 round_ends(connection, record, shop, &parse(FIELDS, &ours)?, &held)?;
             }
@@ -306,25 +380,36 @@ fn written(
     id: &RemoteId,
     parts: &Option<Parts>,
     answered: &Option<Fields>,
+    partly: bool,
 ) -> Result<Fields, JournalError> {
-    let mut shadow = shadow(connection, shop, kind, id)?.unwrap_or_else(|| Shadow {
-        record: int(record.0),
-        parts: Parts::default(),
-        held: Fields::new(),
-        meant: Fields::new(),
-    });
+    let mut shadow =
+        shadow(connection, shop, kind, id)?.unwrap_or_else(|| Shadow::new(int(record.0)));
     shadow.record = int(record.0);
+    let before = shadow.had();
     if let Some(parts) = parts {
         shadow.parts = parts.clone();
+    } else if let What::Set { set } = what
+        && !partly
+    {
+        // It did not say what it has now: what was taken away is not among it.
+        shadow
+            .parts
+            .variants
+            .retain(|sku, _| set.get(&Path::present(sku)) != Some(&Value::Empty));
     }
-    let held = answered
-        .clone()
-        .unwrap_or_else(|| as_meant(&shadow.held, what));
+    let held = match answered {
+        Some(answered) => answered.clone(),
+        // Which part of it was done nobody said.
+        None if partly => shadow.held.clone(),
+        None => as_meant(&shadow.held, what),
+    };
     // What we meant before stands where the shop has not moved since …
     let mut meant = shadow.meant;
     meant.retain(|path, _| shadow.held.get(path) == held.get(path));
-    // … and what we meant now, where the shop holds something else.
-    if let What::Create { set } | What::Set { set } = what {
+    // … and what we meant now, where the shop holds something else and nothing failed.
+    if let What::Create { set } | What::Set { set } = what
+        && !partly
+    {
         for (path, value) in set {
             let is_there = match held.get(path) {
                 Some(held) => held == value,
@@ -340,6 +425,7 @@ fn written(
     shadow.held = held;
     shadow.meant = meant;
     save(connection, seq, shop, kind, id, &shadow, false)?;
+    items_moved(connection, shop, &before, &shadow.parts)?;
     Ok(shadow.held)
 }
 
@@ -348,7 +434,18 @@ fn as_meant(held: &Fields, what: &What) -> Fields {
     let mut held = held.clone();
     let pictures = Path::new(&Field::Pictures);
     match what {
-        What::Create { set } | What::Set { set } => held.extend(set.clone()),
+        What::Create { set } | What::Set { set } => {
+            held.extend(set.clone());
+            held.retain(|path, value| {
+                let is_one_of_many = || path.field().is_some_and(|field| field.is_one_of_many());
+                *value != Value::Empty || !is_one_of_many()
+            });
+            // With a variant goes all that was held of it.
+            let goes = |sku: &Sku| set.get(&Path::present(sku)) == Some(&Value::Empty);
+            held.retain(
+                |path, _| !matches!(path.field(), Some(Field::Variant { sku, .. }) if goes(&sku)),
+            );
+        }
         What::AddPicture { digest } => {
             let mut list = pictures_of(&held);
             if !list.contains(digest) {
@@ -400,6 +497,9 @@ fn round_ends(
     Ok(())
 }
 
+/// The root category of our own is looked at each time, or not wanted.
+const NEVER_DUE: i64 = RecordId::ROOT_CATEGORY.0.cast_signed();
+
 /// What a person's word made of our own record.
 pub(super) fn decided(
     connection: &Connection,
@@ -433,9 +533,10 @@ pub(super) fn due_where_linked(
         .prepare_cached(
             "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
              SELECT DISTINCT r.record, l.shop, r.kind, r.place, 0
-             FROM record r JOIN link l ON l.record = r.record WHERE r.record = ?1 AND l.gone = 0",
+             FROM record r JOIN link l ON l.record = r.record
+             WHERE r.record = ?1 AND l.gone = 0 AND r.record <> ?2",
         )?
-        .execute([int(record.0)])?;
+        .execute(params![int(record.0), NEVER_DUE])?;
     Ok(())
 }
 
@@ -448,9 +549,9 @@ pub(super) fn all_due(
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
-             SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1",
+             SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1 AND record <> ?3",
         )?
-        .execute(params![kind_code(kind), int(shop.0)])?;
+        .execute(params![kind_code(kind), int(shop.0), NEVER_DUE])?;
     connection
         .prepare_cached("DELETE FROM aside WHERE shop = ?1 AND subject >= 'r:' AND subject < 'r;'")?
         .execute([int(shop.0)])?;

@@ -6,7 +6,7 @@ use crate::projection::{clear_aside, orders};
 use jiff::Timestamp;
 use lockstep_model::entry::{Movement, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Level, ShopId, Sku};
+use lockstep_model::{FaultKind, Level, ShopId, Sku};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 
@@ -32,7 +32,7 @@ pub(super) fn level_seen(
         .prepare_cached(&format!(
             "INSERT INTO level(sku, stock, shop, level, taken) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (sku, stock, shop) DO UPDATE SET
-                level = excluded.level, taken = excluded.taken, meant = {meant}"
+                level = excluded.level, taken = excluded.taken, meant = {meant}, gone = 0"
         ))?
         .execute(params![
             level.sku.0,
@@ -143,10 +143,45 @@ pub(super) fn settled(
             }
             clear_aside(connection, shop, &level_subject(stock, sku))
         }
+        // Written to what is no longer there.
+        Settlement::NotApplied { fault: Some(fault) } if fault.kind == FaultKind::NotFound => {
+            item_is_gone(connection, shop, sku)?;
+            mark_dirty(connection, sku, stock)
+        }
         // The target was not reached, as far as is known.
         Settlement::NotApplied { .. } | Settlement::Moot => mark_dirty(connection, sku, stock),
         Settlement::Unknown { .. } => Ok(()),
     }
+}
+
+/// The shop no longer has the item. Its level stays, so that one that comes back is compared with it.
+pub(super) fn item_is_gone(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+) -> Result<(), JournalError> {
+    let stocks: Vec<i64> = connection
+        .prepare_cached(
+            "UPDATE level SET gone = 1 WHERE shop = ?1 AND sku = ?2 AND gone = 0 RETURNING stock",
+        )?
+        .query_map(params![int(shop.0), sku.as_str()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for stock in stocks {
+        clear_aside(connection, shop, &level_subject(StockId(id(stock)), sku))?;
+    }
+    Ok(())
+}
+
+/// The shop has it again, or has it in another product.
+pub(super) fn item_is_back(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE level SET gone = 0 WHERE shop = ?1 AND sku = ?2 AND gone = 1")?
+        .execute(params![int(shop.0), sku.as_str()])?;
+    Ok(())
 }
 
 /// What a shop holds after a level was set and it did not say.
@@ -265,7 +300,7 @@ pub(super) fn done(connection: &Connection, sku: &Sku, stock: StockId) -> Result
             "SELECT EXISTS (
                 SELECT 1 FROM level l
                 LEFT JOIN taken t ON t.sku = l.sku AND t.stock = l.stock AND t.shop = l.shop
-                WHERE l.sku = ?1 AND l.stock = ?2 AND l.taken <> ifnull(t.taken, '0')
+                WHERE l.sku = ?1 AND l.stock = ?2 AND l.gone = 0 AND l.taken <> ifnull(t.taken, '0')
              ) OR EXISTS (SELECT 1 FROM aside WHERE subject = ?3)",
         )?
         .query_row(

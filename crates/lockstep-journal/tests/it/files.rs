@@ -85,6 +85,27 @@ fn a_newer_format_and_a_foreign_file_are_refused() {
 }
 
 #[test]
+fn a_file_of_an_older_format_is_brought_up_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("7.journal");
+    let mut journal = Journal::open(&path, CUSTOMER).unwrap();
+    map_stocks(&mut journal);
+    append(&mut journal, vec![level_seen(WEB, &level("A", 10), 0)]);
+    drop(journal);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "ALTER TABLE level DROP COLUMN gone; UPDATE meta SET value = 1 WHERE name = 'format'",
+    )
+    .unwrap();
+    drop(file);
+    for _ in 0..2 {
+        let journal = Journal::open(&path, CUSTOMER).unwrap();
+        let chunk = journal.load_stock(None, 10).unwrap();
+        assert!(!chunk.cases[0].levels[&WEB].gone);
+    }
+}
+
+#[test]
 fn an_older_epoch_cannot_open_a_journal() {
     let mut journal = journal();
     append(&mut journal, vec![opened(3)]);

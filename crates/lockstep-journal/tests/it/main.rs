@@ -8,6 +8,8 @@ mod paging;
 mod personal;
 mod plans;
 mod projections;
+mod removal;
+mod root;
 mod staging;
 mod support;
 mod trade;

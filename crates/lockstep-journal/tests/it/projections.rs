@@ -95,6 +95,7 @@ fn settlement() -> impl Strategy<Value = Settlement> {
                 held: whole.then(|| [(title_path(), Value::text("held")),
                     (Path::new(&Field::Pictures), Value::list(["aa".to_owned()]))].into()),
                 level: whole.then(|| (level(sku, n), units(taken))),
+                partly: false,
             }
         }),
         1 => Just(Settlement::NotApplied { fault: None }),

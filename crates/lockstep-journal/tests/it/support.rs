@@ -134,6 +134,7 @@ pub fn done(id: &str, held: Option<Fields>) -> Settlement {
         parts: None,
         held,
         level: None,
+        partly: false,
     }
 }
 

@@ -267,6 +267,7 @@ fn answered(level: Level) -> Settlement {
         parts: None,
         held: None,
         level: Some((level, Decimal::ZERO)),
+        partly: false,
     }
 }
 

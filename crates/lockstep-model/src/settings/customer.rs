@@ -43,7 +43,8 @@ pub struct Customer {
     #[serde(default)]
     pub stock_id: Option<StockId>,
 
-    /// The synced category tree hangs under a root category of its own, made if it is missing …
+    /// In every shop that receives the whole catalogue the category tree hangs under a root category of its own, which
+    /// bears the customer's name and is made if it is missing …
     #[serde(default)]
     pub create_root_category: bool,
     /// … or under this one (our key of the category, or its id in the shop that is written to).

@@ -36,6 +36,9 @@ pub struct PlanCounts {
     pub create: u64,
     pub update: u64,
     pub archive: u64,
+    /// Variants that go from products that stay.
+    #[serde(default)]
+    pub remove: u64,
     pub stock: u64,
     pub orders: u64,
     pub conflicts: u64,
@@ -44,7 +47,7 @@ pub struct PlanCounts {
 
 impl PlanCounts {
     pub fn writes(&self) -> u64 {
-        self.create + self.update + self.archive + self.stock + self.orders
+        self.create + self.update + self.archive + self.remove + self.stock + self.orders
     }
 
     pub fn is_empty(&self) -> bool {
@@ -61,6 +64,8 @@ pub enum Sign {
     Update,
     /// `-`
     Archive,
+    /// `-`: a variant of a product that stays.
+    Remove,
     /// `?`: a conflict or a held order.
     Ask,
 }
@@ -70,7 +75,7 @@ impl Sign {
         match self {
             Sign::Create => '+',
             Sign::Update => '~',
-            Sign::Archive => '-',
+            Sign::Archive | Sign::Remove => '-',
             Sign::Ask => '?',
         }
     }

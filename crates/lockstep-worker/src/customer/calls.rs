@@ -71,7 +71,7 @@ impl Line {
     pub async fn find(self, call: CallId, key: NaturalKey) -> Done {
         let lane = match &key {
             NaturalKey::Order { .. } => Lane::Trade,
-            NaturalKey::Sku(_) | NaturalKey::Gtin(_) | NaturalKey::CategoryPath(_) => {
+            NaturalKey::Sku(_) | NaturalKey::Gtin(_) | NaturalKey::Category { .. } => {
                 Lane::Catalogue
             }
         };

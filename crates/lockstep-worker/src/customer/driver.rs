@@ -434,9 +434,18 @@ impl Driver {
                     changed: summary.changed,
                 })
             }
-            Effect::LoadCatalogue { kind, after, limit } => {
+            Effect::LoadCatalogue {
+                kind,
+                after,
+                limit,
+                root,
+            } => {
                 let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_catalogue(kind, after.as_deref(), limit, Timestamp::now())
+                    let (after, now) = (after.as_deref(), Timestamp::now());
+                    match root {
+                        Some(root) => journal.load_categories_under(&root, after, limit, now),
+                        None => journal.load_catalogue(kind, after, limit, now),
+                    }
                 };
                 Some(Event::CatalogueLoaded(self.file.with(load).await?))
             }

@@ -82,6 +82,7 @@ fn sign(sign: lockstep_engine::Sign) -> Sign {
         lockstep_engine::Sign::Create => Sign::Create,
         lockstep_engine::Sign::Update => Sign::Update,
         lockstep_engine::Sign::Archive => Sign::Archive,
+        lockstep_engine::Sign::Remove => Sign::Remove,
     }
 }
 
@@ -100,6 +101,7 @@ fn count(counts: &mut PlanCounts, sign: Sign, kind: &str) {
         (_, Sign::Create) => &mut counts.create,
         (_, Sign::Update) => &mut counts.update,
         (_, Sign::Archive) => &mut counts.archive,
+        (_, Sign::Remove) => &mut counts.remove,
         (_, Sign::Ask) => &mut counts.held,
     };
     *counter += 1;

@@ -74,6 +74,7 @@ static MANIFEST: Manifest = Manifest {
     settles_after: Duration::from_millis(50),
     hooks: HookScheme::Topics(&["order.changed", "product.changed"]),
     holds: Manifest::holds_basics,
+    removes: Manifest::removes_all,
 };
 
 #[derive(Default)]
@@ -424,7 +425,7 @@ impl Connector for Till {
                 .filter(|(_, order)| order.state.key == Some(key.to_string()))
                 .map(|(_, order)| Record::Order(Box::new(order.clone())))
                 .collect(),
-            NaturalKey::Gtin(_) | NaturalKey::CategoryPath(_) => Vec::new(),
+            NaturalKey::Gtin(_) | NaturalKey::Category { .. } => Vec::new(),
         })
     }
 

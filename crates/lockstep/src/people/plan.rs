@@ -50,8 +50,14 @@ fn show(plan: &Plan) {
     }
     let counts = &plan.counts;
     print::line(&format!(
-        "+ {} create   ~ {} update   - {} archive   {} stock   {} orders   {} conflicts",
-        counts.create, counts.update, counts.archive, counts.stock, counts.orders, counts.conflicts
+        "+ {} create   ~ {} update   - {} archive   - {} variants   {} stock   {} orders   {} conflicts",
+        counts.create,
+        counts.update,
+        counts.archive,
+        counts.remove,
+        counts.stock,
+        counts.orders,
+        counts.conflicts
     ));
     for row in &plan.rows {
         print::line(&format!(

@@ -304,6 +304,126 @@ async fn stock_service_identifiers() {
     until_in_stock(&scene, &sku, "Second warehouse", 10.0).await;
 }
 
+/// Categories of a shop as (name, the parent's name), in order.
+async fn tree(shop: &ShopClient) -> Vec<(String, Option<String>)> {
+    let all = shop.all("categories").await;
+    let name_of = |id: &Value| {
+        let found = all.iter().find(|category| category["id"] == *id)?;
+        found["name"].as_str().map(str::to_owned)
+    };
+    let row = |category: &Value| {
+        let name = category["name"].as_str().unwrap_or_default().to_owned();
+        (name, name_of(&category["parent_id"]))
+    };
+    let mut rows: Vec<_> = all.iter().map(row).collect();
+    rows.sort();
+    rows
+}
+
+/// The ERP's tree, as it stands under a root of this name.
+async fn tree_under(erp: &ShopClient, root: &str) -> Vec<(String, Option<String>)> {
+    let rows = tree(erp).await.into_iter();
+    let mut rows: Vec<_> = rows
+        .map(|(name, parent)| (name, parent.or(Some(root.to_owned()))))
+        .collect();
+    rows.push((root.to_owned(), None));
+    rows.sort();
+    rows
+}
+
+async fn until_tree(shop: &ShopClient, wanted: Vec<(String, Option<String>)>) {
+    until(
+        &format!("the categories of {} are in their places", shop.name),
+        async || match tree(shop).await {
+            there if there == wanted => Ok(()),
+            there => Err(format!("{there:?} instead of {wanted:?}")),
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn create_root_category() {
+    let scene = scene().await;
+    let root = "Kahvila Oy";
+    let erp = tree(&scene.erp).await;
+    assert!(!erp.is_empty(), "the ERP has categories");
+    // In web shop 1 it is made and the answer is lost.
+    scene
+        .web1
+        .set_faults(json!([{
+            "kind": "FailAfterWrite", "method": "POST", "path_prefix": "/api/v1/categories", "times": 1,
+        }]))
+        .await;
+    scene.edit(field("createRootCategory", json!(true))).await;
+    let under = tree_under(&scene.erp, root).await;
+    for shop in scene.web_shops() {
+        until_tree(&shop, under.clone()).await;
+    }
+    assert_eq!(tree(&scene.erp).await, erp, "the owner's tree is its own");
+    // What is new hangs under it too.
+    scene
+        .erp
+        .post("/api/v1/categories", json!({ "name": "Garden" }))
+        .await;
+    let under = tree_under(&scene.erp, root).await;
+    for shop in scene.web_shops() {
+        until_tree(&shop, under.clone()).await;
+    }
+    scene.until_at_rest().await;
+    scene.sync().await;
+    scene.edit(field("createRootCategory", json!(false))).await;
+    let mut back = tree(&scene.erp).await;
+    back.push((root.to_owned(), None));
+    back.sort();
+    for shop in scene.web_shops() {
+        until_tree(&shop, back.clone()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_category_is_found_again_when_all_that_was_known_of_it_is_lost() {
+    let scene = scene().await;
+    scene.edit(field("createRootCategory", json!(true))).await;
+    let under = tree_under(&scene.erp, "Kahvila Oy").await;
+    for shop in scene.web_shops() {
+        until_tree(&shop, under.clone()).await;
+    }
+    scene.until_at_rest().await;
+    scene.edit(field("enableSyncing", json!(false))).await;
+    // The same shops, and a journal that knows of nothing.
+    let shops = [scene.erp.client(), scene.web1.client(), scene.web2.client()];
+    let mut settings = crate::world::settings::of_practice_shops(0, "Kahvila Oy", true, &shops);
+    settings["customer"]["createRootCategory"] = json!(true);
+    let people = &scene.coordinator.people;
+    let customer = people.create(&settings).await;
+    until("the new customer's first runs are over", async || {
+        let runs = people.runs(customer).await;
+        let is_over = |lane: &str| {
+            runs.iter()
+                .any(|run| run["lane"] == lane && !run["finished_at"].is_null())
+        };
+        if is_over("catalogue") && runs.iter().all(|run| !run["finished_at"].is_null()) {
+            Ok(())
+        } else {
+            Err(format!("{runs:?}"))
+        }
+    })
+    .await;
+    for shop in scene.web_shops() {
+        assert_eq!(tree(&shop).await, under, "{}", shop.name);
+    }
+    // It is linked: what is new goes under it.
+    scene
+        .erp
+        .post("/api/v1/categories", json!({ "name": "Garden" }))
+        .await;
+    let under = tree_under(&scene.erp, "Kahvila Oy").await;
+    for shop in scene.web_shops() {
+        until_tree(&shop, under.clone()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn root_category_id() {
     let scene = scene().await;

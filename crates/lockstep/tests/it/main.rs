@@ -11,5 +11,6 @@ mod in_chromium;
 mod moved;
 mod on_medusa;
 mod plans;
+mod removals;
 mod storm;
 mod world;

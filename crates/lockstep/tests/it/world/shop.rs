@@ -114,6 +114,10 @@ impl ShopClient {
         self.must(Method::PATCH, path, Some(&body)).await
     }
 
+    pub async fn delete(&self, path: &str) {
+        self.must(Method::DELETE, path, None).await;
+    }
+
     pub async fn put(&self, path: &str, body: Value) -> Value {
         self.must(Method::PUT, path, Some(&body)).await
     }
