@@ -9,4 +9,5 @@ mod fields;
 mod in_chromium;
 mod moved;
 mod on_medusa;
+mod pinned;
 mod world;
