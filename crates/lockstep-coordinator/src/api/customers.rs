@@ -37,7 +37,7 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<CustomerRow>>> {
     person.needs(Role::Viewer)?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let filter = CustomerFilter {
         text: query.query.clone(),
         only: person.me.customer_id,

@@ -6,7 +6,7 @@ use super::{
     failure::{Failure, Shown},
     frame::Frame,
     overview::NeedRow,
-    runs::{LOOKED_THROUGH, RunRow, recent, telling},
+    runs::{RunRow, telling},
     session::{Posted, Visitor, refused, went_well},
     urls,
     widgets::{Id, State, When},
@@ -34,7 +34,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 
 const CUSTOMERS_A_PAGE: &str = "50";
-const RUNS_SHOWN: usize = 5;
+const RUNS_SHOWN: u32 = 5;
 
 pub async fn view(caller: &Caller, customer: CustomerId) -> Result<CustomerView, Problem> {
     caller
@@ -310,7 +310,7 @@ pub async fn show(
     let caller = &visitor.caller;
     let (view, runs, workers) = futures::join!(
         view(caller, customer),
-        recent(caller, Some(customer), LOOKED_THROUGH),
+        telling(caller, Some(customer), RUNS_SHOWN),
         caller.get::<WorkerList>(people::WORKERS),
     );
     let view = view?;
@@ -340,10 +340,7 @@ pub async fn show(
         shops: shop_rows(&view.settings, &needs),
         needs,
         flows: flow_rows(&view.settings, &names),
-        runs: telling(runs?, RUNS_SHOWN)
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
         workers: workers
             .into_iter()
             .filter(|worker| worker.state == WorkerState::Active)

@@ -4,7 +4,7 @@ use super::{
     Shared,
     failure::{Failure, Shown},
     frame::Frame,
-    runs::{LOOKED_THROUGH, RunRow, recent, telling},
+    runs::{RunRow, telling},
     session::Visitor,
     widgets::{State, When, grouped},
     workers::{PendingRow, WorkerRow},
@@ -16,7 +16,7 @@ use lockstep_protocol::{
     people::{Need, NeedKind, Overview, workers::WorkerList},
 };
 
-const RUNS_SHOWN: usize = 8;
+const RUNS_SHOWN: u32 = 8;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -88,7 +88,7 @@ pub async fn show(
         Frame::of(&ui, &visitor, "Overview", "overview"),
         caller.get::<Overview>(people::OVERVIEW),
         caller.get::<WorkerList>(people::WORKERS),
-        recent(caller, None, LOOKED_THROUGH),
+        telling(caller, None, RUNS_SHOWN),
     );
     let overview = overview?;
     // Who may not see the workers still sees the rest.
@@ -125,10 +125,7 @@ pub async fn show(
         active: workers.iter().filter(|row| row.is_active()).count(),
         draining: workers.iter().filter(|row| row.is_draining()).count(),
         workers,
-        runs: telling(runs?, RUNS_SHOWN)
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
         fresh: overview.customers == 0,
         frame,
     }))

@@ -7,7 +7,7 @@ use super::{
 };
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, RawQuery},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -1004,7 +1004,14 @@ fn api(full: bool, sent: Sent) -> Router {
         .route(people::SYNC, post(noted("sync", |_| Json(SyncReply { wakes: vec![], runs_after: Some(RunId(8_813)) }).into_response())))
         .route(people::PLAN, post(noted("plan", |_| Json(plan()).into_response())))
         .route(people::PLAN_APPLY, post(noted("plan apply", |_| Json(ApplyPlanReply { run: RunId(8_814) }).into_response())))
-        .route(people::RUNS, get(move |Path(id): Path<u64>| async move { Json(if id == 7 { runs() } else { Page::whole(vec![]) }) }))
+        .route(people::RUNS_OF_ALL, get({
+            let note = note.clone();
+            move |RawQuery(query): RawQuery| async move {
+                let query = query.unwrap_or_default();
+                note("runs", &json!(query));
+                Json(if full && !query.contains("customer=9") { runs() } else { Page::whole(vec![]) })
+            }
+        }))
         .route(people::RUN, get(|Path((_, id)): Path<(u64, u64)>| async move { Json(run_detail(id)) }))
         .route(people::RUN_CANCEL, post(noted("cancel", |_| StatusCode::NO_CONTENT.into_response())))
         .route(people::RECORDS, get(|Path(id): Path<u64>| async move {

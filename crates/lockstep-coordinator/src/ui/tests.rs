@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
-const PAGES: [&str; 34] = [
+const PAGES: [&str; 36] = [
     "/",
     "/workers",
     "/workers/1",
@@ -41,6 +41,8 @@ const PAGES: [&str; 34] = [
     "/customers/7/conflicts",
     "/conflicts",
     "/runs",
+    "/runs?customer=Kahvila+Oy&lane=trade&state=wrote&from=2026-05-01&until=2026-05-31",
+    "/runs?customer=oy",
     "/search?query=KH",
 ];
 
@@ -289,6 +291,33 @@ async fn empty_pages_teach_the_next_step() {
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(page.contains(words), "{path} lacks \"{words}\"");
     }
+}
+
+#[tokio::test]
+async fn the_address_holds_which_runs_are_looked_at() {
+    let browser = Browser::new(true);
+    let (_, page) = browser
+        .get("/runs?customer=Kahvila+Oy&lane=trade&state=wrote&from=2026-05-01&until=2026-05-31")
+        .await;
+    for part in [
+        "name=\"customer\" value=\"Kahvila Oy\"",
+        "<option value=\"trade\" selected>",
+        "name=\"from\" value=\"2026-05-01\"",
+        "/runs?customer=Kahvila%20Oy&#38;lane=trade&#38;state=trouble&#38;from=2026-05-01&#38;until=2026-05-31\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let asked = browser.sent("runs");
+    let asked = asked.as_str().unwrap();
+    for part in [
+        "customer=7&lane=trade&state=wrote",
+        "from=2026-05-01T00%3A00%3A00Z",
+        "until=2026-06-01T00%3A00%3A00Z",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    let (_, page) = browser.get("/runs?customer=oy").await;
+    assert!(page.contains("Whose runs?") && page.contains("href=\"/runs?customer=8\""));
 }
 
 #[tokio::test]
