@@ -5,11 +5,11 @@ use super::{
     api::Caller,
     failure::{Failure, Shown},
     frame::Frame,
-    overview::NeedRow,
+    overview::{NeedRow, share},
     runs::{RunRow, telling},
     session::{Posted, Visitor, refused, went_well},
     urls,
-    widgets::{Id, State, When},
+    widgets::{Id, State, When, grouped},
     workers::applied_state,
 };
 use askama::Template;
@@ -98,6 +98,11 @@ struct Row {
     state: State,
     shops: u32,
     shops_href: String,
+    records_href: String,
+    records: String,
+    /// Of the records; `None`: there are none.
+    in_step: Option<String>,
+    apart: u64,
     revision: u64,
     applied: State,
     worker: Option<(String, String)>,
@@ -136,6 +141,10 @@ pub async fn list(
         state: state_of(row),
         shops: row.shops,
         shops_href: urls::of_customer(row.id, "shops"),
+        records_href: urls::of_customer(row.id, "records"),
+        records: grouped(row.records),
+        in_step: share(row.records, row.records_apart),
+        apart: row.records_apart,
         revision: row.revision.0,
         applied: applied_state(row.revision, row.applied.as_ref()),
         worker: row

@@ -253,7 +253,9 @@ struct RunsPage {
     customer: Option<CustomerId>,
     base: String,
     view: View,
-    /// The customers that may be meant, each with this view of its runs.
+    /// No customer is called so.
+    nobody: bool,
+    /// The customers that may be meant, each with its runs.
     namesakes: Vec<(String, String)>,
     next: Option<String>,
     /// Asked for and not there yet.
@@ -339,11 +341,13 @@ pub async fn of_all(
     Query(view): Query<View>,
 ) -> Result<Response, Failure> {
     let caller = &visitor.caller;
+    let mut nobody = false;
     let mut namesakes = Vec::new();
     let found = match meant(caller, &view.customer).await? {
         Meant::All => listed(caller, &view.query(None)).await?,
         Meant::One(customer) => listed(caller, &view.query(Some(customer))).await?,
         Meant::Any(rows) => {
+            nobody = rows.is_empty();
             for row in rows {
                 let id = row.id.to_string();
                 let of_it = urls::with_query(urls::RUNS, &[("customer", &id)]);
@@ -365,6 +369,7 @@ pub async fn of_all(
             .next
             .map(|cursor| view.at(urls::RUNS, &view.state, &cursor)),
         view,
+        nobody,
         namesakes,
         awaited: false,
         may_edit: visitor.may_edit(),
@@ -403,6 +408,7 @@ pub async fn of_customer(
         base,
         awaited: view.after.parse::<u64>().is_ok_and(|after| newest <= after),
         view,
+        nobody: false,
         namesakes: Vec::new(),
         may_edit: visitor.may_edit(),
         frame,

@@ -192,6 +192,7 @@ impl TestWorker {
             state: ApplyState::Applied,
             error: None,
             journal_sequence: 0,
+            calls_per_second_max: None,
         });
         let report = StatusReport {
             instance: self.instance.clone(),
