@@ -196,10 +196,7 @@ impl Storage {
         run::Entity::update_many()
             .col_expr(run::Column::Phase, Expr::value("finished"))
             .col_expr(run::Column::Message, Expr::value(CUT_SHORT))
-            .col_expr(
-                run::Column::FinishedAt,
-                Expr::col(run::Column::HeardAt).into(),
-            )
+            .col_expr(run::Column::FinishedAt, Expr::col(run::Column::HeardAt))
             .filter(run::Column::FinishedAt.is_null())
             .filter(before)
             .exec(&self.db)
