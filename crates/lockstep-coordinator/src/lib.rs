@@ -22,6 +22,7 @@ mod bounds;
 mod config;
 mod events;
 mod extract;
+mod figures;
 mod hooks;
 mod housekeeping;
 mod owners;

@@ -104,6 +104,11 @@ fn people(app: &AppState) -> Router {
         )
         .route(SHOP_CHECK, post(api::shops::check))
         .route(SHOP_LISTS, get(api::shops::lists))
+        .route(RUNS_OF_ALL, get(api::runs::list_all))
+        .route(
+            SHOP_HOOKS,
+            get(api::shops::hooks).post(api::shops::register_hooks),
+        )
         .route(SYNC, post(api::runs::sync))
         .route(PLAN, post(api::runs::plan))
         .route(PLAN_APPLY, post(api::runs::apply_plan))

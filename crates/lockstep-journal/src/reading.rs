@@ -178,6 +178,20 @@ impl Journal {
         Ok((id(asides), id(conflicts)))
     }
 
+    /// Records that a shop does not hold as it should yet: they wait to be written, for a decision, or stand aside.
+    pub fn records_apart(&self) -> Result<u64, JournalError> {
+        let apart: i64 = self.connection.query_row(
+            "SELECT count(*) FROM (
+                SELECT record FROM due
+                UNION SELECT CAST(substr(subject, 3) AS INTEGER) FROM conflict
+                    WHERE closed_at IS NULL AND subject LIKE 'r:%'
+                UNION SELECT CAST(substr(subject, 3) AS INTEGER) FROM aside WHERE subject LIKE 'r:%')",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(id(apart))
+    }
+
     /// When the next record that stands aside can be tried, or an open write be looked at.
     pub fn next_retry(&self) -> Result<Option<Timestamp>, JournalError> {
         let next: Option<i64> = self.connection.query_row(

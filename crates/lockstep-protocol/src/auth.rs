@@ -9,6 +9,14 @@
 //!    │ /auth/token {signed} ──► 401 … 401   │ ◄──── confirm (enrolment, code)│
 //!    │ /auth/token {signed} ──────────────► │ token, once                   │
 //! ```
+//! A worker that lost its id and its token but not its key says `/auth` as any other. The key is approved
+//! already: nobody is asked, and `known` says so. What it signs then, over the coordinator's nonce, proves the
+//! key and names its instance:
+//! ```text
+//!    │ /auth {public key, …}                │
+//!    │ ◄─ 401 {enrolment, nonce, known} ─── │ for one use, 15 minutes; nothing is shown to people
+//!    │ /auth/token {signed, instance} ────► │ its id and a token in place of the old one
+//! ```
 
 use crate::{DeviceCode, EnrolmentId, InstanceId, Nonce, PublicKey, Signature, UserCode};
 use jiff::Timestamp;
@@ -80,6 +88,10 @@ pub struct Pending {
     pub interval: u64,
     /// Seconds until the enrolment is forgotten.
     pub expires_in: u64,
+    /// The key is approved already: no person is waited for, `/auth/token` may be asked at once and must name the
+    /// instance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,7 +100,10 @@ pub struct TokenRequest {
     pub device_code: DeviceCode,
     /// The worker's own, fresh.
     pub nonce: Nonce,
-    /// Over [`token_challenge`].
+    /// Of a worker whose key was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// Over [`token_challenge`], or with `instance` over [`return_challenge`].
     pub signature: Signature,
 }
 
@@ -102,7 +117,7 @@ pub struct TokenReply {
     pub server_time: Timestamp,
 }
 
-/// For a worker whose token nears its end or is lost: the key is what was approved.
+/// For a worker whose token nears its end or is void: the key is what was approved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RenewRequest {
     pub worker_id: WorkerId,
@@ -128,6 +143,26 @@ pub fn token_challenge(
             &nonce.0,
             &own_nonce.0,
             &device_code.hash(),
+        ],
+    )
+}
+
+/// The bytes that `/auth/token` signs if the key was known.
+pub fn return_challenge(
+    enrolment: &EnrolmentId,
+    nonce: &Nonce,
+    own_nonce: &Nonce,
+    device_code: &DeviceCode,
+    instance: &InstanceId,
+) -> Vec<u8> {
+    challenge(
+        "lockstep auth return 1",
+        &[
+            enrolment.0.as_bytes(),
+            &nonce.0,
+            &own_nonce.0,
+            &device_code.hash(),
+            instance.to_string().as_bytes(),
         ],
     )
 }

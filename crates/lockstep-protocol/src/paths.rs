@@ -40,6 +40,11 @@ pub mod people {
     pub const SHOP_CHECK: &str = "/api/v1/shops/check";
     pub const SHOP_LISTS: &str = "/api/v1/customers/{customer}/shops/{shop}/lists";
 
+    /// What the shop's platform has registered of our webhooks; posted to, it is asked to register them again.
+    pub const SHOP_HOOKS: &str = "/api/v1/customers/{customer}/shops/{shop}/hooks";
+
+    /// Of all customers; [`RUNS`] is of one. Both take the same query.
+    pub const RUNS_OF_ALL: &str = "/api/v1/runs";
     pub const SYNC: &str = "/api/v1/customers/{customer}/sync";
     pub const PLAN: &str = "/api/v1/customers/{customer}/plan";
     pub const PLAN_APPLY: &str = "/api/v1/customers/{customer}/plan/apply";

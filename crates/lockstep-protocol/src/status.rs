@@ -39,6 +39,9 @@ pub struct CustomerReport {
     /// The last journal segment that this worker has; 0: none yet.
     #[serde(default)]
     pub journal_sequence: u64,
+    /// What its shops together may be called a second now. Older builds do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_second_max: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

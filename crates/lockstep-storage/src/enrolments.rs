@@ -41,7 +41,7 @@ pub enum EnrolOutcome {
     Pending,
     /// As many wait as may.
     TooMany,
-    /// The key is approved already: `/auth/renew`.
+    /// The key is this worker's: no person is asked, and what is enrolled gives one token to who proves the key.
     Known(WorkerId),
 }
 
@@ -49,6 +49,8 @@ pub enum EnrolOutcome {
 pub enum EnrolmentState {
     Pending,
     Confirmed(WorkerId),
+    /// Asked with the key of a worker that was approved before.
+    Returning(WorkerId),
     Rejected,
 }
 
@@ -101,11 +103,13 @@ pub enum PollOutcome {
 
 const PENDING: &str = "pending";
 const CONFIRMED: &str = "confirmed";
+const RETURNING: &str = "returning";
 const REJECTED: &str = "rejected";
 
 fn state(row: &enrolment::Model) -> EnrolmentState {
     match (row.state.as_str(), row.worker) {
         (CONFIRMED, Some(worker)) => EnrolmentState::Confirmed(WorkerId(unsigned(worker))),
+        (RETURNING, Some(worker)) => EnrolmentState::Returning(WorkerId(unsigned(worker))),
         (PENDING, _) => EnrolmentState::Pending,
         _ => EnrolmentState::Rejected,
     }
@@ -150,10 +154,6 @@ impl Storage {
             .filter(worker::Column::PublicKey.eq(&key))
             .one(&change.tx)
             .await?;
-        if let Some(known) = known {
-            change.forget().await?;
-            return Ok(EnrolOutcome::Known(WorkerId(unsigned(known.id))));
-        }
         enrolment::Entity::delete_many()
             .filter(
                 Condition::any()
@@ -162,7 +162,8 @@ impl Storage {
             )
             .exec(&change.tx)
             .await?;
-        if enrolment::Entity::find().count(&change.tx).await? >= PENDING_MAX {
+        // A known key has one row at the most: strangers do not keep it out.
+        if known.is_none() && enrolment::Entity::find().count(&change.tx).await? >= PENDING_MAX {
             change.commit().await?;
             return Ok(EnrolOutcome::TooMany);
         }
@@ -177,8 +178,11 @@ impl Storage {
             code: Set(new.code.clone()),
             device_hash: Set(new.device_hash.to_hex()),
             nonce: Set(HEXLOWER.encode(&new.nonce)),
-            state: Set(PENDING.to_owned()),
-            worker: Set(None),
+            state: Set(match known {
+                Some(_) => RETURNING.to_owned(),
+                None => PENDING.to_owned(),
+            }),
+            worker: Set(known.as_ref().map(|worker| worker.id)),
             decided_by: Set(None),
             wrong_codes: Set(0),
             asked_at: Set(to_ms(new.asked_at)),
@@ -189,7 +193,10 @@ impl Storage {
             .exec_without_returning(&change.tx)
             .await?;
         change.commit().await?;
-        Ok(EnrolOutcome::Pending)
+        Ok(match known {
+            Some(worker) => EnrolOutcome::Known(WorkerId(unsigned(worker.id))),
+            None => EnrolOutcome::Pending,
+        })
     }
 
     /// Those that still wait, the oldest first.
@@ -295,7 +302,7 @@ impl Storage {
             .one(&change.tx)
             .await?
             .ok_or_else(|| StorageError::not_found(format!("enrolment {id}")))?;
-        if row.state == CONFIRMED {
+        if matches!(row.state.as_str(), CONFIRMED | RETURNING) {
             return Err(StorageError::new(
                 crate::Kind::Conflict,
                 format!("enrolment {id} is confirmed already; suspend the worker instead"),
@@ -340,8 +347,20 @@ impl Storage {
                 }
                 return Ok(PollOutcome::Confirmed { worker });
             }
-            EnrolmentState::Pending if row.expires_at <= to_ms(now) => {
+            EnrolmentState::Pending | EnrolmentState::Returning(_)
+                if row.expires_at <= to_ms(now) =>
+            {
                 return Ok(PollOutcome::Expired);
+            }
+            EnrolmentState::Returning(worker) => {
+                // For one use: what was signed once proves nothing a second time.
+                let gone = enrolment::Entity::delete_by_id(id.to_owned())
+                    .exec(&self.db)
+                    .await?;
+                return Ok(match gone.rows_affected {
+                    1 => PollOutcome::Confirmed { worker },
+                    _ => PollOutcome::Expired,
+                });
             }
             EnrolmentState::Pending => {}
         }
@@ -361,7 +380,9 @@ impl Storage {
 
 fn closed(row: &enrolment::Model, now: Timestamp) -> Option<ConfirmOutcome> {
     match state(row) {
-        EnrolmentState::Confirmed(worker) => Some(ConfirmOutcome::Already(worker)),
+        EnrolmentState::Confirmed(worker) | EnrolmentState::Returning(worker) => {
+            Some(ConfirmOutcome::Already(worker))
+        }
         EnrolmentState::Rejected => Some(ConfirmOutcome::Rejected),
         EnrolmentState::Pending if row.expires_at <= to_ms(now) => Some(ConfirmOutcome::Expired),
         EnrolmentState::Pending => None,

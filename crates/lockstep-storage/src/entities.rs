@@ -252,6 +252,10 @@ table! {
         finished_at: Option<i64>,
         result: Option<String>,
         heard_at: i64,
+        // These three follow from result and counts, so that runs can be found by them.
+        trouble: bool,
+        wrote: bool,
+        news: bool,
     }
 }
 

@@ -50,7 +50,7 @@ pub use numbers::Hash;
 pub use open::{Options, Storage};
 pub use owners::{MoveOutcome, Owned};
 pub use people::{NewPerson, NewSession, Person, Role, SessionKind};
-pub use runs::{ApplyState, CustomerReport, RunRow};
+pub use runs::{ApplyState, CustomerReport, RunFilter, RunPlace, RunRow, RunState};
 pub use search::{SearchHit, SearchRow};
 pub use segments::{NewSegment, Segment, SegmentHead, SegmentOutcome};
 pub use tokens::{JoinToken, NewToken, TokenOwner};

@@ -14,7 +14,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(RunsByState)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -466,4 +466,71 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("alert", &["dedupe"], true),
         index("alert", &["cleared_at"], false),
     ]
+}
+
+/// What runs are asked for by, of all customers at once.
+struct RunsByState;
+
+impl MigrationName for RunsByState {
+    fn name(&self) -> &str {
+        "0002_runs_by_state"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RunsByState {
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        for name in ["trouble", "wrote", "news"] {
+            let mut column = ColumnDef::new_with_type(Alias::new(name), ColumnType::Boolean);
+            column.not_null().default(false);
+            // SQLite takes one change at a time.
+            let table = Table::alter()
+                .table(Alias::new("run"))
+                .add_column(column)
+                .to_owned();
+            schema.alter_table(table).await?;
+        }
+        schema.exec_stmt(states_before()).await?;
+        for columns in [
+            ["customer", "started_at"],
+            ["trouble", "started_at"],
+            ["wrote", "started_at"],
+            ["news", "started_at"],
+        ] {
+            schema.create_index(index("run", &columns, false)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The runs that are there already, by their results and counts as they were written until then.
+fn states_before() -> UpdateStatement {
+    let result = |word: &str| Expr::col(Alias::new("result")).eq(format!("\"{word}\""));
+    let some =
+        |count: &str| Expr::col(Alias::new("counts_json")).not_like(format!("%\"{count}\":0,%"));
+    let trouble = result("partly")
+        .or(result("needs_person"))
+        .or(result("failed"));
+    let moved = ["changed", "bad", "written", "failed", "conflicts"]
+        .map(some)
+        .into_iter()
+        .reduce(|any, more| any.or(more));
+    let unsound = Expr::col(Alias::new("result"))
+        .is_null()
+        .or(result("done").not());
+    Query::update()
+        .table(Alias::new("run"))
+        .value(
+            Alias::new("trouble"),
+            Expr::col(Alias::new("result")).is_not_null().and(trouble),
+        )
+        .value(Alias::new("wrote"), some("written"))
+        .value(
+            Alias::new("news"),
+            match moved {
+                Some(moved) => unsound.or(moved),
+                None => unsound,
+            },
+        )
+        .to_owned()
 }

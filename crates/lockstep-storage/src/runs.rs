@@ -12,8 +12,9 @@ use lockstep_model::{
     entry::{Counts, RunResult},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict},
 };
 use std::collections::BTreeMap;
 
@@ -34,6 +35,40 @@ pub struct RunRow {
     pub finished_at: Option<Timestamp>,
     pub result: Option<RunResult>,
     pub heard_at: Timestamp,
+}
+
+/// Which runs; everything empty: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    pub customer: Option<CustomerId>,
+    pub lane: Option<Lane>,
+    pub state: Option<RunState>,
+    /// Begun then or later.
+    pub from: Option<Timestamp>,
+    /// Begun before.
+    pub until: Option<Timestamp>,
+    /// Only what comes after this one in the list: the last of the page before.
+    pub before: Option<RunPlace>,
+    pub limit: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// Not ended.
+    Live,
+    /// Ended otherwise than well.
+    Trouble,
+    Wrote,
+    /// More than a look that found nothing.
+    News,
+}
+
+/// Where a run stands in the list of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunPlace {
+    pub started_at: Timestamp,
+    pub customer: CustomerId,
+    pub run: RunId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,13 +135,17 @@ impl TryFrom<run::Model> for RunRow {
     }
 }
 
+const CUT_SHORT: &str =
+    "Its worker stopped before it had ended. A later run went on from what the journal holds.";
+
 /// PostgreSQL takes no NUL in a text.
 fn text(text: &str) -> String {
     text.replace('\0', "")
 }
 
 impl Storage {
-    /// As they are now; a finished run's cancel is forgotten.
+    /// As they are now; a finished run's cancel is forgotten. A lane has one run at a time: those before it that
+    /// never ended (their worker was killed) are over.
     pub async fn put_runs(&self, runs: &[RunRow]) -> Result<(), StorageError> {
         let mut ended: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for run in runs.iter().filter(|run| run.finished_at.is_some()) {
@@ -129,11 +168,15 @@ impl Storage {
                             run::Column::FinishedAt,
                             run::Column::Result,
                             run::Column::HeardAt,
+                            run::Column::Trouble,
+                            run::Column::Wrote,
+                            run::Column::News,
                         ])
                         .to_owned(),
                 )
                 .exec_without_returning(&self.db)
                 .await?;
+            self.end_runs_before(runs).await?;
         }
         for (customer, ended) in ended {
             self.clear_cancels(customer, &ended).await?;
@@ -141,24 +184,70 @@ impl Storage {
         Ok(())
     }
 
-    /// The newest first; of one customer or of all; before this run of that customer.
-    pub async fn runs(
-        &self,
-        customer: Option<CustomerId>,
-        before: Option<RunId>,
-        limit: u64,
-    ) -> Result<Vec<RunRow>, StorageError> {
-        let mut query = run::Entity::find().limit(limit.clamp(1, LIST_ROWS_MAX));
-        query = match customer {
-            Some(customer) => query
-                .filter(run::Column::Customer.eq(signed(customer.0)))
-                .order_by_desc(run::Column::Run),
-            None => query
-                .order_by_desc(run::Column::StartedAt)
-                .order_by_desc(run::Column::Run),
+    async fn end_runs_before(&self, runs: &[RunRow]) -> Result<(), StorageError> {
+        let before = runs.iter().fold(Condition::any(), |any, run| {
+            any.add(
+                Condition::all()
+                    .add(run::Column::Customer.eq(signed(run.customer.0)))
+                    .add(run::Column::Lane.eq(run.lane.as_str()))
+                    .add(run::Column::Run.lt(signed(run.run.0))),
+            )
+        });
+        run::Entity::update_many()
+            .col_expr(run::Column::Phase, Expr::value("finished"))
+            .col_expr(run::Column::Message, Expr::value(CUT_SHORT))
+            .col_expr(run::Column::FinishedAt, Expr::col(run::Column::HeardAt))
+            .filter(run::Column::FinishedAt.is_null())
+            .filter(before)
+            .exec(&self.db)
+            .await?;
+        Ok(())
+    }
+
+    /// The newest first.
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StorageError> {
+        let mut query = run::Entity::find()
+            .order_by_desc(run::Column::StartedAt)
+            .order_by_desc(run::Column::Customer)
+            .order_by_desc(run::Column::Run)
+            .limit(filter.limit.clamp(1, LIST_ROWS_MAX));
+        if let Some(customer) = filter.customer {
+            query = query.filter(run::Column::Customer.eq(signed(customer.0)));
+        }
+        if let Some(lane) = filter.lane {
+            query = query.filter(run::Column::Lane.eq(lane.as_str()));
+        }
+        query = match filter.state {
+            None => query,
+            Some(RunState::Live) => query.filter(run::Column::FinishedAt.is_null()),
+            Some(RunState::Trouble) => query.filter(run::Column::Trouble.eq(true)),
+            Some(RunState::Wrote) => query.filter(run::Column::Wrote.eq(true)),
+            Some(RunState::News) => query.filter(run::Column::News.eq(true)),
         };
-        if let Some(before) = before {
-            query = query.filter(run::Column::Run.lt(signed(before.0)));
+        if let Some(from) = filter.from {
+            query = query.filter(run::Column::StartedAt.gte(to_ms(from)));
+        }
+        if let Some(until) = filter.until {
+            query = query.filter(run::Column::StartedAt.lt(to_ms(until)));
+        }
+        if let Some(place) = filter.before {
+            let (at, customer) = (to_ms(place.started_at), signed(place.customer.0));
+            let earlier_run = Condition::all()
+                .add(run::Column::Customer.eq(customer))
+                .add(run::Column::Run.lt(signed(place.run.0)));
+            let same_moment = Condition::all().add(run::Column::StartedAt.eq(at)).add(
+                Condition::any()
+                    .add(run::Column::Customer.lt(customer))
+                    .add(earlier_run),
+            );
+            query = query
+                // The index is entered by this one.
+                .filter(run::Column::StartedAt.lte(at))
+                .filter(
+                    Condition::any()
+                        .add(run::Column::StartedAt.lt(at))
+                        .add(same_moment),
+                );
         }
         query
             .all(&self.db)
@@ -166,6 +255,17 @@ impl Storage {
             .into_iter()
             .map(RunRow::try_from)
             .collect()
+    }
+
+    /// The greatest id that is known of this customer.
+    pub async fn newest_run(&self, customer: CustomerId) -> Result<Option<RunId>, StorageError> {
+        let newest = run::Entity::find()
+            .filter(run::Column::Customer.eq(signed(customer.0)))
+            .order_by_desc(run::Column::Run)
+            .limit(1)
+            .one(&self.db)
+            .await?;
+        Ok(newest.map(|row| RunId(unsigned(row.run))))
     }
 
     pub async fn run(
@@ -268,6 +368,12 @@ impl Storage {
 }
 
 fn row(run: &RunRow) -> Result<run::ActiveModel, StorageError> {
+    let counts = &run.counts;
+    let moved = counts.changed + counts.bad + counts.written + counts.failed + counts.conflicts;
+    let trouble = matches!(
+        run.result,
+        Some(RunResult::Partly | RunResult::NeedsPerson | RunResult::Failed)
+    );
     Ok(run::ActiveModel {
         customer: Set(signed(run.customer.0)),
         run: Set(signed(run.run.0)),
@@ -283,5 +389,8 @@ fn row(run: &RunRow) -> Result<run::ActiveModel, StorageError> {
         finished_at: Set(run.finished_at.map(to_ms)),
         result: Set(run.result.as_ref().map(to_json).transpose()?),
         heard_at: Set(to_ms(run.heard_at)),
+        trouble: Set(trouble),
+        wrote: Set(counts.written > 0),
+        news: Set(moved > 0 || run.result != Some(RunResult::Done)),
     })
 }

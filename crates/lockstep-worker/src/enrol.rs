@@ -13,7 +13,7 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_protocol::auth::{
     AuthRequest, Facts, Pending, RenewRequest, TokenReply, TokenRequest, renew_challenge,
-    token_challenge,
+    return_challenge, token_challenge,
 };
 use lockstep_protocol::{Code, Nonce, UserCode, VERSIONS, paths};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,8 @@ pub enum Asked {
     Enrolled(Pass),
     /// Nobody has confirmed yet; ask again after this.
     Pending(Duration),
-    Rejected,
+    /// A person said no, to this enrolment or to the worker that we were.
+    Refused(CallError),
     /// Nobody confirmed in time: begin again.
     Expired,
     Failed(CallError),
@@ -65,8 +66,8 @@ pub async fn enrol(link: &Link, config: &WorkerConfig) -> Result<Pass, FolderErr
         };
         backoff.reset();
         let mut interval = Duration::from_secs(waiting.pending.interval.clamp(1, 60));
-        // With a join token nobody has to be waited for.
-        let mut wait = if config.join_token.is_some() {
+        // With a join token, or a key that is known, nobody has to be waited for.
+        let mut wait = if waiting.pending.known || config.join_token.is_some() {
             Duration::ZERO
         } else {
             interval
@@ -81,10 +82,11 @@ pub async fn enrol(link: &Link, config: &WorkerConfig) -> Result<Pass, FolderErr
                     }
                     wait = interval;
                 }
-                Asked::Rejected => {
-                    link.set_state(WorkerState::Rejected);
-                    tracing::warn!("a person rejected this worker; it asks again in a while");
-                    tokio::time::sleep(bounds::REFUSED_PAUSE).await;
+                Asked::Refused(error) => {
+                    show_failure(link, &error);
+                    tracing::warn!(%error, "this worker is refused; it asks again in a while");
+                    let pause = pause_after(&error).unwrap_or(bounds::REFUSED_PAUSE);
+                    tokio::time::sleep(pause).await;
                     break;
                 }
                 Asked::Expired => {
@@ -115,6 +117,7 @@ fn pause_after(error: &CallError) -> Option<Duration> {
 
 fn show_failure(link: &Link, error: &CallError) {
     link.set_state(match error.problem() {
+        Some(problem) if problem.code == Code::Rejected => WorkerState::Rejected,
         Some(problem) => WorkerState::Refused {
             code: problem.code,
             detail: problem.to_string(),
@@ -148,6 +151,10 @@ async fn begin(link: &Link, config: &WorkerConfig) -> Result<Waiting, EnrolError
         }
     };
     let pending = &waiting.pending;
+    if pending.known {
+        tracing::info!("our key is known; we prove it and ask who we are");
+        return Ok(waiting);
+    }
     let code = UserCode::new(&link.key.public(), &pending.enrolment, &pending.nonce);
     if code != pending.user_code {
         tracing::error!(
@@ -216,16 +223,17 @@ async fn ask(link: &Link, waiting: &Waiting) -> Result<Asked, FolderError> {
     }
     let pending = &waiting.pending;
     let nonce = Nonce(rand::random());
-    let challenge = token_challenge(
-        &pending.enrolment,
-        &pending.nonce,
-        &nonce,
-        &pending.device_code,
-    );
+    let (id, code) = (&pending.enrolment, &pending.device_code);
+    let instance = pending.known.then(|| link.folder.instance().clone());
+    let challenge = match &instance {
+        None => token_challenge(id, &pending.nonce, &nonce, code),
+        Some(instance) => return_challenge(id, &pending.nonce, &nonce, code, instance),
+    };
     let request = TokenRequest {
         enrolment: pending.enrolment.clone(),
         device_code: pending.device_code.clone(),
         nonce,
+        instance,
         signature: link.key.sign(&challenge),
     };
     let answer = post(link, paths::worker::AUTH_TOKEN, &request).await;
@@ -235,7 +243,7 @@ async fn ask(link: &Link, waiting: &Waiting) -> Result<Asked, FolderError> {
             let pass = Pass::of(reply, Timestamp::now());
             link.take_pass(pass.clone())?;
             link.folder.remove(WAITING)?;
-            tracing::info!(worker = %pass.worker_id, "confirmed");
+            tracing::info!(worker = %pass.worker_id, "confirmed, and given a token");
             return Ok(Asked::Enrolled(pass));
         }
         Err(error) => error,
@@ -250,9 +258,9 @@ async fn ask(link: &Link, waiting: &Waiting) -> Result<Asked, FolderError> {
             let longer = interval + Duration::from_secs(5);
             Asked::Pending(error.retry_after().unwrap_or(longer))
         }
-        Code::Rejected => {
+        Code::Rejected | Code::Suspended | Code::DuplicateInstance => {
             link.folder.remove(WAITING)?;
-            Asked::Rejected
+            Asked::Refused(error)
         }
         Code::Expired | Code::NotFound => {
             link.folder.remove(WAITING)?;

@@ -153,6 +153,7 @@ impl Fleet {
                 state: ApplyState::Failed,
                 error: Some(words.join(" · ")),
                 journal_sequence: 0,
+                calls_per_second_max: None,
             });
             return;
         }

@@ -27,6 +27,7 @@ mod folder;
 mod identity;
 mod lease;
 mod link;
+mod look;
 mod members;
 mod once;
 mod report;
@@ -40,6 +41,7 @@ mod trust;
 
 pub use config::WorkerConfig;
 pub use crash::{CrashPoint, VARIABLE as CRASH_VARIABLE};
+pub use look::{LookError, Shown, look};
 pub use once::{CustomerOutcome, Exit, SyncOutcome, sync_once};
 pub use running::{RunningWorker, start};
 pub use shop_http::{ALLOW_PRIVATE, AUTHORITY, CALLS_PER_SECOND, CERTIFICATE, ShopHttp, Timeouts};

@@ -165,7 +165,7 @@ async fn enrolled(link: &Link, session: &Session) -> Result<(), Meeting> {
             );
             over(Exit::NeedsPerson, message)
         }
-        Ok(Asked::Rejected) => over(Exit::NeedsPerson, "a person rejected this worker".into()),
+        Ok(Asked::Refused(error)) => over(Exit::NeedsPerson, error.to_string()),
         Ok(Asked::Expired) => over(
             Exit::NeedsPerson,
             "nobody confirmed this worker in time; sync again for a new code".into(),

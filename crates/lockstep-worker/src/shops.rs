@@ -21,6 +21,8 @@ pub struct Shop {
     pub service: Service,
     pub manifest: &'static Manifest,
     pub connector: Arc<dyn Connector>,
+    /// `None`: it cannot be called as its settings are.
+    http: Option<Arc<ShopHttp>>,
 }
 
 #[derive(Clone, Default)]
@@ -72,6 +74,12 @@ impl Shops {
         })
     }
 
+    /// What they together may be called a second now.
+    pub fn calls_per_second(&self) -> f64 {
+        let ports = self.by_id.values().filter_map(|shop| shop.http.as_ref());
+        ports.map(|http| http.calls_per_second()).sum()
+    }
+
     /// What a run goes by.
     pub fn rules(
         &self,
@@ -115,14 +123,19 @@ impl Shop {
                 known: known.join(", "),
             }
         })?;
-        let connector: Arc<dyn Connector> = match ShopHttp::new(service, timeouts) {
-            Ok(http) => Arc::from(platform.connect(account(service), Arc::new(http))),
-            Err(fault) => Arc::new(Unreachable(fault)),
+        let (connector, http): (Arc<dyn Connector>, _) = match ShopHttp::new(service, timeouts) {
+            Ok(http) => {
+                let http = Arc::new(http);
+                let connector = platform.connect(account(service), http.clone());
+                (Arc::from(connector), Some(http))
+            }
+            Err(fault) => (Arc::new(Unreachable(fault)), None),
         };
         Ok(Shop {
             service: service.clone(),
             manifest: platform.manifest(),
             connector,
+            http,
         })
     }
 }

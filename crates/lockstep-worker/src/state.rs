@@ -15,7 +15,7 @@ pub enum WorkerState {
         fingerprint: String,
         until: Timestamp,
     },
-    /// A person said no. It asks again after a while.
+    /// A person said no, now or to the worker that this key was. It asks again after a while.
     Rejected,
     Active {
         worker: WorkerId,

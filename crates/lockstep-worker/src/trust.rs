@@ -54,6 +54,11 @@ impl Trust {
             .ok_or_else(|| BadTrust::Fingerprint(text.chars().take(100).collect()))
     }
 
+    /// As coordinators print it, and [`Trust::pinned`] reads it.
+    pub fn fingerprint_text(fingerprint: &[u8; 32]) -> String {
+        format!("SHA256:{}", data_encoding::HEXUPPER.encode(fingerprint))
+    }
+
     pub fn client_config(&self) -> Result<ClientConfig, BadTrust> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -85,7 +90,7 @@ impl Trust {
     }
 }
 
-fn web_roots() -> RootCertStore {
+pub(crate) fn web_roots() -> RootCertStore {
     RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     }
@@ -163,6 +168,8 @@ mod tests {
                 "{text}"
             );
         }
+        let printed = Trust::fingerprint_text(&[0xab; 32]);
+        assert_eq!(Trust::pinned(&printed).unwrap(), Trust::Pinned([0xab; 32]));
         for text in ["", "ab", "sha256:zz"] {
             assert!(Trust::pinned(text).is_err(), "{text}");
         }

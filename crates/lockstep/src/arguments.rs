@@ -173,6 +173,10 @@ pub struct Login {
     /// Read the password from standard input instead of asking for it.
     #[arg(long)]
     pub password_stdin: bool,
+    /// The SHA-256 of a certificate that no public authority vouches for, as the coordinator prints it. Without it, and
+    /// on a terminal, you are shown it and asked.
+    #[arg(long, value_name = "SHA256:HEX", env = "LOCKSTEP_FINGERPRINT")]
+    pub fingerprint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

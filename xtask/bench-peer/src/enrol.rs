@@ -89,6 +89,7 @@ async fn take_token(stranger: &Client, key: &SigningKey, pending: &Pending) -> R
         enrolment: pending.enrolment.clone(),
         device_code: pending.device_code.clone(),
         nonce,
+        instance: None,
         signature: Signature(key.sign(&challenge).to_bytes()),
     };
     let reply: TokenReply = stranger

@@ -29,7 +29,7 @@ pub async fn list(
 ) -> Answer<Json<Page<ConflictView>>> {
     person.may(Role::Viewer, customer)?;
     let names = said::Names::of(&app, customer).await?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let after: Option<ConflictId> = cursor(&query)?;
     let read = app
         .replicas

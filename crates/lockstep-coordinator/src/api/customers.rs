@@ -37,7 +37,7 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<CustomerRow>>> {
     person.needs(Role::Viewer)?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let filter = CustomerFilter {
         text: query.query.clone(),
         only: person.me.customer_id,
@@ -60,7 +60,10 @@ pub async fn list(
 }
 
 fn told(app: &AppState, row: storage::CustomerRow, applied: Option<Applied>) -> CustomerRow {
+    let summary = app.replicas.summary(row.id);
     CustomerRow {
+        records: summary.records,
+        records_apart: summary.apart,
         owner: owner(app, row.id),
         id: row.id,
         name: row.name,
@@ -108,8 +111,11 @@ pub async fn show(
     person.may(Role::Viewer, id)?;
     let stored = stored(&app, id).await?;
     let settings = stored.settings;
+    let summary = app.replicas.summary(id);
     let row = CustomerRow {
         id,
+        records: summary.records,
+        records_apart: summary.apart,
         name: settings.customer.name.clone(),
         email: settings.customer.email.clone(),
         revision: stored.revision,

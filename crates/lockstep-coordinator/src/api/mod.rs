@@ -25,9 +25,8 @@ use crate::{
 };
 use lockstep_protocol::{bounds::PAGE_ROWS_MAX, people::ListQuery};
 
-fn limit(query: &ListQuery) -> usize {
-    query
-        .limit
+fn limit(asked: Option<u32>) -> usize {
+    asked
         .map_or(PAGE_ROWS, |limit| limit as usize)
         .clamp(1, PAGE_ROWS_MAX)
 }
@@ -36,10 +35,12 @@ fn limit(query: &ListQuery) -> usize {
 fn cursor<T: std::str::FromStr>(query: &ListQuery) -> Answer<Option<T>> {
     match query.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
         None => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            Refusal::bad_request("this cursor was not given here; begin at the first page")
-        }),
+        Some(text) => text.parse().map(Some).map_err(|_| foreign_cursor()),
     }
+}
+
+fn foreign_cursor() -> Refusal {
+    Refusal::bad_request("this cursor was not given here; begin at the first page")
 }
 
 /// One row more than asked for says that there is a next page; its cursor is of the last row shown.

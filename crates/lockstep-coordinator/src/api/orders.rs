@@ -30,7 +30,7 @@ pub async fn list(
 ) -> Answer<Json<Page<OrderRow>>> {
     person.may(Role::Viewer, customer)?;
     let names = said::Names::of(&app, customer).await?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let before: Option<u64> = cursor(&query)?;
     let text = query
         .query

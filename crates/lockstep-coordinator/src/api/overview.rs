@@ -9,6 +9,8 @@ use lockstep_storage::Alert;
 
 pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Overview>> {
     person.needs(Role::Viewer)?;
+    let now = Timestamp::now();
+    let workers = app.view.workers();
     let mut needs_person = Vec::new();
     let mut workers_pending = 0;
     if person.needs_all_customers(Role::Operator).is_ok() {
@@ -24,7 +26,9 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
         }
     }
     let mut customers = 0;
-    let mut records = 0;
+    let (mut records, mut records_apart) = (0, 0);
+    // Those that a worker works for.
+    let mut worked = Vec::new();
     for (id, customer) in app.view.all_customers() {
         if !person.sees(id) {
             continue;
@@ -32,6 +36,11 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
         let summary = app.replicas.summary(id);
         customers += 1;
         records += summary.records;
+        records_apart += summary.apart.min(summary.records);
+        let worker = customer.ownership.worker;
+        if worker.is_some_and(|id| workers.iter().any(|slot| slot.id == id && slot.is_live())) {
+            worked.push(id);
+        }
         if summary.conflicts > 0 {
             needs_person.push(Need {
                 kind: NeedKind::Conflict,
@@ -81,7 +90,6 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
             })
             .map(need),
     );
-    let workers = app.view.workers();
     let active = workers
         .iter()
         .filter(|slot| slot.standing() == Standing::Active && slot.is_live());
@@ -96,6 +104,9 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
         workers_active: active.count() as u64,
         workers_pending,
         runs_live: live.count() as u64,
+        records_apart,
+        lag: app.figures.lag(|id| person.sees(id), now),
+        calls: app.figures.calls(&worked, now),
     }))
 }
 

@@ -28,7 +28,7 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<RecordRow>>> {
     person.may(Role::Viewer, customer)?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let after: Option<RecordId> = super::cursor(&query)?;
     let text = query.query.clone().unwrap_or_default();
     let read = app

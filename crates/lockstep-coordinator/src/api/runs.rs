@@ -1,6 +1,6 @@
 //! Runs: start, watch, cancel; and plans, which are what a run would write.
 
-use super::{Person, cursor, customers::stored, limit, page, said};
+use super::{Person, cursor, customers::stored, foreign_cursor, limit, page, said};
 use crate::{
     AppState,
     asks::{Asked, ask, not_done, unexpected},
@@ -20,11 +20,11 @@ use lockstep_protocol::{
         ListQuery, Page,
         login::Role,
         plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest},
-        runs::{RunDetail, RunStep, RunView, SyncReply, SyncRequest},
+        runs::{RunDetail, RunState, RunStep, RunView, RunsQuery, SyncReply, SyncRequest},
     },
     status::Phase,
 };
-use lockstep_storage::RunRow;
+use lockstep_storage::{self as storage, RunFilter, RunPlace, RunRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// As it is stored.
@@ -98,21 +98,71 @@ fn newest(app: &AppState, row: RunRow) -> RunView {
     }
 }
 
+/// Of one customer.
 pub async fn list(
     State(app): State<AppState>,
     person: Person,
     Path(customer): Path<CustomerId>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<RunsQuery>,
 ) -> Answer<Json<Page<RunView>>> {
     person.may(Role::Viewer, customer)?;
-    let limit = limit(&query);
-    let before: Option<RunId> = cursor(&query)?;
-    let rows = app
-        .storage
-        .runs(Some(customer), before, limit as u64 + 1)
-        .await?;
-    let runs = rows.into_iter().map(|row| newest(&app, row)).collect();
-    Ok(Json(page(runs, limit, |run: &RunView| run.run.to_string())))
+    let query = RunsQuery {
+        customer: Some(customer),
+        ..query
+    };
+    listed(&app, query).await
+}
+
+/// Of all customers that the person sees.
+pub async fn list_all(
+    State(app): State<AppState>,
+    person: Person,
+    Query(query): Query<RunsQuery>,
+) -> Answer<Json<Page<RunView>>> {
+    let customer = query.customer.or(person.me.customer_id);
+    match customer {
+        Some(customer) => person.may(Role::Viewer, customer)?,
+        None => person.needs(Role::Viewer)?,
+    }
+    listed(&app, RunsQuery { customer, ..query }).await
+}
+
+async fn listed(app: &AppState, query: RunsQuery) -> Answer<Json<Page<RunView>>> {
+    let limit = limit(query.limit);
+    let filter = RunFilter {
+        customer: query.customer,
+        lane: query.lane,
+        state: query.state.map(|state| match state {
+            RunState::Live => storage::RunState::Live,
+            RunState::Trouble => storage::RunState::Trouble,
+            RunState::Wrote => storage::RunState::Wrote,
+            RunState::News => storage::RunState::News,
+        }),
+        from: query.from,
+        until: query.until,
+        before: match query.cursor.as_deref() {
+            None | Some("") => None,
+            Some(text) => Some(place(text).ok_or_else(foreign_cursor)?),
+        },
+        limit: limit as u64 + 1,
+    };
+    let rows = app.storage.runs(&filter).await?;
+    let runs = rows.into_iter().map(|row| newest(app, row)).collect();
+    Ok(Json(page(runs, limit, |run: &RunView| {
+        let at = run.started_at.as_millisecond();
+        format!("{at}.{}.{}", run.customer_id, run.run)
+    })))
+}
+
+/// A list's place as its cursor holds it.
+fn place(cursor: &str) -> Option<RunPlace> {
+    let mut parts = cursor.split('.');
+    let place = RunPlace {
+        started_at: Timestamp::from_millisecond(parts.next()?.parse().ok()?).ok()?,
+        customer: parts.next()?.parse().ok()?,
+        run: parts.next()?.parse().ok()?,
+    };
+    parts.next().is_none().then_some(place)
 }
 
 pub async fn show(
@@ -127,7 +177,7 @@ pub async fn show(
         .run(customer, run)
         .await?
         .ok_or_else(|| Refusal::not_found(format!("run {run} of customer {customer}")))?;
-    let limit = limit(&query);
+    let limit = limit(query.limit);
     let after: Option<IntentId> = cursor(&query)?;
     let read = app
         .replicas
@@ -259,8 +309,7 @@ pub async fn sync(
         ));
     }
     let places = places(&stored.settings, &request.shops, &request.flows)?;
-    let newest = app.storage.runs(Some(customer), None, 1).await?;
-    let runs_after = newest.first().map(|row| row.run);
+    let runs_after = app.storage.newest_run(customer).await?;
     let wakes = app.wakes.raise(places).await?;
     Ok(Json(SyncReply { wakes, runs_after }))
 }
@@ -312,5 +361,19 @@ pub async fn apply_plan(
     match ask(&app, asked).await? {
         Answered::Applied { run } => Ok(Json(ApplyPlanReply { run })),
         other => Err(not_done(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_that_was_not_given_here_names_no_place() {
+        let at = place("1780315200000.7.8813").unwrap();
+        assert_eq!((at.customer, at.run), (CustomerId(7), RunId(8_813)));
+        for text in ["7", "1.2", "1.2.3.4", "a.b.c", "99999999999999999.1.1"] {
+            assert!(place(text).is_none(), "{text}");
+        }
     }
 }

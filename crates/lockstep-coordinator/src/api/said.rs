@@ -160,9 +160,10 @@ pub fn run_begin(names: &Names, run: &RunView) -> Vec<RunStep> {
         shop: Some(page.shop),
         title: format!("read {} of {}", plural(page.kind), names.shop(page.shop)),
         detail: format!(
-            "{} in {} pages, {} changed{}",
+            "{} in {} {}, {} changed{}",
             page.records,
             page.pages,
+            if page.pages == 1 { "page" } else { "pages" },
             page.changed,
             if page.bad > 0 {
                 format!(", {} could not be read and stand aside", page.bad)

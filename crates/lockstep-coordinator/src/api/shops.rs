@@ -6,6 +6,7 @@ use crate::{
     asks::{Asked, ask, unexpected},
     bounds::ASK_WAIT,
     extract::{Json, Path},
+    hooks,
     refusal::{Answer, Refusal},
 };
 use axum::extract::State;
@@ -18,7 +19,7 @@ use lockstep_protocol::{
     asks::{Answer as Answered, Question, ShopAsked},
     people::{
         login::Role,
-        shops::{CheckReply, CheckRequest, ListsReply},
+        shops::{CheckReply, CheckRequest, HookRow, HooksView, ListsReply},
     },
 };
 
@@ -56,6 +57,78 @@ pub async fn check(
         Answered::Checked { identity } => Ok(Json(CheckReply::Works { identity })),
         Answered::Failed { fault } => Ok(Json(CheckReply::Fails { fault })),
         other => Err(unexpected(other)),
+    }
+}
+
+pub async fn hooks(
+    State(app): State<AppState>,
+    person: Person,
+    Path((customer, shop)): Path<(CustomerId, ShopId)>,
+) -> Answer<Json<HooksView>> {
+    person.may(Role::Viewer, customer)?;
+    let service = service(&app, customer, shop).await?;
+    Ok(Json(heard(&app, customer, &service)))
+}
+
+/// Asks the platform again, and answers what it said.
+pub async fn register_hooks(
+    State(app): State<AppState>,
+    person: Person,
+    Path((customer, shop)): Path<(CustomerId, ShopId)>,
+) -> Answer<Json<HooksView>> {
+    person.may(Role::Editor, customer)?;
+    let service = service(&app, customer, shop).await?;
+    if hooks::register_one(&app, customer, &service)
+        .await
+        .is_none()
+    {
+        return Err(Refusal::new(
+            Code::Conflict,
+            format!(
+                "{} cannot call us: its platform has no webhooks, or there is no secret to sign them with",
+                service.name
+            ),
+        ));
+    }
+    Ok(Json(heard(&app, customer, &service)))
+}
+
+async fn service(app: &AppState, customer: CustomerId, shop: ShopId) -> Answer<Service> {
+    let stored = stored(app, customer).await?;
+    let service = stored.settings.service(shop).cloned();
+    service.ok_or_else(|| Refusal::not_found(format!("shop {shop} of customer {customer}")))
+}
+
+fn heard(app: &AppState, customer: CustomerId, service: &Service) -> HooksView {
+    let heard = app.registrations.heard(customer, service.id);
+    let (registered_at, hooks) = match heard.registered {
+        Some((at, hooks)) => (Some(at), hooks),
+        None => (None, Vec::new()),
+    };
+    let rows = hooks.into_iter().map(|hook| HookRow {
+        url: without_its_secret(&hook.url),
+        flow: hook.flow,
+        topic: hook.topic,
+        active: hook.active,
+    });
+    HooksView {
+        possible: hooks::possible(app, customer, service),
+        hooks: rows.collect(),
+        registered_at,
+        problem: heard.problem,
+        delivered_at: heard.delivered_at,
+        since: app.figures.since(),
+    }
+}
+
+/// The last part of the path is what makes an address ours alone; a query may hold as much.
+fn without_its_secret(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    match path.rsplit_once('/') {
+        Some((before, _)) if before.contains("://") && !before.ends_with("/") => {
+            format!("{before}/…")
+        }
+        _ => "…".into(),
     }
 }
 
@@ -127,5 +200,25 @@ pub async fn lists(
             identity: *identity,
         })),
         other => Err(unexpected(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_makes_it_ours_alone() {
+        let shown = |url| without_its_secret(url);
+        assert_eq!(
+            shown("https://a.example/hooks/v1/7/2/abc"),
+            "https://a.example/hooks/v1/7/2/…"
+        );
+        assert_eq!(
+            shown("https://a.example/hooks?key=abc"),
+            "https://a.example/…"
+        );
+        assert_eq!(shown("https://a.example"), "…");
+        assert_eq!(shown("abc"), "…");
     }
 }

@@ -41,6 +41,8 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     pub records: u64,
+    /// Of them, those that a shop does not hold as it should yet.
+    pub apart: u64,
     pub conflicts: u64,
     pub oldest_conflict: Option<Timestamp>,
     /// Records that only a person's action helps.
@@ -364,6 +366,7 @@ async fn summarise(app: &AppState, customer: CustomerId) {
         let orders = journal.orders(None, SUMMARY_ROWS)?;
         Ok(Summary {
             records: journal.counters()?.record.saturating_sub(1),
+            apart: journal.records_apart()?,
             conflicts,
             oldest_conflict: journal.conflicts(None, 1)?.first().map(|first| first.at),
             asides: asides

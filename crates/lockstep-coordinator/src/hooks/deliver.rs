@@ -109,6 +109,9 @@ pub async fn take(
         body: &body,
         secret: secret.reveal(),
     });
+    if !matches!(hint, Hint::Refused) {
+        app.registrations.delivered(customer, shop);
+    }
     match hint {
         Hint::Ping => Ok(StatusCode::NO_CONTENT),
         Hint::Refused => Err(Refusal::new(

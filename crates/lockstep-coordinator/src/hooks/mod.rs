@@ -7,5 +7,5 @@ mod registration;
 mod wakes;
 
 pub use deliver::{Targets, take};
-pub use registration::{Registrations, register};
+pub use registration::{Registrations, possible, register, register_one};
 pub use wakes::{Wakes, write};

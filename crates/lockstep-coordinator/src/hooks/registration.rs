@@ -8,9 +8,10 @@ use crate::{
     asks::{Asked, ask},
     refusal::{Answer, Chain},
 };
+use jiff::Timestamp;
 use lockstep_connector::HookScheme;
 use lockstep_model::{CustomerId, Flow, Revision, ShopId, settings::Service};
-use lockstep_protocol::asks::{Answer as Answered, Question};
+use lockstep_protocol::asks::{Answer as Answered, HookAnswer, Question};
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -20,9 +21,22 @@ use std::{
 const WAIT: Duration = Duration::from_secs(60);
 const AGAIN_AFTER: Duration = Duration::from_secs(300);
 
+/// Shops whose answers and deliveries are remembered.
+const SHOPS_MAX: usize = 10_000;
+
 #[derive(Default)]
 pub struct Registrations {
     tried: Mutex<HashMap<CustomerId, Tried>>,
+    heard: Mutex<HashMap<(CustomerId, ShopId), Heard>>,
+}
+
+/// What this coordinator has heard of a shop's webhooks, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Heard {
+    /// As the platform answered last, and when.
+    pub registered: Option<(Timestamp, Vec<HookAnswer>)>,
+    pub problem: Option<String>,
+    pub delivered_at: Option<Timestamp>,
 }
 
 struct Tried {
@@ -55,6 +69,26 @@ impl Registrations {
         if let Some(last) = tried.get_mut(&customer) {
             last.again_at = Some(Instant::now() + AGAIN_AFTER);
         }
+    }
+
+    pub fn heard(&self, customer: CustomerId, shop: ShopId) -> Heard {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.get(&(customer, shop)).cloned().unwrap_or_default()
+    }
+
+    /// A delivery that was signed as it should be.
+    pub fn delivered(&self, customer: CustomerId, shop: ShopId) {
+        self.note(customer, shop, |heard| {
+            heard.delivered_at = Some(Timestamp::now());
+        });
+    }
+
+    fn note(&self, customer: CustomerId, shop: ShopId, change: impl FnOnce(&mut Heard)) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() >= SHOPS_MAX && !heard.contains_key(&(customer, shop)) {
+            heard.clear();
+        }
+        change(heard.entry((customer, shop)).or_default());
     }
 
     /// Customers whose registration failed and is due again.
@@ -115,10 +149,25 @@ fn wanted(app: &AppState, customer: CustomerId, service: &Service) -> Option<Str
     Some(hook_url(&app.public_url, customer, service.id, secret))
 }
 
+/// Asked for by a person, whatever was answered before. `None`: this shop cannot call.
+pub async fn register_one(app: &AppState, customer: CustomerId, service: &Service) -> Option<bool> {
+    let url = wanted(app, customer, service)?;
+    Some(one(app, customer, service, url).await)
+}
+
+/// Whether the shop's platform can call, and there is a secret to sign with.
+pub fn possible(app: &AppState, customer: CustomerId, service: &Service) -> bool {
+    wanted(app, customer, service).is_some()
+}
+
 async fn one(app: &AppState, customer: CustomerId, service: &Service, url: String) -> bool {
     let key = format!("{customer}/{}", service.id);
     let problem = match asked(app, customer, service.id, url).await {
         Ok(Answered::Hooks { hooks }) => {
+            app.registrations.note(customer, service.id, |heard| {
+                heard.registered = Some((Timestamp::now(), hooks.clone()));
+                heard.problem = None;
+            });
             let sleeping: Vec<&str> = hooks
                 .iter()
                 .filter(|hook| !hook.active)
@@ -135,6 +184,9 @@ async fn one(app: &AppState, customer: CustomerId, service: &Service, url: Strin
         Err(refusal) => refusal.problem().detail.clone(),
     };
     tracing::warn!(%customer, shop = %service.id, problem, "webhooks could not be registered");
+    app.registrations.note(customer, service.id, |heard| {
+        heard.problem = Some(problem.clone());
+    });
     let alarm = Alarm {
         kind: "hooks",
         key,

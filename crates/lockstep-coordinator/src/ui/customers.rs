@@ -5,11 +5,11 @@ use super::{
     api::Caller,
     failure::{Failure, Shown},
     frame::Frame,
-    overview::NeedRow,
-    runs::{LOOKED_THROUGH, RunRow, recent, telling},
+    overview::{NeedRow, share},
+    runs::{RunRow, telling},
     session::{Posted, Visitor, refused, went_well},
     urls,
-    widgets::{Id, State, When},
+    widgets::{Id, State, When, grouped},
     workers::applied_state,
 };
 use askama::Template;
@@ -34,7 +34,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 
 const CUSTOMERS_A_PAGE: &str = "50";
-const RUNS_SHOWN: usize = 5;
+const RUNS_SHOWN: u32 = 5;
 
 pub async fn view(caller: &Caller, customer: CustomerId) -> Result<CustomerView, Problem> {
     caller
@@ -98,6 +98,11 @@ struct Row {
     state: State,
     shops: u32,
     shops_href: String,
+    records_href: String,
+    records: String,
+    /// Of the records; `None`: there are none.
+    in_step: Option<String>,
+    apart: u64,
     revision: u64,
     applied: State,
     worker: Option<(String, String)>,
@@ -136,6 +141,10 @@ pub async fn list(
         state: state_of(row),
         shops: row.shops,
         shops_href: urls::of_customer(row.id, "shops"),
+        records_href: urls::of_customer(row.id, "records"),
+        records: grouped(row.records),
+        in_step: share(row.records, row.records_apart),
+        apart: row.records_apart,
         revision: row.revision.0,
         applied: applied_state(row.revision, row.applied.as_ref()),
         worker: row
@@ -310,7 +319,7 @@ pub async fn show(
     let caller = &visitor.caller;
     let (view, runs, workers) = futures::join!(
         view(caller, customer),
-        recent(caller, Some(customer), LOOKED_THROUGH),
+        telling(caller, Some(customer), RUNS_SHOWN),
         caller.get::<WorkerList>(people::WORKERS),
     );
     let view = view?;
@@ -340,10 +349,7 @@ pub async fn show(
         shops: shop_rows(&view.settings, &needs),
         needs,
         flows: flow_rows(&view.settings, &names),
-        runs: telling(runs?, RUNS_SHOWN)
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
         workers: workers
             .into_iter()
             .filter(|worker| worker.state == WorkerState::Active)

@@ -94,6 +94,7 @@ pub fn router(console: Console) -> Router {
         .route("/shops", get(shops::list))
         .route("/shops/new", get(shops::show_new).post(shops::save_new))
         .route("/shops/{shop}", get(shops::show).post(shops::save))
+        .route("/shops/{shop}/hooks", post(shops::register_hooks))
         .route(
             "/identifiers/{section}",
             get(identifiers::show).post(identifiers::save),

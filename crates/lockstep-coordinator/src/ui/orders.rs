@@ -118,6 +118,7 @@ struct Row {
     state: State,
     copies: String,
     held: Option<String>,
+    unpaid: bool,
 }
 
 impl Row {
@@ -133,7 +134,11 @@ impl Row {
             total: money(row.total, &row.currency),
             state: state_of(row.payment, row.fulfilment, row.cancelled),
             copies: copies.collect::<Vec<_>>().join(", "),
-            held: row.held.clone(),
+            held: row
+                .held
+                .as_deref()
+                .map(|why| why.trim_end_matches('.').to_owned()),
+            unpaid: row.payment == Payment::Pending,
         }
     }
 }

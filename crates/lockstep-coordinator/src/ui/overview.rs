@@ -4,19 +4,19 @@ use super::{
     Shared,
     failure::{Failure, Shown},
     frame::Frame,
-    runs::{LOOKED_THROUGH, RunRow, recent, telling},
+    runs::{RunRow, telling},
     session::Visitor,
-    widgets::{State, When, grouped},
+    widgets::{State, When, grouped, span},
     workers::{PendingRow, WorkerRow},
 };
 use askama::Template;
 use axum::{extract, response::IntoResponse};
 use lockstep_protocol::{
     paths::people,
-    people::{Need, NeedKind, Overview, workers::WorkerList},
+    people::{CallRate, Lag, Need, NeedKind, Overview, workers::WorkerList},
 };
 
-const RUNS_SHOWN: usize = 8;
+const RUNS_SHOWN: u32 = 8;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -28,6 +28,10 @@ struct Page {
     needs: Vec<NeedRow>,
     customers: String,
     records: String,
+    in_step: Option<String>,
+    apart: String,
+    lag: Option<LagShown>,
+    calls: Option<CallsShown>,
     runs_live: u64,
     workers: Vec<WorkerRow>,
     active: usize,
@@ -35,6 +39,84 @@ struct Page {
     runs: Vec<RunRow>,
     /// Nothing was set up yet.
     fresh: bool,
+}
+
+struct LagShown {
+    p50: String,
+    p99: String,
+    about: String,
+}
+
+impl LagShown {
+    fn new(lag: Lag) -> Self {
+        LagShown {
+            p50: seconds(lag.p50_ms),
+            p99: seconds(lag.p99_ms),
+            about: format!(
+                "From the beginning of the run that found a change to the shop's answer that it was taken. Of the {} \
+                 writes of the last {} minutes half took the first time or less, 99 of 100 the second.",
+                grouped(lag.writes),
+                lag.minutes
+            ),
+        }
+    }
+}
+
+struct CallsShown {
+    rate: String,
+    allowed: Option<String>,
+    about: String,
+}
+
+impl CallsShown {
+    fn new(calls: CallRate) -> Self {
+        let allowed = calls.allowed_per_second.map(|rate| format!("{rate:.0}"));
+        let about = match &allowed {
+            Some(_) => {
+                "The second is what all shops together take, by their settings, by what they told us, and after their complaints."
+            }
+            None => "What the shops allow is not known of each of them.",
+        };
+        CallsShown {
+            rate: per_second(calls),
+            allowed,
+            about: format!(
+                "Calls to shops: {} in the last {} s. {about}",
+                grouped(calls.calls),
+                calls.seconds
+            ),
+        }
+    }
+}
+
+/// One decimal below ten.
+fn per_second(calls: CallRate) -> String {
+    let tenths = (calls.calls * 10).div_ceil(calls.seconds.max(1));
+    if tenths < 100 {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    } else {
+        grouped(tenths / 10)
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    if ms < 10_000 {
+        let tenths = ms.div_ceil(100);
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    } else {
+        span(ms / 1_000)
+    }
+}
+
+/// Rounded down: it is 100 % when all of it is. `None`: there is nothing.
+pub fn share(records: u64, apart: u64) -> Option<String> {
+    let good = records.saturating_sub(apart);
+    let hundredths = (u128::from(good) * 10_000).checked_div(u128::from(records))?;
+    Some(if hundredths == 10_000 {
+        "100 %".into()
+    } else {
+        format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+    })
 }
 
 pub struct NeedRow {
@@ -88,7 +170,7 @@ pub async fn show(
         Frame::of(&ui, &visitor, "Overview", "overview"),
         caller.get::<Overview>(people::OVERVIEW),
         caller.get::<WorkerList>(people::WORKERS),
-        recent(caller, None, LOOKED_THROUGH),
+        telling(caller, None, RUNS_SHOWN),
     );
     let overview = overview?;
     // Who may not see the workers still sees the rest.
@@ -121,15 +203,42 @@ pub async fn show(
         needs,
         customers: grouped(overview.customers),
         records: grouped(overview.records),
+        in_step: share(overview.records, overview.records_apart),
+        apart: grouped(overview.records_apart),
+        lag: overview.lag.map(LagShown::new),
+        calls: overview.calls.map(CallsShown::new),
         runs_live: overview.runs_live,
         active: workers.iter().filter(|row| row.is_active()).count(),
         draining: workers.iter().filter(|row| row.is_draining()).count(),
         workers,
-        runs: telling(runs?, RUNS_SHOWN)
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
         fresh: overview.customers == 0,
         frame,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_whole_when_all_of_it_is() {
+        assert_eq!(share(0, 0), None);
+        assert_eq!(share(48, 0).as_deref(), Some("100 %"));
+        assert_eq!(share(1_204_551, 1).as_deref(), Some("99.99 %"));
+        assert_eq!(share(3, 5).as_deref(), Some("0.00 %"));
+    }
+
+    #[test]
+    fn small_rates_keep_a_decimal() {
+        let rate = |calls| CallRate {
+            calls,
+            seconds: 60,
+            allowed_per_second: None,
+        };
+        assert_eq!(per_second(rate(0)), "0.0");
+        assert_eq!(per_second(rate(1)), "0.1");
+        assert_eq!(per_second(rate(2_460)), "41");
+        assert_eq!(seconds(840), "0.9 s");
+    }
 }

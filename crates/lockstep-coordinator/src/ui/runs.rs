@@ -15,23 +15,24 @@ use axum::{
     extract::{self, Path, Query},
     response::{IntoResponse, Response},
 };
-use lockstep_model::{CustomerId, Flow, RunId, ShopId, entry::RunResult};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use lockstep_model::{CustomerId, Flow, Lane, RunId, ShopId, entry::RunResult};
 use lockstep_protocol::{
     Problem,
     paths::people,
     people::{
         Page,
         customers::CustomerRow,
-        runs::{RunDetail, RunView, SyncReply, SyncRequest},
+        runs::{RunDetail, RunState, RunView, RunsQuery, SyncReply, SyncRequest},
         workers::WorkerView,
     },
     status::Phase,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-/// Customers whose runs are gathered into one list.
-const CUSTOMERS_GATHERED_MAX: usize = 25;
-const RUNS_A_PAGE: usize = 50;
+const RUNS_A_PAGE: u32 = 50;
+/// Customers of one name that are offered to choose from.
+const NAMESAKES_MAX: &str = "10";
 
 pub struct RunRow {
     pub href: String,
@@ -72,7 +73,7 @@ impl RunRow {
             customer: run.customer_name.clone(),
             customer_href: urls::customer(run.customer_id),
             lane: run.lane.as_str(),
-            state: state_of(run),
+            state: state_of(run, frame.now),
             cause: run.cause.clone(),
             read: grouped(counts.pulled),
             changed: grouped(counts.changed),
@@ -113,7 +114,19 @@ fn progress(run: &RunView) -> Option<Progress> {
     })
 }
 
-pub fn state_of(run: &RunView) -> State {
+/// How long the worker has not said a word of a run that has not ended, if that is too long to believe that it
+/// still runs.
+fn silence(run: &RunView, now: Timestamp) -> Option<u64> {
+    let seconds = now.duration_since(run.heard_at).as_secs();
+    u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| run.is_live() && *seconds > SILENT_AFTER_SECONDS)
+}
+
+pub fn state_of(run: &RunView, now: Timestamp) -> State {
+    if let Some(seconds) = silence(run, now) {
+        return State::attention(format!("no word for {}", span(seconds)));
+    }
     match (run.result, run.is_live()) {
         (Some(RunResult::Done), _) => State::good("done"),
         (Some(RunResult::Partly), _) => State::attention("done in part"),
@@ -125,71 +138,110 @@ pub fn state_of(run: &RunView) -> State {
     }
 }
 
-fn runs_path(customer: CustomerId, limit: usize, cursor: &str) -> String {
-    let limit = limit.to_string();
-    let pairs = [("limit", limit.as_str()), ("cursor", cursor)];
-    urls::with_query(&urls::path(people::RUNS, &[&customer]), &pairs)
+/// The runs of one customer or of all that the visitor sees.
+pub async fn listed(caller: &Caller, query: &RunsQuery) -> Result<Page<RunView>, Problem> {
+    let text = |known: Option<String>| known.unwrap_or_default();
+    let customer = text(query.customer.map(|id| id.to_string()));
+    let from = text(query.from.map(|at| at.to_string()));
+    let until = text(query.until.map(|at| at.to_string()));
+    let limit = text(query.limit.map(|limit| limit.to_string()));
+    let pairs = [
+        ("customer", customer.as_str()),
+        ("lane", query.lane.map_or("", Lane::as_str)),
+        ("state", query.state.map_or("", RunState::as_str)),
+        ("from", from.as_str()),
+        ("until", until.as_str()),
+        ("limit", limit.as_str()),
+        ("cursor", query.cursor.as_deref().unwrap_or_default()),
+    ];
+    caller
+        .get(&urls::with_query(people::RUNS_OF_ALL, &pairs))
+        .await
 }
 
-/// The newest runs of one customer or of all; of many customers, of the first ones.
-pub async fn recent(
+/// The newest of those that did something, or did not end well: a run that looked and found nothing is no news.
+/// If none did anything, the newest at all.
+pub async fn telling(
     caller: &Caller,
     customer: Option<CustomerId>,
-    limit: usize,
+    at_most: u32,
 ) -> Result<Vec<RunView>, Problem> {
-    let customers = match customer {
-        Some(customer) => vec![customer],
-        None => {
-            let at_most = CUSTOMERS_GATHERED_MAX.to_string();
-            let path = urls::with_query(people::CUSTOMERS, &[("limit", &at_most)]);
-            let page: Page<CustomerRow> = caller.get(&path).await?;
-            page.items.iter().map(|row| row.id).collect()
-        }
+    let mut query = RunsQuery {
+        customer,
+        state: Some(RunState::News),
+        limit: Some(at_most),
+        ..RunsQuery::default()
     };
-    let asked = customers.into_iter().map(|customer| async move {
-        caller
-            .get::<Page<RunView>>(&runs_path(customer, limit, ""))
-            .await
-    });
-    let mut runs = Vec::new();
-    for page in futures::future::join_all(asked).await {
-        match page {
-            Ok(page) => runs.extend(page.items),
-            // One customer's replica that cannot be read does not hide the others' runs.
-            Err(problem) => tracing::warn!(%problem, "the runs of one customer are not shown"),
-        }
+    let found = listed(caller, &query).await?;
+    if !found.items.is_empty() {
+        return Ok(found.items);
     }
-    runs.sort_by_key(|run| (run.is_live(), run.started_at, run.run));
-    runs.reverse();
-    runs.truncate(limit);
-    Ok(runs)
+    query.state = None;
+    Ok(listed(caller, &query).await?.items)
 }
 
-/// Of those that did something, or did not end well, the newest; a run that looked and found nothing is no
-/// news. If none did anything, the newest at all.
-pub fn telling(mut runs: Vec<RunView>, at_most: usize) -> Vec<RunView> {
-    let tells = |run: &RunView| {
-        let counts = &run.counts;
-        let moved = counts.changed + counts.written + counts.failed + counts.bad + counts.conflicts;
-        moved > 0 || run.is_live() || run.result != Some(RunResult::Done)
-    };
-    if runs.iter().any(tells) {
-        runs.retain(tells);
-    }
-    runs.truncate(at_most);
-    runs
-}
-
-/// Runs among which those that tell something are sought.
-pub const LOOKED_THROUGH: usize = 100;
-
+/// What the address says; a value that means nothing narrows nothing.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub struct RunsQuery {
+pub struct View {
+    /// A number, or a name.
+    customer: String,
+    lane: String,
     state: String,
+    /// Days, both included, in UTC.
+    from: String,
+    until: String,
     cursor: String,
     /// "Sync now" was pressed: a greater run is of it.
     after: String,
+}
+
+impl View {
+    fn query(&self, customer: Option<CustomerId>) -> RunsQuery {
+        let day = |text: &str| text.parse::<Date>().ok();
+        let begin = |day: Date| Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+        RunsQuery {
+            customer,
+            lane: Lane::ALL
+                .into_iter()
+                .find(|lane| lane.as_str() == self.lane),
+            state: RunState::ALL
+                .into_iter()
+                .find(|state| state.as_str() == self.state),
+            from: day(&self.from).and_then(begin),
+            until: day(&self.until)
+                .and_then(|day| day.tomorrow().ok())
+                .and_then(begin),
+            limit: Some(RUNS_A_PAGE),
+            cursor: Some(self.cursor.clone()).filter(|cursor| !cursor.is_empty()),
+        }
+    }
+
+    /// This view with another state, from its first page.
+    fn at(&self, base: &str, state: &str, cursor: &str) -> String {
+        let pairs = [
+            ("customer", self.customer.as_str()),
+            ("lane", self.lane.as_str()),
+            ("state", state),
+            ("from", self.from.as_str()),
+            ("until", self.until.as_str()),
+            ("cursor", cursor),
+        ];
+        urls::with_query(base, &pairs)
+    }
+
+    fn is_narrow(&self) -> bool {
+        [
+            &self.customer,
+            &self.lane,
+            &self.state,
+            &self.from,
+            &self.until,
+            &self.cursor,
+        ]
+        .iter()
+        .any(|value| !value.is_empty())
+    }
 }
 
 #[derive(Template)]
@@ -200,7 +252,11 @@ struct RunsPage {
     /// One customer's, else everybody's.
     customer: Option<CustomerId>,
     base: String,
-    state: String,
+    view: View,
+    /// No customer is called so.
+    nobody: bool,
+    /// The customers that may be meant, each with its runs.
+    namesakes: Vec<(String, String)>,
     next: Option<String>,
     /// Asked for and not there yet.
     awaited: bool,
@@ -208,8 +264,34 @@ struct RunsPage {
 }
 
 impl RunsPage {
+    fn states(&self) -> [(&'static str, &'static str); 5] {
+        [
+            ("", "all"),
+            ("news", "did something"),
+            ("wrote", "wrote"),
+            ("trouble", "trouble"),
+            ("live", "running"),
+        ]
+    }
+
+    fn lanes(&self) -> [(&'static str, &'static str); 3] {
+        [
+            ("", "all flows"),
+            ("trade", "trade: orders, stock"),
+            ("catalogue", "catalogue: products, categories, pictures"),
+        ]
+    }
+
     fn filter(&self, state: &str) -> String {
-        urls::with_query(&self.base, &[("state", state)])
+        self.view.at(&self.base, state, "")
+    }
+
+    fn is_lane(&self, lane: &str) -> bool {
+        self.view.lane == lane
+    }
+
+    fn is_state(&self, state: &str) -> bool {
+        self.view.state == state
     }
 
     fn sync(&self) -> Option<String> {
@@ -218,36 +300,77 @@ impl RunsPage {
     }
 }
 
-fn wanted(run: &RunView, state: &str) -> bool {
-    match state {
-        "live" => run.is_live(),
-        "trouble" => matches!(
-            run.result,
-            Some(RunResult::Failed | RunResult::Partly | RunResult::NeedsPerson)
-        ),
-        "writes" => run.counts.written > 0,
-        _ => true,
+/// Whom the address means: nobody in particular, one, or (then nothing is listed) any of several.
+enum Meant {
+    All,
+    One(CustomerId),
+    Any(Vec<CustomerRow>),
+}
+
+async fn meant(caller: &Caller, typed: &str) -> Result<Meant, Problem> {
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return Ok(Meant::All);
     }
+    if let Ok(id) = typed.parse() {
+        return Ok(Meant::One(id));
+    }
+    let pairs = [("limit", NAMESAKES_MAX), ("query", typed)];
+    let found: Page<CustomerRow> = caller
+        .get(&urls::with_query(people::CUSTOMERS, &pairs))
+        .await?;
+    let rows = found.items.as_slice();
+    let exact: Vec<&CustomerRow> = rows
+        .iter()
+        .filter(|row| row.name.eq_ignore_ascii_case(typed))
+        .collect();
+    let one = match (rows, exact.as_slice()) {
+        ([only], _) => Some(only.id),
+        (_, [only]) => Some(only.id),
+        _ => None,
+    };
+    Ok(match one {
+        Some(id) => Meant::One(id),
+        None => Meant::Any(found.items),
+    })
 }
 
 pub async fn of_all(
     extract::State(ui): extract::State<Shared>,
     visitor: Visitor,
-    Query(query): Query<RunsQuery>,
+    Query(view): Query<View>,
 ) -> Result<Response, Failure> {
-    let runs = recent(&visitor.caller, None, RUNS_A_PAGE * 4).await?;
+    let caller = &visitor.caller;
+    let mut nobody = false;
+    let mut namesakes = Vec::new();
+    let found = match meant(caller, &view.customer).await? {
+        Meant::All => listed(caller, &view.query(None)).await?,
+        Meant::One(customer) => listed(caller, &view.query(Some(customer))).await?,
+        Meant::Any(rows) => {
+            nobody = rows.is_empty();
+            for row in rows {
+                let id = row.id.to_string();
+                let of_it = urls::with_query(urls::RUNS, &[("customer", &id)]);
+                namesakes.push((row.name, of_it));
+            }
+            Page::whole(Vec::new())
+        }
+    };
     let frame = Frame::of(&ui, &visitor, "Runs", "runs").await;
     let page = RunsPage {
-        rows: runs
+        rows: found
+            .items
             .iter()
-            .filter(|run| wanted(run, &query.state))
-            .take(RUNS_A_PAGE)
             .map(|run| RunRow::new(run, &frame))
             .collect(),
         customer: None,
         base: urls::RUNS.into(),
-        state: query.state,
-        next: None,
+        next: found
+            .next
+            .map(|cursor| view.at(urls::RUNS, &view.state, &cursor)),
+        view,
+        nobody,
+        namesakes,
         awaited: false,
         may_edit: visitor.may_edit(),
         frame,
@@ -259,37 +382,34 @@ pub async fn of_customer(
     extract::State(ui): extract::State<Shared>,
     visitor: Visitor,
     Path(customer): Path<CustomerId>,
-    Query(query): Query<RunsQuery>,
+    Query(view): Query<View>,
 ) -> Result<Response, Failure> {
+    let view = View {
+        customer: String::new(),
+        ..view
+    };
     let name = named(&visitor.caller, customer).await?;
-    let page: Page<RunView> = visitor
-        .caller
-        .get(&runs_path(customer, RUNS_A_PAGE, &query.cursor))
-        .await?;
+    let found = listed(&visitor.caller, &view.query(Some(customer))).await?;
     let frame = Frame::of(&ui, &visitor, &format!("Runs of {name}"), "customers")
         .await
         .within(customer, &name, "runs");
     let base = urls::of_customer(customer, "runs");
-    let newest = page.items.iter().map(|run| run.run.0).max().unwrap_or(0);
-    let next = page
-        .next
-        .as_deref()
-        .map(|cursor| urls::with_query(&base, &[("state", &query.state), ("cursor", cursor)]));
+    let newest = found.items.iter().map(|run| run.run.0).max().unwrap_or(0);
     let page = RunsPage {
-        rows: page
+        rows: found
             .items
             .iter()
-            .filter(|run| wanted(run, &query.state))
             .map(|run| RunRow::new(run, &frame))
             .collect(),
         customer: Some(customer),
+        next: found
+            .next
+            .map(|cursor| view.at(&base, &view.state, &cursor)),
         base,
-        state: query.state,
-        next,
-        awaited: query
-            .after
-            .parse::<u64>()
-            .is_ok_and(|after| newest <= after),
+        awaited: view.after.parse::<u64>().is_ok_and(|after| newest <= after),
+        view,
+        nobody: false,
+        namesakes: Vec::new(),
         may_edit: visitor.may_edit(),
         frame,
     };
@@ -340,7 +460,7 @@ struct StepRow {
     detail: String,
 }
 
-const SILENT_AFTER_SECONDS: i64 = 60;
+const SILENT_AFTER_SECONDS: u64 = 60;
 
 fn phases(run: &RunView) -> Vec<PhaseMark> {
     let order = [
@@ -421,7 +541,6 @@ pub async fn show(
         .await;
     // Its number says enough to who may not see the workers.
     let worker = worker.map_or_else(|_| format!("worker {}", view.worker_id), |found| found.name);
-    let silence = frame.now.duration_since(view.heard_at).as_secs();
     let page = RunPage {
         run: RunRow::new(view, &frame),
         id: Id::new(run),
@@ -444,7 +563,7 @@ pub async fn show(
         records_href: urls::of_customer(customer, "records"),
         conflicts_href: urls::of_customer(customer, "conflicts"),
         asides_href: urls::of_customer(customer, "asides"),
-        silent: view.is_live() && silence > SILENT_AFTER_SECONDS,
+        silent: silence(view, frame.now).is_some(),
         href,
         frame,
     };

@@ -7,7 +7,7 @@ use super::{
 };
 use axum::{
     Json, Router,
-    extract::Path,
+    extract::{Path, RawQuery},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -18,8 +18,8 @@ use lockstep_connector::{
     Platform, Registry, StockWrite,
 };
 use lockstep_model::{
-    ConflictId, CustomerId, Epoch, Fault, FaultKind, Fulfilment, Lane, Named, Payment, RecordId,
-    Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
+    ConflictId, CustomerId, Epoch, Fault, FaultKind, Flow, Fulfilment, Lane, Named, Payment,
+    RecordId, Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
     entry::{Counts, RunResult},
     settings::{
         Customer, CustomerHasService, CustomerSettings, Policies, RowId, Secret, Service, ShopRole,
@@ -31,7 +31,7 @@ use lockstep_protocol::{
     auth::{Bearer, Facts},
     paths::people,
     people::{
-        Need, NeedKind, Overview, Page,
+        CallRate, Lag, Need, NeedKind, Overview, Page,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner},
         login::{LoginReply, Me, Role},
         plan::{ApplyPlanReply, Plan, PlanCounts, PlanField, PlanRow, Sign},
@@ -40,7 +40,7 @@ use lockstep_protocol::{
             RecordView, ShopColumn, StockExplained, StockLedger,
         },
         runs::{RunDetail, RunStep, RunView, SyncReply},
-        shops::{CheckReply, ListsReply},
+        shops::{CheckReply, HookRow, HooksView, ListsReply},
         workers::{
             Applied, ConfirmReply, JoinTokenReply, PendingView, WorkerCustomer, WorkerList,
             WorkerState, WorkerView,
@@ -301,6 +301,18 @@ fn overview(full: bool) -> Overview {
         workers_active: if full { 2 } else { 0 },
         workers_pending: u64::from(full),
         runs_live: u64::from(full),
+        records_apart: if full { 241 } else { 0 },
+        lag: full.then_some(Lag {
+            p50_ms: 840,
+            p99_ms: 4_120,
+            writes: 1_312,
+            minutes: 15,
+        }),
+        calls: full.then_some(CallRate {
+            calls: 2_460,
+            seconds: 60,
+            allowed_per_second: Some(220.0),
+        }),
     }
 }
 
@@ -359,6 +371,8 @@ fn customer_row(id: u64, name: &str) -> CustomerRow {
         email: format!("ostot@{}.example", name.to_lowercase().replace(' ', "-")),
         revision: Revision(12),
         enabled: id != 9,
+        records: if id == 9 { 0 } else { 4_812 },
+        records_apart: if id == 8 { 212 } else { 0 },
         locked: false,
         movable: id != 8,
         shops: 3,
@@ -380,6 +394,26 @@ fn customer_row(id: u64, name: &str) -> CustomerRow {
             }),
             _ => None,
         },
+    }
+}
+
+fn hooks(shop: u64) -> HooksView {
+    let row = |topic: &str, flow, active| HookRow {
+        flow,
+        topic: topic.into(),
+        url: "https://sync.example/hooks/v1/7/2/…".into(),
+        active,
+    };
+    HooksView {
+        possible: shop != 3,
+        hooks: vec![
+            row("product.updated", Flow::Products, true),
+            row("order.placed", Flow::Orders, false),
+        ],
+        registered_at: Some(ago(7_000)),
+        problem: (shop == 1).then(|| "the shop answers 403".to_owned()),
+        delivered_at: Some(ago(40)),
+        since: ago(90_000),
     }
 }
 
@@ -1002,10 +1036,20 @@ fn api(full: bool, sent: Sent) -> Router {
             }
             Json(ListsReply { identity: identity() }).into_response()
         }))
+        .route(people::SHOP_HOOKS, get(|Path((_, shop)): Path<(u64, u64)>| async move { Json(hooks(shop)) }).merge(post(
+            noted("hooks", |_| Json(hooks(2)).into_response()),
+        )))
         .route(people::SYNC, post(noted("sync", |_| Json(SyncReply { wakes: vec![], runs_after: Some(RunId(8_813)) }).into_response())))
         .route(people::PLAN, post(noted("plan", |_| Json(plan()).into_response())))
         .route(people::PLAN_APPLY, post(noted("plan apply", |_| Json(ApplyPlanReply { run: RunId(8_814) }).into_response())))
-        .route(people::RUNS, get(move |Path(id): Path<u64>| async move { Json(if id == 7 { runs() } else { Page::whole(vec![]) }) }))
+        .route(people::RUNS_OF_ALL, get({
+            let note = note.clone();
+            move |RawQuery(query): RawQuery| async move {
+                let query = query.unwrap_or_default();
+                note("runs", &json!(query));
+                Json(if full && !query.contains("customer=9") { runs() } else { Page::whole(vec![]) })
+            }
+        }))
         .route(people::RUN, get(|Path((_, id)): Path<(u64, u64)>| async move { Json(run_detail(id)) }))
         .route(people::RUN_CANCEL, post(noted("cancel", |_| StatusCode::NO_CONTENT.into_response())))
         .route(people::RECORDS, get(|Path(id): Path<u64>| async move {

@@ -2,6 +2,7 @@
 
 use super::{
     Shared, Ui,
+    api::Caller,
     customer_form::{Edit, shown},
     customers::{ShopRow, needs_of, shop_rows},
     failure::{Failure, Shown},
@@ -9,21 +10,26 @@ use super::{
     frame::Frame,
     overview::NeedRow,
     policies,
-    session::{Posted, Visitor, said},
+    session::{Posted, Visitor, refused, said, went_well},
     urls,
-    widgets::{Id, State},
+    widgets::{Id, State, When},
 };
 use askama::Template;
 use axum::{
     extract::{self, Path, Query},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use lockstep_connector::{HookScheme, Manifest};
 use lockstep_model::{
     CustomerId, Fault, FaultKind, ShopId, ShopIdentity, Takes,
     settings::{ALLOW_INSECURE, CustomerSettings},
 };
-use lockstep_protocol::{Problem, paths::people, people::shops::CheckReply};
+use lockstep_protocol::{
+    Code, Problem,
+    paths::people,
+    people::shops::{CheckReply, HooksView},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -64,11 +70,64 @@ struct ShopPage {
     revision: u64,
     checked: Option<Checked>,
     hooks: String,
+    /// Of a shop that is saved and can call.
+    calls: Option<HooksShown>,
     needs: Vec<NeedRow>,
     may_edit: bool,
     is_new: bool,
     shops_href: String,
     id: Option<Id>,
+}
+
+/// Which webhooks the platform says it has, and whether they come.
+struct HooksShown {
+    action: String,
+    state: State,
+    rows: Vec<HookShown>,
+    registered: Option<When>,
+    delivered: Option<When>,
+    since: When,
+    problem: Option<String>,
+}
+
+struct HookShown {
+    topic: String,
+    flow: &'static str,
+    url: String,
+    state: State,
+}
+
+impl HooksShown {
+    fn new(view: HooksView, customer: CustomerId, shop: ShopId, now: Timestamp) -> Self {
+        let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
+        let rows: Vec<HookShown> = view
+            .hooks
+            .into_iter()
+            .map(|hook| HookShown {
+                topic: hook.topic,
+                flow: hook.flow.as_str(),
+                url: hook.url,
+                state: if hook.active {
+                    State::good("on")
+                } else {
+                    State::attention("off")
+                },
+            })
+            .collect();
+        HooksShown {
+            action: urls::shop_hooks(customer, shop),
+            state: match (&view.problem, view.registered_at) {
+                (Some(_), _) => State::failed("not registered"),
+                (None, Some(_)) => State::good("registered"),
+                (None, None) => State::idle("not asked yet"),
+            },
+            rows,
+            registered: when(view.registered_at),
+            delivered: when(view.delivered_at),
+            since: When::new(view.since, now),
+            problem: view.problem,
+        }
+    }
 }
 
 /// What came of "Test connection", in people's words.
@@ -205,9 +264,53 @@ pub async fn show(
     let at = at(edit.settings(), shop)
         .ok_or_else(|| Failure::not_found("such shop of this customer"))?;
     let platform = edit.settings().services[at.service].platform.clone();
-    let stored = stored(edit.settings(), at);
+    let mut stored = stored(edit.settings(), at);
+    // Secrets are not told; that it can call says that there is one.
+    if hooks_of(&edit.visitor.caller, customer, shop)
+        .await
+        .is_some()
+    {
+        stored.push("hookSecret");
+    }
     let form = edit.shown(form(&ui, edit.settings(), &platform, &stored, at));
     Ok(page(&ui, &edit, Some(shop), &platform, form, None).await)
+}
+
+/// `None`: it cannot call, or that is not known.
+async fn hooks_of(caller: &Caller, customer: CustomerId, shop: ShopId) -> Option<HooksView> {
+    let path = urls::path(people::SHOP_HOOKS, &[&customer, &shop]);
+    match caller.get::<HooksView>(&path).await {
+        Ok(view) => Some(view).filter(|view| view.possible),
+        Err(problem) => {
+            tracing::warn!(%problem, "a shop's webhooks are not shown");
+            None
+        }
+    }
+}
+
+pub async fn register_hooks(
+    Path((customer, shop)): Path<(CustomerId, ShopId)>,
+    posted: Posted,
+) -> Response {
+    let path = urls::path(people::SHOP_HOOKS, &[&customer, &shop]);
+    let answered: Result<HooksView, Problem> = posted.visitor.caller.post(&path, &()).await;
+    let back = urls::shop(customer, shop);
+    match answered {
+        Ok(HooksView {
+            problem: Some(why), ..
+        }) => refused(
+            &back,
+            &Problem::new(
+                Code::ShopFailed,
+                format!("{why}. Until it works, the schedule finds what changed."),
+            ),
+        ),
+        Ok(_) => went_well(
+            &back,
+            "The shop has our address again and calls when something changes.",
+        ),
+        Err(problem) => refused(&back, &problem),
+    }
 }
 
 async fn page(
@@ -242,6 +345,13 @@ async fn page(
         None => Vec::new(),
     };
     needs.retain(|need| shop.is_some_and(|shop| need.href == urls::shop(customer, shop)));
+    let calls = match shop {
+        Some(shop) => hooks_of(&edit.visitor.caller, customer, shop).await,
+        None => None,
+    };
+    let calls = calls
+        .zip(shop)
+        .map(|(view, shop)| HooksShown::new(view, customer, shop, frame.now));
     let wrong = !form.is_good();
     let action = match shop {
         Some(shop) => urls::shop(customer, shop),
@@ -258,6 +368,7 @@ async fn page(
         revision: edit.revision(),
         checked,
         hooks,
+        calls,
         needs,
         may_edit: edit.may_edit(),
         is_new: shop.is_none(),

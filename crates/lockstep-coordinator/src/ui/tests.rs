@@ -7,7 +7,7 @@ use http::{Request, StatusCode, header};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
-const PAGES: [&str; 34] = [
+const PAGES: [&str; 36] = [
     "/",
     "/workers",
     "/workers/1",
@@ -41,6 +41,8 @@ const PAGES: [&str; 34] = [
     "/customers/7/conflicts",
     "/conflicts",
     "/runs",
+    "/runs?customer=Kahvila+Oy&lane=trade&state=wrote&from=2026-05-01&until=2026-05-31",
+    "/runs?customer=oy",
     "/search?query=KH",
 ];
 
@@ -289,6 +291,74 @@ async fn empty_pages_teach_the_next_step() {
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(page.contains(words), "{path} lacks \"{words}\"");
     }
+}
+
+#[tokio::test]
+async fn a_shops_webhooks_are_shown_without_their_secret_and_registered_again() {
+    let browser = Browser::new(true);
+    let (_, page) = browser.get("/customers/7/shops/2").await;
+    for part in [
+        "order.placed",
+        "https://sync.example/hooks/v1/7/2/…",
+        ">Register again<",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(page.contains("stored; empty leaves it as it is"));
+    let (_, page) = browser.get("/customers/7/shops/1").await;
+    assert!(page.contains("the shop answers 403"));
+    let (_, page) = browser.get("/customers/7/shops/3").await;
+    assert!(!page.contains("Register again"), "it cannot call");
+    let response = browser.post("/customers/7/shops/2/hooks", &[]).await;
+    assert_eq!(response.headers()[header::LOCATION], "/customers/7/shops/2");
+}
+
+#[tokio::test]
+async fn the_overview_says_how_much_is_in_step_how_soon_and_at_what_cost() {
+    let browser = Browser::new(true);
+    let (_, page) = browser.get("/").await;
+    for part in [
+        "99.97 %",
+        "p50 0.9 s",
+        "p99 4.2 s",
+        "41/s",
+        "220/s",
+        "241 wait to be written",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let (_, empty) = Browser::new(false).get("/").await;
+    assert!(
+        empty.contains("–") && !empty.contains("p50"),
+        "what is not known is not shown"
+    );
+}
+
+#[tokio::test]
+async fn the_address_holds_which_runs_are_looked_at() {
+    let browser = Browser::new(true);
+    let (_, page) = browser
+        .get("/runs?customer=Kahvila+Oy&lane=trade&state=wrote&from=2026-05-01&until=2026-05-31")
+        .await;
+    for part in [
+        "name=\"customer\" value=\"Kahvila Oy\"",
+        "<option value=\"trade\" selected>",
+        "name=\"from\" value=\"2026-05-01\"",
+        "/runs?customer=Kahvila%20Oy&#38;lane=trade&#38;state=trouble&#38;from=2026-05-01&#38;until=2026-05-31\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let asked = browser.sent("runs");
+    let asked = asked.as_str().unwrap();
+    for part in [
+        "customer=7&lane=trade&state=wrote",
+        "from=2026-05-01T00%3A00%3A00Z",
+        "until=2026-06-01T00%3A00%3A00Z",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    let (_, page) = browser.get("/runs?customer=oy").await;
+    assert!(page.contains("Whose runs?") && page.contains("href=\"/runs?customer=8\""));
 }
 
 #[tokio::test]

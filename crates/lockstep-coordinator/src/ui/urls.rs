@@ -40,6 +40,10 @@ pub fn shop(customer: CustomerId, shop: ShopId) -> String {
     format!("/customers/{customer}/shops/{shop}")
 }
 
+pub fn shop_hooks(customer: CustomerId, shop: ShopId) -> String {
+    format!("/customers/{customer}/shops/{shop}/hooks")
+}
+
 pub fn identifiers(customer: CustomerId, section: &str) -> String {
     format!("/customers/{customer}/identifiers/{section}")
 }

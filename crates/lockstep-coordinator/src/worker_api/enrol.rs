@@ -16,11 +16,11 @@ use ed25519_dalek::{Signature as Ed25519Signature, VerifyingKey};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::WorkerId;
 use lockstep_protocol::{
-    Code, DeviceCode, EnrolmentId, Nonce, PublicKey, Signature, Token, TokenKind, UserCode,
-    VERSIONS,
+    Code, DeviceCode, EnrolmentId, InstanceId, Nonce, PublicKey, Signature, Token, TokenKind,
+    UserCode, VERSIONS,
     auth::{
         AuthRequest, Bearer, Facts, Pending, RenewRequest, TokenReply, TokenRequest,
-        renew_challenge, token_challenge,
+        renew_challenge, return_challenge, token_challenge,
     },
     bounds::{
         AUTH_INTERVAL_SECONDS, CLOCK_SKEW_SECONDS_MAX, ENROLMENT_SECONDS, LABEL_CHARS_MAX,
@@ -28,7 +28,8 @@ use lockstep_protocol::{
     },
 };
 use lockstep_storage::{
-    ConfirmOutcome, EnrolOutcome, Hash, NewEnrolment, NewToken, PollOutcome, WorkerState,
+    ConfirmOutcome, EnrolOutcome, EnrolmentState, Hash, NewEnrolment, NewToken, PollOutcome,
+    Worker, WorkerState,
 };
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -74,8 +75,12 @@ pub async fn enrol(
         asked_at: now,
         expires_at: now.saturating_add(life).unwrap_or(now),
     };
-    match app.storage.enrol(&new).await? {
-        EnrolOutcome::Pending => {}
+    let known = match app.storage.enrol(&new).await? {
+        EnrolOutcome::Pending => false,
+        EnrolOutcome::Known(worker) => {
+            tracing::info!(%worker, address = %from.ip(), "a known key asks for its id and a token");
+            true
+        }
         EnrolOutcome::TooMany => {
             return Err(Refusal::new(
                 Code::TooManyPending,
@@ -83,21 +88,15 @@ pub async fn enrol(
             )
             .retry_after(60));
         }
-        EnrolOutcome::Known(worker) => {
-            return Err(Refusal::new(
-                Code::Conflict,
-                format!(
-                    "this key is approved already, as worker {worker}: renew its token with /auth/renew"
-                ),
-            ));
+    };
+    if !known {
+        tracing::info!(enrolment = %id, address = %from.ip(), "a worker asks to be enrolled");
+        if let Some(join) = &request.join_token {
+            join_at_once(&app, &id, join, now).await?;
         }
+        app.tail.notify();
+        app.events.tell(Topic::Workers, None);
     }
-    tracing::info!(enrolment = %id, address = %from.ip(), "a worker asks to be enrolled");
-    if let Some(join) = &request.join_token {
-        join_at_once(&app, &id, join, now).await?;
-    }
-    app.tail.notify();
-    app.events.tell(Topic::Workers, None);
     let pending = Pending {
         enrolment: id,
         device_code,
@@ -105,13 +104,16 @@ pub async fn enrol(
         nonce,
         interval: AUTH_INTERVAL_SECONDS,
         expires_in: ENROLMENT_SECONDS,
+        known,
     };
-    Ok(Refusal::new(
-        Code::AuthorizationPending,
-        "a person has to compare the code that this worker shows with the console's, and confirm",
-    )
-    .with(|problem| problem.pending = Some(pending))
-    .into_response())
+    let detail = if known {
+        "this key is approved already; prove it with /auth/token, and you are told who you are"
+    } else {
+        "a person has to compare the code that this worker shows with the console's, and confirm"
+    };
+    Ok(Refusal::new(Code::AuthorizationPending, detail)
+        .with(|problem| problem.pending = Some(pending))
+        .into_response())
 }
 
 async fn join_at_once(
@@ -216,14 +218,18 @@ pub async fn token(
     let Some(enrolment) = app.storage.enrolment(&request.enrolment.0).await? else {
         return Err(expired());
     };
-    let challenge = token_challenge(
-        &request.enrolment,
-        &Nonce(enrolment.nonce),
-        &request.nonce,
-        &request.device_code,
-    );
+    let (id, code) = (&request.enrolment, &request.device_code);
+    let (theirs, own) = (Nonce(enrolment.nonce), &request.nonce);
+    let challenge = match &request.instance {
+        None => token_challenge(id, &theirs, own, code),
+        Some(instance) => return_challenge(id, &theirs, own, code, instance),
+    };
     check_signature(enrolment.public_key, &challenge, &request.signature)?;
     let now = Timestamp::now();
+    if let EnrolmentState::Returning(worker) = enrolment.state {
+        let worker = app.storage.worker(worker).await?.ok_or_else(expired)?;
+        may_have_a_token(&worker, request.instance.as_ref(), now)?;
+    }
     // A moment less than what the worker was told: clocks tick, and nobody asks for the sake of it.
     let interval_ms = AUTH_INTERVAL_SECONDS as i64 * 1_000 - 500;
     let device_hash = Hash(request.device_code.hash());
@@ -279,6 +285,13 @@ pub async fn renew(
             ),
         ));
     }
+    may_have_a_token(&worker, Some(&request.instance), now)?;
+    mint(&app, worker.id, now).await
+}
+
+/// Who has proven the key of an approved worker is told if it may not work, or if another process does. One that
+/// does not say which process it is waits until the worker has been silent.
+fn may_have_a_token(worker: &Worker, instance: Option<&InstanceId>, now: Timestamp) -> Answer<()> {
     match worker.state {
         WorkerState::Active | WorkerState::Draining => {}
         WorkerState::Suspended => {
@@ -300,20 +313,18 @@ pub async fn renew(
             ));
         }
     }
-    let known = worker
-        .instance
-        .as_deref()
-        .and_then(lockstep_protocol::InstanceId::parse);
+    let known = worker.instance.as_deref().and_then(InstanceId::parse);
     let ttl = SignedDuration::try_from(SESSION_TTL).unwrap_or_default();
     let lives = worker
         .last_seen_at
         .is_some_and(|seen| now.duration_since(seen) <= ttl);
-    let another =
-        known.is_some_and(|known| known != request.instance && !request.instance.succeeds(&known));
+    let another = known.is_some_and(|known| {
+        instance.is_none_or(|instance| *instance != known && !instance.succeeds(&known))
+    });
     if another && lives {
         return Err(super::identify::duplicate());
     }
-    mint(&app, worker.id, now).await
+    Ok(())
 }
 
 /// A token in place of the one before. It is in this answer and nowhere else.

@@ -43,7 +43,7 @@ pub async fn status(
     let gap = slot.reported(report.seq, report.full);
     customers(&app, &slot, report.customers, now).await?;
     acted(&app, &slot, &report.acted.wakes).await?;
-    runs(&app, &slot, report.full, report.runs, now).await?;
+    runs(&app, &slot, report.full, report.runs, report.sent_at, now).await?;
     Ok(Json(StatusReply {
         full: gap,
         server_time: now,
@@ -63,6 +63,7 @@ async fn customers(
         .collect();
     let mut news = Vec::new();
     for report in ours {
+        app.figures.allow(report.id, report.calls_per_second_max);
         let known = Known {
             worker: slot.id,
             revision: report.revision,
@@ -156,6 +157,7 @@ async fn runs(
     slot: &Slot,
     full: bool,
     runs: Vec<RunProgress>,
+    sent_at: Timestamp,
     now: Timestamp,
 ) -> Answer<()> {
     let runs: Vec<RunProgress> = runs
@@ -166,6 +168,11 @@ async fn runs(
                 .is_some_and(|known| known.ownership.worker == Some(slot.id))
         })
         .collect();
+    for run in &runs {
+        let before = app.progress.get(run.customer_id, run.run);
+        let before = before.as_ref().map(|before| &before.progress);
+        app.figures.take(before, run, sent_at, now);
+    }
     // The first word of a run and its last are kept; what lies between is for whoever looks now.
     let kept: Vec<RunProgress> = runs
         .iter()

@@ -285,6 +285,95 @@ async fn a_token_is_renewed_by_the_key_and_the_old_one_is_void() {
 }
 
 #[tokio::test]
+async fn a_worker_that_lost_all_but_its_key_is_told_who_it_is_without_a_person() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(7)).await;
+    worker.news().await;
+    let (id, old) = (worker.id, worker.token.clone());
+    worker.id = lockstep_model::WorkerId(0);
+    worker.token.clear();
+    worker.instance.start += 1;
+
+    // As any other it asks, and nobody is bothered.
+    let pending = worker.auth(None).await;
+    assert!(pending.known);
+    let list: WorkerList = world.get(people::WORKERS).await.unwrap();
+    assert_eq!((list.workers.len(), list.pending.len()), (1, 0));
+    let request = worker.token_request(&pending);
+    worker.fetch_token(&pending).await.unwrap();
+    assert_eq!(worker.id, id);
+    worker.held = Default::default();
+    assert_eq!(worker.news().await.upserts.len(), 1);
+
+    // What was signed for this once gives no second token, and the lost one is void.
+    let problem = worker.ask_token(&request).await.unwrap_err();
+    assert_eq!((problem.status, problem.code), (410, Code::Expired));
+    worker.token = old;
+    assert_eq!(worker.poll(0).await.unwrap_err().code, Code::BadToken);
+}
+
+#[tokio::test]
+async fn the_key_has_to_be_proven_and_the_machine_has_to_be_the_same() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    worker.news_or_nothing().await;
+
+    // Who knows the public key alone gets a question that it cannot answer.
+    let pending = worker.auth(None).await;
+    let mut thief = TestWorker::unknown(&world, "one");
+    let problem = thief.fetch_token(&pending).await.unwrap_err();
+    assert_eq!((problem.status, problem.code), (401, Code::BadSignature));
+
+    // A copy of the machine is refused while the worker lives; so is who does not say which it is.
+    let mut copy = worker.token_request(&pending);
+    copy.instance = None;
+    let challenge = lockstep_protocol::auth::token_challenge(
+        &pending.enrolment,
+        &pending.nonce,
+        &copy.nonce,
+        &pending.device_code,
+    );
+    copy.signature = Signature(worker.key.sign(&challenge).to_bytes());
+    let problem = worker.ask_token(&copy).await.unwrap_err();
+    assert_eq!(
+        (problem.status, problem.code),
+        (409, Code::DuplicateInstance)
+    );
+    let here = worker.instance.clone();
+    worker.instance.folder = "another".into();
+    let problem = worker
+        .ask_token(&worker.token_request(&pending))
+        .await
+        .unwrap_err();
+    assert_eq!(problem.code, Code::DuplicateInstance);
+    worker.instance = here;
+    assert!(worker.poll(0).await.is_ok(), "its token holds");
+}
+
+#[tokio::test]
+async fn a_known_key_is_told_if_its_worker_may_no_longer_work() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    let path = fill(people::WORKER_STATE, &[&worker.id]);
+    for (state, status, code) in [
+        (WorkerState::Suspended, 401, Code::Suspended),
+        (WorkerState::Gone, 403, Code::Rejected),
+    ] {
+        let request = WorkerStateRequest {
+            state,
+            name: Some("one".into()),
+        };
+        let _: WorkerView = world.put(&path, &request, None).await.unwrap();
+        let pending = worker.auth(None).await;
+        let problem = worker.fetch_token(&pending).await.unwrap_err();
+        assert_eq!((problem.status, problem.code), (status, code), "{problem}");
+        let list: WorkerList = world.get(people::WORKERS).await.unwrap();
+        assert!(list.pending.is_empty(), "no person is asked");
+    }
+}
+
+#[tokio::test]
 async fn a_worker_of_another_protocol_is_told_to_upgrade() {
     let world = World::new().await;
     let worker = TestWorker::unknown(&world, "one");

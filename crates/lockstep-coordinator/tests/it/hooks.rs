@@ -9,7 +9,10 @@ use lockstep_model::{CustomerId, Flow, ShopId};
 use lockstep_protocol::{
     asks::{Answer, HookAnswer, Question},
     paths::{fill, people, worker as paths},
-    people::runs::{SyncReply, SyncRequest},
+    people::{
+        runs::{SyncReply, SyncRequest},
+        shops::HooksView,
+    },
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -79,14 +82,28 @@ async fn a_signed_hook_wakes_the_parked_poll_at_once() {
         "{:?}",
         begun.elapsed()
     );
-    let flows: Vec<Flow> = reply.wanted.wakes.iter().map(|wake| wake.flow).collect();
-    assert_eq!(flows, [Flow::Stock, Flow::Orders]);
-    assert!(reply.upserts.is_empty());
-    let wake = reply.wanted.wakes[0];
+    let again = reply.wanted.wakes.iter().filter(|wake| wake.counter == 2);
+    let woken: Vec<_> = again
+        .map(|wake| (wake.customer_id, wake.shop_id, wake.flow))
+        .collect();
+    let shop = (CustomerId(1), ShopId(1));
     assert_eq!(
-        (wake.customer_id, wake.shop_id, wake.counter),
-        (CustomerId(1), ShopId(1), 2)
+        woken,
+        [Flow::Stock, Flow::Orders].map(|flow| (shop.0, shop.1, flow))
     );
+    assert!(reply.upserts.is_empty());
+
+    // People see what the platform answered and that it calls, and not the address's secret.
+    let path = fill(people::SHOP_HOOKS, &[&1, &1]);
+    let view: HooksView = world.get(&path).await.unwrap();
+    let [hook] = view.hooks.as_slice() else {
+        panic!("{view:?}")
+    };
+    assert_eq!((hook.topic.as_str(), hook.active), ("orders", true));
+    assert!(hook.url.ends_with("/hooks/v1/1/1/…"), "{}", hook.url);
+    assert!(view.possible && view.registered_at.is_some() && view.delivered_at.is_some());
+    let key = url.rsplit('/').next().unwrap();
+    assert!(!format!("{view:?}").contains(key));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod ownership;
 mod people;
 mod platform;
 mod restart;
+mod runs;
 mod settings;
 mod tls;
 mod worker;

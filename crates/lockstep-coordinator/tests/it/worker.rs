@@ -11,14 +11,17 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     InstanceId, Nonce, Problem, PublicKey, Signature,
-    auth::{AuthRequest, Bearer, Facts, Pending, TokenReply, TokenRequest, token_challenge},
+    auth::{
+        AuthRequest, Bearer, Facts, Pending, TokenReply, TokenRequest, return_challenge,
+        token_challenge,
+    },
     delta::{Held, SettingsReply},
     headers::{WORKER_INSTANCE, prefer_wait},
     lease::{HeldLease, LeaseReply, ReleaseRequest},
     paths::{fill, people, worker as paths},
     people::workers::{ConfirmReply, ConfirmRequest},
     segment::{SegmentHash, SegmentHeader, SegmentReply},
-    status::{Acted, ApplyState, CustomerReport, StatusReply, StatusReport},
+    status::{Acted, ApplyState, CustomerReport, RunProgress, StatusReply, StatusReport},
 };
 use reqwest::{Client, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
@@ -93,24 +96,31 @@ impl TestWorker {
     }
 
     pub async fn fetch_token(&mut self, pending: &Pending) -> Result<TokenReply, Problem> {
-        let nonce = Nonce(rand::random());
-        let challenge = token_challenge(
-            &pending.enrolment,
-            &pending.nonce,
-            &nonce,
-            &pending.device_code,
-        );
-        let request = TokenRequest {
-            enrolment: pending.enrolment.clone(),
-            device_code: pending.device_code.clone(),
-            nonce,
-            signature: Signature(self.key.sign(&challenge).to_bytes()),
-        };
-        let reply: TokenReply =
-            answer(self.client.post(self.url(paths::AUTH_TOKEN)).json(&request)).await?;
+        let reply = self.ask_token(&self.token_request(pending)).await?;
         self.id = reply.worker_id;
         self.token = reply.token.reveal().to_owned();
         Ok(reply)
+    }
+
+    pub fn token_request(&self, pending: &Pending) -> TokenRequest {
+        let nonce = Nonce(rand::random());
+        let (id, code) = (&pending.enrolment, &pending.device_code);
+        let instance = pending.known.then(|| self.instance.clone());
+        let challenge = match &instance {
+            None => token_challenge(id, &pending.nonce, &nonce, code),
+            Some(instance) => return_challenge(id, &pending.nonce, &nonce, code, instance),
+        };
+        TokenRequest {
+            enrolment: pending.enrolment.clone(),
+            device_code: pending.device_code.clone(),
+            nonce,
+            instance,
+            signature: Signature(self.key.sign(&challenge).to_bytes()),
+        }
+    }
+
+    pub async fn ask_token(&self, request: &TokenRequest) -> Result<TokenReply, Problem> {
+        answer(self.client.post(self.url(paths::AUTH_TOKEN)).json(request)).await
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -170,6 +180,10 @@ impl TestWorker {
 
     /// All that it holds is applied.
     pub async fn report(&mut self) -> StatusReply {
+        self.report_runs(Vec::new()).await
+    }
+
+    pub async fn report_runs(&mut self, runs: Vec<RunProgress>) -> StatusReply {
         self.reports += 1;
         let customers = self.held.customers.iter().map(|(id, held)| CustomerReport {
             id: *id,
@@ -178,6 +192,7 @@ impl TestWorker {
             state: ApplyState::Applied,
             error: None,
             journal_sequence: 0,
+            calls_per_second_max: None,
         });
         let report = StatusReport {
             instance: self.instance.clone(),
@@ -186,7 +201,7 @@ impl TestWorker {
             applied_etag: self.held.etag,
             customers: customers.collect(),
             acted: Acted::default(),
-            runs: Vec::new(),
+            runs,
             sent_at: Timestamp::now(),
             build: "test".into(),
         };

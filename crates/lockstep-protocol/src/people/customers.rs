@@ -20,6 +20,11 @@ pub struct CustomerRow {
     pub shops: u32,
     pub owner: Option<Owner>,
     pub applied: Option<Applied>,
+    #[serde(default)]
+    pub records: u64,
+    /// Of `records`, those that wait to be written, for a decision, or stand aside.
+    #[serde(default)]
+    pub records_apart: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -48,6 +48,39 @@ pub struct Overview {
     pub workers_active: u64,
     pub workers_pending: u64,
     pub runs_live: u64,
+    /// Of `records`, those that wait to be written, for a decision, or stand aside.
+    #[serde(default)]
+    pub records_apart: u64,
+    /// `None`: nothing was written lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Lag>,
+    /// `None`: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<CallRate>,
+}
+
+/// From the beginning of the run that found a change to the shop's answer that it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lag {
+    /// Half of the writes were as quick.
+    pub p50_ms: u64,
+    /// 99 of 100 were.
+    pub p99_ms: u64,
+    pub writes: u64,
+    /// They are of these last minutes.
+    pub minutes: u64,
+}
+
+/// Calls to shops.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CallRate {
+    pub calls: u64,
+    /// They are of these last seconds.
+    pub seconds: u64,
+    /// What all shops together take, by their settings, by what they told and after their complaints; `None`: a
+    /// worker does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_per_second: Option<f64>,
 }
 
 /// One thing that waits for a person.

@@ -24,6 +24,59 @@ pub struct SyncReply {
     pub runs_after: Option<RunId>,
 }
 
+/// Which runs, the newest first. What is absent does not narrow the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunsQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+    /// Begun then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Begun before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Not ended.
+    Live,
+    /// Ended otherwise than well.
+    Trouble,
+    /// Wrote to a shop.
+    Wrote,
+    /// More than a look that found nothing.
+    News,
+}
+
+impl RunState {
+    pub const ALL: [RunState; 4] = [
+        RunState::Live,
+        RunState::Trouble,
+        RunState::Wrote,
+        RunState::News,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunState::Live => "live",
+            RunState::Trouble => "trouble",
+            RunState::Wrote => "wrote",
+            RunState::News => "news",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunView {
     pub customer_id: CustomerId,

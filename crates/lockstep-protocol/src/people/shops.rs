@@ -1,7 +1,8 @@
 //! Testing a connection, and the lists of a shop.
 
+use jiff::Timestamp;
 use lockstep_model::{
-    CustomerId, Fault, ShopIdentity,
+    CustomerId, Fault, Flow, ShopIdentity,
     settings::{OnWire, Service},
 };
 use serde::{Deserialize, Serialize};
@@ -26,4 +27,29 @@ pub enum CheckReply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListsReply {
     pub identity: ShopIdentity,
+}
+
+/// A shop's webhooks, as this coordinator has heard of them since it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HooksView {
+    /// What calls it: `false`: its platform cannot, or there is no secret yet to sign with.
+    pub possible: bool,
+    /// What the platform answered when it was last asked to register them.
+    pub hooks: Vec<HookRow>,
+    pub registered_at: Option<Timestamp>,
+    /// Why the last try failed.
+    pub problem: Option<String>,
+    /// The last call that was signed as it should be.
+    pub delivered_at: Option<Timestamp>,
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRow {
+    pub flow: Flow,
+    /// The platform's word for it.
+    pub topic: String,
+    /// Without its last part, which is secret.
+    pub url: String,
+    pub active: bool,
 }

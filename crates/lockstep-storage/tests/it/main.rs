@@ -71,6 +71,8 @@ on_each_database! {
         wakes_count_and_are_acted_on,
         the_first_answer_counts,
         runs_are_shown_as_last_reported,
+        a_run_that_never_ended_is_over_when_its_lane_goes_on,
+        runs_of_all_customers_are_one_list,
         what_a_worker_applied_is_known,
         search_finds_keys_before_titles,
         an_alert_is_raised_once_until_it_is_cleared;

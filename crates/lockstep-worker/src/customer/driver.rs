@@ -726,8 +726,11 @@ impl Driver {
 
     fn tell_sequence(&self) {
         let sequence = self.shipped.borrow().sequence;
+        // A step that nobody would see is no news.
+        let calls_per_second = self.shops.calls_per_second().round();
         self.tools.reporter.amend(self.seat.customer, |report| {
             report.journal_sequence = sequence;
+            report.calls_per_second_max = Some(calls_per_second);
         });
     }
 }

@@ -208,6 +208,7 @@ fn report(seat: &Seat, state: ApplyState) -> CustomerReport {
         state,
         error: None,
         journal_sequence: 0,
+        calls_per_second_max: None,
     }
 }
 

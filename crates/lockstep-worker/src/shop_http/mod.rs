@@ -136,6 +136,11 @@ impl ShopHttp {
         Ok(port)
     }
 
+    /// As it may be called now.
+    pub fn calls_per_second(&self) -> f64 {
+        self.pace.per_second()
+    }
+
     fn refuse(&self, field: &str, what: impl std::fmt::Display) -> Fault {
         let field = Some(field.to_owned());
         let message = format!("{}: {what}", self.name);

@@ -74,6 +74,10 @@ impl Pace {
         }
     }
 
+    pub fn per_second(&self) -> f64 {
+        self.lock().per_second
+    }
+
     pub fn learn(&self, budget: Budget) {
         let mut state = self.lock();
         if let Some(per_second) = budget
@@ -186,7 +190,7 @@ mod tests {
     use super::*;
 
     fn rate(pace: &Pace) -> f64 {
-        pace.lock().per_second
+        pace.per_second()
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use lockstep_model::{CustomerId, Epoch, Flow, Incarnation, Revision, ShopId, Wor
 use lockstep_protocol::asks::{Answer, Ask, AskId, Question};
 use lockstep_protocol::auth::{
     AuthRequest, Bearer, Pending, RenewRequest, TokenReply, TokenRequest, renew_challenge,
-    token_challenge,
+    return_challenge, token_challenge,
 };
 use lockstep_protocol::delta::{CurrentSet, Member, SettingsReply, Upsert};
 use lockstep_protocol::headers::{LEASE_UNTIL_MS, PREFER, wait_seconds};
@@ -54,6 +54,8 @@ pub struct Mind {
     /// Every call is answered by this.
     pub refuses: Option<(Code, Option<u64>)>,
     pub refuses_polls: Option<Code>,
+    /// Who proves a key is answered by this.
+    pub refuses_tokens: Option<Code>,
     /// Segments are not taken (503).
     pub takes_no_segments: bool,
     pub lease_ms: i64,
@@ -111,6 +113,7 @@ impl FakeCoordinator {
             reports: Vec::new(),
             refuses: None,
             refuses_polls: None,
+            refuses_tokens: None,
             takes_no_segments: false,
             lease_ms: 15_000,
         };
@@ -339,6 +342,7 @@ async fn auth(State(app): State<Shared>, Json(request): Json<AuthRequest>) -> Re
     let nonce = Nonce([7; 16]);
     let code = UserCode::new(&request.public_key, &enrolment, &nonce);
     let device_code = DeviceCode::from_random([number as u8; 32]);
+    let known = mind.known_keys.contains(&request.public_key);
     let pending = Pending {
         enrolment: enrolment.clone(),
         device_code: device_code.clone(),
@@ -346,8 +350,9 @@ async fn auth(State(app): State<Shared>, Json(request): Json<AuthRequest>) -> Re
         nonce,
         interval: 1,
         expires_in: 900,
+        known,
     };
-    let confirmed = mind.confirms_by_itself;
+    let confirmed = known || mind.confirms_by_itself;
     mind.enrolments.insert(
         enrolment.0,
         Enrolment {
@@ -370,20 +375,21 @@ async fn auth(State(app): State<Shared>, Json(request): Json<AuthRequest>) -> Re
 async fn auth_token(State(app): State<Shared>, Json(request): Json<TokenRequest>) -> Response {
     let mut mind = app.mind.lock().unwrap();
     app.notify();
+    let refuses = mind.refuses_tokens;
     let Some(enrolment) = mind.enrolments.get_mut(&request.enrolment.0) else {
         return no(Code::Expired);
     };
     enrolment.asked += 1;
-    let challenge = token_challenge(
-        &request.enrolment,
-        &enrolment.nonce,
-        &request.nonce,
-        &enrolment.device_code,
-    );
+    let (id, code) = (&request.enrolment, &enrolment.device_code);
+    let (ours, theirs) = (&enrolment.nonce, &request.nonce);
+    let challenge = match &request.instance {
+        None => token_challenge(id, ours, theirs, code),
+        Some(instance) => return_challenge(id, ours, theirs, code, instance),
+    };
     let key = VerifyingKey::from_bytes(&enrolment.request.public_key.0).unwrap();
     let signature = ed25519_dalek::Signature::from_bytes(&request.signature.0);
     key.verify(&challenge, &signature).unwrap();
-    if let Some(code) = enrolment.verdict {
+    if let Some(code) = refuses.or(enrolment.verdict) {
         return no(code);
     }
     if !enrolment.confirmed {

@@ -136,6 +136,48 @@ async fn a_lost_token_is_replaced_by_the_key_and_a_forgotten_key_enrols_anew() {
 }
 
 #[tokio::test]
+async fn a_worker_without_its_token_is_known_by_its_key_and_waits_for_nobody() {
+    let coordinator = FakeCoordinator::start().await;
+    coordinator.with(|mind| mind.confirms_by_itself = true);
+    let place = tempfile::tempdir().unwrap();
+    let worker = start(config(&coordinator, place.path())).await.unwrap();
+    state(&worker, is_active).await;
+    worker.shutdown().await.unwrap();
+    coordinator.with(|mind| mind.confirms_by_itself = false);
+    let lose = || std::fs::remove_file(place.path().join("worker.json")).unwrap();
+
+    lose();
+    let worker = start(config(&coordinator, place.path())).await.unwrap();
+    state(&worker, is_active).await;
+    worker.shutdown().await.unwrap();
+    coordinator.with(|mind| assert_eq!((mind.minted, mind.renewals), (2, 0)));
+
+    // So does a round from cron; and who is suspended is told so.
+    lose();
+    let round = sync_once(config(&coordinator, place.path())).await;
+    assert_eq!(round.exit, Exit::Done, "{}", round.message);
+    lose();
+    coordinator.with(|mind| mind.refuses_tokens = Some(Code::Suspended));
+    let round = sync_once(config(&coordinator, place.path())).await;
+    assert_eq!(round.exit, Exit::NeedsPerson);
+    assert!(round.message.contains("suspended"), "{}", round.message);
+    let worker = start(config(&coordinator, place.path())).await.unwrap();
+    let refused = state(&worker, |state| {
+        matches!(state, WorkerState::Refused { .. })
+    })
+    .await;
+    let suspended = matches!(
+        refused,
+        WorkerState::Refused {
+            code: Code::Suspended,
+            ..
+        }
+    );
+    assert!(suspended, "{refused:?}");
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_refusal_is_shown_and_an_absence_too() {
     let mut coordinator = FakeCoordinator::start().await;
     coordinator.with(|mind| mind.confirms_by_itself = true);

@@ -20,7 +20,7 @@ use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
 use lockstep_protocol::people::customers::{ApplyReply, ApplyRequest, CustomerRow};
 use lockstep_protocol::people::workers::{ConfirmReply, ConfirmRequest, WorkerList};
-use lockstep_worker::{RunningWorker, WorkerConfig};
+use lockstep_worker::{RunningWorker, Trust, WorkerConfig};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -147,13 +147,19 @@ impl Stage {
         })
         .await?;
         let login = kept_login(&data, &coordinator)?;
-        let api = Api::new(coordinator.url(), login.api_token.as_str())?;
+        // Off loopback it shows a certificate of its own.
+        let trust = match coordinator.fingerprint() {
+            Some(fingerprint) => Trust::pinned(fingerprint)?,
+            None => Trust::Web,
+        };
+        let api = Api::new(coordinator.url(), login.api_token.as_str(), &trust)?;
         let mut config = WorkerConfig::new(
             coordinator.url().parse()?,
             folder.join("worker"),
             lockstep_connectors::registry(),
         );
         config.name = "demo-worker".into();
+        config.trust = trust;
         let worker = lockstep_worker::start(config).await?;
         confirm_worker(&api).await?;
         let customer = save_customer(&api, &shops).await?;

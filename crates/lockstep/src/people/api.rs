@@ -6,8 +6,10 @@ use lockstep_model::CustomerId;
 use lockstep_protocol::Problem;
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::{Page, customers::CustomerRow};
+use lockstep_worker::Trust;
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
+use std::error::Error;
 use std::time::Duration;
 
 /// Longer than the coordinator waits for a worker's answer.
@@ -24,11 +26,17 @@ impl Api {
     /// As `LOCKSTEP_URL` and `LOCKSTEP_TOKEN` say, else as `lockstep login` kept it.
     pub fn open() -> anyhow::Result<Self> {
         let login = credentials::current()?;
-        Self::new(login.url, login.token)
+        let trust = login.trust()?;
+        Self::new(login.url, login.token, &trust)
     }
 
-    pub fn new(url: impl Into<String>, token: impl Into<String>) -> anyhow::Result<Self> {
+    pub fn new(
+        url: impl Into<String>,
+        token: impl Into<String>,
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(trust.client_config()?)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -83,6 +91,17 @@ impl Api {
             request = request.json(body);
         }
         let reply = request.send().await.map_err(|error| {
+            if is_of_the_certificate(&error) {
+                return Trouble::new(
+                    Exit::NeedsPerson,
+                    format!(
+                        "{} does not show the certificate that is trusted; nothing was sent. If its certificate was \
+                         renewed, compare the new fingerprint and sign in again with `lockstep login`; else somebody \
+                         stands between",
+                        self.url
+                    ),
+                );
+            }
             // The URL may hold a query; what is wrong is said without it.
             Trouble::new(
                 Exit::OutOfReach,
@@ -145,6 +164,25 @@ impl Api {
     pub fn of_customer(route: &str, customer: CustomerId) -> String {
         fill(route, &[&customer])
     }
+}
+
+/// Was it hung up on because of whom it said to be?
+fn is_of_the_certificate(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // An IO error does not name what it wraps as its source.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 fn refusal(status: StatusCode, bytes: &[u8], url: &str) -> Trouble {

@@ -3,6 +3,7 @@
 use crate::exit::Trouble;
 use anyhow::Context;
 use etcetera::app_strategy::AppStrategy;
+use lockstep_worker::Trust;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +12,25 @@ use std::path::PathBuf;
 pub struct Login {
     pub url: String,
     pub token: String,
+    /// Of the one certificate that is believed to be this coordinator's; the web's authorities decide, if there is
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+impl Login {
+    pub fn trust(&self) -> anyhow::Result<Trust> {
+        trust_of(self.fingerprint.as_deref())
+    }
+}
+
+pub fn trust_of(fingerprint: Option<&str>) -> anyhow::Result<Trust> {
+    match fingerprint {
+        None => Ok(Trust::Web),
+        Some(text) => {
+            Trust::pinned(text).map_err(|error| Trouble::wrong_use(error.to_string()).into())
+        }
+    }
 }
 
 fn file() -> anyhow::Result<PathBuf> {
@@ -23,7 +43,11 @@ pub fn current() -> anyhow::Result<Login> {
         from_environment("LOCKSTEP_URL"),
         from_environment("LOCKSTEP_TOKEN"),
     ) {
-        return Ok(Login { url, token });
+        return Ok(Login {
+            url,
+            token,
+            fingerprint: from_environment("LOCKSTEP_FINGERPRINT"),
+        });
     }
     let file = file()?;
     match std::fs::read(&file) {

@@ -353,3 +353,47 @@ async fn an_unknown_worker_is_confirmed_fed_and_revoked() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_lost_all_but_its_key_comes_back_by_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let coordinator = Coordinator::start(folder.path()).await;
+    let people = &coordinator.people;
+    let join = coordinator.join_token().await;
+    let mut worker = Worker::start(folder.path(), "tampere-2", &coordinator.url, Some(&join));
+    let active = |line: &Value| line["state"] == "active";
+    worker
+        .process
+        .json_line("that it is active", seconds(20), active)
+        .await;
+    let id = people.worker_named("tampere-2").await.expect("the worker")["id"].clone();
+
+    worker.process.kill();
+    for lost in ["worker.json", "settings.json"] {
+        // It may have had no settings yet.
+        let _gone = std::fs::remove_file(worker.data.join(lost));
+    }
+    worker.start_again(None);
+    worker
+        .process
+        .json_line("that it is active again", seconds(20), active)
+        .await;
+    let list = people.get("/api/v1/workers").await;
+    assert_eq!(list["pending"], json!([]), "no person was asked");
+    assert_eq!(list["workers"].as_array().map(Vec::len), Some(1), "{list}");
+    assert_eq!(list["workers"][0]["id"], id);
+
+    // Suspended meanwhile: its key is known, and it is told so.
+    worker.process.kill();
+    std::fs::remove_file(worker.data.join("worker.json")).expect("the id and the token are lost");
+    let state = format!("/api/v1/workers/{id}/state");
+    people.put(&state, json!({ "state": "suspended" })).await;
+    worker.start_again(None);
+    worker
+        .process
+        .json_line("that it is refused", seconds(20), |line| {
+            line["state"] == "refused"
+        })
+        .await;
+    assert!(!worker.data.join("worker.json").exists());
+}

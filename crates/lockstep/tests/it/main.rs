@@ -10,6 +10,7 @@ mod fields;
 mod in_chromium;
 mod moved;
 mod on_medusa;
+mod pinned;
 mod plans;
 mod removals;
 mod storm;

@@ -76,10 +76,22 @@ pub async fn a_key_waits_for_its_code_and_then_gets_one_token(place: &Place) {
         "no second token once one is in use"
     );
     assert!(storage.token_owner(second).await.unwrap().unwrap().used);
+    // The key comes back without its token: nobody is asked, and what is given out is given once.
     assert_eq!(
         storage.enrol(&enrolment(1)).await.unwrap(),
         EnrolOutcome::Known(worker)
     );
+    assert!(storage.pending_enrolments(noon()).await.unwrap().is_empty());
+    let again = storage
+        .confirm_enrolment(&new.id, &new.code, "maija", noon())
+        .await
+        .unwrap();
+    assert_eq!(again, ConfirmOutcome::Already(worker));
+    assert!(storage.reject_enrolment(&new.id, "maija").await.is_err());
+    assert_eq!(poll(50_000).await, PollOutcome::Confirmed { worker });
+    assert_eq!(poll(50_001).await, PollOutcome::Expired);
+    storage.enrol(&enrolment(1)).await.unwrap();
+    assert_eq!(poll(900_001).await, PollOutcome::Expired);
     assert_eq!(
         storage
             .worker_by_key(&new.public_key)

@@ -5,7 +5,10 @@ use lockstep_model::{
     CustomerId, Epoch, Flow, Lane, Revision, RunId, ShopId, WorkerId,
     entry::{Counts, RunResult},
 };
-use lockstep_storage::{ApplyState, AskState, CustomerReport, NewAlert, NewAsk, RunRow, SearchRow};
+use lockstep_storage::{
+    ApplyState, AskState, CustomerReport, NewAlert, NewAsk, RunFilter, RunPlace, RunRow, RunState,
+    SearchRow,
+};
 use sea_orm::{ConnectionTrait, Statement};
 use std::collections::BTreeSet;
 
@@ -164,16 +167,122 @@ pub async fn runs_are_shown_as_last_reported(place: &Place) {
         .unwrap();
     assert_eq!(storage.run(CUSTOMER, RunId(1)).await.unwrap(), Some(ended));
     assert!(storage.changes_since(0).await.unwrap().cancels.is_empty());
-    let numbers = async |customer, before| {
-        let runs = storage.runs(customer, before, 10).await.unwrap();
+    let numbers = async |customer| {
+        let filter = RunFilter {
+            customer,
+            limit: 10,
+            ..RunFilter::default()
+        };
+        let runs = storage.runs(&filter).await.unwrap();
         runs.iter().map(|run| run.run.0).collect::<Vec<_>>()
     };
-    assert_eq!(numbers(Some(CUSTOMER), None).await, [2, 1]);
-    assert_eq!(numbers(Some(CUSTOMER), Some(RunId(2))).await, [1]);
-    assert_eq!(numbers(None, None).await, [2, 1]);
+    assert_eq!(numbers(Some(CUSTOMER)).await, [2, 1]);
+    assert_eq!(numbers(None).await, [2, 1]);
+    assert_eq!(storage.newest_run(CUSTOMER).await.unwrap(), Some(RunId(2)));
+    assert_eq!(storage.newest_run(CustomerId(9)).await.unwrap(), None);
     assert_eq!(storage.live_run_count().await.unwrap(), 1);
     storage.prune_runs(CUSTOMER).await.unwrap();
-    assert_eq!(numbers(None, None).await.len(), 2);
+    assert_eq!(numbers(None).await.len(), 2);
+}
+
+pub async fn a_run_that_never_ended_is_over_when_its_lane_goes_on(place: &Place) {
+    let storage = &place.storage;
+    let catalogue = RunRow {
+        lane: Lane::Catalogue,
+        ..run(2)
+    };
+    storage.put_runs(&[run(1), catalogue]).await.unwrap();
+    let elsewhere = RunRow {
+        customer: CustomerId(2),
+        ..run(5)
+    };
+    storage.put_runs(&[elsewhere]).await.unwrap();
+    assert_eq!(storage.live_run_count().await.unwrap(), 3);
+    storage.put_runs(&[run(3)]).await.unwrap();
+    let over = storage.run(CUSTOMER, RunId(1)).await.unwrap().unwrap();
+    assert_eq!((over.finished_at, over.result), (Some(noon()), None));
+    assert_eq!(over.phase, "finished");
+    assert!(over.message.contains("Its worker stopped"));
+    assert_eq!(storage.live_run_count().await.unwrap(), 3);
+}
+
+/// 300 customers, each with one run at the same moment and one of its own: every one is on exactly one page.
+pub async fn runs_of_all_customers_are_one_list(place: &Place) {
+    let storage = &place.storage;
+    let mut all = Vec::new();
+    for customer in 1..=300 {
+        for number in 1..=2 {
+            all.push(RunRow {
+                customer: CustomerId(customer),
+                lane: Lane::ALL[usize::try_from(customer % 2).unwrap()],
+                started_at: if number == 1 {
+                    noon()
+                } else {
+                    after_ms(i64::try_from(customer).unwrap() * 1_000)
+                },
+                finished_at: Some(after_ms(400_000)),
+                result: Some(if customer == 7 {
+                    RunResult::Partly
+                } else {
+                    RunResult::Done
+                }),
+                counts: Counts {
+                    written: u64::from(customer == 8 && number == 2),
+                    ..Counts::default()
+                },
+                ..run(number)
+            });
+        }
+    }
+    storage.put_runs(&all).await.unwrap();
+    let listed = async |filter: RunFilter| {
+        let mut listed = Vec::new();
+        let mut filter = RunFilter {
+            limit: 70,
+            ..filter
+        };
+        loop {
+            let page = storage.runs(&filter).await.unwrap();
+            let Some(last) = page.last() else {
+                return listed;
+            };
+            filter.before = Some(RunPlace {
+                started_at: last.started_at,
+                customer: last.customer,
+                run: last.run,
+            });
+            listed.extend(page.iter().map(|run| (run.customer.0, run.run.0)));
+        }
+    };
+    let whole = listed(RunFilter::default()).await;
+    assert_eq!(whole.len(), 600);
+    assert_eq!(whole.iter().collect::<BTreeSet<_>>().len(), 600);
+    assert_eq!((whole[0], whole[599]), ((300, 2), (1, 1)));
+    let in_state = async |state| {
+        listed(RunFilter {
+            state: Some(state),
+            ..RunFilter::default()
+        })
+        .await
+    };
+    assert_eq!(in_state(RunState::Trouble).await, [(7, 2), (7, 1)]);
+    assert_eq!(in_state(RunState::Wrote).await, [(8, 2)]);
+    assert_eq!(in_state(RunState::News).await, [(8, 2), (7, 2), (7, 1)]);
+    assert!(in_state(RunState::Live).await.is_empty());
+    let between = RunFilter {
+        from: Some(after_ms(10_000)),
+        until: Some(after_ms(14_000)),
+        lane: Some(Lane::ALL[0]),
+        ..RunFilter::default()
+    };
+    assert_eq!(listed(between).await, [(12, 2), (10, 2)]);
+    // A run that ends otherwise than it began is found by how it ended.
+    let better = RunRow {
+        result: Some(RunResult::Done),
+        ..all[12].clone()
+    };
+    storage.put_runs(&[better]).await.unwrap();
+    assert_eq!(in_state(RunState::Trouble).await, [(7, 2)]);
 }
 
 pub async fn what_a_worker_applied_is_known(place: &Place) {
