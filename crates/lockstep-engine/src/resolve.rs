@@ -152,6 +152,7 @@ fn settled(case: &StockCase, shop: ShopId, was_written: bool) -> Result<Vec<Body
                     parts: None,
                     held: None,
                     level: Some((level, *was_taken)),
+                    partly: false,
                 }
             }
             _ => Settlement::NotApplied { fault: None },
