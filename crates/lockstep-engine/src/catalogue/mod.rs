@@ -1,11 +1,14 @@
 //! Products and categories: match, three-way merge, plan. Pure functions from a [`Cluster`] to a [`Decision`].
 
+mod became;
 mod decide;
+mod doubt;
 mod merge;
+mod target;
 mod terms;
 
+pub(crate) use became::{settled_by, settles_at};
 pub use decide::{Decision, Ids, decide};
-pub(crate) use decide::{settled_by, settles_at};
 pub use terms::Terms;
 
 #[cfg(test)]
