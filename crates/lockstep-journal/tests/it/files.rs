@@ -94,7 +94,11 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
     drop(journal);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "ALTER TABLE level DROP COLUMN gone; UPDATE meta SET value = 1 WHERE name = 'format'",
+        "ALTER TABLE level DROP COLUMN gone;
+         DROP INDEX conflict_of;
+         ALTER TABLE conflict DROP COLUMN decided_by;
+         CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
+         UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();
     drop(file);

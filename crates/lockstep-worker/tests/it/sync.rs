@@ -394,15 +394,20 @@ async fn asks_are_answered_once_each() {
     );
     assert_eq!(stage.pushes(), pushes);
 
-    let ask = stage.coordinator.ask(
-        Some(CUSTOMER),
-        Question::Apply {
-            plan: "1-1".into(),
-            by: "Maija".into(),
-        },
-    );
+    let apply = |plan: String| Question::Apply {
+        plan,
+        by: "Maija".into(),
+    };
+    let unknown = format!("{CUSTOMER}-999999");
+    let ask = stage.coordinator.ask(Some(CUSTOMER), apply(unknown));
     let answer = stage.coordinator.answer(ask).await;
-    assert!(matches!(answer, Answer::Failed { fault } if fault.message.contains("not yet")));
+    assert!(
+        matches!(&answer, Answer::Failed { fault } if fault.message.contains("make a new plan")),
+        "{answer:?}"
+    );
+    let ask = stage.coordinator.ask(Some(CUSTOMER), apply(plan.id));
+    let answer = stage.coordinator.answer(ask).await;
+    assert!(matches!(answer, Answer::Applied { .. }), "{answer:?}");
     worker.shutdown().await.unwrap();
 }
 
