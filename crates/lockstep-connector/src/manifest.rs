@@ -114,7 +114,7 @@ impl Manifest {
         true
     }
 
-    /// Every field but those in further languages, attributes, pictures and categories.
+    /// Every field but those in further languages, attributes, pictures, shop versions and categories.
     pub fn holds_basics(field: &Field<'_>) -> bool {
         match field {
             Field::Title | Field::Description | Field::Handle | Field::Status | Field::Options => {
@@ -122,6 +122,7 @@ impl Manifest {
             }
             Field::Variant { field, .. } => !matches!(field, VariantField::SalePrice(_)),
             Field::Categories
+            | Field::ShopVersions
             | Field::Parent
             | Field::Position
             | Field::Text { .. }

@@ -27,6 +27,8 @@ pub enum Field<'a> {
     Status,
     /// The product's categories, as our record ids.
     Categories,
+    /// The shop versions that show the product, as our ids; empty: all.
+    ShopVersions,
     /// The names of the axes that variants differ on, in order.
     Options,
     /// A category's parent, as our record id.
@@ -106,6 +108,7 @@ impl Field<'_> {
             | Field::Handle
             | Field::Status
             | Field::Categories
+            | Field::ShopVersions
             | Field::Options
             | Field::Parent
             | Field::Position
@@ -138,6 +141,7 @@ impl Path {
             Field::Handle => "handle".into(),
             Field::Status => "status".into(),
             Field::Categories => "categories".into(),
+            Field::ShopVersions => "shop_versions".into(),
             Field::Options => "options".into(),
             Field::Parent => "parent".into(),
             Field::Position => "position".into(),
@@ -181,6 +185,7 @@ impl Path {
             "handle" => Field::Handle,
             "status" => Field::Status,
             "categories" => Field::Categories,
+            "shop_versions" => Field::ShopVersions,
             "options" => Field::Options,
             "parent" => Field::Parent,
             "position" => Field::Position,
@@ -212,7 +217,7 @@ impl Path {
     pub fn group(&self) -> Option<FieldGroup> {
         Some(match self.field()? {
             Field::Title | Field::Description | Field::Text { .. } => FieldGroup::Texts,
-            Field::Status => FieldGroup::Status,
+            Field::Status | Field::ShopVersions => FieldGroup::Status,
             Field::Categories | Field::Parent | Field::Position => FieldGroup::Categories,
             Field::Pictures => FieldGroup::Pictures,
             Field::Attribute(_) => FieldGroup::Attributes,

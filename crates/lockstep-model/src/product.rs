@@ -22,6 +22,9 @@ pub struct Product {
     pub status: Status,
     /// The shop's own category ids.
     pub categories: Option<Vec<RemoteId>>,
+    /// The shop's own ids of the versions that show it; empty: all. `None`: the platform, or this reply, has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shop_versions: Option<Vec<RemoteId>>,
     /// The names of the axes on which variants differ, in order.
     pub options: Vec<String>,
     pub variants: Vec<Variant>,
@@ -118,6 +121,11 @@ impl Product {
             ids.sort();
             set(Field::Categories, Value::list(ids));
         }
+        if let Some(versions) = &self.shop_versions {
+            let mut ids: Vec<_> = versions.iter().map(|id| id.0.clone()).collect();
+            ids.sort();
+            set(Field::ShopVersions, Value::list(ids));
+        }
         set(Field::Options, Value::list(self.options.iter().cloned()));
         for (language, texts) in &self.texts {
             for (name, text) in texts {
@@ -188,6 +196,10 @@ impl Product {
                 Some(Field::Categories) => {
                     let ids = value.as_list().iter().map(|id| id.as_str().into());
                     product.categories = Some(ids.collect());
+                }
+                Some(Field::ShopVersions) => {
+                    let ids = value.as_list().iter().map(|id| id.as_str().into());
+                    product.shop_versions = Some(ids.collect());
                 }
                 Some(Field::Options) => product.options = value.as_list().to_vec(),
                 // Taken away.
@@ -348,6 +360,7 @@ mod tests {
             .into(),
             status: Status::Draft,
             categories: Some(vec!["c1".into(), "c2".into()]),
+            shop_versions: Some(vec!["en".into()]),
             options: vec!["Size".into()],
             variants: vec![Variant {
                 id: "v1".into(),

@@ -112,6 +112,7 @@ pub(super) fn product_of(product: wire::Product) -> Result<Product, String> {
         texts: BTreeMap::new(),
         status,
         categories: None,
+        shop_versions: None,
         options: if is_plain { Vec::new() } else { names },
         variants: variants.collect::<Result<_, _>>()?,
         pictures: None,

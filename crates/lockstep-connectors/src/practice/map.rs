@@ -92,6 +92,7 @@ fn product(product: wire::Product) -> Result<Product, String> {
         texts: texts.collect(),
         status,
         categories: Some(product.category_ids.into_iter().map(RemoteId).collect()),
+        shop_versions: Some(product.shop_versions.into_iter().map(RemoteId).collect()),
         options: product.options,
         variants: product
             .variants
@@ -396,6 +397,9 @@ pub(super) fn create_product(product: &Product) -> Result<Json, Unsayable> {
     if let Some(categories) = &product.categories {
         body.insert("category_ids".into(), json!(categories));
     }
+    if let Some(versions) = &product.shop_versions {
+        body.insert("shop_versions".into(), json!(versions));
+    }
     if !product.options.is_empty() {
         body.insert("options".into(), json!(product.options));
     }
@@ -466,6 +470,9 @@ pub(super) fn update_product(
             Field::Handle => drop(body.insert("handle".into(), text.into())),
             Field::Status => drop(body.insert("status".into(), text.into())),
             Field::Description => drop(body.insert("description".into(), text.into())),
+            Field::ShopVersions => {
+                drop(body.insert("shop_versions".into(), json!(value.as_list())));
+            }
             Field::Categories => drop(body.insert("category_ids".into(), json!(value.as_list()))),
             Field::Options => drop(body.insert("options".into(), json!(value.as_list()))),
             Field::Text { language, name } => {

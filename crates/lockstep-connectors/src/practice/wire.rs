@@ -83,6 +83,8 @@ pub(super) struct Product {
     #[serde(default)]
     pub category_ids: Vec<String>,
     #[serde(default)]
+    pub shop_versions: Vec<String>,
+    #[serde(default)]
     pub options: Vec<String>,
     pub variants: Vec<Variant>,
     #[serde(default)]

@@ -69,7 +69,7 @@ fn terms(roots: &[ShopId]) -> Terms {
             links.insert("root".into(), RecordId::ROOT_CATEGORY);
         }
     }
-    Terms::new(links)
+    Terms::new(links, &our_rules().settings)
 }
 
 fn decide_with(

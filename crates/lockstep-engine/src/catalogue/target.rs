@@ -153,7 +153,10 @@ impl Target<'_> {
                 Field::Parent if *value == Value::Empty => {
                     Value::optional_text(customer.root_category_id.as_deref())
                 }
-                _ => terms.to_theirs(self.shop, path, value),
+                _ => match terms.to_theirs(self.shop, path, value) {
+                    Some(value) => value,
+                    None => continue,
+                },
             };
             wanted.insert(path.clone(), value);
         }

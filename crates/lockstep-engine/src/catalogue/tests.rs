@@ -92,7 +92,7 @@ pub(super) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -
         record: &mut 8,
         conflict: &mut 1,
     };
-    let terms = Terms::new(Default::default());
+    let terms = Terms::new(Default::default(), &rules.settings);
     decide(&cluster, rules, &terms, RunId(1), &mut ids, now())
 }
 

@@ -166,7 +166,7 @@ impl Run {
         else {
             return;
         };
-        let terms = Terms::new(chunk.categories);
+        let terms = Terms::new(chunk.categories, &self.rules.settings);
         let mut decisions = Vec::with_capacity(chunk.clusters.len());
         for cluster in &chunk.clusters {
             let mut ids = Ids {

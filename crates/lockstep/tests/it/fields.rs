@@ -759,6 +759,62 @@ async fn payment_term_service_identifiers() {
     );
 }
 
+async fn versions_of(shop: &ShopClient, sku: &str) -> Value {
+    let product = shop.product_with(sku).await.expect("the product");
+    product["shop_versions"].clone()
+}
+
+async fn until_versions(shop: &ShopClient, sku: &str, versions: &[&str]) {
+    let what = format!("{sku} is shown in {versions:?} of {}", shop.name);
+    until(&what, async || match versions_of(shop, sku).await {
+        there if there == json!(versions) => Ok(()),
+        there => Err(there.to_string()),
+    })
+    .await;
+}
+
+async fn show_in(erp: &ShopClient, sku: &str, versions: &[&str]) {
+    let product = erp.product_with(sku).await.expect("the product");
+    let id = product["id"].as_str().expect("an id");
+    let change = json!({ "shop_versions": versions });
+    erp.patch(&format!("/api/v1/products/{id}"), change).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shop_version_service_identifiers() {
+    let scene = scene().await;
+    let sku = a_sku(&scene).await;
+    show_in(&scene.erp, &sku, &["fi"]).await;
+    until_versions(&scene.web1, &sku, &["fi"]).await;
+    until_versions(&scene.web2, &sku, &["fi"]).await;
+    scene
+        .edit(swapped("shopVersionServiceIdentifiers", 2))
+        .await;
+    until_versions(&scene.web1, &sku, &["en"]).await;
+    assert_eq!(versions_of(&scene.web2, &sku).await, json!(["fi"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_version_that_is_not_in_use_is_left_alone() {
+    let scene = scene().await;
+    let sku = a_sku(&scene).await;
+    scene
+        .edit(|settings| {
+            settings["activeShopVersions"] = json!([{ "id": 1, "shopVersionId": 1 }]);
+        })
+        .await;
+    show_in(&scene.erp, &sku, &["fi"]).await;
+    scene.sync().await;
+    assert_eq!(versions_of(&scene.web1, &sku).await, json!([]));
+    scene
+        .edit(|settings| {
+            settings["activeShopVersions"] =
+                json!([{ "id": 1, "shopVersionId": 1 }, { "id": 2, "shopVersionId": 2 }]);
+        })
+        .await;
+    until_versions(&scene.web1, &sku, &["fi"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shelf_service_identifiers() {
     let scene = scene().await;
