@@ -492,3 +492,48 @@ fn what_was_decided_is_written_to_those_who_say_otherwise() {
     let want = vec!["title=Kahvi".to_owned()];
     assert_eq!(sets(&decision), [(ERP, want.clone()), (B, want)]);
 }
+
+/// ERP and A call version 1 and 2 these.
+fn with_versions(erp: [&str; 2], a: [&str; 2]) -> Rules {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    for (shop, names) in [(ERP, erp), (A, a)] {
+        for (version, name) in (1..).zip(names) {
+            let row = lockstep_model::settings::ShopVersionServiceIdentifier {
+                id: lockstep_model::settings::RowId(shop.0 * 10 + version),
+                shop_version_id: lockstep_model::settings::ShopVersionId(version),
+                service_id: shop,
+                identifier: name.into(),
+            };
+            settings.shop_version_service_identifiers.push(row);
+        }
+    }
+    for version in [1, 2] {
+        let active = lockstep_model::settings::ActiveShopVersion {
+            id: lockstep_model::settings::RowId(version),
+            shop_version_id: lockstep_model::settings::ShopVersionId(version),
+            service_id: None,
+        };
+        settings.active_shop_versions.push(active);
+    }
+    rules.settings = Arc::new(settings);
+    rules
+}
+
+#[test]
+fn another_name_for_a_shop_version_is_written_where_it_is_another() {
+    let mut known = in_step("Coffee", "6.90");
+    let path = Path::new(&Field::ShopVersions);
+    for shop in [ERP, A] {
+        let held = &mut known.shops.get_mut(&shop).unwrap().held;
+        held.insert(path.clone(), Value::list(["fi".to_owned()]));
+    }
+    known.ours.insert(path, Value::list(["2".to_owned()]));
+    let same = with_versions(["en", "fi"], ["en", "fi"]);
+    assert_eq!(sets(&decide_on(vec![known.clone()], vec![], &same)), []);
+    let swapped = with_versions(["en", "fi"], ["fi", "en"]);
+    assert_eq!(
+        sets(&decide_on(vec![known], vec![], &swapped)),
+        [(A, vec!["shop_versions=en".to_owned()])]
+    );
+}

@@ -56,6 +56,9 @@ pub struct Driver {
     pub ended: Vec<(RunResult, String)>,
     /// Shops' stocks stand for others of ours than before: all levels have to be read under their new names.
     remapped: bool,
+    /// Since this revision everything is due, and no run of it has ended yet: one that began before may have taken what
+    /// is due for in step, by what it knew.
+    moved_at: Option<Revision>,
 }
 
 struct PlanAsk {
@@ -108,6 +111,7 @@ impl Driver {
             pushes: 0,
             ended: Vec::new(),
             remapped,
+            moved_at: None,
         })
     }
 
@@ -364,6 +368,23 @@ impl Driver {
         self.file
             .with(move |journal| journal.append(Timestamp::now(), bodies, Also::default()))
             .await?;
+        self.moved_at = Some(self.seat.revision);
+        Ok(())
+    }
+
+    /// A run has ended, which went by this revision. Everything is due once more after the last one that went by an
+    /// older one than the settings in force; only then are these noted as those that everything was due for.
+    async fn hold_to_settings(&mut self, ended: Option<Revision>) -> Result<(), FileError> {
+        let (Some(moved_at), Some(ended)) = (self.moved_at, ended) else {
+            return Ok(());
+        };
+        if self.runs.values().any(|live| live.revision < moved_at) {
+            return Ok(());
+        }
+        if ended < moved_at {
+            self.mark_everything_due().await?;
+        }
+        self.moved_at = None;
         remember_settings(&self.tools, &self.seat);
         Ok(())
     }
@@ -552,7 +573,9 @@ impl Driver {
                 counts,
                 message,
             } => {
+                let revision = self.runs.get(&run).map(|live| live.revision);
                 self.finished(run, result, counts, message);
+                self.hold_to_settings(revision).await?;
                 None
             }
             Effect::Planned {
