@@ -17,5 +17,5 @@ mod run;
 mod write;
 
 pub use customer::{Also, CallId, Customer, Effect, Event, Opened, Progress, Step};
-pub use rules::{Abilities, PageSize, Rules, ShopRules};
+pub use rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 pub use write::{PlanLine, Sign, Write};

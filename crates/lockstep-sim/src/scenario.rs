@@ -73,6 +73,7 @@ fn abilities(unique_key: bool) -> Abilities {
         settles_after_ms: SETTLES_AFTER_MS,
         unique_order_key: unique_key,
         order_search: true,
+        level_writes: lockstep_engine::LevelWrites::CompareAndSet,
         holds: |_| true,
     }
 }
