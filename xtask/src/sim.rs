@@ -7,7 +7,7 @@ use crate::process::cargo;
 
 #[derive(Args)]
 pub struct Options {
-    /// As the simulation understands them: --runs N, --from SEED, --seed N, --acts N
+    /// As the simulation understands them: --runs N, --from SEED, --seed N, --acts N, --teeth, --mistake NAME
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

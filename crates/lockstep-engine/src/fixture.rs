@@ -1,6 +1,6 @@
 //! Settings and rules for tests: an ERP that owns everything, and web shops.
 
-use crate::rules::{Abilities, PageSize, Rules, ShopRules};
+use crate::rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, Policies, RowId, Service, ShopRole,
 };
@@ -38,6 +38,7 @@ pub fn abilities() -> Abilities {
         settles_after_ms: 1_000,
         unique_order_key: true,
         order_search: true,
+        level_writes: LevelWrites::CompareAndSet,
         holds: |_| true,
         removes: |_| true,
     }

@@ -19,5 +19,5 @@ mod write;
 
 pub use customer::{Also, CallId, Customer, Effect, Event, Opened, Progress, Step};
 pub use resolve::resolve;
-pub use rules::{Abilities, PageSize, Rules, ShopRules};
+pub use rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 pub use write::{PlanLine, Sign, Write};

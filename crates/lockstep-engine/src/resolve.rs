@@ -260,6 +260,7 @@ mod tests {
                 target,
                 was_available: was,
                 was_taken: Decimal::ONE,
+                answered: false,
             },
             at: Timestamp::UNIX_EPOCH,
             look_at: None,

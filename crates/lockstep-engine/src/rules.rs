@@ -24,9 +24,21 @@ pub struct Abilities {
     pub unique_order_key: bool,
     /// An order can be looked up by our key.
     pub order_search: bool,
+    pub level_writes: LevelWrites,
     pub holds: fn(&Field<'_>) -> bool,
     /// May this field, or this variant, be taken away there?
     pub removes: fn(&Field<'_>) -> bool,
+}
+
+/// What a write to a level does to units that move between our reading and the write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelWrites {
+    /// It is refused.
+    CompareAndSet,
+    /// It keeps them: what is written is a difference.
+    Relative,
+    /// It overwrites them.
+    Absolute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

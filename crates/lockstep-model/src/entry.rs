@@ -380,6 +380,9 @@ pub enum What {
         target: Decimal,
         was_available: Decimal,
         was_taken: Decimal,
+        /// The shop has said since that it did it; see [`Settlement::Answered`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        answered: bool,
     },
     CreateOrder,
     StepOrder {
@@ -417,13 +420,19 @@ pub enum Settlement {
     /// Nobody knows yet. The intent stays open and its subject gets no other write before it is looked at, which
     /// proves nothing before `look_at`.
     Unknown { look_at: Timestamp },
+    /// The shop says that it did it, and it may have written over units that moved meanwhile: a reading of the level
+    /// with the orders around it tells. The intent stays open until then.
+    Answered { look_at: Timestamp },
     /// A later reading made the question moot (a stock level that another shop owns is read and computed again).
     Moot,
 }
 
 impl Settlement {
     pub fn closes(&self) -> bool {
-        !matches!(self, Settlement::Unknown { .. })
+        !matches!(
+            self,
+            Settlement::Unknown { .. } | Settlement::Answered { .. }
+        )
     }
 }
 
@@ -495,6 +504,8 @@ pub enum Hold {
     UnknownTaxRate {
         rate: Decimal,
     },
+    /// It may or may not have been made, and the receiver cannot be asked by our key: a person looks.
+    InDoubt,
     /// The receiver refused it.
     Refused {
         message: String,

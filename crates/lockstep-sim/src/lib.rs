@@ -1,12 +1,26 @@
 //! The deterministic simulation: the engine and the journal as they are, driven on virtual time from one seed
-//! against made-up shops, buyers and people who edit, with lost replies, late writes, crashes and lost disks.
+//! against made-up shops, a coordinator, two machines, buyers and people who edit.
 //!
-//! The checkers read the shops alone and call no engine code. For development; the product does not depend on it.
+//! ```text
+//! acts (buyers, people) ─► shops ◄─ door (push held against journal) ◄─ sim ─► engine, journal     one of two machines
+//!                            ▲                                          │
+//!                       check (reads shops)                        coordinator (epochs, leases, segments)
+//! ```
+//! The checkers read the shops and call no engine code. [`Mistake`] switches on, at the seams that the simulation
+//! owns, the bugs that they have to catch. For development; the product does not depend on it.
 
+mod acts;
 mod check;
+mod coordinator;
 mod dice;
-mod driver;
+mod door;
+mod faults;
+mod mistakes;
 mod scenario;
 mod shop;
+mod sim;
+mod worker;
+mod world;
 
+pub use mistakes::Mistake;
 pub use scenario::{Outcome, Scenario, run};

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use lockstep_connector::{
     Account, BodyStream, Connector, Hook, HookState, Manifest, Pictures, Registry,
 };
-use lockstep_engine::{Abilities, PageSize, Rules, ShopRules};
+use lockstep_engine::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 use lockstep_model::entry::StockMapping;
 use lockstep_model::settings::{CustomerSettings, Service};
 use lockstep_model::{
@@ -176,7 +176,7 @@ fn abilities(manifest: &Manifest) -> Abilities {
         .iter()
         .filter(|batch| batch.max > 0)
         .map(|batch| (batch.sort, batch.max as usize));
-    use lockstep_connector::OrderCreation;
+    use lockstep_connector::{OrderCreation, StockWrite};
     let (unique_order_key, order_search) = match manifest.orders {
         OrderCreation::UniqueKey => (true, true),
         OrderCreation::ExactSearch => (false, true),
@@ -188,6 +188,12 @@ fn abilities(manifest: &Manifest) -> Abilities {
         settles_after_ms: i64::try_from(manifest.settles_after.as_millis()).unwrap_or(i64::MAX),
         unique_order_key,
         order_search,
+        level_writes: match manifest.stock_write {
+            StockWrite::CompareAndSet => LevelWrites::CompareAndSet,
+            StockWrite::Relative => LevelWrites::Relative,
+            // Nothing is written at all where nothing can be.
+            StockWrite::Absolute | StockWrite::None => LevelWrites::Absolute,
+        },
         holds: manifest.holds,
         removes: manifest.removes,
     }

@@ -310,6 +310,9 @@ fn why(names: &Names, item: &HistoryItem) -> String {
                 format!("not applied: {}", fault.message)
             }
             Settlement::NotApplied { fault: None } => "not applied".into(),
+            Settlement::Answered { .. } => {
+                "done, as the shop says; its level is read with its orders once more".into()
+            }
             Settlement::Unknown { .. } => "the answer was lost; the shop is looked at".into(),
             Settlement::Moot => "overtaken by a newer reading".into(),
         },
@@ -407,6 +410,7 @@ pub fn hold_text(hold: &Hold) -> String {
         }
         Hold::Sums { total, parts } => format!("its parts add up to {parts}, not to {total}"),
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
+        Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
         Hold::Refused { message } => format!("the receiving shop refused it: {message}"),
     }
 }

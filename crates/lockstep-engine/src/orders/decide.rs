@@ -124,6 +124,12 @@ pub fn decide(
                 open_at.insert(intent.shop);
                 decision.done = false;
             }
+            Found::InDoubt => {
+                open_at.insert(intent.shop);
+                if case.held != Some(Hold::InDoubt) {
+                    decision.bodies.push(held(case, Hold::InDoubt));
+                }
+            }
         }
     }
     let (Some(into), Some(origin)) = (rules.orders_into(), state(case.order.shop)) else {
@@ -216,6 +222,11 @@ pub fn decide(
         return decision;
     };
 
+    if case.held == Some(Hold::InDoubt) {
+        decision.bodies.push(Body::OrderReleased {
+            order: case.order.clone(),
+        });
+    }
     for (shipped, cancelled, other, state) in [
         (into, case.order.shop, copy, origin),
         (case.order.shop, into, origin, copy),
@@ -315,6 +326,8 @@ enum Found {
     Known(Box<Settlement>),
     Look,
     Wait,
+    /// The shop cannot be asked: a person has to look.
+    InDoubt,
 }
 
 fn what_became_of(
@@ -340,7 +353,17 @@ fn what_became_of(
     };
     match (&intent.what, there) {
         (What::CreateOrder, Some(state)) => done(state),
-        (What::CreateOrder, None) if settled => Found::Look,
+        (What::CreateOrder, None) if settled => {
+            let can_be_asked = rules
+                .shops
+                .get(&intent.shop)
+                .is_none_or(|shop| shop.abilities.order_search || shop.abilities.unique_order_key);
+            if can_be_asked {
+                Found::Look
+            } else {
+                Found::InDoubt
+            }
+        }
         (What::StepOrder { step }, Some(state)) if read => {
             let applied = match step {
                 OrderStep::Pay => state.payment >= Payment::Paid,

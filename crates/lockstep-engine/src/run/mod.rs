@@ -70,6 +70,10 @@ pub(crate) struct Run {
     pass_writes: u64,
     /// Intents that were looked up in this run already.
     looked: BTreeSet<IntentId>,
+    /// Levels that were read in this run.
+    fresh: BTreeSet<(ShopId, Sku)>,
+    /// Levels wait to be read before they can be written.
+    read_first: bool,
     finished: bool,
 }
 
@@ -147,6 +151,8 @@ impl Run {
             loading: false,
             pass_writes: 0,
             looked: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            read_first: false,
             finished: false,
         }
     }

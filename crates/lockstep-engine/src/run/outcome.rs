@@ -1,19 +1,34 @@
 //! From what a shop answered to the entries that say so.
 
+use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::entry::{Again, Body, Personal, Settlement, Subject, What};
 use lockstep_model::{
-    IntentId, Kind, Parts, Path, Receipt, Record, RecordId, RunId, ShopId, Value,
+    Change, Fields, IntentId, Kind, Level, Parts, Path, Receipt, Record, RecordId, RunId, ShopId,
+    Value,
 };
+use rust_decimal::Decimal;
+
+/// How the level of a shop is written, and whether its own movements count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LevelTerms {
+    pub writes: LevelWrites,
+    pub counts: bool,
+}
 
 /// The entries of a write that was done, wholly or but for `missing`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one caller; the parts of one answer"
+)]
 pub(super) fn settle(
     run: RunId,
     intent: IntentId,
     write: &Write,
     receipt: Receipt,
     missing: &[String],
+    terms: LevelTerms,
     now: Timestamp,
     bodies: &mut Vec<Body>,
 ) {
@@ -29,7 +44,7 @@ pub(super) fn settle(
             how = Settlement::Done {
                 id: receipt.id,
                 parts: Some(product.parts()),
-                held: Some(product.fields()),
+                held: Some(what_was_not_edited(product.fields(), write)),
                 level: None,
                 partly: !missing.is_empty(),
             };
@@ -43,12 +58,25 @@ pub(super) fn settle(
                 partly: !missing.is_empty(),
             };
         }
-        (Some(Record::Level(level)), What::Level { was_taken, .. }) => {
+        // It may have written over units that moved meanwhile: only a reading with the orders around it tells.
+        (_, What::Level { .. }) if terms.counts && terms.writes == LevelWrites::Absolute => {
+            how = Settlement::Answered { look_at: now };
+        }
+        (
+            Some(Record::Level(level)),
+            What::Level {
+                on_hand,
+                target,
+                was_taken,
+                ..
+            },
+        ) => {
+            let held = what_is_ours(level, *on_hand, *target, terms.writes);
             how = Settlement::Done {
                 id: receipt.id,
                 parts: None,
                 held: None,
-                level: Some((level, *was_taken)),
+                level: Some((held, *was_taken)),
                 partly: !missing.is_empty(),
             };
         }
@@ -105,5 +133,36 @@ pub(crate) fn hangs_under_it_now(shop: ShopId) -> Body {
             kind: Kind::Category,
             shops: vec![shop],
         },
+    }
+}
+
+/// The shop answers with the whole record. What moved there between our reading and this write, beside what was
+/// written, is left to the next reading, which sees it as the edit that it is.
+fn what_was_not_edited(answered: Fields, write: &Write) -> Fields {
+    let (What::Set { set }, Change::UpdateProduct { product, .. }) = (&write.what, &write.change)
+    else {
+        return answered;
+    };
+    let believed = product.fields();
+    answered
+        .into_iter()
+        .map(|(path, value)| match believed.get(&path) {
+            Some(before) if !set.contains_key(&path) => (path, before.clone()),
+            _ => (path, value),
+        })
+        .collect()
+}
+
+/// What of an answered level is our write's doing. Unless the shop compares before it sets, units may have moved
+/// between our reading and the write: those are read later, as what they are, and must not become the shadow now.
+fn what_is_ours(level: Level, on_hand: Decimal, target: Decimal, writes: LevelWrites) -> Level {
+    let is_clamp = target < Decimal::ZERO && level.available() > target;
+    if writes == LevelWrites::CompareAndSet || is_clamp {
+        return level;
+    }
+    Level {
+        on_hand,
+        reserved: on_hand - target,
+        ..level
     }
 }

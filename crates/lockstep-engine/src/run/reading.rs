@@ -284,7 +284,12 @@ impl Run {
         let mut bodies = Vec::new();
         for record in records {
             match record {
-                Ok(record) => good.push(record),
+                Ok(record) => {
+                    if let Record::Level(level) = &record {
+                        self.fresh.insert((shop, level.sku.clone()));
+                    }
+                    good.push(record);
+                }
                 Err(bad) => bodies.push(bad_record(shop, kind, bad)),
             }
         }

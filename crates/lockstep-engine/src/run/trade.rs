@@ -4,9 +4,12 @@
 use super::{CHUNK, Phase, Run};
 use crate::customer::{Also, Effect, Shared};
 use crate::orders;
+use crate::rules::LevelWrites;
 use crate::stock;
+use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::cases::{OrderChunk, StockChunk};
+use lockstep_model::entry::Subject;
 use lockstep_model::{Flow, Kind, NaturalKey, RemoteId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +75,7 @@ impl Run {
                 if disturbed && round < ROUNDS_MAX {
                     self.reads.changed = 0;
                     self.phase = Phase::ReadOrders { round: round + 1 };
-                    for shop in self.trading_shops() {
+                    for shop in self.read_shops() {
                         self.read_feed(shop, Kind::Order, shared, now, out);
                     }
                 } else {
@@ -86,6 +89,9 @@ impl Run {
             Phase::Stock => {
                 if self.stock_after.is_some() {
                     self.load_stock(out);
+                } else if std::mem::take(&mut self.read_first) {
+                    self.phase = Phase::ReadLevels { round: 1 };
+                    return false;
                 } else {
                     self.phase = Phase::Orders { pass: 0 };
                     self.pass_writes = 0;
@@ -119,6 +125,12 @@ impl Run {
         shops
             .filter(|shop| self.cause.reads(*shop, Flow::Orders))
             .collect()
+    }
+
+    /// And those whose levels were read by name: a level goes with the orders around it.
+    fn read_shops(&self) -> BTreeSet<ShopId> {
+        let levels = self.fresh.iter().map(|(shop, _)| *shop);
+        self.trading_shops().into_iter().chain(levels).collect()
     }
 
     fn all_shops(&self, kind: Kind) -> Vec<ShopId> {
@@ -226,6 +238,31 @@ impl Run {
         }
     }
 
+    /// An absolute write to a shop whose own movements count loses what has moved since it was read: it is read just
+    /// before, also if nothing told that it moved.
+    fn is_stale(&self, write: &Write) -> bool {
+        let Subject::Level { sku, .. } = &write.subject else {
+            return false;
+        };
+        let terms = self.level_terms(write.shop);
+        terms.counts
+            && terms.writes == LevelWrites::Absolute
+            && !self.fresh.contains(&(write.shop, sku.clone()))
+            && !self.failed.contains_key(&write.shop)
+    }
+
+    fn fresh_enough(&mut self, writes: Vec<Write>, shared: &mut Shared) -> Vec<Write> {
+        let (stale, fresh): (Vec<Write>, Vec<Write>) =
+            writes.into_iter().partition(|write| self.is_stale(write));
+        for write in stale {
+            if let Subject::Level { sku, .. } = write.subject {
+                self.read_first = true;
+                shared.stale.insert((write.shop, sku));
+            }
+        }
+        fresh
+    }
+
     pub(super) fn stock_chunk(
         &mut self,
         chunk: StockChunk,
@@ -252,11 +289,12 @@ impl Run {
                     .push((shop, case.stock, case.sku.clone(), reading));
             }
             let only_shown = self.dry && !decision.writes.is_empty();
-            if decision.done && !only_shown {
+            let stale = decision.writes.iter().any(|write| self.is_stale(write));
+            if decision.done && !only_shown && !stale {
                 also.skus_done.push((case.sku.clone(), case.stock));
             }
             if !self.dry {
-                writes.extend(decision.writes);
+                writes.extend(self.fresh_enough(decision.writes, shared));
             }
         }
         self.count_conflicts(&bodies);

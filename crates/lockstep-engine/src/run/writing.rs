@@ -1,9 +1,10 @@
 //! Write ahead, then push: intents become durable, and only then are calls made.
 
 use super::Run;
-use super::outcome::settle;
+use super::outcome::{LevelTerms, settle};
 use crate::customer::{Also, CallId, Effect, Shared};
 use crate::retry::{Remedy, remedy};
+use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::OpenIntent;
@@ -231,6 +232,7 @@ impl Run {
         let look_at = now
             .checked_add(settles_after_ms.milliseconds())
             .unwrap_or(Timestamp::MAX);
+        let terms = self.level_terms(shop);
         let mut bodies = Vec::new();
         let mut outcomes = outcomes.into_iter();
         for (intent, write) in batch {
@@ -250,12 +252,30 @@ impl Run {
                 }
                 Outcome::Done(receipt) => {
                     self.counts.written += 1;
-                    settle(self.id, intent, &write, receipt, &[], now, &mut bodies);
+                    settle(
+                        self.id,
+                        intent,
+                        &write,
+                        receipt,
+                        &[],
+                        terms,
+                        now,
+                        &mut bodies,
+                    );
                 }
                 Outcome::Partly { receipt, missing } => {
                     self.counts.written += 1;
                     self.counts.failed += 1;
-                    settle(self.id, intent, &write, receipt, &missing, now, &mut bodies);
+                    settle(
+                        self.id,
+                        intent,
+                        &write,
+                        receipt,
+                        &missing,
+                        terms,
+                        now,
+                        &mut bodies,
+                    );
                     self.leave_for_later(&write, &missing, shared, now, &mut bodies);
                 }
             }
@@ -263,13 +283,22 @@ impl Run {
         // A step without an answered record is read again: its outcome stands open.
         for body in &bodies {
             if let Body::Settled { intent, how } = body
-                && let Settlement::Unknown { look_at } = how.as_ref()
+                && let Settlement::Unknown { look_at } | Settlement::Answered { look_at } =
+                    how.as_ref()
                 && !shared.open.contains_key(intent)
             {
                 shared.look_again(self.lane, *look_at);
             }
         }
         self.append(bodies, Also::default(), out);
+    }
+
+    pub(super) fn level_terms(&self, shop: ShopId) -> LevelTerms {
+        let rules = self.rules.shops.get(&shop);
+        LevelTerms {
+            writes: rules.map_or(LevelWrites::Absolute, |rules| rules.abilities.level_writes),
+            counts: self.rules.stock_owner().is_none_or(|owner| owner == shop),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one caller, and each is needed")]
@@ -418,6 +447,7 @@ impl Run {
         if self.dry {
             return;
         }
+        self.count_from_now(shared, now, out);
         let mut by_name: BTreeSet<(ShopId, Kind)> = BTreeSet::new();
         let mut looks = Vec::new();
         let mut too_early = Vec::new();
@@ -457,6 +487,33 @@ impl Run {
         for (shop, kind) in by_name {
             self.list_again(shop, kind, out);
         }
+    }
+}
+
+impl Run {
+    /// Of a write that was meant before this worker began, nobody knows whether and when it was sent: at the latest
+    /// just now, by whoever was at it. From here on its time to settle counts, once.
+    fn count_from_now(&self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
+        let mut bodies = Vec::new();
+        for open in shared.open.values_mut() {
+            if open.look_at.is_some() || lane_of(&open.subject) != self.lane {
+                continue;
+            }
+            let settles_after_ms = self
+                .rules
+                .shops
+                .get(&open.shop)
+                .map_or(0, |rules| rules.abilities.settles_after_ms);
+            let look_at = now
+                .checked_add(settles_after_ms.milliseconds())
+                .unwrap_or(Timestamp::MAX);
+            open.look_at = Some(look_at);
+            bodies.push(Body::Settled {
+                intent: open.intent,
+                how: Box::new(Settlement::Unknown { look_at }),
+            });
+        }
+        self.append(bodies, Also::default(), out);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::rule::target;
 use crate::catalogue::settled_by;
-use crate::rules::Rules;
+use crate::rules::{LevelWrites, Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
 use jiff::Timestamp;
 use lockstep_model::cases::{LevelAt, OpenIntent, StockCase};
@@ -30,6 +30,8 @@ pub struct StockDecision {
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Applied,
+    /// Applied, and somebody has moved this many units since.
+    AppliedAndMoved(Decimal),
     NotApplied,
     Doubtful,
     TooEarly,
@@ -80,24 +82,19 @@ pub fn evaluate(
         let mut held = at.held.clone();
         let mut readable = true;
         for intent in &at.open {
-            let settles_after_ms = shop_rules.abilities.settles_after_ms;
-            match found(intent, level, at, settles_after_ms, now) {
+            match found(intent, level, at, shop_rules, now) {
                 Found::TooEarly => readable = false,
                 Found::Applied => {
                     held = Some((level.clone(), at.taken));
-                    decision.bodies.push(settled(
-                        intent.intent,
-                        Settlement::Done {
-                            id: level
-                                .item
-                                .clone()
-                                .unwrap_or_else(|| level.sku.0.clone().into()),
-                            parts: None,
-                            held: None,
-                            level: Some((level.clone(), at.taken)),
-                            partly: false,
-                        },
-                    ));
+                    decision.bodies.push(applied(intent, level, at.taken));
+                }
+                Found::AppliedAndMoved(units) => {
+                    let ours = Level {
+                        on_hand: level.on_hand - units,
+                        ..level.clone()
+                    };
+                    decision.bodies.push(applied(intent, &ours, at.taken));
+                    held = Some((ours, at.taken));
                 }
                 Found::NotApplied => decision.bodies.push(settled(
                     intent.intent,
@@ -221,6 +218,7 @@ pub fn evaluate(
                 target,
                 was_available: level.available(),
                 was_taken: at.taken,
+                answered: false,
             },
             label: case.sku.to_string(),
             tries: at.tries,
@@ -239,28 +237,64 @@ fn found(
     intent: &OpenIntent,
     level: &Level,
     at: &LevelAt,
-    settles_after_ms: i64,
+    shop: &ShopRules,
     now: Timestamp,
 ) -> Found {
     let What::Level {
+        on_hand,
         target,
         was_available,
         was_taken,
-        ..
+        answered,
     } = &intent.what
     else {
         return Found::NotApplied;
     };
-    let without_sales = level.available() + (at.taken - *was_taken);
+    let taken_since = at.taken - *was_taken;
+    let without_sales = level.available() + taken_since;
     if without_sales == *target {
-        Found::Applied
-    } else if !settled_by(intent, settles_after_ms, now) {
-        Found::TooEarly
-    } else if without_sales == *was_available {
-        Found::NotApplied
+        return Found::Applied;
+    }
+    if !settled_by(intent, shop.abilities.settles_after_ms, now) {
+        return Found::TooEarly;
+    }
+    if without_sales == *was_available && !answered {
+        return Found::NotApplied;
+    }
+    // An absolute write loses what moved between our reading and it: sold units, or, where sales are reservations,
+    // shipped ones. No more than that is its loss; what goes beyond somebody else did.
+    let lost_at_most = if shop.stock().reserves {
+        let released = (*on_hand - *target) - level.reserved;
+        // What was released by a cancel is no longer taken either.
+        released.min(released + taken_since)
+    } else {
+        taken_since
+    };
+    if shop.abilities.level_writes == LevelWrites::Absolute
+        && without_sales > *target
+        && without_sales <= *target + lost_at_most
+    {
+        return Found::Applied;
+    }
+    if *answered {
+        Found::AppliedAndMoved(without_sales - *target)
     } else {
         Found::Doubtful
     }
+}
+
+fn applied(intent: &OpenIntent, level: &Level, taken: Decimal) -> Body {
+    let id = level.item.clone();
+    settled(
+        intent.intent,
+        Settlement::Done {
+            id: id.unwrap_or_else(|| level.sku.0.clone().into()),
+            parts: None,
+            held: None,
+            level: Some((level.clone(), taken)),
+            partly: false,
+        },
+    )
 }
 
 fn subject(sku: &Sku, stock: StockId) -> Subject {

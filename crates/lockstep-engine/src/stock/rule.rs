@@ -27,8 +27,9 @@ pub fn committed(line: &LineCase, rules: &Rules) -> Decimal {
     }
     let taken = line
         .sides
-        .values()
-        .map(|side| side.taken)
+        .iter()
+        .filter(|(shop, _)| !(is_called_off(line) && **shop == origin && owner != Some(origin)))
+        .map(|(_, side)| side.taken)
         .max()
         .unwrap_or_default();
     // Where the origin takes late and shows no reservation, an accepted order counts from acceptance.
@@ -42,6 +43,16 @@ pub fn committed(line: &LineCase, rules: &Rules) -> Decimal {
         Some(side) if takes_late && line.accepted => taken.max(side.wanted),
         _ => taken,
     }
+}
+
+/// Cancelled in its origin. The goods never left, so what counts is what the owner's side of it still holds: a shop
+/// that does not put cancelled units back keeps its own number low, which its target then corrects.
+fn is_called_off(line: &LineCase) -> bool {
+    !line.accepted
+        && line
+            .sides
+            .get(&line.order.shop)
+            .is_some_and(|side| side.done && side.wanted.is_zero())
 }
 
 pub fn pool(base: Decimal, lines: &[LineCase], rules: &Rules) -> Decimal {

@@ -3,12 +3,12 @@
 
 use super::evaluate;
 use crate::fixture::{A, B, ERP, rules};
-use crate::rules::Rules;
+use crate::rules::{LevelWrites, Rules};
 use jiff::Timestamp;
-use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase};
-use lockstep_model::entry::{Body, What};
+use lockstep_model::cases::{LevelAt, LineCase, LineSide, OpenIntent, StockCase};
+use lockstep_model::entry::{Body, Subject, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{CustomerId, Level, OrderKey, RunId, ShopId, Takes};
+use lockstep_model::{CustomerId, IntentId, Level, OrderKey, RunId, ShopId, Takes};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -317,6 +317,135 @@ fn the_worked_example_of_the_rule_comes_out_step_by_step() {
     assert_eq!(world.sync(), 2);
     assert_eq!(world.available(), [13, 13, 13]);
     assert_eq!(world.shops[&ERP].writes, 0, "the ERP was never corrected");
+}
+
+/// One line of A's, with these units wanted and taken there, cancelled or not, and no copy anywhere.
+fn line_at_a(wanted: i64, taken: i64, accepted: bool) -> LineCase {
+    let side = LineSide {
+        wanted: wanted.into(),
+        taken: taken.into(),
+        done: wanted == 0,
+    };
+    LineCase {
+        order: key(1, A),
+        number: "1".into(),
+        before_opening: false,
+        accepted,
+        sides: [(A, side)].into(),
+        on_its_way: vec![],
+    }
+}
+
+#[test]
+fn a_cancelled_order_counts_for_nothing_though_its_shop_does_not_give_it_back() {
+    let rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let cancelled = line_at_a(0, 2, false);
+    assert_eq!(super::committed(&cancelled, &rules), Decimal::ZERO);
+    let returned = line_at_a(0, 2, true);
+    assert_eq!(
+        super::committed(&returned, &rules),
+        Decimal::TWO,
+        "what came back and was not put back is gone"
+    );
+}
+
+/// The ERP writes absolutely; a write to it from `was` to `target` is open, `answered` or not, and it is read with
+/// this many available and taken. Answers how the base moves, and whether a person is asked.
+fn after_an_open_write(
+    was: i64,
+    target: i64,
+    answered: bool,
+    available: i64,
+    taken: i64,
+) -> (Decimal, bool) {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let erp = rules.shops.get_mut(&ERP).unwrap();
+    erp.abilities.level_writes = LevelWrites::Absolute;
+    let level = |units: i64| Level {
+        sku: "KH-100".into(),
+        stock: "main".into(),
+        item: None,
+        on_hand: units.into(),
+        reserved: Decimal::ZERO,
+        version: None,
+        location: None,
+        modified_at: None,
+    };
+    let open = OpenIntent {
+        intent: IntentId(1),
+        run: RunId(1),
+        shop: ERP,
+        subject: Subject::Level {
+            stock: StockId::default(),
+            sku: "KH-100".into(),
+        },
+        what: What::Level {
+            on_hand: target.into(),
+            target: target.into(),
+            was_available: was.into(),
+            was_taken: Decimal::ZERO,
+            answered,
+        },
+        at: Timestamp::UNIX_EPOCH,
+        look_at: Some(Timestamp::UNIX_EPOCH),
+    };
+    let at = LevelAt {
+        held: Some((level(was), Decimal::ZERO)),
+        staged: Some((level(available), 1)),
+        taken: taken.into(),
+        open: vec![open],
+        ..LevelAt::default()
+    };
+    let case = StockCase {
+        sku: "KH-100".into(),
+        stock: StockId::default(),
+        status: None,
+        base: Some(was.into()),
+        levels: [(ERP, at)].into(),
+        lines: vec![],
+        conflicts: vec![],
+    };
+    let decision = evaluate(&case, &rules, RunId(2), &mut 1, Timestamp::UNIX_EPOCH);
+    let moved = decision.bodies.iter().map(|body| match body {
+        Body::BaseMoved { delta, .. } => *delta,
+        _ => Decimal::ZERO,
+    });
+    let asks = |body: &Body| matches!(body, Body::ConflictOpened { .. });
+    (moved.sum(), decision.bodies.iter().any(asks))
+}
+
+#[test]
+fn an_open_absolute_write_is_told_by_its_value_and_the_orders_around_it() {
+    let zero = (Decimal::ZERO, false);
+    for (name, open, expected) in [
+        ("applied", (10, 8, false, 8, 0), zero),
+        ("applied, then one sold", (10, 8, false, 7, 1), zero),
+        (
+            "applied over one that was just sold",
+            (10, 8, true, 8, 1),
+            zero,
+        ),
+        ("not applied", (10, 8, false, 10, 0), zero),
+        (
+            "answered, then three received",
+            (10, 8, true, 11, 0),
+            (3.into(), false),
+        ),
+        (
+            "answered, then moved back by hand",
+            (10, 8, true, 10, 0),
+            (2.into(), false),
+        ),
+        (
+            "unanswered, and neither",
+            (10, 8, false, 11, 0),
+            (Decimal::ZERO, true),
+        ),
+    ] {
+        let (was, target, answered, available, taken) = open;
+        let found = after_an_open_write(was, target, answered, available, taken);
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 const TAKES: [Takes; 5] = [

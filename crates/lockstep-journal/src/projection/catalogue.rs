@@ -360,7 +360,7 @@ pub(super) fn settled(
                 .prepare_cached("UPDATE due SET failed = 1 WHERE record = ?1 AND shop = ?2")?
                 .execute(params![int(record.0), int(shop.0)])?;
         }
-        Settlement::Unknown { .. } | Settlement::Moot => {}
+        Settlement::Unknown { .. } | Settlement::Answered { .. } | Settlement::Moot => {}
     }
     Ok(())
 }

@@ -97,6 +97,19 @@ pub(super) fn settled(
                 .prepare_cached("UPDATE intent SET look_at = ?2 WHERE intent = ?1")?
                 .execute(params![int(intent.0), micros(*look_at)])?;
         }
+        Settlement::Answered { look_at } => {
+            let mut what = what.clone();
+            if let What::Level { answered, .. } = &mut what {
+                *answered = true;
+            }
+            connection
+                .prepare_cached("UPDATE intent SET look_at = ?2, what = ?3 WHERE intent = ?1")?
+                .execute(params![
+                    int(intent.0),
+                    micros(*look_at),
+                    json("what is meant", &what)?
+                ])?;
+        }
         Settlement::Done { .. } | Settlement::NotApplied { .. } | Settlement::Moot => {
             connection
                 .prepare_cached("DELETE FROM intent WHERE intent = ?1")?
@@ -106,7 +119,7 @@ pub(super) fn settled(
     let state = match how {
         Settlement::Done { .. } => "done",
         Settlement::NotApplied { .. } => "not_applied",
-        Settlement::Unknown { .. } => "unknown",
+        Settlement::Unknown { .. } | Settlement::Answered { .. } => "unknown",
         Settlement::Moot => "moot",
     };
     connection

@@ -19,13 +19,7 @@ pub(super) fn level_seen(
     level: &Level,
     read_with: Decimal,
 ) -> Result<(), JournalError> {
-    let old: Option<String> = connection
-        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .query_row(params![level.sku.0, int(stock.0), int(shop.0)], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let old: Option<Level> = old.map(|old| parse(LEVEL, &old)).transpose()?;
+    let old = held(connection, shop, stock, &level.sku)?;
     let moved = old.is_none_or(|old| old.available() != level.available());
     let meant = if moved { "NULL" } else { "meant" };
     connection
@@ -118,8 +112,25 @@ pub(super) fn settled(
                 Some(answered) => Some(answered.clone()),
                 None => as_meant(connection, shop, stock, sku, what)?,
             };
-            if let (Some((level, read_with)), What::Level { target, .. }) = (answered, what) {
-                let meant = (level.available() != *target).then(|| number(*target));
+            if let (
+                Some((level, read_with)),
+                What::Level {
+                    target, was_taken, ..
+                },
+            ) = (answered, what)
+            {
+                let missed = level.available() != *target;
+                // A write that missed by a negative number, or that moved nothing and no order did, says what the shop can hold. One
+                // that missed otherwise met units that moved meanwhile: it is looked at again.
+                let is_clamp = missed
+                    && read_with == *was_taken
+                    && (target.is_sign_negative() && level.available() > *target
+                        || held(connection, shop, stock, sku)?
+                            .is_some_and(|before| before.available() == level.available()));
+                let meant = is_clamp.then(|| number(*target));
+                if missed && !is_clamp {
+                    mark_dirty(connection, sku, stock)?;
+                }
                 connection
                     .prepare_cached(
                         "INSERT INTO level(sku, stock, shop, level, taken, meant, target)
@@ -150,7 +161,7 @@ pub(super) fn settled(
         }
         // The target was not reached, as far as is known.
         Settlement::NotApplied { .. } | Settlement::Moot => mark_dirty(connection, sku, stock),
-        Settlement::Unknown { .. } => Ok(()),
+        Settlement::Unknown { .. } | Settlement::Answered { .. } => Ok(()),
     }
 }
 
@@ -184,6 +195,20 @@ pub(super) fn item_is_back(
     Ok(())
 }
 
+/// A shop's level as last dealt with.
+fn held(
+    connection: &Connection,
+    shop: ShopId,
+    stock: StockId,
+    sku: &Sku,
+) -> Result<Option<Level>, JournalError> {
+    let level: Option<String> = connection
+        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .optional()?;
+    level.map(|level| parse(LEVEL, &level)).transpose()
+}
+
 /// What a shop holds after a level was set and it did not say.
 fn as_meant(
     connection: &Connection,
@@ -198,14 +223,9 @@ fn as_meant(
     else {
         return Ok(None);
     };
-    let old: Option<String> = connection
-        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
-        .optional()?;
-    let Some(old) = old else {
+    let Some(mut level) = held(connection, shop, stock, sku)? else {
         return Ok(None);
     };
-    let mut level: Level = parse(LEVEL, &old)?;
     level.on_hand = *on_hand;
     // It was of the state before.
     level.version = None;

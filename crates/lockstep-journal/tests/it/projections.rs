@@ -81,6 +81,7 @@ fn what() -> impl Strategy<Value = What> {
             target: units(target),
             was_available: units(1),
             was_taken: units(0),
+            answered: false,
         }),
         Just(What::CreateOrder),
     ]

@@ -137,6 +137,7 @@ fn a_level_that_the_shop_does_not_know_is_not_written_again_until_it_is_shown() 
         target: units(9),
         was_available: units(10),
         was_taken: units(0),
+        answered: false,
     };
     let fault = Fault::new(FaultKind::NotFound, "no such SKU");
     let how = Settlement::NotApplied { fault: Some(fault) };

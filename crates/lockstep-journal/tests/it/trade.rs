@@ -253,6 +253,7 @@ fn write_level(intent: u64, target: i64) -> Body {
         target: units(target),
         was_available: units(10),
         was_taken: units(0),
+        answered: false,
     };
     let subject = Subject::Level {
         stock: MAIN,
@@ -269,6 +270,46 @@ fn answered(level: Level) -> Settlement {
         level: Some((level, Decimal::ZERO)),
         partly: false,
     }
+}
+
+#[test]
+fn a_write_that_met_moved_units_is_looked_at_again() {
+    let mut journal = world();
+    append(
+        &mut journal,
+        vec![write_level(1, 8), settled(1, answered(level("A", 11)))],
+    );
+    let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+    let side = explained.stocks[0].levels.iter().find(|l| l.shop == WEB);
+    assert_eq!(side.unwrap().meant, None, "nothing says that it holds no 8");
+    assert_eq!(dirty(&journal), ["A".into()]);
+}
+
+#[test]
+fn a_write_beside_which_an_order_took_is_no_clamp_though_the_number_stayed() {
+    let mut journal = world();
+    let seen = Settlement::Done {
+        id: "A".into(),
+        parts: None,
+        held: None,
+        level: Some((level("A", 10), units(2))),
+        partly: false,
+    };
+    append(&mut journal, vec![write_level(1, 12), settled(1, seen)]);
+    let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+    let side = explained.stocks[0].levels.iter().find(|l| l.shop == WEB);
+    assert_eq!(side.unwrap().meant, None);
+    assert_eq!(dirty(&journal), ["A".into()]);
+}
+
+#[test]
+fn a_write_that_the_shop_says_it_did_stays_open_until_it_is_read() {
+    let mut journal = world();
+    let said = Settlement::Answered { look_at: at(30) };
+    append(&mut journal, vec![write_level(1, 8), settled(1, said)]);
+    let open = journal.open_intents(None, 10).unwrap();
+    assert!(matches!(open[0].what, What::Level { answered: true, .. }));
+    assert_eq!(open[0].look_at, Some(at(30)));
 }
 
 #[test]

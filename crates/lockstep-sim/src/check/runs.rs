@@ -1,0 +1,134 @@
+//! Every run ends, or says what it waits for; and what waits for a person does so with a reason that people know of.
+
+use crate::coordinator::later;
+use crate::scenario::ERP;
+use crate::shop::LevelWrites;
+use crate::sim::{LATE_MS, Sim};
+use crate::world::{World, lives};
+use lockstep_model::Sku;
+use lockstep_model::entry::{Conflict, Hold, RunResult, Subject};
+use std::collections::BTreeSet;
+
+/// What waits for a person, rightly; and what does so without a reason.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// A write to the owner was lost, and somebody moved the level meanwhile: it cannot be told from a receipt. It
+    /// waits for a person, or, where the two moved by the same units, is taken for what it looks like.
+    pub levels: BTreeSet<Sku>,
+    /// Made or not, in a shop that cannot be asked.
+    pub doubtful: BTreeSet<String>,
+    pub contradictory: u64,
+    pub without_reason: Vec<String>,
+}
+
+impl Waiting {
+    pub fn count(&self) -> u64 {
+        (self.levels.len() + self.doubtful.len()) as u64 + self.contradictory
+    }
+}
+
+/// From a write that nobody answered to the look that settles it, with cuts and crashes between.
+const COINCIDENCE_MS: i128 = 120_000;
+/// Clocks of workers differ by less than this.
+const CLOCKS_MS: i64 = 125_000;
+
+pub fn waiting(sim: &Sim, world: &World) -> Waiting {
+    let mut waiting = Waiting::default();
+    let lives = lives(&sim.shops);
+    for conflict in sim.conflicts() {
+        let is_known = match (&conflict.about, &conflict.subject) {
+            (Conflict::LevelInDoubt { shop, .. }, Subject::Level { sku, .. }) if *shop == ERP => {
+                let meant_at = sim.coordinator.level_intents.get(&conflict.subject);
+                let moved = world.moved_at.get(sku).is_some_and(|moved| {
+                    moved.iter().any(|(at, _)| {
+                        meant_at.is_some_and(|meant_at| {
+                            let apart = at.duration_since(*meant_at).as_millis();
+                            apart >= -i128::from(CLOCKS_MS)
+                        })
+                    })
+                });
+                if moved {
+                    waiting.levels.insert(sku.clone());
+                }
+                moved
+            }
+            (Conflict::ShippedAndCancelled { .. }, Subject::Order(order)) => {
+                let is_so = lives.iter().any(|life| {
+                    life.shop == order.shop && *life.id == order.id && life.is_contradictory()
+                });
+                waiting.contradictory += u64::from(is_so);
+                is_so
+            }
+            _ => false,
+        };
+        if !is_known {
+            let what = format!("waits for a person without a reason: {conflict:?}");
+            waiting.without_reason.push(what);
+        }
+    }
+    waiting.levels.extend(coincidences(sim, world));
+    waiting.levels.extend(overwritten(sim, world));
+    let held = sim.journal().map(|journal| {
+        let orders = journal.orders(None, 1_000).expect("orders");
+        orders
+            .into_iter()
+            .filter(|order| order.held == Some(Hold::InDoubt))
+            .map(|order| order.order.to_string())
+    });
+    waiting.doubtful.extend(held.into_iter().flatten());
+    waiting
+}
+
+/// Somebody moved a level of the ERP by exactly what an unanswered write was to move, or back: no reading can tell
+/// which of the two it shows.
+fn coincidences(sim: &Sim, world: &World) -> BTreeSet<Sku> {
+    let writes = sim.erp_writes.iter().filter(|write| write.unanswered);
+    writes
+        .filter(|write| {
+            let mut sum = 0;
+            let moved = world.moved_at.get(&write.sku).into_iter().flatten();
+            let around = moved.filter(|(at, _)| {
+                let after_ms = at.duration_since(write.at).as_millis();
+                (-COINCIDENCE_MS / 10..COINCIDENCE_MS).contains(&after_ms)
+            });
+            around.into_iter().any(|(_, units)| {
+                sum += units;
+                sum.abs() == write.units.abs() || units.abs() == write.units.abs()
+            })
+        })
+        .map(|write| write.sku.clone())
+        .collect()
+}
+
+/// Where all that a shop can do is to set a level, what people moved between our reading and our write is lost.
+fn overwritten(sim: &Sim, world: &World) -> BTreeSet<Sku> {
+    let blind = sim.shops[&ERP].traits.level_writes == LevelWrites::Absolute;
+    let writes = sim.erp_writes.iter().filter(|_| blind);
+    writes
+        .filter(|write| {
+            let mut moved = world.moved_at.get(&write.sku).into_iter().flatten();
+            let until = later(write.at, LATE_MS);
+            moved.any(|(at, _)| (write.read_since..=until).contains(at))
+        })
+        .map(|write| write.sku.clone())
+        .collect()
+}
+
+/// Everything that began is over, and whatever did not go through says why.
+pub fn ended(sim: &Sim) -> Vec<String> {
+    let Some(journal) = sim.journal() else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for run in journal.runs(None, 200).expect("runs") {
+        match run.result {
+            None => found.push(format!("run {} has not ended", run.run)),
+            Some(RunResult::Done) => {}
+            Some(result) if run.message.is_empty() => {
+                found.push(format!("run {} is {result:?} and says nothing", run.run));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,57 @@
+//! The door of the shops: every change that arrives is held against the intents that the coordinator had
+//! acknowledged before. One intent, one push.
+
+use crate::shop::SimShop;
+use lockstep_model::entry::{Subject, What};
+use lockstep_model::{Change, CustomerId, Field, Fields, OrderKey, ShopId};
+
+/// How an intent and the push that follows from it are told to belong together.
+pub fn intent_of(shop: ShopId, subject: &Subject, what: &What) -> String {
+    match (subject, what) {
+        (Subject::Level { sku, .. }, What::Level { on_hand, .. }) => {
+            format!("{shop} level {sku} {}", on_hand.normalize())
+        }
+        (Subject::Order(key), What::CreateOrder) => format!("{shop} make {key}"),
+        (Subject::Order(key), What::StepOrder { step }) => format!("{shop} step {key} {step:?}"),
+        (_, What::Create { set }) => format!("{shop} make {}", skus(set)),
+        (_, What::Set { set }) => format!("{shop} set {set:?}"),
+        (subject, what) => format!("{shop} {subject:?} {what:?}"),
+    }
+}
+
+pub fn push_of(shop: &SimShop, change: &Change) -> String {
+    let id = shop.id;
+    match change {
+        Change::SetLevel { was, on_hand, .. } => {
+            format!("{id} level {} {}", was.sku, on_hand.normalize())
+        }
+        Change::CreateOrder { order } => format!("{id} make {}", order.key),
+        Change::StepOrder { id: order, step } => {
+            let key = shop.orders.get(order).and_then(|order| order.key.clone());
+            let own = || {
+                let key = OrderKey {
+                    customer: CustomerId(1),
+                    shop: id,
+                    id: order.clone(),
+                };
+                key.to_string()
+            };
+            format!("{id} step {} {step:?}", key.unwrap_or_else(own))
+        }
+        Change::CreateProduct { product } => format!("{id} make {}", skus(&product.fields())),
+        Change::UpdateProduct { set, .. } => format!("{id} set {set:?}"),
+        other => format!("{id} {other:?}"),
+    }
+}
+
+fn skus(fields: &Fields) -> String {
+    let mut skus: Vec<String> = fields
+        .keys()
+        .filter_map(|path| match path.field() {
+            Some(Field::Variant { sku, .. }) => Some(sku.0),
+            _ => None,
+        })
+        .collect();
+    skus.dedup();
+    skus.join(",")
+}

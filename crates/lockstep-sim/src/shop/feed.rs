@@ -1,0 +1,169 @@
+//! What the shop shows: records, pages of its change feed, and what a search finds.
+
+use super::{LevelWrites, OrderKeys, SimShop};
+use jiff::Timestamp;
+use lockstep_model::{
+    Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page, Payment,
+    Person, PullRequest, Record, RemoteId, Scope, Sku, Stage,
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+impl SimShop {
+    fn level(&self, sku: &Sku) -> Option<Level> {
+        let level = self.levels.get(sku)?;
+        let versioned = self.traits.level_writes == LevelWrites::CompareAndSet;
+        Some(Level {
+            sku: sku.clone(),
+            stock: "main".into(),
+            item: None,
+            on_hand: level.on_hand.into(),
+            reserved: level.reserved.into(),
+            version: versioned.then(|| level.rev.to_string()),
+            location: None,
+            modified_at: None,
+        })
+    }
+
+    fn order(&self, id: &RemoteId) -> Option<Order> {
+        let order = self.orders.get(id)?;
+        let gross = Decimal::from(order.quantity * 10);
+        let line = OrderLine {
+            id: "l1".into(),
+            sku: Some(order.sku.clone()),
+            title: order.sku.to_string(),
+            quantity: order.quantity.into(),
+            unit_price: Decimal::TEN,
+            net: gross,
+            tax: Decimal::ZERO,
+            gross,
+            tax_rate: Decimal::ZERO,
+            discount: Decimal::ZERO,
+            taken: order.taken.into(),
+            shipped: if order.shipped { order.quantity } else { 0 }.into(),
+            cancelled: if order.cancelled { order.quantity } else { 0 }.into(),
+            returned: order.returned.into(),
+            stock: None,
+        };
+        Some(Order {
+            state: OrderState {
+                id: id.clone(),
+                number: id.0.clone(),
+                key: order.key.clone(),
+                stage: Stage::Placed,
+                payment: if order.paid {
+                    Payment::Paid
+                } else {
+                    Payment::Pending
+                },
+                fulfilment: if order.shipped {
+                    Fulfilment::Shipped
+                } else {
+                    Fulfilment::Open
+                },
+                cancelled: order.cancelled,
+                placed_at: order.placed_at,
+                modified_at: None,
+                currency: "EUR".into(),
+                lines: vec![line],
+                charges: vec![],
+                total: gross,
+                tax_by_rate: BTreeMap::new(),
+                payment_method: None,
+                shipping_method: None,
+                parcels: vec![],
+            },
+            person: Person {
+                email: Some(format!("{id}@buyer.example")),
+                ..Person::default()
+            },
+        })
+    }
+
+    pub(super) fn record(&self, kind: Kind, id: &RemoteId) -> Option<Record> {
+        match kind {
+            Kind::Product => Some(match self.products.get(id) {
+                Some(product) => Record::Product(product.clone()),
+                None => Record::Gone {
+                    kind,
+                    id: id.clone(),
+                },
+            }),
+            Kind::Level => self.level(&Sku(id.0.clone())).map(Record::Level),
+            Kind::Order => self.order(id).map(|order| Record::Order(Box::new(order))),
+            Kind::Category => None,
+        }
+    }
+
+    pub fn pull(&self, request: &PullRequest) -> Page {
+        let limit = request.limit as usize;
+        let after = |after: u64| {
+            let mut ids: Vec<(u64, &RemoteId)> = self
+                .changed
+                .iter()
+                .filter(|((kind, _), seq)| *kind == request.kind && **seq > after)
+                .map(|((_, id), seq)| (*seq, id))
+                .collect();
+            ids.sort_unstable();
+            ids
+        };
+        let page = |ids: Vec<(u64, &RemoteId)>| {
+            let more = ids.len() > limit;
+            let shown = &ids[..ids.len().min(limit)];
+            let next = match shown.last() {
+                Some((seq, _)) if more => Next::More(Cursor(seq.to_string())),
+                _ => Next::End(Some(Cursor(self.clock.to_string()))),
+            };
+            let records = shown
+                .iter()
+                .filter_map(|(_, id)| self.record(request.kind, id));
+            Page {
+                records: records.map(Ok).collect(),
+                next,
+            }
+        };
+        let parse = |cursor: &Cursor| cursor.0.parse().unwrap_or_default();
+        match &request.scope {
+            Scope::Since(cursor) => page(after(parse(cursor))),
+            // Read in the order of changes: what changes meanwhile comes again at the end.
+            Scope::Everything(cursor) => {
+                page(after(cursor.as_ref().map(parse).unwrap_or_default()))
+            }
+            Scope::Ids(ids) => Page {
+                records: ids
+                    .iter()
+                    .filter_map(|id| self.record(request.kind, id))
+                    .map(Ok)
+                    .collect(),
+                next: Next::End(None),
+            },
+        }
+    }
+
+    pub fn find(&self, key: &NaturalKey, now: Timestamp) -> Vec<Record> {
+        match key {
+            NaturalKey::Sku(sku) => self
+                .products
+                .iter()
+                .filter(|(id, product)| {
+                    product.variants.iter().any(|v| v.sku == *sku)
+                        && self.product_hidden_until.get(*id) <= Some(&now)
+                })
+                .map(|(_, product)| Record::Product(product.clone()))
+                .collect(),
+            // Its search does not know our key.
+            NaturalKey::Order { .. } if self.traits.order_keys == OrderKeys::Noted => vec![],
+            NaturalKey::Order { key, .. } => {
+                let wanted = key.to_string();
+                self.orders
+                    .iter()
+                    .filter(|(_, order)| {
+                        order.key.as_ref() == Some(&wanted) && order.hidden_until <= now
+                    })
+                    .filter_map(|(id, _)| self.record(Kind::Order, id))
+                    .collect()
+            }
+            NaturalKey::Gtin(_) | NaturalKey::Category { .. } => vec![],
+        }
+    }
+}

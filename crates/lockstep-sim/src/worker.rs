@@ -1,0 +1,212 @@
+//! A machine that workers run on: its disk, its clock, and the process that lives there now, if any.
+
+use crate::coordinator::{Coordinator, Refusal};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
+use lockstep_journal::{Also, Journal};
+use lockstep_model::cases::Consumed;
+use lockstep_model::entry::{Body, RunResult, StockMapping};
+use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, RemoteId, ShopId};
+use std::collections::{BTreeMap, VecDeque};
+
+pub const CUSTOMER: CustomerId = CustomerId(1);
+const SEGMENT_BYTES: usize = 1 << 20;
+const RUNS_LOOKED_AT: usize = 20;
+const KINDS: [Kind; 3] = [Kind::Product, Kind::Level, Kind::Order];
+
+pub struct Machine {
+    /// `None`: a fresh disk.
+    pub journal: Option<Journal>,
+    pub process: Option<Process>,
+    /// How far its clock is from the one that everybody shares.
+    pub clock_ms: i64,
+    /// The coordinator cannot be reached from here until then.
+    pub cut_off_until: Timestamp,
+    /// Nothing happens here until then: suspended, or starved.
+    pub paused_until: Timestamp,
+    /// Counts processes: events of an earlier one go nowhere.
+    pub generation: u64,
+}
+
+pub struct Process {
+    pub customer: Customer,
+    pub epoch: u64,
+    /// Its own end of the lease, on the clock that everybody shares: nobody's clock is asked about that.
+    pub deadline: Timestamp,
+    /// Lanes whose intents wait for the coordinator.
+    pub waiting: BTreeMap<Lane, u64>,
+    pub queue: VecDeque<Event>,
+    /// Only the last wish to be woken counts.
+    pub tick: u64,
+    pub pulls: BTreeMap<CallId, (ShopId, Kind)>,
+}
+
+/// How an attempt to ship the journal ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shipping {
+    Done,
+    Unreachable,
+    Refused(Refusal),
+}
+
+impl Machine {
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            journal: None,
+            process: None,
+            clock_ms: 0,
+            cut_off_until: now,
+            paused_until: now,
+            generation: 0,
+        }
+    }
+
+    /// What this machine's clock shows.
+    pub fn clock(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(SignedDuration::from_millis(self.clock_ms))
+            .unwrap_or(now)
+    }
+
+    /// Opens the journal for this epoch: from the disk if its chain is the coordinator's, else from the coordinator.
+    pub fn open(&mut self, coordinator: &mut Coordinator, epoch: u64, now: Timestamp) {
+        let disk = self.journal.take().and_then(|mut disk| {
+            let fits = catch_up(&mut disk, coordinator);
+            fits.then_some(disk)
+        });
+        let journal = match disk {
+            Some(disk) => disk,
+            None => {
+                let mut fresh = Journal::in_memory(CUSTOMER).expect("a journal in memory");
+                if !catch_up(&mut fresh, coordinator) {
+                    let what = "the acknowledged journal cannot be restored";
+                    coordinator.violations.push(what.into());
+                }
+                fresh
+            }
+        };
+        let at = self.clock(now);
+        let journal = self.journal.insert(journal);
+        journal.cut_again().expect("cuts are forgotten");
+        let opened = Body::Opened {
+            customer: CUSTOMER,
+            incarnation: Incarnation(1),
+            epoch: Epoch(epoch),
+            worker: None,
+        };
+        let runs = journal.runs(None, RUNS_LOOKED_AT).expect("runs");
+        let open = runs.into_iter().filter(|run| run.finished_at.is_none());
+        let cut_off = open.map(|run| Body::RunFinished {
+            run: run.run,
+            result: RunResult::Cancelled,
+            counts: run.counts.unwrap_or_default(),
+            message: "The worker stopped before this run was over.".into(),
+        });
+        let bodies = std::iter::once(opened).chain(cut_off).collect();
+        journal
+            .append(at, bodies, Also::default())
+            .expect("a newer epoch opens the journal");
+    }
+
+    pub fn start(&mut self, epoch: u64, deadline: Timestamp, rules: &Rules, now: Timestamp) {
+        let at = self.clock(now);
+        let journal = self.journal.as_mut().expect("it was opened");
+        let mapping = StockMapping {
+            default: Some(rules.default_stock()),
+            ..StockMapping::default()
+        };
+        journal.map_stocks(at, mapping).expect("stocks are mapped");
+        let counters = journal.counters().expect("counters");
+        let mut cursors = BTreeMap::new();
+        for shop in rules.shops.keys() {
+            for kind in KINDS {
+                if let Some(cursor) = journal.cursor(*shop, kind).expect("a cursor") {
+                    cursors.insert((*shop, kind), cursor);
+                }
+            }
+        }
+        let opened = Opened {
+            next_run: counters.run,
+            next_record: counters.record,
+            next_intent: counters.intent,
+            next_conflict: counters.conflict,
+            cursors,
+            open: journal.open_intents(None, 10_000).expect("open intents"),
+        };
+        self.generation += 1;
+        self.process = Some(Process {
+            customer: Customer::new(opened, rules.clone()),
+            epoch,
+            deadline,
+            waiting: BTreeMap::new(),
+            queue: VecDeque::new(),
+            tick: 0,
+            pulls: BTreeMap::new(),
+        });
+    }
+
+    pub fn append(&mut self, bodies: Vec<Body>, also: lockstep_engine::Also, now: Timestamp) {
+        let at = self.clock(now);
+        let journal = self.journal.as_mut().expect("a process has a journal");
+        journal
+            .append(at, bodies, journal_also(also))
+            .expect("an append succeeds");
+    }
+
+    /// `lost`: the coordinator takes it, and its answer does not arrive.
+    pub fn ship(&mut self, coordinator: &mut Coordinator, now: Timestamp, lost: bool) -> Shipping {
+        if self.cut_off_until > now {
+            return Shipping::Unreachable;
+        }
+        let Some(journal) = self.journal.as_mut() else {
+            return Shipping::Unreachable;
+        };
+        while let Some(segment) = journal.cut_segment(SEGMENT_BYTES).expect("a segment") {
+            match coordinator.take(&segment) {
+                Ok(()) if lost => return Shipping::Unreachable,
+                Ok(()) => journal
+                    .acknowledge(segment.header.sequence, segment.hash)
+                    .expect("it is acknowledged"),
+                Err(refusal) => return Shipping::Refused(refusal),
+            }
+        }
+        Shipping::Done
+    }
+}
+
+/// Takes over what the coordinator has beyond this file. False: the two do not fit.
+fn catch_up(journal: &mut Journal, coordinator: &Coordinator) -> bool {
+    let head = journal.head().expect("a head");
+    let known = head.segment.map_or(0, |(sequence, _)| sequence);
+    let from = usize::try_from(known)
+        .unwrap_or(usize::MAX)
+        .min(coordinator.segments.len())
+        .saturating_sub(1);
+    coordinator.segments[from..].iter().all(|segment| {
+        journal.accept(segment).is_ok()
+            && journal
+                .acknowledge(segment.header.sequence, segment.hash)
+                .is_ok()
+    })
+}
+
+fn journal_also(also: lockstep_engine::Also) -> Also {
+    let levels = also
+        .levels
+        .into_iter()
+        .map(|(shop, _, sku, reading)| Consumed {
+            shop,
+            kind: Kind::Level,
+            id: RemoteId(sku.0),
+            reading,
+        });
+    Also {
+        consumed: also.consumed.into_iter().chain(levels).collect(),
+        plan_done: also
+            .plan_done
+            .into_iter()
+            .flat_map(|(run, rows)| rows.into_iter().map(move |row| (run, row)))
+            .collect(),
+        orders_done: also.orders_done,
+        skus_done: also.skus_done,
+    }
+}

@@ -1,0 +1,45 @@
+//! Seeds that found a bug. What they found is told with them; the dice of a seed mean the same for ever, the acts that
+//! they choose may come to mean others, so each bug has its own test beside the code as well.
+
+use lockstep_sim::{Scenario, run};
+
+fn is_clean(seeds: &[u64]) {
+    for seed in seeds {
+        let outcome = run(Scenario::new(*seed));
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}: {:#?}",
+            outcome.violations
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_order_that_its_shop_does_not_give_back_is_for_sale_again() {
+    is_clean(&[5, 7, 9, 10, 13, 20]);
+}
+
+#[test]
+fn a_write_that_met_moved_units_is_not_taken_for_what_the_shop_can_hold() {
+    is_clean(&[47, 10_964]);
+}
+
+#[test]
+fn units_that_move_while_a_level_is_written_do_not_become_its_shadow() {
+    is_clean(&[50, 155]);
+}
+
+#[test]
+fn an_absolute_write_is_read_with_its_orders_before_and_after() {
+    is_clean(&[57, 148, 215, 237, 244, 269]);
+}
+
+#[test]
+fn what_a_disk_had_staged_before_another_worker_went_on_is_forgotten() {
+    is_clean(&[11_094, 11_234]);
+}
+
+#[test]
+fn an_edit_that_comes_with_the_answer_to_a_write_is_still_an_edit() {
+    is_clean(&[59, 220]);
+}
