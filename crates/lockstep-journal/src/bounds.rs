@@ -21,7 +21,7 @@ pub const SEGMENT_BYTES_MAX: usize = 16 << 20;
 /// A segment as it travels: header and compressed body.
 pub const SEGMENT_ENCODED_BYTES_MAX: usize = 8 << 20;
 /// SQLite's page cache of one file.
-pub(crate) const CACHE_KIB: i64 = 8 << 10;
+pub(crate) const CACHE_KIB: i64 = 4 << 10;
 /// Pages in the write-ahead log before they are moved into the file (4 KiB each).
 pub(crate) const WAL_PAGES: i64 = 1_000;
 pub(crate) const WAL_BYTES_KEPT: i64 = 16 << 20;
