@@ -55,11 +55,11 @@ async fn set_faults(scene: &Scene, plan: &Plan) {
 
 /// One order: paid at once or a moment later, and now and then cancelled.
 async fn buy(shop: &ShopClient, sku: &str, nth: usize) {
-    let order = shop.buy(sku, 1, nth % 5 != 0).await;
-    if nth % 5 == 0 {
+    let order = shop.buy(sku, 1, !nth.is_multiple_of(5)).await;
+    if nth.is_multiple_of(5) {
         shop.pay(&order).await;
     }
-    if nth % 11 == 0 {
+    if nth.is_multiple_of(11) {
         // It may have crossed or not: both are right, and the unit is free again.
         shop.cancel(&order).await;
     }
