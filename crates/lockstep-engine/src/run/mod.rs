@@ -70,8 +70,8 @@ pub(crate) struct Run {
     pass_writes: u64,
     /// Intents that were looked up in this run already.
     looked: BTreeSet<IntentId>,
-    /// Levels that were read in this run.
-    fresh: BTreeSet<(ShopId, Sku)>,
+    /// Shops whose levels were read in this run; which, only where a write has to follow on such a reading.
+    fresh: BTreeMap<ShopId, BTreeSet<Sku>>,
     /// Levels wait to be read before they can be written.
     read_first: bool,
     finished: bool,
@@ -151,7 +151,7 @@ impl Run {
             loading: false,
             pass_writes: 0,
             looked: BTreeSet::new(),
-            fresh: BTreeSet::new(),
+            fresh: BTreeMap::new(),
             read_first: false,
             finished: false,
         }

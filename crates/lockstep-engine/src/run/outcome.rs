@@ -17,6 +17,13 @@ pub(super) struct LevelTerms {
     pub counts: bool,
 }
 
+impl LevelTerms {
+    /// A write loses what has moved since the level was read, and what moved counts: it is read just before.
+    pub fn needs_a_fresh_reading(self) -> bool {
+        self.counts && self.writes == LevelWrites::Absolute
+    }
+}
+
 /// The entries of a write that was done, wholly or but for `missing`.
 #[expect(
     clippy::too_many_arguments,
@@ -59,7 +66,7 @@ pub(super) fn settle(
             };
         }
         // It may have written over units that moved meanwhile: only a reading with the orders around it tells.
-        (_, What::Level { .. }) if terms.counts && terms.writes == LevelWrites::Absolute => {
+        (_, What::Level { .. }) if terms.needs_a_fresh_reading() => {
             how = Settlement::Answered { look_at: now };
         }
         (

@@ -282,11 +282,15 @@ impl Run {
         let total = records.len();
         let mut good = Vec::with_capacity(total);
         let mut bodies = Vec::new();
+        let needs_fresh = self.level_terms(shop).needs_a_fresh_reading();
         for record in records {
             match record {
                 Ok(record) => {
                     if let Record::Level(level) = &record {
-                        self.fresh.insert((shop, level.sku.clone()));
+                        let fresh = self.fresh.entry(shop).or_default();
+                        if needs_fresh {
+                            fresh.insert(level.sku.clone());
+                        }
                     }
                     good.push(record);
                 }

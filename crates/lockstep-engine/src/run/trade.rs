@@ -4,7 +4,6 @@
 use super::{CHUNK, Phase, Run};
 use crate::customer::{Also, Effect, Shared};
 use crate::orders;
-use crate::rules::LevelWrites;
 use crate::stock;
 use crate::write::Write;
 use jiff::Timestamp;
@@ -129,7 +128,7 @@ impl Run {
 
     /// And those whose levels were read by name: a level goes with the orders around it.
     fn read_shops(&self) -> BTreeSet<ShopId> {
-        let levels = self.fresh.iter().map(|(shop, _)| *shop);
+        let levels = self.fresh.keys().copied();
         self.trading_shops().into_iter().chain(levels).collect()
     }
 
@@ -244,10 +243,9 @@ impl Run {
         let Subject::Level { sku, .. } = &write.subject else {
             return false;
         };
-        let terms = self.level_terms(write.shop);
-        terms.counts
-            && terms.writes == LevelWrites::Absolute
-            && !self.fresh.contains(&(write.shop, sku.clone()))
+        let read = self.fresh.get(&write.shop);
+        self.level_terms(write.shop).needs_a_fresh_reading()
+            && !read.is_some_and(|skus| skus.contains(sku))
             && !self.failed.contains_key(&write.shop)
     }
 
