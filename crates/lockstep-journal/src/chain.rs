@@ -4,10 +4,10 @@ use crate::bounds::SEGMENT_BYTES_MAX;
 use crate::columns::{id, int, micros, time};
 use crate::journal::{check, last_seq, write};
 use crate::segment::{Hash, Segment, SegmentHeader};
-use crate::{Journal, JournalError, SegmentError, projection};
+use crate::{Journal, JournalError, SegmentError, projection, staging};
 use jiff::Timestamp;
 use lockstep_model::entry::Entry;
-use lockstep_model::{CustomerId, Epoch, Incarnation};
+use lockstep_model::{CustomerId, Epoch, Incarnation, Lane};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 const COLUMNS: &str =
@@ -222,8 +222,8 @@ impl Journal {
             accept_one(&transaction, customer, segment)?;
         }
         // What this file has staged was read before another worker went on, and is older than what he saw.
-        for table in ["staged", "staged_key", "staged_order", "staged_level"] {
-            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        for lane in Lane::ALL {
+            staging::forget(&transaction, lane)?;
         }
         transaction.commit()?;
         Ok(())

@@ -72,19 +72,24 @@ impl Journal {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        match lane {
-            Lane::Catalogue => {
-                transaction.execute("DELETE FROM staged", [])?;
-                transaction.execute("DELETE FROM staged_key", [])?;
-            }
-            Lane::Trade => {
-                transaction.execute("DELETE FROM staged_order", [])?;
-                transaction.execute("DELETE FROM staged_level", [])?;
-            }
-        }
+        forget(&transaction, lane)?;
         transaction.commit()?;
         Ok(())
     }
+}
+
+pub(crate) fn forget(connection: &Connection, lane: Lane) -> Result<(), JournalError> {
+    match lane {
+        Lane::Catalogue => {
+            connection.execute("DELETE FROM staged", [])?;
+            connection.execute("DELETE FROM staged_key", [])?;
+        }
+        Lane::Trade => {
+            connection.execute("DELETE FROM staged_order", [])?;
+            connection.execute("DELETE FROM staged_level", [])?;
+        }
+    }
+    Ok(())
 }
 
 fn stage_product(
