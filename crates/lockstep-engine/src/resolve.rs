@@ -194,6 +194,7 @@ mod tests {
                 kind: Kind::Product,
                 keys: vec!["KH-100".into()],
                 ours: [(path, price("6.90"))].into(),
+                changed_at: Timestamp::UNIX_EPOCH,
                 shops: Default::default(),
                 conflicts: vec![],
             })),

@@ -103,6 +103,21 @@ impl Rules {
         }
     }
 
+    /// Do the shop's own people keep this group?
+    pub fn keeps(&self, shop: ShopId, group: FieldGroup) -> bool {
+        self.shops
+            .get(&shop)
+            .is_some_and(|rules| rules.link.transform.keeps.contains(&group))
+    }
+
+    /// Of these shops the one that the policies rank first.
+    pub fn first_in_rank(&self, shops: impl Iterator<Item = ShopId>) -> Option<ShopId> {
+        let policies = &self.settings.policies;
+        shops
+            .filter(|shop| policies.rank.contains(shop))
+            .min_by_key(|shop| policies.place_of(*shop))
+    }
+
     /// Whose products the others are given: the owner of which variants there are.
     pub fn catalogue_owner(&self) -> Option<ShopId> {
         self.owner(FieldGroup::Variants)

@@ -52,6 +52,14 @@ CREATE TABLE cursor(
     PRIMARY KEY (shop, kind)
 ) WITHOUT ROWID;
 
+-- When the last run began that read all of a feed and dealt with it.
+CREATE TABLE looked(
+    shop INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at   INTEGER NOT NULL,
+    PRIMARY KEY (shop, kind)
+) WITHOUT ROWID;
+
 CREATE TABLE run(
     run         INTEGER PRIMARY KEY,
     lane        TEXT NOT NULL,
@@ -88,7 +96,9 @@ CREATE TABLE record(
     kind   INTEGER NOT NULL,
     place  TEXT NOT NULL,
     keys   TEXT NOT NULL,
-    ours   TEXT NOT NULL
+    ours   TEXT NOT NULL,
+    -- When any of it last changed.
+    changed_at INTEGER NOT NULL DEFAULT 0
 );
 -- Beside `record`, so that a search does not read every field of every record.
 CREATE TABLE record_text(

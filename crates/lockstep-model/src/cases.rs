@@ -35,6 +35,8 @@ pub struct CatalogueChunk {
     pub total: u64,
     /// Of products: the sellable items in them, by SKU.
     pub items: u64,
+    /// When the last run began that read all of a shop's feed: what is new since was changed after it.
+    pub looked: BTreeMap<ShopId, Timestamp>,
     /// Continue after this key; `None`: that was the last.
     pub next: Option<String>,
 }
@@ -55,6 +57,8 @@ pub struct Known {
     pub keys: Vec<String>,
     /// Our own record, in our terms (categories are our record ids).
     pub ours: Fields,
+    /// When any of it last changed.
+    pub changed_at: Timestamp,
     pub shops: BTreeMap<ShopId, AtShop>,
     pub conflicts: Vec<OpenConflict>,
 }
@@ -64,6 +68,8 @@ pub struct Known {
 pub struct OpenConflict {
     pub conflict: ConflictId,
     pub about: Conflict,
+    /// When it was asked.
+    pub at: Timestamp,
 }
 
 /// One open conflict with what has to be known to carry a person's word out.

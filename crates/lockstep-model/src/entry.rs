@@ -60,6 +60,10 @@ pub enum Body {
         counts: Counts,
         /// For people; empty when there is nothing to say.
         message: String,
+        /// Feeds that were read to their end and dealt with. Noted only where a policy asks when a field was changed:
+        /// what a later reading shows changed was changed after this run began.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        through: Vec<(ShopId, Kind)>,
     },
     /// Everything that the feed told before this cursor has been dealt with.
     CursorMoved {

@@ -100,6 +100,7 @@ impl Machine {
             result: RunResult::Cancelled,
             counts: run.counts.unwrap_or_default(),
             message: "The worker stopped before this run was over.".into(),
+            through: Vec::new(),
         });
         let bodies = std::iter::once(opened).chain(cut_off).collect();
         journal

@@ -4,7 +4,7 @@
 use super::Terms;
 use super::became::what_became_of;
 use super::doubt::doubt;
-use super::merge::{MergeResult, Side, merge};
+use super::merge::{MergeResult, Side, Times, merge};
 use super::target::Target;
 use crate::rules::Rules;
 use crate::run::hangs_under_it_now;
@@ -67,6 +67,7 @@ pub fn decide(
     cluster: &Cluster,
     rules: &Rules,
     terms: &Terms,
+    looked: &BTreeMap<ShopId, Timestamp>,
     run: RunId,
     ids: &mut Ids<'_>,
     now: Timestamp,
@@ -147,7 +148,11 @@ pub fn decide(
     } = if is_root {
         root(old, rules)
     } else {
-        merge(old, &sides, rules, terms, open)
+        let times = Times {
+            looked,
+            changed_at: known.map(|known| known.changed_at),
+        };
+        merge(old, &sides, rules, terms, open, &times)
     };
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
 

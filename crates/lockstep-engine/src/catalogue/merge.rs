@@ -8,6 +8,7 @@
 
 use super::Terms;
 use crate::rules::Rules;
+use jiff::Timestamp;
 use lockstep_model::cases::{AtShop, OpenConflict, StagedBody};
 use lockstep_model::entry::{Conflict, Overruled, What};
 use lockstep_model::settings::Policy;
@@ -92,6 +93,32 @@ impl Side<'_> {
         (self.took_away(path) || is_waiting()).then_some(Value::Empty)
     }
 
+    /// Did the shop hold our value, in its own way, when it was last known? What the settings say of a field, and what
+    /// the shop has no word for, is never ours to be reached.
+    fn had_ours(&self, path: &Path, ours: Option<&Value>, terms: &Terms) -> bool {
+        let Some(ours) = ours else {
+            return true;
+        };
+        if matches!(
+            path.field(),
+            Some(Field::Variant {
+                field: VariantField::Backorder,
+                ..
+            })
+        ) {
+            return true;
+        }
+        let Some(want) = terms.to_theirs(self.shop, path, ours) else {
+            return true;
+        };
+        let held = self.shadow.held.get(path);
+        self.shadow.meant.get(path) == Some(&want)
+            || match held {
+                Some(held) => *held == want || terms.to_ours(self.shop, path, held) == *ours,
+                None => *ours == Value::Empty,
+            }
+    }
+
     /// Can this owner say nothing of the field, since it shows itself without the variant (or without any)?
     fn cannot_say(&self, sku: &Sku, field: &VariantField<'_>) -> bool {
         let holds = self.holds();
@@ -126,6 +153,90 @@ pub struct MergeResult {
     pub asked: BTreeSet<Path>,
 }
 
+/// When fields were changed, as far as the readings around it tell.
+pub struct Times<'a> {
+    /// When the last run began that read all of a shop's feed: what is new since was changed after it.
+    pub looked: &'a BTreeMap<ShopId, Timestamp>,
+    /// When our record last changed; `None`: there is none yet.
+    pub changed_at: Option<Timestamp>,
+}
+
+/// A person was asked which shop's value counts.
+struct Question<'a> {
+    conflict: ConflictId,
+    at: Timestamp,
+    values: &'a BTreeMap<ShopId, Value>,
+}
+
+impl MergeResult {
+    fn close(&mut self, question: Option<&Question<'_>>, why: &'static str) {
+        self.closed
+            .extend(question.map(|question| (question.conflict, why)));
+    }
+
+    /// Asks, unless the question stands as it was put.
+    fn ask(
+        &mut self,
+        path: &Path,
+        question: Option<&Question<'_>>,
+        values: BTreeMap<ShopId, Value>,
+    ) {
+        self.asked.insert(path.clone());
+        if question.is_some_and(|question| *question.values == values) {
+            return;
+        }
+        self.close(question, "the values have changed; it is asked anew");
+        self.conflicts.push(Conflict::ChangedInSeveral {
+            path: path.clone(),
+            values,
+        });
+    }
+
+    /// Says that a shop's change gives way. A first meeting is not an edit, and what says the same needs no word.
+    fn overrule(&mut self, side: &Side<'_>, path: &Path, theirs: &Value, ours: &Value) {
+        if side.shadow.id.is_some() && theirs != ours {
+            self.overruled.push(Overruled {
+                shop: side.shop,
+                path: path.clone(),
+                theirs: theirs.clone(),
+                ours: ours.clone(),
+            });
+        }
+    }
+}
+
+fn distinct<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<&'a Value> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
+}
+
+/// The shop whose change is later than all the other values, if the readings prove it: those were known before the
+/// reading that did not show the change yet. Changes that are seen together can have been made in any order.
+///
+/// ```text
+/// B read, unchanged ──┬── A's change read (`known_by`) ──┬── B read, unchanged (`looked`) ── B's change ── B read
+///                     └ B's change could be here, too: a person decides, or the rank
+/// ```
+fn later(
+    changers: &[&Side<'_>],
+    values: &BTreeMap<ShopId, Value>,
+    known_by: Option<Timestamp>,
+    times: &Times<'_>,
+) -> Option<ShopId> {
+    let known_by = known_by?;
+    let changed = changers.iter().filter_map(|side| values.get(&side.shop));
+    if distinct(changed).len() != 1 {
+        return None;
+    }
+    let mut shops = changers.iter().map(|side| side.shop);
+    shops.find(|shop| times.looked.get(shop).is_some_and(|at| *at >= known_by))
+}
+
 /// Merges what the shops hold into our record. `open`: what a person has been asked about it.
 pub fn merge(
     old: &Fields,
@@ -133,11 +244,19 @@ pub fn merge(
     rules: &Rules,
     terms: &Terms,
     open: &[OpenConflict],
+    times: &Times<'_>,
 ) -> MergeResult {
-    let questions: BTreeMap<&Path, (ConflictId, &BTreeMap<ShopId, Value>)> = open
+    let questions: BTreeMap<&Path, Question<'_>> = open
         .iter()
         .filter_map(|open| match &open.about {
-            Conflict::ChangedInSeveral { path, values } => Some((path, (open.conflict, values))),
+            Conflict::ChangedInSeveral { path, values } => {
+                let question = Question {
+                    conflict: open.conflict,
+                    at: open.at,
+                    values,
+                };
+                Some((path, question))
+            }
             _ => None,
         })
         .collect();
@@ -173,18 +292,16 @@ pub fn merge(
             let value = side.holds().get(path)?;
             Some(terms.to_ours(side.shop, path, value))
         };
+        // What a shop's own people keep says nothing to the others.
+        let speaks = |side: &&Side<'_>| !rules.keeps(side.shop, group);
         let changes = || {
-            sides
-                .iter()
-                .filter(|side| changed[&side.shop].contains(path))
+            let speaking = sides.iter().filter(speaks);
+            speaking.filter(|side| changed[&side.shop].contains(path))
         };
         let policy = rules.settings.policies.of(group);
         let question = questions.get(path);
-        if let (Some((conflict, _)), Policy::Owner(_) | Policy::FirstNotEmpty) = (question, &policy)
-        {
-            result
-                .closed
-                .push((*conflict, "the policy decides it by now"));
+        if matches!(policy, Policy::Owner(_) | Policy::FirstNotEmpty) {
+            result.close(question, "the policy decides it by now");
         }
         let value = match policy {
             Policy::Owner(owner) => match sides.iter().find(|side| side.shop == owner) {
@@ -201,61 +318,66 @@ pub fn merge(
             },
             Policy::FirstNotEmpty => sides
                 .iter()
+                .filter(speaks)
                 .filter(|side| side.is_there())
-                .filter_map(read)
-                .find(|value| *value != Value::Empty)
+                .filter_map(|side| Some((side.shop, read(side)?)))
+                .filter(|(_, value)| *value != Value::Empty)
+                .min_by_key(|(shop, _)| rules.settings.policies.place_of(*shop))
+                .map(|(_, value)| value)
                 .or_else(|| old.get(path).cloned()),
-            // The intervals in which two changes happened overlap unless they were read in different runs, and then
-            // only one of them is a change: so both policies take a lone change and ask about several.
             Policy::Newest | Policy::Ask => {
+                let changers: Vec<&Side<'_>> = changes().collect();
                 let mut values: BTreeMap<ShopId, Value> = BTreeMap::new();
                 let is_asked_about = |side: &&Side<'_>| {
-                    question.is_some_and(|(_, values)| values.contains_key(&side.shop))
+                    question.is_some_and(|asked| asked.values.contains_key(&side.shop))
                 };
                 let asked_about = sides.iter().filter(is_asked_about);
-                for side in asked_about.filter(|side| side.is_there()).chain(changes()) {
+                let asked_about = asked_about.filter(|side| side.is_there());
+                for side in asked_about.chain(changers.iter().copied()) {
                     values.insert(side.shop, read(side).unwrap_or(Value::Empty));
                 }
-                let mut distinct: Vec<&Value> = Vec::new();
-                for value in values.values() {
-                    if !distinct.contains(&value) {
-                        distinct.push(value);
+                // Whoever changed a value that ours had not reached yet did not know of ours: both are changes.
+                let is_blind = |side: &&Side<'_>| !side.had_ours(path, old.get(path), terms);
+                if question.is_none() && changers.iter().any(is_blind) {
+                    let says_ours = sides.iter().filter(speaks).find(|side| {
+                        let is_a_changer = changers.iter().any(|other| other.shop == side.shop);
+                        !is_a_changer && side.is_there() && read(side).as_ref() == old.get(path)
+                    });
+                    if let (Some(side), Some(ours)) = (says_ours, old.get(path)) {
+                        values.insert(side.shop, ours.clone());
                     }
                 }
-                match distinct.as_slice() {
+                match distinct(values.values()).as_slice() {
                     // Nobody it was asked about is there any more, or nobody changed it.
                     [] => {
-                        if let Some((conflict, _)) = question {
-                            result
-                                .closed
-                                .push((*conflict, "no shop has the record any more"));
-                        }
+                        result.close(question, "no shop has the record any more");
                         old.get(path).cloned()
                     }
                     [one] => {
-                        if let Some((conflict, _)) = question {
-                            result
-                                .closed
-                                .push((*conflict, "the shops agree on it by now"));
-                        }
+                        result.close(question, "the shops agree on it by now");
                         Some((*one).clone())
                     }
                     _ => {
-                        result.asked.insert(path.clone());
-                        // The question stands as it was put, unless the values have moved since.
-                        let stands = question.is_some_and(|(_, asked)| **asked == values);
-                        if !stands {
-                            if let Some((conflict, _)) = question {
-                                result
-                                    .closed
-                                    .push((*conflict, "the values have changed; it is asked anew"));
+                        let known_by = question.map_or(times.changed_at, |asked| Some(asked.at));
+                        let shop = if policy == Policy::Newest {
+                            later(&changers, &values, known_by, times)
+                                .or_else(|| rules.first_in_rank(values.keys().copied()))
+                        } else {
+                            None
+                        };
+                        match shop.and_then(|shop| values.get(&shop)) {
+                            Some(value) => {
+                                result.close(question, "the policy decides it by now");
+                                for side in &changers {
+                                    result.overrule(side, path, &values[&side.shop], value);
+                                }
+                                Some(value.clone())
                             }
-                            result.conflicts.push(Conflict::ChangedInSeveral {
-                                path: path.clone(),
-                                values: values.clone(),
-                            });
+                            None => {
+                                result.ask(path, question, values);
+                                old.get(path).cloned()
+                            }
                         }
-                        old.get(path).cloned()
                     }
                 }
             }
@@ -263,16 +385,8 @@ pub fn merge(
         if let Some(owner) = rules.owner(group) {
             for side in changes().filter(|side| side.shop != owner) {
                 let theirs = read(side).unwrap_or(Value::Empty);
-                let ours = value.clone().unwrap_or(Value::Empty);
-                // A first meeting is not an edit, and what says the same needs no word.
-                if side.shadow.id.is_some() && theirs != ours {
-                    result.overruled.push(Overruled {
-                        shop: side.shop,
-                        path: path.clone(),
-                        theirs,
-                        ours,
-                    });
-                }
+                let ours = value.as_ref().unwrap_or(&Value::Empty);
+                result.overrule(side, path, &theirs, ours);
             }
         }
         if let Some(value) = value {

@@ -4,6 +4,7 @@ mod became;
 mod decide;
 mod doubt;
 mod merge;
+mod prices;
 mod target;
 mod terms;
 

@@ -1,7 +1,7 @@
 //! What its owner takes away, as a table: it goes from the other shops, and nothing else does.
 
 use super::Decision;
-use super::tests::{decide_on, open, our_rules, sets, shadow, staged};
+use super::tests::{decide_on, now, open, our_rules, sets, shadow, staged};
 use crate::customer::{Customer, Effect, Event, Opened};
 use crate::fixture::{A, B, ERP};
 use crate::rules::Rules;
@@ -49,6 +49,7 @@ fn known_as(ours: &Product, at: &[Product]) -> Known {
         kind: Kind::Product,
         keys: vec!["M".into(), "S".into()],
         ours: ours.fields(),
+        changed_at: now(),
         shops: [ERP, A, B].into_iter().zip(at.iter().map(shadow)).collect(),
         conflicts: vec![],
     }

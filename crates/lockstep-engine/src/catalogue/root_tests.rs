@@ -88,7 +88,15 @@ fn decide_with(
         record: &mut 8,
         conflict: &mut 1,
     };
-    decide(&cluster, rules, terms, RunId(1), &mut ids, now())
+    decide(
+        &cluster,
+        rules,
+        terms,
+        &Default::default(),
+        RunId(1),
+        &mut ids,
+        now(),
+    )
 }
 
 fn the_root(known: Option<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
@@ -101,6 +109,7 @@ fn known_root(name: &str, at: &[ShopId]) -> Known {
         kind: Kind::Category,
         keys: vec![RootCategory::KEY.into()],
         ours: named(name, None),
+        changed_at: now(),
         shops: at
             .iter()
             .map(|shop| (*shop, holds("root", named(name, None))))
@@ -117,6 +126,7 @@ fn garden(parent: Option<&str>) -> Known {
         kind: Kind::Category,
         keys: vec!["Garden".into()],
         ours: named("Garden", None),
+        changed_at: now(),
         shops: [(ERP, at(None)), (A, at(parent)), (B, at(parent))].into(),
         conflicts: vec![],
     }

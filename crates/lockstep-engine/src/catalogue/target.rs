@@ -1,15 +1,17 @@
 //! One shop, as something to be written to: what it should hold of a record, and the smallest writes that get it there.
 
-use super::Terms;
 use super::merge::Side;
+use super::{Terms, prices};
 use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
 use jiff::Timestamp;
 use lockstep_model::cases::StagedBody;
 use lockstep_model::entry::{AsideSubject, Body, Subject, What};
+use lockstep_model::settings::PriceRule;
 use lockstep_model::{
     Category, Change, Fault, FaultKind, Field, FieldGroup, Fields, Flow, Kind, Path, PictureSource,
-    Product, RecordId, RemoteId, ShopId, Sku, Status, Value, VariantField, variants_of,
+    Product, RecordId, RemoteId, ShopId, Sku, Status, Value, VariantField, has_variant,
+    variants_of,
 };
 use std::collections::BTreeSet;
 
@@ -58,7 +60,7 @@ impl Target<'_> {
         let wanted = if is_root {
             ours.clone()
         } else {
-            self.wanted(ours, rules, terms)
+            self.wanted(ours, there, rules, terms)
         };
         if there {
             // Named by this reading, or by the link.
@@ -114,7 +116,7 @@ impl Target<'_> {
     }
 
     /// What the shop should hold, in its own terms: the fields that it can hold and that others own.
-    fn wanted(&self, ours: &Fields, rules: &Rules, terms: &Terms) -> Fields {
+    fn wanted(&self, ours: &Fields, there: bool, rules: &Rules, terms: &Terms) -> Fields {
         let variants = variants_of(ours).count();
         let customer = &rules.settings.customer;
         let backorder = if variants > 1 {
@@ -122,6 +124,8 @@ impl Target<'_> {
         } else {
             customer.product_back_order_enabled
         };
+        let transform = &self.rules.link.transform;
+        let rule = transform.price_in(self.rules.currency());
         let mut wanted = Fields::new();
         for (path, value) in ours {
             let (Some(field), Some(group)) = (path.field(), path.group()) else {
@@ -131,14 +135,41 @@ impl Target<'_> {
                 || !rules.group_is_on(group)
                 || rules.owner(group) == Some(self.shop)
                 || self.asked.contains(path)
+                || (there && self.keeps_its_own(&field, group, rules))
             {
                 continue;
             }
             let value = match &field {
                 Field::Variant {
-                    field: VariantField::Price(currency) | VariantField::SalePrice(currency),
-                    ..
-                } if currency != self.rules.currency() => continue,
+                    sku,
+                    field:
+                        part @ (VariantField::Price(currency) | VariantField::SalePrice(currency)),
+                } => match rule {
+                    None if currency == self.rules.currency() => value.clone(),
+                    Some(rule) if rule.from == *currency => {
+                        let Some(value) = by_rule(rule, value) else {
+                            continue;
+                        };
+                        let field = match part {
+                            VariantField::SalePrice(_) => VariantField::SalePrice(rule.to.clone()),
+                            _ => VariantField::Price(rule.to.clone()),
+                        };
+                        let sku = sku.clone();
+                        wanted.insert(Path::new(&Field::Variant { sku, field }), value);
+                        continue;
+                    }
+                    _ => continue,
+                },
+                Field::Title | Field::Description => {
+                    let in_its_language = transform.language.as_deref().and_then(|language| {
+                        let text = Path::new(&Field::Text {
+                            language: language.into(),
+                            name: path.to_string().into(),
+                        });
+                        ours.get(&text).filter(|text| **text != Value::Empty)
+                    });
+                    in_its_language.unwrap_or(value).clone()
+                }
                 Field::Variant {
                     field: VariantField::Backorder,
                     ..
@@ -161,6 +192,18 @@ impl Target<'_> {
             wanted.insert(path.clone(), value);
         }
         wanted
+    }
+
+    /// A variant that is made there gets all of its fields, unless which variants there are is the shop's own, too.
+    fn keeps_its_own(&self, field: &Field<'_>, group: FieldGroup, rules: &Rules) -> bool {
+        let is_new = match field {
+            Field::Variant { sku, .. } => {
+                !self.side.is_some_and(|side| has_variant(side.holds(), sku))
+            }
+            _ => false,
+        };
+        let group = if is_new { FieldGroup::Variants } else { group };
+        rules.keeps(self.shop, group)
     }
 
     fn create(&self, wanted: Fields) -> Option<(Write, Vec<PlanLine>)> {
@@ -378,7 +421,7 @@ impl Target<'_> {
         let side = self.side.filter(|side| side.is_there())?;
         let id = self.staged_id.or(side.shadow.id.as_ref())?;
         let left: Vec<String> = self
-            .wanted(ours, rules, terms)
+            .wanted(ours, true, rules, terms)
             .iter()
             .filter(|(path, want)| {
                 let held = side.holds().get(path);
@@ -446,10 +489,27 @@ impl Target<'_> {
     }
 
     fn why(&self, group: FieldGroup, rules: &Rules) -> String {
-        match rules.owner(group).and_then(|owner| rules.shops.get(&owner)) {
-            Some(owner) => format!("owner: {}", owner.name),
-            None => "changed elsewhere".into(),
+        let transform = &self.rules.link.transform;
+        let rule = match group {
+            FieldGroup::Prices => transform.price_in(self.rules.currency()),
+            _ => None,
+        };
+        let owner = rules.owner(group).and_then(|owner| rules.shops.get(&owner));
+        match (owner, rule) {
+            (Some(owner), Some(rule)) => {
+                format!("owner: {}, {}", owner.name, prices::in_words(rule))
+            }
+            (Some(owner), None) => format!("owner: {}", owner.name),
+            (None, _) => "changed elsewhere".into(),
         }
+    }
+}
+
+/// What it does not have is taken away here too.
+fn by_rule(rule: &PriceRule, value: &Value) -> Option<Value> {
+    match value {
+        Value::Empty => Some(Value::Empty),
+        value => prices::given(rule, value.as_number()?).map(Value::number),
     }
 }
 

@@ -6,10 +6,10 @@ use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{AtShop, Cluster, Known, OpenConflict, OpenIntent, Staged, StagedBody};
 use lockstep_model::entry::{Body, Conflict, Settlement, Subject, What};
-use lockstep_model::settings::{Assortment, Policy};
+use lockstep_model::settings::{Assortment, Policy, PriceRule, Rounding, Tax, Transform, Way};
 use lockstep_model::{
-    Change, ConflictId, Field, Fields, IntentId, Kind, Path, Product, RecordId, RunId, ShopId,
-    Status, Takes, Value, Variant, VariantField,
+    Change, ConflictId, Field, FieldGroup, Fields, IntentId, Kind, Path, Product, RecordId, RunId,
+    ShopId, Status, Takes, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ fn in_step(title: &str, price: &str) -> Known {
         kind: Kind::Product,
         keys: vec!["KH-100".into()],
         ours: coffee(ERP, title, price).fields(),
+        changed_at: now(),
         shops: [ERP, A, B]
             .map(|shop| (shop, shadow(&coffee(shop, title, price))))
             .into(),
@@ -83,6 +84,18 @@ fn in_step(title: &str, price: &str) -> Known {
 }
 
 pub(super) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
+    decide_after(&[], known, staged, rules)
+}
+
+/// `looked`: how many minutes ago the last look at a shop began.
+fn decide_after(
+    looked: &[(ShopId, i64)],
+    known: Vec<Known>,
+    staged: Vec<Staged>,
+    rules: &Rules,
+) -> Decision {
+    let looked = looked.iter();
+    let looked = looked.map(|(shop, minutes)| (*shop, now() - minutes.minutes()));
     let cluster = Cluster {
         key: "KH-100".into(),
         known,
@@ -93,7 +106,15 @@ pub(super) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -
         conflict: &mut 1,
     };
     let terms = Terms::new(Default::default(), &rules.settings);
-    decide(&cluster, rules, &terms, RunId(1), &mut ids, now())
+    decide(
+        &cluster,
+        rules,
+        &terms,
+        &looked.collect(),
+        RunId(1),
+        &mut ids,
+        now(),
+    )
 }
 
 /// Shop, and what is set there.
@@ -408,6 +429,7 @@ fn asked_about_the_title(a: &str, b: &str) -> Known {
             path: Path::new(&Field::Title),
             values: [(A, Value::text(a)), (B, Value::text(b))].into(),
         },
+        at: now(),
     });
     known
 }
@@ -536,4 +558,289 @@ fn another_name_for_a_shop_version_is_written_where_it_is_another() {
         sets(&decide_on(vec![known], vec![], &swapped)),
         [(A, vec!["shop_versions=en".to_owned()])]
     );
+}
+
+fn texts(policy: Policy, rank: &[ShopId]) -> Rules {
+    let mut rules = our_rules();
+    let mut settings = (*rules.settings).clone();
+    settings.policies.texts = policy;
+    settings.policies.rank = rank.to_vec();
+    rules.settings = Arc::new(settings);
+    rules
+}
+
+/// A's title was taken in ten minutes ago, and B was not given it yet.
+fn not_yet_at_b(title: &str) -> Known {
+    let mut known = in_step("Coffee", "6.90");
+    known.ours = coffee(A, title, "6.90").fields();
+    for shop in [ERP, A] {
+        let at = known.shops.get_mut(&shop).unwrap();
+        *at = shadow(&coffee(shop, title, "6.90"));
+    }
+    known.changed_at = now() - 10.minutes();
+    known
+}
+
+#[test]
+fn a_change_of_a_shop_that_has_not_been_given_ours_yet_is_no_answer_to_it() {
+    for policy in [Policy::Ask, Policy::Newest] {
+        let decision = decide_after(
+            &[(B, 20)],
+            vec![not_yet_at_b("Kahvi")],
+            vec![staged(B, &coffee(B, "Kaffe", "6.90"))],
+            &texts(policy, &[]),
+        );
+        assert_eq!(questions(&decision), (vec![], 1), "{policy:?}");
+        assert!(sets(&decision).is_empty(), "{policy:?}");
+        let asked = decision.bodies.iter().find_map(|body| match body {
+            Body::ConflictOpened {
+                about: Conflict::ChangedInSeveral { values, .. },
+                ..
+            } => Some(values.clone()),
+            _ => None,
+        });
+        let said: Vec<Value> = asked.unwrap().into_values().collect();
+        assert_eq!(said, [Value::text("Kahvi"), Value::text("Kaffe")]);
+    }
+}
+
+#[test]
+fn the_newest_change_counts_where_the_readings_prove_it() {
+    let decision = decide_after(
+        &[(B, 5)],
+        vec![not_yet_at_b("Kahvi")],
+        vec![staged(B, &coffee(B, "Kaffe", "6.90"))],
+        &texts(Policy::Newest, &[]),
+    );
+    assert_eq!(questions(&decision), (vec![], 0));
+    let want = vec!["title=Kaffe".to_owned()];
+    assert_eq!(sets(&decision), [(ERP, want.clone()), (A, want)]);
+}
+
+#[test]
+fn a_change_on_top_of_ours_is_the_newest_whenever_it_was_seen() {
+    for policy in [Policy::Ask, Policy::Newest] {
+        let decision = decide_on(
+            vec![in_step("Coffee", "6.90")],
+            vec![staged(B, &coffee(B, "Kaffe", "6.90"))],
+            &texts(policy, &[]),
+        );
+        assert_eq!(questions(&decision), (vec![], 0));
+        let want = vec!["title=Kaffe".to_owned()];
+        assert_eq!(sets(&decision), [(ERP, want.clone()), (A, want)]);
+    }
+}
+
+#[test]
+fn changes_that_are_seen_together_go_by_the_rank_of_the_shops_and_the_other_is_said() {
+    let both = || {
+        vec![
+            staged(A, &coffee(A, "Kahvi", "6.90")),
+            staged(B, &coffee(B, "Kaffe", "6.90")),
+        ]
+    };
+    let looked = [(A, 5), (B, 5)];
+    let known = || vec![in_step("Coffee", "6.90")];
+    let asked = decide_after(&looked, known(), both(), &texts(Policy::Newest, &[]));
+    assert_eq!(questions(&asked), (vec![], 1));
+    let ranked = decide_after(&looked, known(), both(), &texts(Policy::Newest, &[B, A]));
+    assert_eq!(questions(&ranked), (vec![], 0));
+    let want = vec!["title=Kaffe".to_owned()];
+    assert_eq!(sets(&ranked), [(ERP, want.clone()), (A, want)]);
+    let merged = ranked.bodies.iter().find_map(|body| match body {
+        Body::Merged(merged) => Some(merged),
+        _ => None,
+    });
+    let overruled = &merged.unwrap().overruled;
+    assert_eq!(overruled.len(), 1);
+    assert_eq!(overruled[0].theirs, Value::text("Kahvi"));
+}
+
+#[test]
+fn a_person_s_question_is_answered_by_a_later_change_where_the_newest_counts() {
+    let mut known = asked_about_the_title("Kahvi", "Kaffe");
+    known.conflicts[0].at = now() - 10.minutes();
+    let decision = decide_after(
+        &[(A, 5), (B, 5)],
+        vec![known],
+        vec![staged(B, &coffee(B, "Espresso", "6.90"))],
+        &texts(Policy::Newest, &[]),
+    );
+    assert_eq!(questions(&decision), (vec![ConflictId(5)], 0));
+    let want = vec!["title=Espresso".to_owned()];
+    assert_eq!(sets(&decision), [(ERP, want.clone()), (A, want)]);
+}
+
+#[test]
+fn a_shop_that_is_met_for_the_first_time_does_not_speak_over_the_others() {
+    let mut known = in_step("Coffee", "6.90");
+    known.shops.remove(&B);
+    let meets = |policy, rank: &[ShopId]| {
+        decide_after(
+            &[(A, 5)],
+            vec![known.clone()],
+            vec![staged(B, &coffee(B, "Kaffe", "6.90"))],
+            &texts(policy, rank),
+        )
+    };
+    for policy in [Policy::Ask, Policy::Newest] {
+        assert_eq!(questions(&meets(policy, &[])), (vec![], 1), "{policy:?}");
+    }
+    let ranked = meets(Policy::Newest, &[ERP]);
+    assert_eq!(sets(&ranked), [(B, vec!["title=Coffee".to_owned()])]);
+}
+
+#[test]
+fn the_first_that_is_not_empty_goes_by_rank() {
+    let decision = decide_on(
+        vec![in_step("", "6.90")],
+        vec![
+            staged(A, &coffee(A, "Kahvi", "6.90")),
+            staged(B, &coffee(B, "Kaffe", "6.90")),
+        ],
+        &texts(Policy::FirstNotEmpty, &[B]),
+    );
+    let want = vec!["title=Kaffe".to_owned()];
+    assert_eq!(sets(&decision), [(ERP, want.clone()), (A, want)]);
+}
+
+fn transformed(shop: ShopId, transform: Transform) -> Rules {
+    let mut rules = our_rules();
+    rules.shops.get_mut(&shop).unwrap().link.transform = transform;
+    rules
+}
+
+fn in_crowns() -> Transform {
+    Transform {
+        prices: vec![PriceRule {
+            from: "EUR".into(),
+            to: "SEK".into(),
+            factor: Decimal::new(115, 1),
+            tax: Tax::Added(Decimal::from(25)),
+            round: Some(Rounding {
+                step: Decimal::ONE,
+                way: Way::Up,
+                less: Decimal::ZERO,
+            }),
+        }],
+        ..Transform::default()
+    }
+}
+
+/// B sells in crowns, by rule.
+fn rules_with_crowns() -> Rules {
+    let mut rules = transformed(B, in_crowns());
+    rules.shops.get_mut(&B).unwrap().identity.currency = "SEK".into();
+    rules
+}
+
+#[test]
+fn a_shop_is_given_prices_by_its_rule_and_comes_to_rest() {
+    let rules = rules_with_crowns();
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &rules,
+    );
+    let crowns = "variant/KH-100/price/SEK=104".to_owned();
+    let euros = format!("{PRICE}=7.2");
+    assert_eq!(sets(&decision), [(A, vec![euros]), (B, vec![crowns])]);
+    let why = decision.lines.iter().map(|line| line.why.as_str());
+    let last = why.last().unwrap();
+    assert_eq!(
+        last,
+        "owner: ERP, from EUR, × 11.5, 25 % tax added, rounded up to 1"
+    );
+    // B answered with what it was given.
+    let mut known = in_step("Coffee", "7.20");
+    let mut at_b = coffee(B, "Coffee", "104");
+    at_b.variants[0].prices = [("SEK".into(), Decimal::from(104))].into();
+    known.shops.insert(B, shadow(&at_b));
+    let again = decide_on(vec![known.clone()], vec![staged(B, &at_b)], &rules);
+    assert!(sets(&again).is_empty());
+    // Somebody changes it there: the owner's word counts, by the rule.
+    at_b.variants[0].prices = [("SEK".into(), Decimal::from(99))].into();
+    let edited = decide_on(vec![known], vec![staged(B, &at_b)], &rules);
+    let crowns = "variant/KH-100/price/SEK=104".to_owned();
+    assert_eq!(sets(&edited), [(B, vec![crowns])]);
+}
+
+#[test]
+fn a_shop_gets_the_texts_of_its_language_where_they_are_there() {
+    let rules = transformed(
+        A,
+        Transform {
+            language: Some("fi".into()),
+            ..Transform::default()
+        },
+    );
+    let mut known = in_step("Coffee", "6.90");
+    let title = Path::new(&Field::Text {
+        language: "fi".into(),
+        name: "title".into(),
+    });
+    let others = [ERP, B].map(|shop| known.shops.get_mut(&shop).unwrap().held.clone());
+    for (shop, mut held) in [ERP, B].into_iter().zip(others) {
+        held.insert(title.clone(), Value::text("Kahvi"));
+        known.shops.get_mut(&shop).unwrap().held = held;
+    }
+    known.ours.insert(title.clone(), Value::text("Kahvi"));
+    let decision = decide_on(vec![known], vec![], &rules);
+    let want = vec![format!("{title}=Kahvi"), "title=Kahvi".to_owned()];
+    assert_eq!(sets(&decision), [(A, want)]);
+}
+
+#[test]
+fn what_a_shop_keeps_of_its_own_is_given_once_and_neither_written_nor_heard_after() {
+    let keeps = |groups: &[FieldGroup]| {
+        transformed(
+            B,
+            Transform {
+                keeps: groups.iter().copied().collect(),
+                ..Transform::default()
+            },
+        )
+    };
+    let prices = keeps(&[FieldGroup::Prices]);
+    let dearer = || staged(ERP, &coffee(ERP, "Coffee", "7.20"));
+    let want = vec![format!("{PRICE}=7.2")];
+    let written = decide_on(vec![in_step("Coffee", "6.90")], vec![dearer()], &prices);
+    assert_eq!(sets(&written), [(A, want)]);
+    let made = decide_on(vec![], vec![dearer()], &prices);
+    let at_b = sets(&made).into_iter().find(|(shop, _)| *shop == B);
+    assert!(at_b.unwrap().1.contains(&format!("{PRICE}=7.2")));
+    let heard = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(B, &coffee(B, "Coffee", "9.90"))],
+        &prices,
+    );
+    assert!(sets(&heard).is_empty());
+    let Some(Body::Merged(merged)) = heard.bodies.first() else {
+        panic!("{:?}", heard.bodies);
+    };
+    assert!(merged.ours.is_empty() && merged.overruled.is_empty());
+    // A variant that is new there comes with its price, unless the variants are the shop's own, too.
+    let mut two = coffee(ERP, "Coffee", "6.90");
+    two.variants.push(Variant {
+        id: "v-2".into(),
+        sku: "KH-200".into(),
+        prices: [("EUR".into(), Decimal::TEN)].into(),
+        ..Variant::default()
+    });
+    for (rules, is_given) in [
+        (prices, true),
+        (keeps(&[FieldGroup::Prices, FieldGroup::Variants]), false),
+    ] {
+        let more = decide_on(
+            vec![in_step("Coffee", "6.90")],
+            vec![staged(ERP, &two)],
+            &rules,
+        );
+        let at_b = sets(&more).into_iter().find(|(shop, _)| *shop == B);
+        let set = at_b.map(|(_, set)| set).unwrap_or_default();
+        assert_eq!(
+            set.contains(&"variant/KH-200/price/EUR=10".to_owned()),
+            is_given
+        );
+    }
 }

@@ -173,7 +173,15 @@ impl Run {
                 record: &mut shared.counters.record,
                 conflict: &mut shared.counters.conflict,
             };
-            let mut decision = decide(cluster, &self.rules, &terms, self.id, &mut ids, now);
+            let mut decision = decide(
+                cluster,
+                &self.rules,
+                &terms,
+                &chunk.looked,
+                self.id,
+                &mut ids,
+                now,
+            );
             if cluster.key == RootCategory::KEY {
                 decision.leave_out(|shop| !self.has_read_categories(shop, shared));
             }

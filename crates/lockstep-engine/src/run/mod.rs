@@ -298,6 +298,11 @@ impl Run {
                 }
             }
         }
+        let feeds = if through && self.rules.settings.policies.goes_by_time() {
+            self.reads.read_to_their_end(&self.failed)
+        } else {
+            Vec::new()
+        };
         let (result, message) = if let Some(why) = &self.cancelled {
             (RunResult::Cancelled, why.clone())
         } else if let Some(why) = &self.needs_person {
@@ -338,6 +343,7 @@ impl Run {
             result,
             counts: self.counts,
             message: message.clone(),
+            through: feeds,
         });
         self.append(bodies, Also::default(), out);
         out.push(Effect::DropPlan { run: self.id });

@@ -47,6 +47,16 @@ impl Reads {
             .collect()
     }
 
+    /// Feeds of records whose fields are merged; not of a shop that failed.
+    pub fn read_to_their_end(&self, failed: &BTreeMap<ShopId, String>) -> Vec<(ShopId, Kind)> {
+        let ended = self.ended.keys();
+        ended
+            .filter(|(shop, _)| !failed.contains_key(shop))
+            .filter(|(_, kind)| matches!(kind, Kind::Category | Kind::Product))
+            .copied()
+            .collect()
+    }
+
     pub fn has_ended(&self, shop: ShopId, kind: Kind) -> bool {
         self.ended.contains_key(&(shop, kind))
     }

@@ -7,7 +7,7 @@ use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::bounds::{CATEGORY_DEPTH_MAX, CLUSTER_MEMBERS_MAX};
 use crate::columns::{
     AFTER_ROOT, PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place,
-    record_subject,
+    record_subject, time,
 };
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
@@ -140,8 +140,23 @@ impl Journal {
             .connection
             .prepare_cached("SELECT count(*) FROM record_key WHERE kind = ?1")?
             .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
+        chunk.looked = self.looked(kind)?;
         chunk.categories = mentioned.links(&self.connection)?;
         Ok(chunk)
+    }
+}
+
+impl Journal {
+    fn looked(&self, kind: Kind) -> Result<BTreeMap<ShopId, Timestamp>, JournalError> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT shop, at FROM looked WHERE kind = ?1")?;
+        let mut rows = query.query([kind_code(kind)])?;
+        let mut looked = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            looked.insert(ShopId(id(row.get(0)?)), time(row.get(1)?)?);
+        }
+        Ok(looked)
     }
 }
 
@@ -423,11 +438,13 @@ const IS_DUE_NOW: &str = "NOT EXISTS (
 
 /// One of our records with all that is known of it in every shop.
 pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known>, JournalError> {
-    let row: Option<(i64, String, String)> = connection
-        .prepare_cached("SELECT kind, keys, ours FROM record WHERE record = ?1")?
-        .query_row([record], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let row: Option<(i64, String, String, i64)> = connection
+        .prepare_cached("SELECT kind, keys, ours, changed_at FROM record WHERE record = ?1")?
+        .query_row([record], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    let Some((kind, keys, ours)) = row else {
+    let Some((kind, keys, ours, changed_at)) = row else {
         return Ok(None);
     };
     let mut shops: BTreeMap<ShopId, AtShop> = BTreeMap::new();
@@ -463,6 +480,7 @@ pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known
         kind: crate::columns::kind_of(kind)?,
         keys: parse("a record's keys", &keys)?,
         ours: parse(FIELDS, &ours)?,
+        changed_at: time(changed_at)?,
         shops,
         conflicts: conflicts_of(connection, &subject)?,
     }))

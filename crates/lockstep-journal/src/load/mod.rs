@@ -68,7 +68,7 @@ pub(crate) fn conflicts_of(
     subject: &str,
 ) -> Result<Vec<OpenConflict>, JournalError> {
     let mut query = connection.prepare_cached(
-        "SELECT conflict, about FROM conflict WHERE subject = ?1 AND closed_at IS NULL ORDER BY conflict",
+        "SELECT conflict, about, at FROM conflict WHERE subject = ?1 AND closed_at IS NULL ORDER BY conflict",
     )?;
     let mut rows = query.query([subject])?;
     let mut conflicts = Vec::new();
@@ -76,6 +76,7 @@ pub(crate) fn conflicts_of(
         conflicts.push(OpenConflict {
             conflict: ConflictId(id(row.get(0)?)),
             about: parse("a conflict", &row.get::<_, String>(1)?)?,
+            at: time(row.get(2)?)?,
         });
     }
     Ok(conflicts)

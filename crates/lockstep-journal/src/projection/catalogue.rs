@@ -1,8 +1,9 @@
 //! Records, links, shadows, and which shops have to be written for which record.
 
 use crate::JournalError;
-use crate::columns::{int, json, kind_code, parse, place, record_subject};
+use crate::columns::{int, json, kind_code, micros, parse, place, record_subject};
 use crate::projection::{clear_aside, ledger};
+use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
 use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Sku, Value};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -44,6 +45,7 @@ impl Shadow {
 pub(super) fn merged(
     connection: &Connection,
     seq: u64,
+    at: Timestamp,
     merged: &Merged,
 ) -> Result<(), JournalError> {
     let record = int(merged.record.0);
@@ -89,13 +91,16 @@ pub(super) fn merged(
         merged.ours.apply(&mut ours);
         json(FIELDS, &ours)?
     };
+    // `None`: it stands as it was.
+    let changed_at = (!merged.ours.is_empty()).then(|| micros(at));
     connection
         .prepare_cached(
-            "INSERT INTO record(record, kind, place, keys, ours) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO record(record, kind, place, keys, ours, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ifnull(?6, 0))
              ON CONFLICT (record) DO UPDATE SET
-                kind = excluded.kind, place = excluded.place, keys = excluded.keys, ours = excluded.ours",
+                kind = excluded.kind, place = excluded.place, keys = excluded.keys, ours = excluded.ours,
+                changed_at = ifnull(?6, changed_at)",
         )?
-        .execute(params![record, kind, place, keys_json, ours])?;
+        .execute(params![record, kind, place, keys_json, ours, changed_at])?;
     let needle = format!("{}\n{}", merged.title, keys.join("\n")).to_lowercase();
     connection
         .prepare_cached(
@@ -503,6 +508,7 @@ const NEVER_DUE: i64 = RecordId::ROOT_CATEGORY.0.cast_signed();
 /// What a person's word made of our own record.
 pub(super) fn decided(
     connection: &Connection,
+    at: Timestamp,
     record: RecordId,
     delta: &Delta,
 ) -> Result<(), JournalError> {
@@ -519,8 +525,8 @@ pub(super) fn decided(
     let mut ours: Fields = parse(FIELDS, &ours)?;
     delta.apply(&mut ours);
     connection
-        .prepare_cached("UPDATE record SET ours = ?2 WHERE record = ?1")?
-        .execute(params![int(record.0), json(FIELDS, &ours)?])?;
+        .prepare_cached("UPDATE record SET ours = ?2, changed_at = ?3 WHERE record = ?1")?
+        .execute(params![int(record.0), json(FIELDS, &ours)?, micros(at)])?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub(crate) const TABLES: &[&str] = &[
     "shop",
     "stock_mapping",
     "cursor",
+    "looked",
     "run",
     "run_page",
     "written",
@@ -109,7 +110,11 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             result,
             counts,
             message,
-        } => runs::finished(connection, at, *run, *result, counts, message)?,
+            through,
+        } => {
+            runs::finished(connection, at, *run, *result, counts, message)?;
+            runs::looked(connection, *run, through)?;
+        }
         Body::CursorMoved { shop, kind, cursor } => {
             connection
                 .prepare_cached(
@@ -125,7 +130,7 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
         }
         Body::Merged(merged) => {
             count(connection, "record", merged.record.0)?;
-            catalogue::merged(connection, seq, merged)?;
+            catalogue::merged(connection, seq, at, merged)?;
             remember(
                 connection,
                 seq,
@@ -377,7 +382,7 @@ fn conflict_closed(
     };
     match crate::columns::subject_of(&text)? {
         Subject::Record(record) => {
-            catalogue::decided(connection, record, ours)?;
+            catalogue::decided(connection, at, record, ours)?;
             catalogue::due_where_linked(connection, record)?;
         }
         Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,

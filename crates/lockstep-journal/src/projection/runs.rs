@@ -78,3 +78,20 @@ pub(super) fn finished(
         ])?;
     Ok(())
 }
+
+/// Feeds that a run read to their end and dealt with.
+pub(super) fn looked(
+    connection: &Connection,
+    run: RunId,
+    feeds: &[(ShopId, Kind)],
+) -> Result<(), JournalError> {
+    for (shop, kind) in feeds {
+        connection
+            .prepare_cached(
+                "INSERT INTO looked(shop, kind, at) SELECT ?2, ?3, started_at FROM run WHERE run = ?1
+                 ON CONFLICT (shop, kind) DO UPDATE SET at = excluded.at",
+            )?
+            .execute(params![int(run.0), int(shop.0), kind_code(*kind)])?;
+    }
+    Ok(())
+}

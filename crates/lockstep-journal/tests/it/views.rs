@@ -112,6 +112,7 @@ fn a_run_shows_what_it_read_and_what_became_of_its_writes() {
             ..Counts::default()
         },
         message: "one write is in doubt".into(),
+        through: vec![],
     };
     append(&mut journal, vec![finished]);
     let runs = journal.runs(None, 10).unwrap();

@@ -18,6 +18,7 @@ mod read;
 mod schedules;
 mod secret;
 mod shop;
+mod transform;
 mod validate;
 mod wire;
 
@@ -39,6 +40,7 @@ pub use read::read;
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};
 pub use shop::{ALLOW_INSECURE, Assortment, CustomerHasService, Service, ShopRole};
+pub use transform::{PriceRule, Rounding, Tax, Transform, Way};
 pub use validate::{Problem, bare_url_problem};
 pub use wire::OnWire;
 

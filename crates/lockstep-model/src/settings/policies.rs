@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Policy {
     /// This shop's. Changes elsewhere are overwritten and shown.
     Owner(ShopId),
-    /// The latest change, where the intervals that bracket two changes do not overlap.
+    /// The latest change. Where the readings cannot tell which of two is later: the one of the shop that stands first in
+    /// [`Policies::rank`], else a person decides.
     Newest,
-    /// The first shop, in their order, that has a value.
+    /// The first shop that has a value, in the order of [`Policies::rank`].
     FirstNotEmpty,
     /// A person decides.
     #[default]
@@ -32,6 +33,8 @@ pub struct Policies {
     pub variants: Policy,
     pub attributes: Policy,
     pub identifiers: Policy,
+    /// Whose word comes first where a policy has to choose between shops; the others follow by their ids.
+    pub rank: Vec<ShopId>,
     pub stock: StockPolicy,
     pub orders: OrderPolicy,
     pub limits: Limits,
@@ -55,6 +58,19 @@ impl Policies {
             *policies.of_mut(group) = Policy::Owner(owner);
         }
         policies
+    }
+
+    /// Where a shop stands among those that a policy chooses from; the smallest comes first.
+    pub fn place_of(&self, shop: ShopId) -> (usize, ShopId) {
+        let place = self.rank.iter().position(|ranked| *ranked == shop);
+        (place.unwrap_or(usize::MAX), shop)
+    }
+
+    /// Does it matter when a field was changed?
+    pub fn goes_by_time(&self) -> bool {
+        FieldGroup::ALL
+            .into_iter()
+            .any(|group| self.of(group) == Policy::Newest)
     }
 
     pub fn of(&self, group: FieldGroup) -> Policy {

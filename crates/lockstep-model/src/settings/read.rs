@@ -3,9 +3,11 @@
 
 use super::{
     ActiveShopVersion, Branch, Customer, CustomerHasService, CustomerSettings, Gate, PaymentMethod,
-    PaymentTerm, Policies, Problem, Service, Shelf, ShippingMethod, ShopRole, ShopVersion, Stock,
+    PaymentTerm, Policies, PriceRule, Problem, Rounding, Service, Shelf, ShippingMethod, ShopRole,
+    ShopVersion, Stock, Tax, Way,
 };
-use crate::ids::{CustomerId, ShopId};
+use crate::ids::{Currency, CustomerId, ShopId};
+use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -107,12 +109,20 @@ fn said(error: &serde_json::Error) -> String {
 static SHAPE: LazyLock<Value> = LazyLock::new(|| {
     let mut whole = CustomerSettings::new(Customer::new(CustomerId(0), ""));
     whole.services.push(Service::new(ShopId(0), "", "", ""));
-    whole.customer_has_services.push(CustomerHasService::new(
-        super::RowId(0),
-        CustomerId(0),
-        ShopId(0),
-        ShopRole::Shop,
-    ));
+    let mut link =
+        CustomerHasService::new(super::RowId(0), CustomerId(0), ShopId(0), ShopRole::Shop);
+    link.transform.prices.push(PriceRule {
+        from: Currency::default(),
+        to: Currency::default(),
+        factor: Decimal::ONE,
+        tax: Tax::default(),
+        round: Some(Rounding {
+            step: Decimal::ONE,
+            way: Way::default(),
+            less: Decimal::ZERO,
+        }),
+    });
+    whole.customer_has_services.push(link);
     whole.policies.orders.gates.push(Gate {
         shop: None,
         payment_method: None,

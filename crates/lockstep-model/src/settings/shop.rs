@@ -1,7 +1,7 @@
 //! `services` and `customerHasServices`: the customer's shops. A *service* in the source is one account
 //! on a platform, which the rest of Lockstep calls a shop; an ERP account is one too.
 
-use super::{Credentials, RowId, Secret, StockId};
+use super::{Credentials, RowId, Secret, StockId, Transform};
 use crate::ids::{Currency, CustomerId, ShopId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,9 @@ pub struct CustomerHasService {
     /// The stocks that it sells from, in order. Empty: the customer's `stockId`.
     #[serde(default)]
     pub sells_from: Vec<StockId>,
+    /// What it is given in place of what the owner holds.
+    #[serde(default)]
+    pub transform: Transform,
 }
 
 impl CustomerHasService {
@@ -147,6 +150,7 @@ impl CustomerHasService {
             currency: None,
             country: None,
             sells_from: Vec::new(),
+            transform: Transform::default(),
         }
     }
 }

@@ -162,6 +162,11 @@ impl CustomerSettings {
                 }
             }
         }
+        for (at, link) in self.customer_has_services.iter().enumerate() {
+            let path = format!("customerHasServices[{at}].transform");
+            let transform = &link.transform;
+            transform.check(found, &path, link.service_id, &self.policies);
+        }
         let erps: Vec<_> = self
             .customer_has_services
             .iter()
@@ -333,6 +338,14 @@ impl CustomerSettings {
                 self.check_linked(found, format!("policies.{}", group_name(group)), shop);
             }
         }
+        for (at, shop) in policies.rank.iter().enumerate() {
+            let path = format!("policies.rank[{at}]");
+            if policies.rank.iter().take(at).any(|other| other == shop) {
+                found.push(Problem::new(path, format!("shop {shop} stands here twice")));
+            } else {
+                self.check_linked(found, path, *shop);
+            }
+        }
         if let StockMode::Owned { owner } = policies.stock.mode {
             self.check_linked(found, "policies.stock.mode.owned.owner".into(), owner);
         }
@@ -414,7 +427,7 @@ fn dangling(what: &str, id: impl fmt::Display, section: &str) -> String {
     format!("there is no {what} {id} in {section}")
 }
 
-fn group_name(group: FieldGroup) -> &'static str {
+pub(super) fn group_name(group: FieldGroup) -> &'static str {
     match group {
         FieldGroup::Texts => "texts",
         FieldGroup::Prices => "prices",
@@ -427,11 +440,11 @@ fn group_name(group: FieldGroup) -> &'static str {
     }
 }
 
-fn is_currency(text: &str) -> bool {
+pub(super) fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-fn bad_currency(text: &str) -> String {
+pub(super) fn bad_currency(text: &str) -> String {
     format!("\"{text}\" is not a currency's three letters, as in \"EUR\"")
 }
 

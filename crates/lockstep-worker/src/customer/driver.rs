@@ -834,6 +834,7 @@ async fn close_interrupted_runs(file: &File) -> Result<(), FileError> {
                 result: RunResult::Cancelled,
                 counts: run.counts.unwrap_or_default(),
                 message: "The worker stopped before this run was over. Nothing is lost: the next run goes on.".into(),
+                through: Vec::new(),
             })
             .collect();
         if !bodies.is_empty() {
