@@ -77,6 +77,8 @@ enum Sort {
     Policy,
     /// `pooled`, `owned:3`
     StockMode,
+    /// A rate that is added, or with a minus taken out; empty: `asItIs`.
+    Tax,
 }
 
 impl Field {
@@ -148,6 +150,10 @@ impl Field {
         Self::new(name, label, help, Input::Choice(of), Sort::StockMode)
     }
 
+    pub fn tax(name: impl Into<String>, label: &str, help: &str) -> Self {
+        Self::new(name, label, help, Input::Line, Sort::Tax)
+    }
+
     pub fn several_ids(name: impl Into<String>, label: &str, help: &str, of: Vec<Choice>) -> Self {
         Self::new(name, label, help, Input::Several(of), Sort::Numbers)
     }
@@ -193,6 +199,11 @@ impl Field {
             (Sort::StockMode, Some(value)) => match value.pointer("/owned/owner") {
                 Some(shop) => format!("owned:{shop}"),
                 None => plain(value),
+            },
+            (Sort::Tax, Some(value)) => match (value.get("added"), value.get("takenOut")) {
+                (Some(rate), _) => plain(rate),
+                (None, Some(rate)) => format!("−{}", plain(rate)),
+                (None, None) => String::new(),
             },
             (Sort::Flag, Some(value)) => match value.as_bool() {
                 Some(true) => "on".into(),
@@ -270,6 +281,17 @@ impl Field {
                 Some(shop) => json!({"owned": {"owner": shop_id(shop)?}}),
                 None => json!(text),
             },
+            Sort::Tax if text.is_empty() => json!("asItIs"),
+            Sort::Tax => {
+                let point = text.replace(',', ".").replace('−', "-");
+                let rate: Result<Decimal, _> = point.trim().parse();
+                let rate = rate.map_err(|_| format!("\"{text}\" is not a rate in percent"))?;
+                if rate.is_sign_negative() {
+                    json!({"takenOut": rate.abs().to_string()})
+                } else {
+                    json!({"added": rate.to_string()})
+                }
+            }
         }))
     }
 }

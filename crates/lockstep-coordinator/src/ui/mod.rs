@@ -25,6 +25,7 @@ mod runs;
 mod search;
 mod session;
 mod shops;
+mod transforms;
 pub mod urls;
 mod widgets;
 mod workers;

@@ -31,7 +31,7 @@ fn shop_choices(settings: &CustomerSettings) -> Vec<(u64, String)> {
         .collect()
 }
 
-fn group_of(group: FieldGroup) -> (&'static str, &'static str, &'static str) {
+pub fn group_of(group: FieldGroup) -> (&'static str, &'static str, &'static str) {
     match group {
         FieldGroup::Texts => (
             "texts",
@@ -85,6 +85,18 @@ fn form(settings: &CustomerSettings) -> Form {
             })
             .collect(),
     );
+    let mut ranked = vec![Choice::new("", "—")];
+    ranked.extend(shops.iter().map(|(id, name)| Choice::new(id, name)));
+    let ranks = (0..shops.len()).map(|place| {
+        let label = format!("{}.", place + 1);
+        Field::id(
+            format!("policies.rank[{place}]"),
+            &label,
+            "",
+            ranked.clone(),
+        )
+    });
+    form.group("Whose word comes first", "Where \"the newest change\" cannot tell which of two is newer, and for \"the first shop that has a value\". A shop without a place comes after those with one; where none of them has one, a person is asked.", ranks.collect());
     let mut stock = vec![Field::stock_mode(
         "policies.stock.mode",
         "Stock",
@@ -183,6 +195,13 @@ fn keep_foreign_states(settings: &mut Value, before: &CustomerSettings) {
     }
 }
 
+/// A place that nobody was given.
+fn drop_empty_ranks(settings: &mut Value) {
+    if let Some(Value::Array(rank)) = settings.pointer_mut("/policies/rank") {
+        rank.retain(|shop| !shop.is_null());
+    }
+}
+
 /// A gate without states says nothing.
 fn drop_empty_gates(settings: &mut Value) {
     if let Some(Value::Array(gates)) = settings.pointer_mut("/policies/orders/gates") {
@@ -215,6 +234,7 @@ pub async fn save(
     let before = edit.settings().clone();
     keep_foreign_states(&mut edit.json, &before);
     drop_empty_gates(&mut edit.json);
+    drop_empty_ranks(&mut edit.json);
     saved_or_shown(&ui, edit, form, "Policies", ABOUT, "policies").await
 }
 

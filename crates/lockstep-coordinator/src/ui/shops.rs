@@ -11,7 +11,7 @@ use super::{
     overview::NeedRow,
     policies,
     session::{Posted, Visitor, refused, said, went_well},
-    urls,
+    transforms, urls,
     widgets::{Id, State, When},
 };
 use askama::Template;
@@ -214,6 +214,11 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
         Field::flag(format!("{service}.readOnly"), "Read-only", "The whole plan is shown and nothing is written. A good way to begin."),
         Field::flag(format!("{service}.active"), "Active", "Off: neither read nor written."),
     ]);
+    transforms::add_to(
+        &mut form,
+        &link,
+        settings.customer_has_services.get(at.link),
+    );
     form.group("Webhooks", "", vec![
         Field::secret(format!("{service}.hookSecret"), "Signing secret", "What the shop signs its webhooks with. Made by us where the platform lets us register them.", stored.contains(&"hookSecret")),
     ]);
@@ -392,6 +397,7 @@ pub async fn save(
     ensure_link(&mut edit.json, &settings, at, shop);
     let mut form = form(&ui, &settings, &platform, &stored(&settings, at), at);
     form.put(&typed, &mut edit.json);
+    transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
         return Ok(page(&ui, &edit, Some(shop), &platform, form, None).await);
     }
@@ -491,6 +497,7 @@ pub async fn save_new(
     let (shop, at) = blank(&mut edit, &platform);
     let mut form = form(&ui, &before, &platform, &[], at);
     form.put(&typed, &mut edit.json);
+    transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
         return Ok(page(&ui, &edit, None, &platform, form, None).await);
     }

@@ -3,8 +3,12 @@
 use crate::support::*;
 use lockstep_journal::{Also, Journal};
 use lockstep_model::cases::CatalogueChunk;
-use lockstep_model::entry::{Again, AsideSubject, Body, Delta, Merged, Seen, Settlement, Subject};
-use lockstep_model::{Category, Fault, FaultKind, Kind, Product, Record, RecordId, ShopId};
+use lockstep_model::entry::{
+    Again, AsideSubject, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
+};
+use lockstep_model::{
+    Category, Fault, FaultKind, Kind, Lane, Product, Record, RecordId, Revision, RunId, ShopId,
+};
 
 fn stage(journal: &mut Journal, shop: ShopId, products: &[Product]) {
     let page = products.iter().cloned().map(Record::Product).collect();
@@ -383,4 +387,44 @@ fn a_conflict_is_shown_until_it_is_answered_and_then_the_record_is_due() {
         .unwrap();
     assert!(journal.conflicts(None, 10).unwrap().is_empty());
     assert_eq!(keys(&load(&journal)), ["A"]);
+}
+
+#[test]
+fn when_a_record_changed_and_when_its_shops_were_looked_at_is_known() {
+    let mut journal = journal();
+    let started = |run| Body::RunStarted {
+        run,
+        lane: Lane::Catalogue,
+        revision: Revision(1),
+        causes: vec![],
+    };
+    let finished = |run, through| Body::RunFinished {
+        run,
+        result: RunResult::Done,
+        counts: Counts::default(),
+        message: String::new(),
+        through,
+    };
+    let mut write = |seconds, bodies| {
+        let written = journal.append(at(seconds), bodies, Also::default());
+        written.unwrap();
+    };
+    let coffee = product("e1", &["A"], "Coffee", 1);
+    write(10, vec![started(RUN)]);
+    write(20, vec![merged(1, &coffee, &[ERP], &[WEB])]);
+    write(30, vec![finished(RUN, vec![(ERP, Kind::Product)])]);
+    // Nothing of ours changes, and what a run did not get through was not looked at.
+    let next = RunId(RUN.0 + 1);
+    let Body::Merged(same) = merged(1, &coffee, &[WEB], &[WEB]) else {
+        unreachable!()
+    };
+    let same = Merged {
+        ours: Delta::default(),
+        ..same
+    };
+    write(40, vec![started(next), Body::Merged(same)]);
+    write(50, vec![finished(next, vec![])]);
+    let chunk = load(&journal);
+    assert_eq!(chunk.looked, [(ERP, at(10))].into());
+    assert_eq!(chunk.clusters[0].known[0].changed_at, at(20));
 }

@@ -98,6 +98,8 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          DROP INDEX conflict_of;
          ALTER TABLE conflict DROP COLUMN decided_by;
          CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
+         ALTER TABLE record DROP COLUMN changed_at;
+         DROP TABLE looked;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();

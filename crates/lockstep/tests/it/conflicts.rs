@@ -7,24 +7,17 @@ async fn title(shop: &ShopClient, sku: &str) -> Value {
     shop.product_with(sku).await.expect("the product")["title"].clone()
 }
 
-async fn rename(shop: &ShopClient, sku: &str, title: &str) {
-    let product = shop.product_with(sku).await.expect("the product");
-    let id = product["id"].as_str().expect("an id");
-    shop.patch(&format!("/api/v1/products/{id}"), json!({ "title": title }))
-        .await;
-}
-
 /// Two people name one product while nobody looks.
-async fn two_names(scene: &Scene, sku: &str) {
+async fn two_names(scene: &Scene, sku: &str, policy: &str) {
     scene
         .edit(|settings| settings["customer"]["enableSyncing"] = json!(false))
         .await;
-    rename(&scene.web1, sku, "Kahvi").await;
-    rename(&scene.web2, sku, "Kaffe").await;
+    scene.web1.rename(sku, "Kahvi").await;
+    scene.web2.rename(sku, "Kaffe").await;
     scene
         .edit(|settings| {
             settings["customer"]["enableSyncing"] = json!(true);
-            settings["policies"]["texts"] = json!("ask");
+            settings["policies"]["texts"] = json!(policy);
         })
         .await;
 }
@@ -68,7 +61,7 @@ async fn two_names_for_one_product_wait_for_a_person_and_one_answer_settles_them
     let scene = Scene::set_in_step(ShopPlan::default()).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     let before = title(&scene.erp, &sku).await;
-    two_names(&scene, &sku).await;
+    two_names(&scene, &sku, "ask").await;
     let question = the_question(&scene).await;
     assert!(question["detail"].as_str().is_some_and(|detail| {
         ["Web shop 1", "Kahvi", "Web shop 2", "Kaffe"]
@@ -105,8 +98,31 @@ async fn two_names_for_one_product_wait_for_a_person_and_one_answer_settles_them
 async fn a_question_closes_by_itself_once_the_shops_agree() {
     let scene = Scene::set_in_step(ShopPlan::default()).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
-    two_names(&scene, &sku).await;
+    two_names(&scene, &sku, "ask").await;
     the_question(&scene).await;
-    rename(&scene.web1, &sku, "Kaffe").await;
+    scene.web1.rename(&sku, "Kaffe").await;
+    all_say(&scene, &sku, "Kaffe").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_newest_counts_changes_seen_together_are_asked_about_and_a_later_one_answers() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    two_names(&scene, &sku, "newest").await;
+    the_question(&scene).await;
+    // Both shops are looked at once more, so that what changes now is known to be later.
+    scene.sync().await;
+    scene.web1.rename(&sku, "Espresso").await;
+    all_say(&scene, &sku, "Espresso").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_newest_counts_the_rank_of_the_shops_decides_what_no_reading_can() {
+    let scene = Scene::set_in_step(ShopPlan::default()).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    scene
+        .edit(|settings| settings["policies"]["rank"] = json!([3, 2]))
+        .await;
+    two_names(&scene, &sku, "newest").await;
     all_say(&scene, &sku, "Kaffe").await;
 }

@@ -14,4 +14,5 @@ mod pinned;
 mod plans;
 mod removals;
 mod storm;
+mod transforms;
 mod world;

@@ -1,31 +1,14 @@
 //! A limit stops an automatic run; a person sees the plan, and applies it as it was shown.
 
-use crate::world::{Scene, ShopClient, ShopPlan, eventually, seconds};
-use serde_json::{Value, json};
-
-async fn price(shop: &ShopClient, sku: &str) -> Value {
-    let product = shop.product_with(sku).await.expect("the product");
-    let variants = product["variants"].as_array().expect("variants");
-    let variant = variants.iter().find(|variant| variant["sku"] == sku);
-    variant.expect("the variant")["price"].clone()
-}
-
-async fn set_price(erp: &ShopClient, sku: &str, price: &str) {
-    let product = erp.product_with(sku).await.expect("the product");
-    let id = product["id"].as_str().expect("an id");
-    let variants = product["variants"].as_array().expect("variants");
-    let variant = variants.iter().find(|variant| variant["sku"] == sku);
-    let variant = variant.expect("the variant")["id"].as_str().expect("an id");
-    let change = json!({ "variants": [{ "id": variant, "sku": sku, "price": price }] });
-    erp.patch(&format!("/api/v1/products/{id}"), change).await;
-}
+use crate::world::{Scene, ShopPlan, eventually, seconds};
+use serde_json::Value;
 
 /// The ERP's price leaps a hundredfold, and the run that sees it stops.
 async fn stopped_by_the_limit(scene: &Scene, sku: &str) -> Value {
-    let before = price(&scene.web1, sku).await;
-    set_price(&scene.erp, sku, "4999.00").await;
+    let before = scene.web1.price(sku).await;
+    scene.erp.set_price(sku, "4999.00").await;
     scene.until_told(&["more than the limit"]).await;
-    assert_eq!(price(&scene.web1, sku).await, before, "nothing is written");
+    assert_eq!(scene.web1.price(sku).await, before, "nothing is written");
     let people = &scene.coordinator.people;
     let typed = people.types(&["--json", "plan", &scene.id()]).await;
     assert_eq!(typed.code, 3, "{typed:?}");
@@ -54,7 +37,7 @@ async fn a_plan_beyond_a_limit_is_written_once_a_person_applies_it() {
         .await;
     assert_eq!(applied.json()["counts"]["written"], 2, "{applied:?}");
     for shop in scene.web_shops() {
-        assert_eq!(price(&shop, &sku).await, "4999.00", "{}", shop.name);
+        assert_eq!(shop.price(&sku).await, "4999.00", "{}", shop.name);
     }
     // In step by then: the next run has nothing to stop at.
     let synced = scene.coordinator.people.types(&["sync", &scene.id()]).await;
@@ -64,9 +47,9 @@ async fn a_plan_beyond_a_limit_is_written_once_a_person_applies_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_moved_since_the_plan_was_shown_is_named_and_left() {
     let (scene, sku) = scene().await;
-    let before = price(&scene.web1, &sku).await;
+    let before = scene.web1.price(&sku).await;
     let plan = stopped_by_the_limit(&scene, &sku).await;
-    set_price(&scene.erp, &sku, "5999.00").await;
+    scene.erp.set_price(&sku, "5999.00").await;
     let named = plan["id"].as_str().expect("the plan's name");
     let people = &scene.coordinator.people;
     let applied = people.types(&["--json", "apply", named]).await;
@@ -77,7 +60,7 @@ async fn what_moved_since_the_plan_was_shown_is_named_and_left() {
         message.contains("moved since it was shown") && message.contains(&sku),
         "{run}"
     );
-    assert_eq!(price(&scene.web1, &sku).await, before);
+    assert_eq!(scene.web1.price(&sku).await, before);
     // A plan of today is applied.
     let again = people.types(&["--json", "plan", &scene.id()]).await.json();
     let named = again["id"].as_str().expect("the plan's name");
@@ -85,7 +68,7 @@ async fn what_moved_since_the_plan_was_shown_is_named_and_left() {
     eventually(
         "the new price is in the web shop",
         seconds(20),
-        async || match price(&scene.web1, &sku).await {
+        async || match scene.web1.price(&sku).await {
             there if there == "5999.00" => Ok(()),
             there => Err(there.to_string()),
         },

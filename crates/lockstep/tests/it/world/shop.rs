@@ -100,6 +100,27 @@ impl ShopClient {
             .cloned()
     }
 
+    /// The price of a variant, as the shop writes it.
+    pub async fn price(&self, sku: &str) -> Value {
+        let product = self.product_with(sku).await.expect("the product");
+        variant_of(&product, sku)["price"].clone()
+    }
+
+    pub async fn set_price(&self, sku: &str, price: &str) {
+        let product = self.product_with(sku).await.expect("the product");
+        let id = product["id"].as_str().expect("an id");
+        let variant = variant_of(&product, sku)["id"].as_str().expect("an id");
+        let change = json!({ "variants": [{ "id": variant, "sku": sku, "price": price }] });
+        self.patch(&format!("/api/v1/products/{id}"), change).await;
+    }
+
+    pub async fn rename(&self, sku: &str, title: &str) {
+        let product = self.product_with(sku).await.expect("the product");
+        let id = product["id"].as_str().expect("an id");
+        self.patch(&format!("/api/v1/products/{id}"), json!({ "title": title }))
+            .await;
+    }
+
     /// The copy here of an order that was placed elsewhere.
     pub async fn copy_of(&self, order: &Bought) -> Option<Value> {
         let orders = self.orders().await;
@@ -309,4 +330,10 @@ impl PracticeShop {
     pub fn client(&self) -> ShopClient {
         self.client.clone()
     }
+}
+
+fn variant_of<'a>(product: &'a Value, sku: &str) -> &'a Value {
+    let variants = product["variants"].as_array().expect("variants");
+    let variant = variants.iter().find(|variant| variant["sku"] == sku);
+    variant.expect("the variant")
 }
