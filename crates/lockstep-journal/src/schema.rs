@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 
 pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection, JournalError> {
@@ -136,6 +136,12 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
              ALTER TABLE conflict ADD COLUMN decided_by TEXT;
              DROP INDEX IF EXISTS conflict_open;
              CREATE INDEX conflict_of ON conflict(subject, closed_at);",
+        )?;
+    }
+    if found < 3 {
+        transaction.execute_batch(
+            "CREATE INDEX IF NOT EXISTS purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
+             CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
