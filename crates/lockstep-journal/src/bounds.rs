@@ -27,3 +27,5 @@ pub(crate) const WAL_PAGES: i64 = 1_000;
 pub(crate) const WAL_BYTES_KEPT: i64 = 16 << 20;
 pub(crate) const BUSY_MS: u64 = 5_000;
 pub(crate) const STATEMENTS_CACHED: usize = 256;
+/// Orders that are held for the same are counted; of so many it is said which.
+pub const HELD_ORDERS_NAMED: usize = 50;

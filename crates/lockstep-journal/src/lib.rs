@@ -37,7 +37,7 @@ pub use reading::OrderToRead;
 pub use segment::{Hash, Segment, SegmentHeader};
 pub use staging::StageSummary;
 pub use view::{
-    AsideRow, Change, ConflictRow, Explanation, Found, HistoryItem, LevelExplained, LineExplained,
-    MovementExplained, OrderRow, OrderView, RecordView, RunPage, RunRow, RunView, ShopSide,
-    StockExplained, WriteRow, WriteState,
+    AsideRow, Change, ConflictRow, Explanation, Found, HeldOrders, HistoryItem, LevelExplained,
+    LineExplained, MovementExplained, OrderRow, OrderView, RecordView, RunPage, RunRow, RunView,
+    ShopSide, StockExplained, WriteRow, WriteState,
 };

@@ -142,7 +142,9 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
         transaction.execute_batch(
             "ALTER TABLE record ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0;
              CREATE TABLE looked(shop INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
-                PRIMARY KEY (shop, kind)) WITHOUT ROWID;",
+                PRIMARY KEY (shop, kind)) WITHOUT ROWID;
+             CREATE INDEX IF NOT EXISTS purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
+             CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;

@@ -176,6 +176,7 @@ CREATE TABLE purchase(
     held           TEXT
 );
 CREATE INDEX purchase_first ON purchase(first_seq);
+CREATE INDEX purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
 CREATE TABLE known_order(
     order_key TEXT NOT NULL,
     shop      INTEGER NOT NULL,
@@ -194,6 +195,7 @@ CREATE TABLE order_copy(
     id        TEXT NOT NULL,
     PRIMARY KEY (order_key, shop)
 ) WITHOUT ROWID;
+CREATE INDEX order_copy_id ON order_copy(shop, id);
 CREATE TABLE order_dirty(order_key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE order_line(
     order_key TEXT NOT NULL,

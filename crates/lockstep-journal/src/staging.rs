@@ -341,19 +341,20 @@ impl Row<'_> {
     }
 }
 
-/// Under which key an order is known: its own in its origin, the origin's in a copy that carries ours.
-fn key_of(customer: CustomerId, shop: ShopId, order: &Order) -> OrderKey {
-    order
-        .state
-        .key
-        .as_deref()
-        .and_then(OrderKey::parse)
-        .filter(|key| key.customer == customer && key.shop != shop)
-        .unwrap_or_else(|| OrderKey {
-            customer,
-            shop,
-            id: order.state.id.clone(),
-        })
+/// Under which key an order is known: its own in its origin, the origin's in a copy that carries ours or is linked.
+fn key_of(
+    connection: &Connection,
+    customer: CustomerId,
+    shop: ShopId,
+    order: &Order,
+) -> Result<OrderKey, JournalError> {
+    let carried = order.state.key.as_deref().and_then(OrderKey::parse);
+    if let Some(key) = carried.filter(|key| key.customer == customer && key.shop != shop) {
+        return Ok(key);
+    }
+    let id = order.state.id.clone();
+    let linked = projection::copied_from(connection, shop, &id)?;
+    Ok(linked.unwrap_or(OrderKey { customer, shop, id }))
 }
 
 fn stage_order(
@@ -362,7 +363,7 @@ fn stage_order(
     shop: ShopId,
     order: &Order,
 ) -> Result<bool, JournalError> {
-    let key = key_of(customer, shop, order);
+    let key = key_of(connection, customer, shop, order)?;
     let order_key = key.to_string();
     let id = &order.state.id;
     connection

@@ -7,8 +7,8 @@ use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
     ConflictId, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind, Lane, Level,
-    OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId, Revision, RunId, ShopId,
-    ShopIdentity, Sku, WorkerId,
+    OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId, Revision,
+    RunId, ShopId, ShopIdentity, Sku, WorkerId,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -168,6 +168,14 @@ pub enum Body {
     /// Everything of a sort is due again: a shop was added, a policy changed, a person asked.
     DueAgain {
         what: Again,
+    },
+    /// A person's word on an order that was held. It is due again; what else follows stands in entries beside.
+    OrderAnswered {
+        order: OrderKey,
+        /// The shop that it was to be copied into.
+        into: ShopId,
+        answer: OrderAnswer,
+        by: String,
     },
 }
 

@@ -36,5 +36,5 @@ pub use record::{
     BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,
     PullRequest, Receipt, Record, Scope,
 };
-pub use resolution::Resolution;
+pub use resolution::{OrderAnswer, Resolution};
 pub use shop::{Named, ShopIdentity, StockSemantics, Takes};

@@ -1,6 +1,6 @@
-//! A person's word on a conflict.
+//! A person's word on a conflict, or on an order that does not cross.
 
-use crate::{ShopId, Value};
+use crate::{RemoteId, ShopId, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,4 +16,16 @@ pub enum Resolution {
     WasNotWritten,
     /// Shipped here and cancelled there: it was settled by hand, and neither side is told of the other any more.
     LeaveAsIs,
+}
+
+/// On an order that is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum OrderAnswer {
+    /// It may or may not have been made, and it was: its id in the receiving shop.
+    ItIsThere { id: RemoteId },
+    /// It may or may not have been made, and it was not: make it.
+    ItIsNotThere,
+    /// What held it was mended.
+    TryAgain,
 }

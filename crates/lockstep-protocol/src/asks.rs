@@ -4,7 +4,8 @@
 use crate::{auth::Bearer, people::plan::Plan};
 use jiff::Timestamp;
 use lockstep_model::{
-    ConflictId, CustomerId, Fault, Flow, Resolution, RunId, ShopId, ShopIdentity,
+    ConflictId, CustomerId, Fault, Flow, OrderAnswer, OrderKey, Resolution, RunId, ShopId,
+    ShopIdentity,
     settings::{Credentials, OnWire, Service},
 };
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,12 @@ pub enum Question {
         decision: Resolution,
         by: String,
     },
+    /// A person's word on an order that is held. Where it says that it is there: by its id or its number there.
+    AnswerOrder {
+        order: OrderKey,
+        answer: OrderAnswer,
+        by: String,
+    },
     /// Turn an OAuth code into credentials.
     ExchangeCode {
         shop: ShopAsked,
@@ -85,6 +92,7 @@ impl Question {
             Question::Plan { .. } => "plan",
             Question::Apply { .. } => "apply",
             Question::Decide { .. } => "decide",
+            Question::AnswerOrder { .. } => "answer_order",
             Question::ExchangeCode { .. } => "exchange_code",
             Question::Hooks { .. } => "hooks",
         }

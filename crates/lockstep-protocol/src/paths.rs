@@ -54,6 +54,11 @@ pub mod people {
     pub const RECORDS: &str = "/api/v1/customers/{customer}/records";
     pub const RECORD: &str = "/api/v1/customers/{customer}/records/{record}";
     pub const EXPLAIN: &str = "/api/v1/customers/{customer}/explain/{sku}";
+    /// Orders that wait for a person, by what they wait for.
+    pub const ORDERS_HELD: &str = "/api/v1/customers/{customer}/orders/held";
+    /// The one decision that lets all orders go that wait for the same method.
+    pub const ORDERS_MAP: &str = "/api/v1/customers/{customer}/orders/map";
+    pub const ORDER_ANSWER: &str = "/api/v1/customers/{customer}/orders/{order}/answer";
     pub const CONFLICTS: &str = "/api/v1/customers/{customer}/conflicts";
     pub const CONFLICT_DECIDE: &str = "/api/v1/customers/{customer}/conflicts/{conflict}/decide";
 }

@@ -2,16 +2,19 @@
 
 use crate::bounds;
 use crate::clock::until;
-use crate::customer::{Handle, apply, ask_for_plan, decide};
+use crate::customer::{Handle, answer_order, apply, ask_for_plan, copies_named, decide};
 use crate::link::Link;
 use crate::shop_http::Timeouts;
 use crate::shops::connect;
 use lockstep_connector::{Connector, Hook, HookScheme, Registry};
 use lockstep_model::settings::{CustomerSettings, Secret, Service};
-use lockstep_model::{CustomerId, Fault, FaultKind, Flow, RunId, ShopId};
+use lockstep_model::{
+    CustomerId, Fault, FaultKind, Flow, Kind, OrderAnswer, OrderKey, PullRequest, Record, RunId,
+    Scope, ShopId,
+};
 use lockstep_protocol::asks::{Answer, Ask, AskId, HookAnswer, Question, ShopAsked};
 use lockstep_protocol::paths;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -180,6 +183,10 @@ impl Answerer {
                     .map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
                 Ok(Answer::Decided)
             }
+            Question::AnswerOrder { order, answer, by } => {
+                self.answer_order(order, answer, by).await?;
+                Ok(Answer::Decided)
+            }
             Question::ExchangeCode { .. } => Err(not_yet(
                 "no platform of this build logs in by a code; enter the shop's own key",
             )),
@@ -193,6 +200,59 @@ impl Answerer {
             let message = "this worker does not hold the customer (any more); ask again";
             Fault::new(FaultKind::Unavailable, message)
         })
+    }
+
+    /// What a person says to be there is looked at first: a copy that is linked and is none would never be made.
+    async fn answer_order(
+        &self,
+        order: OrderKey,
+        answer: OrderAnswer,
+        by: String,
+    ) -> Result<(), Fault> {
+        let (customer, handle) = self.held()?;
+        let invalid = |why| Fault::new(FaultKind::Invalid { field: None }, why);
+        let OrderAnswer::ItIsThere { id: named } = answer else {
+            return answer_order(handle, customer, order, answer, None, by)
+                .await
+                .map_err(invalid);
+        };
+        let (into, ids) = copies_named(handle, customer, order.clone(), named.clone())
+            .await
+            .map_err(invalid)?;
+        let connector = self.shop(ShopAsked::Saved(into))?;
+        let mut found = BTreeMap::new();
+        for id in ids {
+            let request = PullRequest {
+                kind: Kind::Order,
+                scope: Scope::Ids(vec![id]),
+                limit: 1,
+            };
+            let page = connector.pull(&request).await?;
+            found.extend(page.records.into_iter().filter_map(|record| match record {
+                Ok(Record::Order(found)) => Some((found.state.id.clone(), found)),
+                _ => None,
+            }));
+        }
+        let mut found = found.into_values();
+        match (found.next(), found.next()) {
+            (Some(copy), None) => {
+                let id = copy.state.id.clone();
+                let answer = OrderAnswer::ItIsThere { id };
+                answer_order(handle, customer, order, answer, Some(copy), by)
+                    .await
+                    .map_err(invalid)
+            }
+            (None, _) => {
+                let why = format!("there is no order {named} there; nothing was linked");
+                Err(invalid(why).at(into))
+            }
+            (Some(_), Some(_)) => {
+                let why = format!(
+                    "several orders there are called {named}; name it by its id. Nothing was linked"
+                );
+                Err(invalid(why).at(into))
+            }
+        }
     }
 
     fn saved(&self, shop: ShopId) -> Result<Service, Fault> {

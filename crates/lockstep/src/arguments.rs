@@ -55,6 +55,12 @@ pub enum Command {
     Conflicts(Conflicts),
     /// Answer one of them.
     Decide(Decide),
+    /// The newest orders, or those that wait for a person.
+    Orders(Orders),
+    /// Say once what the shop that orders go into calls a way to pay or to ship: all orders that wait for it cross.
+    Map(Map),
+    /// Say how it goes on with an order that is held.
+    Answer(Answer),
 }
 
 #[derive(Debug, Args)]
@@ -294,4 +300,62 @@ pub struct DecideAnswer {
     /// A value of one's own.
     #[arg(long, value_name = "VALUE")]
     pub value: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Orders {
+    pub customer: String,
+    /// Those that wait for a person, by what they wait for.
+    #[arg(long, conflicts_with = "query")]
+    pub held: bool,
+    /// A part of the number.
+    #[arg(long, value_name = "NUMBER")]
+    pub query: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Map {
+    pub customer: String,
+    #[command(flatten)]
+    pub method: MapMethod,
+    /// The order's shop, by its id or name.
+    #[arg(long, value_name = "SHOP")]
+    pub of: String,
+    /// As the shop that orders go into calls it.
+    #[arg(long, value_name = "ID")]
+    pub to: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Answer {
+    pub customer: String,
+    /// Its number, or our key of it.
+    pub order: String,
+    #[command(flatten)]
+    pub word: AnswerWord,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct AnswerWord {
+    /// It may have been made, and it was: its number or id in the shop that orders go into.
+    #[arg(long, value_name = "NUMBER")]
+    pub there: Option<String>,
+    /// It may have been made, and it was not: make it.
+    #[arg(long)]
+    pub not_there: bool,
+    /// What held it was mended: try again.
+    #[arg(long)]
+    pub again: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct MapMethod {
+    /// As the order's shop calls it.
+    #[arg(long, value_name = "ID")]
+    pub payment_method: Option<String>,
+    /// As the order's shop calls it.
+    #[arg(long, value_name = "ID")]
+    pub shipping_method: Option<String>,
 }

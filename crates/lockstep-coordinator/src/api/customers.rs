@@ -205,7 +205,7 @@ fn settings_in(body: &str) -> Answer<CustomerSettings> {
     read(body).map_err(invalid)
 }
 
-async fn save(
+pub(super) async fn save(
     app: &AppState,
     person: &Person,
     mut settings: CustomerSettings,

@@ -158,6 +158,7 @@ pub async fn show(
             .flat_map(|item| said::history_rows(&names, item))
             .collect(),
         as_of: read.as_of,
+        hold: view.row.held,
     }))
 }
 

@@ -1,6 +1,6 @@
 //! The start page: what needs a person, then how it goes.
 
-use super::Person;
+use super::{Person, said};
 use crate::{AppState, extract::Json, refusal::Answer, view::Standing};
 use axum::extract::State;
 use jiff::Timestamp;
@@ -55,17 +55,38 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
             });
         }
         if summary.held_orders > 0 {
-            needs_person.push(Need {
-                kind: NeedKind::OrderHeld,
-                title: format!(
-                    "{} held at {}",
-                    counted(summary.held_orders, "order"),
-                    customer.name
-                ),
-                detail: "Each says what it waits for.".into(),
-                href: format!("/customers/{id}/orders"),
-                since: None,
-            });
+            // Deleted since the view was taken.
+            let Some(stored) = app.storage.customer(id).await? else {
+                continue;
+            };
+            let names = said::Names {
+                settings: stored.settings,
+            };
+            let mut others = summary.held_orders;
+            for (origin, hold, count) in &summary.held {
+                others = others.saturating_sub(*count);
+                let (title, detail) = said::held(&names, *origin, hold, *count);
+                needs_person.push(Need {
+                    kind: NeedKind::OrderHeld,
+                    title: format!("{title}, at {}", customer.name),
+                    detail,
+                    href: format!("/customers/{id}/orders"),
+                    since: None,
+                });
+            }
+            if others > 0 {
+                needs_person.push(Need {
+                    kind: NeedKind::OrderHeld,
+                    title: format!(
+                        "{} held at {}",
+                        counted(others, "more order"),
+                        customer.name
+                    ),
+                    detail: "Each says what it waits for.".into(),
+                    href: format!("/customers/{id}/orders"),
+                    since: None,
+                });
+            }
         }
         if summary.asides > 0 {
             needs_person.push(Need {

@@ -7,7 +7,7 @@ use lockstep_journal::{
     ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
 };
 use lockstep_model::{
-    CustomerId, Kind, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
+    CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
     entry::{Body, Cause, Conflict, Hold, Movement, Settlement, Subject, What},
     settings::{CustomerSettings, Policy, StockId, StockMode},
 };
@@ -322,6 +322,7 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         Body::BaseMoved { cause, .. } => movement_text(names, cause),
         Body::Aside { fault, .. } => fault.message.clone(),
         Body::OrderHeld { reason, .. } => hold_text(reason),
+        Body::OrderAnswered { by, .. } => format!("decided by {by}"),
         Body::ConflictClosed { decision, by, .. } => match by {
             Some(by) => format!("{decision}, decided by {by}"),
             None => decision.clone(),
@@ -355,6 +356,11 @@ fn moved(names: &Names, body: &Body) -> Option<String> {
         Body::Aside { shop, .. } => format!("set aside at {}", names.shop(*shop)),
         Body::ConflictOpened { about, .. } => conflict_title(names, about, ""),
         Body::ConflictClosed { .. } => "decided".into(),
+        Body::OrderAnswered { answer, into, .. } => match answer {
+            OrderAnswer::ItIsThere { id } => format!("it is {id} in {}", names.shop(*into)),
+            OrderAnswer::ItIsNotThere => format!("it is not in {}: it is made", names.shop(*into)),
+            OrderAnswer::TryAgain => "tried again".into(),
+        },
         _ => return None,
     })
 }
@@ -412,6 +418,64 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
         Hold::Refused { message } => format!("the receiving shop refused it: {message}"),
+    }
+}
+
+/// What orders of one shop wait for, and what helps.
+pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, String) {
+    let orders = match count {
+        1 => "1 order of ".to_owned() + &names.shop(origin),
+        _ => format!("{count} orders of {}", names.shop(origin)),
+    };
+    let waits = if count == 1 { "waits" } else { "wait" };
+    let (does, was, may) = match count {
+        1 => ("does", "was", "1 order"),
+        _ => ("do", "were", "orders"),
+    };
+    let into = names
+        .settings
+        .policies
+        .orders
+        .into
+        .map_or_else(|| "the receiving shop".to_owned(), |shop| names.shop(shop));
+    match hold {
+        Hold::Gate => (
+            format!("{orders} {waits} for payment"),
+            "Nothing to do.".into(),
+        ),
+        Hold::UnmappedPaymentMethod { id } => (
+            format!("{orders} {waits} for the payment method \"{id}\""),
+            format!("Say once what {into} calls it, and all that wait for the same cross."),
+        ),
+        Hold::UnmappedShippingMethod { id } => (
+            format!("{orders} {waits} for the shipping method \"{id}\""),
+            format!("Say once what {into} calls it, and all that wait for the same cross."),
+        ),
+        Hold::UnknownSku { sku } => (
+            format!("{orders} {waits} for the SKU {sku}"),
+            format!("{into} has no item with it. Once it has, they cross by themselves."),
+        ),
+        Hold::NoSku { .. } => (
+            format!("{orders} {waits} for a SKU"),
+            "A line of each has none. Mend the item in the shop and try again, or enter the order by hand.".into(),
+        ),
+        Hold::Sums { .. } => (
+            format!("{orders} {does} not add up"),
+            "What the lines and charges lack of the total is more than rounding. Mend the order in its shop and try again."
+                .into(),
+        ),
+        Hold::UnknownTaxRate { rate } => (
+            format!("{orders} {waits} for a tax rate of {rate} %"),
+            format!("{into} has none. Add it there and try again."),
+        ),
+        Hold::InDoubt => (
+            format!("{may} of {} may have been made already", names.shop(origin)),
+            format!("The answer was lost and {into} cannot be asked. Look there, and say whether it is there."),
+        ),
+        Hold::Refused { .. } => (
+            format!("{orders} {was} refused"),
+            format!("Mend what {into} says, and try again."),
+        ),
     }
 }
 

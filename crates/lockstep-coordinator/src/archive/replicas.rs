@@ -18,7 +18,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use lockstep_journal::{Journal, JournalError, Segment};
-use lockstep_model::{CustomerId, entry::Hold};
+use lockstep_model::{CustomerId, ShopId, entry::Hold};
 use lockstep_storage::StorageError;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -34,6 +34,8 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
 /// Rows that are looked through for it.
 const SUMMARY_ROWS: usize = 200;
+/// Sorts of held orders that the overview tells one by one.
+const SUMMARY_HELD: usize = 5;
 /// After a failure.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,8 @@ pub struct Summary {
     pub asides: u64,
     /// Orders that are held, but for those that wait for their payment.
     pub held_orders: u64,
+    /// What most of them wait for: of which shop, for what, how many.
+    pub held: Vec<(ShopId, Hold, u64)>,
 }
 
 pub struct Replicas {
@@ -363,7 +367,10 @@ async fn summarise(app: &AppState, customer: CustomerId) {
     let read = app.replicas.read(customer, |journal| {
         let (_, conflicts) = journal.needs_person()?;
         let asides = journal.asides(SUMMARY_ROWS)?;
-        let orders = journal.orders(None, SUMMARY_ROWS)?;
+        let mut held = journal.held_orders()?;
+        let held_orders = held.iter().map(|group| group.count).sum();
+        held.sort_by_key(|group| std::cmp::Reverse(group.count));
+        held.truncate(SUMMARY_HELD);
         Ok(Summary {
             records: journal.counters()?.record.saturating_sub(1),
             apart: journal.records_apart()?,
@@ -373,15 +380,11 @@ async fn summarise(app: &AppState, customer: CustomerId) {
                 .iter()
                 .filter(|aside| aside.retry_at.is_none())
                 .count() as u64,
-            held_orders: orders
-                .iter()
-                .filter(|order| {
-                    order
-                        .held
-                        .as_ref()
-                        .is_some_and(|hold| !matches!(hold, Hold::Gate))
-                })
-                .count() as u64,
+            held_orders,
+            held: held
+                .into_iter()
+                .map(|group| (group.origin, group.hold, group.count))
+                .collect(),
         })
     });
     let read = read.await;

@@ -19,7 +19,7 @@ use axum::{
 };
 use lockstep_model::{
     CustomerId, Named, ShopId, ShopIdentity,
-    settings::{CustomerSettings, Problem as Wrong},
+    settings::{CustomerSettings, Method, Problem as Wrong},
 };
 use lockstep_protocol::{Code, Problem, paths::people, people::shops::ListsReply};
 use serde::Deserialize;
@@ -145,10 +145,10 @@ const NEW_ROWS: usize = 2;
 /// What shops said of themselves a moment ago.
 #[derive(Default)]
 pub struct Lists {
-    read: Mutex<HashMap<(CustomerId, ShopId), (Instant, List)>>,
+    read: Mutex<HashMap<(CustomerId, ShopId), (Instant, Asked)>>,
 }
 
-type List = Result<Arc<ShopIdentity>, String>;
+type Asked = Result<Arc<ShopIdentity>, String>;
 
 const LIST_AGE_MAX: Duration = Duration::from_secs(60);
 const FAILURE_AGE_MAX: Duration = Duration::from_secs(5);
@@ -157,7 +157,7 @@ const LISTS_MAX: usize = 256;
 const LIST_WAIT: Duration = Duration::from_secs(4);
 
 impl Lists {
-    fn known(&self, key: (CustomerId, ShopId)) -> Option<List> {
+    fn known(&self, key: (CustomerId, ShopId)) -> Option<Asked> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, list) = read.get(&key)?;
         let age_max = if list.is_ok() {
@@ -168,7 +168,7 @@ impl Lists {
         (at.elapsed() < age_max).then(|| list.clone())
     }
 
-    fn keep(&self, key: (CustomerId, ShopId), list: &List) {
+    fn keep(&self, key: (CustomerId, ShopId), list: &Asked) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= LISTS_MAX {
             read.retain(|_, (at, _)| at.elapsed() < LIST_AGE_MAX);
@@ -178,7 +178,7 @@ impl Lists {
         }
     }
 
-    async fn of(&self, caller: &Caller, customer: CustomerId, shop: ShopId, anew: bool) -> List {
+    async fn of(&self, caller: &Caller, customer: CustomerId, shop: ShopId, anew: bool) -> Asked {
         let key = (customer, shop);
         if let Some(list) = self.known(key).filter(|_| !anew) {
             return list;
@@ -258,27 +258,8 @@ async fn columns(
     anew: bool,
 ) -> Vec<Column> {
     let asked = settings.shops().map(|(shop, _)| async move {
-        let list = ui.lists.of(caller, settings.id(), shop.id, anew).await;
-        let (choices, note) = match list {
-            Ok(identity) => {
-                let named = (section.list)(&identity).iter();
-                let choices = named.map(|each| {
-                    let label = if each.name.is_empty() || each.name == each.id.as_str() {
-                        each.id.to_string()
-                    } else {
-                        format!("{} ({})", each.name, each.id)
-                    };
-                    Choice::new(&each.id, label)
-                });
-                let choices: Vec<Choice> = choices.collect();
-                let none = choices.is_empty();
-                (choices, none.then(|| "has no list of these.".to_owned()))
-            }
-            Err(why) => (
-                Vec::new(),
-                Some(format!("cannot be read now: {why} Type its identifiers.")),
-            ),
-        };
+        let List { choices, note } =
+            list_of(ui, caller, settings.id(), shop.id, section, anew).await;
         Column {
             shop: shop.id,
             name: shop.name.clone(),
@@ -287,6 +268,67 @@ async fn columns(
         }
     });
     futures::future::join_all(asked).await
+}
+
+/// What a shop lists now, to pick from.
+pub struct List {
+    pub choices: Vec<Choice>,
+    /// Why there is nothing to pick from.
+    pub note: Option<String>,
+}
+
+async fn list_of(
+    ui: &Ui,
+    caller: &Caller,
+    customer: CustomerId,
+    shop: ShopId,
+    section: &Section,
+    anew: bool,
+) -> List {
+    match ui.lists.of(caller, customer, shop, anew).await {
+        Ok(identity) => {
+            let named = (section.list)(&identity).iter();
+            let choices = named.map(|each| {
+                let label = if each.name.is_empty() || each.name == each.id.as_str() {
+                    each.id.to_string()
+                } else {
+                    format!("{} ({})", each.name, each.id)
+                };
+                Choice::new(&each.id, label)
+            });
+            let choices: Vec<Choice> = choices.collect();
+            let none = choices.is_empty();
+            List {
+                choices,
+                note: none.then(|| "has no list of these.".to_owned()),
+            }
+        }
+        Err(why) => List {
+            choices: Vec::new(),
+            note: Some(format!("cannot be read now: {why} Type its identifiers.")),
+        },
+    }
+}
+
+/// The ways to pay or to ship of one shop.
+pub async fn methods_of(
+    ui: &Ui,
+    caller: &Caller,
+    customer: CustomerId,
+    shop: ShopId,
+    method: Method,
+) -> List {
+    let slug = match method {
+        Method::Payment => "payment-methods",
+        Method::Shipping => "shipping-methods",
+    };
+    match SECTIONS.iter().find(|section| section.slug == slug) {
+        Some(section) => list_of(ui, caller, customer, shop, section, false).await,
+        None => List {
+            choices: Vec::new(),
+            note: None,
+        },
+    }
 }
 
 /// The cell of one of our rows in one shop.

@@ -14,6 +14,7 @@ mod customers;
 mod failure;
 mod form;
 mod frame;
+mod held;
 mod identifiers;
 mod live;
 mod orders;
@@ -115,6 +116,8 @@ pub fn router(console: Console) -> Router {
         .route("/stock/{sku}", get(records::explain))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))
+        .route("/orders/map", post(held::map_method))
+        .route("/orders/{order}/answer", post(held::answer))
         .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))
         .route("/conflicts/{conflict}/decide", post(conflicts::decide));

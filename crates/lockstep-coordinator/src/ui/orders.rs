@@ -3,9 +3,10 @@
 
 use super::{
     Shared,
-    customers::named,
+    customers::{named, view},
     failure::{Failure, Shown},
     frame::Frame,
+    held,
     records::HistoryLine,
     session::Visitor,
     urls,
@@ -17,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use lockstep_model::{Currency, CustomerId, Fulfilment, Payment, ShopId};
+use lockstep_model::{Currency, CustomerId, Fulfilment, Payment, ShopId, entry::Hold};
 use lockstep_protocol::people::{Page, records::HistoryRow};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,9 @@ pub struct OrderPage {
     pub lines: Vec<OrderLineRow>,
     pub history: Vec<HistoryRow>,
     pub as_of: Option<Timestamp>,
+    /// What holds it.
+    #[serde(default)]
+    pub hold: Option<Hold>,
 }
 
 /// A line, or a charge: then without a SKU.
@@ -173,6 +177,9 @@ struct ListPage {
     rows: Vec<Row>,
     next: Option<String>,
     policies_href: String,
+    groups: Vec<held::Group>,
+    map_action: String,
+    may_edit: bool,
 }
 
 pub async fn list(
@@ -181,7 +188,8 @@ pub async fn list(
     Path(customer): Path<CustomerId>,
     Query(query): Query<OrdersQuery>,
 ) -> Result<Response, Failure> {
-    let name = named(&visitor.caller, customer).await?;
+    let view = view(&visitor.caller, customer).await?;
+    let name = view.row.name.clone();
     let held = query.state == "held";
     let pairs = [
         ("limit", if held { LOOKED_THROUGH } else { "50" }),
@@ -194,6 +202,12 @@ pub async fn list(
         .await
         .within(customer, &name, "orders");
     let base = urls::of_customer(customer, "orders");
+    // On the first page of all, and of those that are held.
+    let groups = if query.query.is_empty() && query.cursor.is_empty() {
+        held::groups(&ui, &visitor, &frame, &view.settings).await?
+    } else {
+        Vec::new()
+    };
     let next = found.next.as_deref().map(|cursor| {
         let pairs = [
             ("query", query.query.as_str()),
@@ -214,6 +228,9 @@ pub async fn list(
         query: query.query,
         next,
         policies_href: urls::of_customer(customer, "policies"),
+        groups,
+        map_action: urls::of_customer(customer, "orders/map"),
+        may_edit: visitor.may_edit(),
         frame,
     })
     .into_response())
@@ -230,7 +247,10 @@ struct OnePage {
     lines: Vec<Line>,
     history: Vec<HistoryLine>,
     as_of: Option<When>,
-    identifiers_href: String,
+    held_href: String,
+    answers: Option<held::Answers>,
+    answer: String,
+    may_edit: bool,
 }
 
 struct Side {
@@ -322,7 +342,10 @@ pub async fn show(
         lines: lines.collect(),
         history: HistoryLine::lines(customer, &found.history, &frame),
         as_of: found.as_of.map(|at| When::new(at, frame.now)),
-        identifiers_href: urls::identifiers(customer, "payment-methods"),
+        held_href: urls::with_query(&urls::of_customer(customer, "orders"), &[("state", "held")]),
+        answers: found.hold.as_ref().map(held::Answers::to),
+        answer: held::answer_action(customer, &found.row.key),
+        may_edit: visitor.may_edit(),
         frame,
     };
     Ok(Shown(page).into_response())

@@ -20,10 +20,10 @@ use lockstep_connector::{
 use lockstep_model::{
     ConflictId, CustomerId, Epoch, Fault, FaultKind, Flow, Fulfilment, Lane, Named, Payment,
     RecordId, Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
-    entry::{Counts, RunResult},
+    entry::{Counts, Hold, RunResult},
     settings::{
-        Customer, CustomerHasService, CustomerSettings, Policies, RowId, Secret, Service, ShopRole,
-        Stock, StockId, StockServiceIdentifier,
+        Customer, CustomerHasService, CustomerSettings, Method, MethodAt, Policies, RowId, Secret,
+        Service, ShopRole, Stock, StockId, StockServiceIdentifier,
     },
 };
 use lockstep_protocol::{
@@ -34,6 +34,7 @@ use lockstep_protocol::{
         CallRate, Lag, Need, NeedKind, Overview, Page,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner},
         login::{LoginReply, Me, Role},
+        orders::{HeldGroup, HeldOrder, HeldView, Unmapped},
         plan::{ApplyPlanReply, Plan, PlanCounts, PlanField, PlanRow, Sign},
         records::{
             Choice, ConflictView, FieldRow, HistoryRow, LevelRow, MovementRow, RecordRow,
@@ -801,6 +802,70 @@ fn side(shop: ShopId, name: &str, number: &str) -> OrderSide {
     }
 }
 
+fn unmapped_payment() -> Hold {
+    Hold::UnmappedPaymentMethod {
+        id: "mobilepay".into(),
+    }
+}
+
+fn held_order(number: &str, why: &str) -> HeldOrder {
+    HeldOrder {
+        key: format!("lockstep:7:2:{number}"),
+        number: number.into(),
+        placed_at: None,
+        why: why.into(),
+    }
+}
+
+fn held_orders() -> HeldView {
+    let group =
+        |title: &str, reason: Hold, unmapped: Option<Unmapped>, order: HeldOrder| HeldGroup {
+            title: title.into(),
+            detail: "Say once what ERP calls it.".into(),
+            reason,
+            origin: WOO,
+            origin_name: "Web shop".into(),
+            count: 12,
+            orders: vec![order],
+            unmapped,
+        };
+    let unmapped = Unmapped {
+        method: Method::Payment,
+        from: MethodAt {
+            shop: WOO,
+            id: "mobilepay".into(),
+        },
+        into: ERP,
+        into_name: "ERP".into(),
+    };
+    HeldView {
+        groups: vec![
+            group(
+                "12 orders of Web shop wait for the payment method \"mobilepay\"",
+                unmapped_payment(),
+                Some(unmapped),
+                held_order("1043", "no identifier"),
+            ),
+            group(
+                "An order of Web shop may have been made already",
+                Hold::InDoubt,
+                None,
+                held_order("1044", "look whether it is there"),
+            ),
+            group(
+                "An order of Web shop does not add up",
+                Hold::Sums {
+                    total: Decimal::TEN,
+                    parts: Decimal::ONE,
+                },
+                None,
+                held_order("1045", "its parts add up to 1, not to 10"),
+            ),
+        ],
+        as_of: None,
+    }
+}
+
 fn order(key: &str) -> OrderPage {
     let held = key.ends_with("5003");
     let row = order_row("5001", if held { "1043" } else { "1041" }, held);
@@ -835,6 +900,7 @@ fn order(key: &str) -> OrderPage {
         ],
         history: history(),
         as_of: Some(ago(2)),
+        hold: held.then(|| unmapped_payment()),
     }
 }
 
@@ -1088,6 +1154,11 @@ fn api(full: bool, sent: Sent) -> Router {
                 vec![]
             }))
         }))
+        .route(people::ORDERS_HELD, get(|Path(id): Path<u64>| async move {
+            Json(if id == 7 { held_orders() } else { HeldView { groups: vec![], as_of: None } })
+        }))
+        .route(people::ORDERS_MAP, post(noted("map", |_| Json(ApplyReply { id: KAHVILA, revision: Revision(12), changed: true }).into_response())))
+        .route(people::ORDER_ANSWER, post(noted("answer", |_| StatusCode::NO_CONTENT.into_response())))
         .route(ORDER, get(|Path((_, key)): Path<(u64, String)>| async move { Json(order(&key)) }))
         .route("/api/v1/broken", get(|| async { json!({}).to_string() }))
 }

@@ -650,6 +650,51 @@ async fn a_conflict_is_decided_with_what_the_button_said() {
 }
 
 #[tokio::test]
+async fn orders_that_wait_for_the_same_are_let_go_by_one_form() {
+    let browser = Browser::new(true);
+    let (_, page) = browser.get("/customers/7/orders").await;
+    for words in [
+        "12 orders of Web shop wait for the payment method",
+        "and let all 12 go",
+        "and 11 more",
+        "It is not there: make it",
+        "Try again",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let response = browser
+        .post(
+            "/customers/7/orders/map",
+            &[
+                ("method", "payment"),
+                ("from_shop", "2"),
+                ("from_id", "mobilepay"),
+                ("into", "card"),
+            ],
+        )
+        .await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let sent = browser.sent("map");
+    assert_eq!(sent["method"], "payment");
+    assert_eq!(sent["from"]["id"], "mobilepay");
+    assert_eq!(sent["into"], "card");
+}
+
+#[tokio::test]
+async fn a_person_says_whether_an_order_in_doubt_is_there() {
+    let browser = Browser::new(true);
+    let action = "/customers/7/orders/lockstep%3A7%3A2%3A5003/answer";
+    browser
+        .post(action, &[("answer", "there"), ("named", " S-76 ")])
+        .await;
+    let sent = browser.sent("answer");
+    assert_eq!(sent["answer"]["answer"], "it_is_there");
+    assert_eq!(sent["answer"]["id"], "S-76");
+    let response = browser.post(action, &[("answer", "perhaps")]).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn stock_is_explained_down_to_each_order() {
     let browser = Browser::new(true);
     let (_, page) = browser.get("/customers/7/stock/KH-100").await;

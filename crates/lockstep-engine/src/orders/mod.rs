@@ -1,10 +1,12 @@
 //! Orders: one origin, one copy under our key, a gate, exact sums, and states carried both ways.
 
+mod answer;
 mod copy;
 mod decide;
 mod steps;
 mod sums;
 
+pub use answer::answer;
 pub use copy::compose;
 pub use decide::{Look, OrderDecision, decide, see};
 pub use sums::{Sums, check_sums};

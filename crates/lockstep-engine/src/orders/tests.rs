@@ -1,11 +1,11 @@
 //! Orders.
 
-use super::decide;
+use super::{answer, decide};
 use crate::fixture::{A, ERP, rules};
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{OpenIntent, OrderCase};
-use lockstep_model::entry::{Body, Hold, Subject, What};
-use lockstep_model::{CustomerId, IntentId, OrderKey, RunId, Takes};
+use lockstep_model::entry::{Body, Hold, Settlement, Subject, What};
+use lockstep_model::{CustomerId, IntentId, OrderAnswer, OrderKey, RunId, Takes};
 use std::collections::BTreeMap;
 
 /// An order of A whose copy was meant to be made and may or may not be there.
@@ -58,4 +58,63 @@ fn a_doubtful_copy_is_held_for_a_person_where_the_shop_cannot_be_asked() {
             ..
         }]
     ));
+}
+
+fn held_in_doubt() -> OrderCase {
+    OrderCase {
+        held: Some(Hold::InDoubt),
+        ..in_doubt()
+    }
+}
+
+#[test]
+fn a_person_s_word_settles_the_doubtful_write_and_lets_the_order_go() {
+    let there = OrderAnswer::ItIsThere { id: "S-76".into() };
+    for (said, applied) in [(there, true), (OrderAnswer::ItIsNotThere, false)] {
+        let bodies = answer(&held_in_doubt(), ERP, &said, "operator").unwrap();
+        let [
+            Body::OrderAnswered { by, .. },
+            Body::Settled { intent, how },
+            Body::OrderReleased { .. },
+        ] = bodies.as_slice()
+        else {
+            panic!("{bodies:?}");
+        };
+        assert_eq!((by.as_str(), *intent), ("operator", IntentId(1)));
+        assert_eq!(matches!(**how, Settlement::Done { .. }), applied);
+        assert!(how.closes());
+    }
+}
+
+#[test]
+fn a_word_that_comes_too_late_is_refused() {
+    let mut answered = held_in_doubt();
+    answered.open.clear();
+    answered.held = None;
+    let mut found = held_in_doubt();
+    found.copies = [(ERP, "S-75".into())].into();
+    let there = OrderAnswer::ItIsThere { id: "S-76".into() };
+    for case in [answered, found, in_doubt()] {
+        for said in [&there, &OrderAnswer::ItIsNotThere] {
+            assert!(answer(&case, ERP, said, "operator").is_err(), "{case:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_mended_is_tried_again_and_what_is_in_doubt_is_not() {
+    let mut case = in_doubt();
+    case.open.clear();
+    let again = |held| {
+        let case = OrderCase {
+            held,
+            ..case.clone()
+        };
+        answer(&case, ERP, &OrderAnswer::TryAgain, "operator")
+    };
+    let message = "no".to_owned();
+    assert_eq!(again(Some(Hold::Refused { message })).unwrap().len(), 1);
+    assert!(again(Some(Hold::InDoubt)).is_err(), "it may be there");
+    assert!(again(Some(Hold::Gate)).is_err(), "it opens by itself");
+    assert!(again(None).is_err(), "nothing holds it");
 }

@@ -2,7 +2,7 @@
 
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::columns::{id, int, kind_code, micros, order_key_of, order_subject, parse};
-use crate::{Journal, JournalError, seal};
+use crate::{Journal, JournalError, projection, seal};
 use jiff::Timestamp;
 use lockstep_model::cases::{OrderCase, OrderChunk, StagedOrder};
 use lockstep_model::{Kind, Level, OrderKey, OrderState, Parts, RemoteId, ShopId, Sku};
@@ -53,6 +53,51 @@ impl Journal {
             chunk.next = chunk.cases.last().map(|case| case.order.clone());
         }
         Ok(chunk)
+    }
+}
+
+impl Journal {
+    /// One order. `None`: it was never met.
+    pub fn order_case(&self, order: &OrderKey) -> Result<Option<OrderCase>, JournalError> {
+        let order_key = order.to_string();
+        let is_known: bool = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM purchase WHERE order_key = ?1)")?
+            .query_row([&order_key], |row| row.get(0))?;
+        if !is_known {
+            return Ok(None);
+        }
+        order_case(&self.connection, &order_key, &[]).map(Some)
+    }
+
+    /// The ids of orders of this shop that bear this number there and are nobody's copy.
+    pub fn orders_numbered(
+        &self,
+        shop: ShopId,
+        number: &str,
+    ) -> Result<Vec<RemoteId>, JournalError> {
+        let ids = self
+            .connection
+            .prepare_cached(
+                "SELECT k.id FROM known_order k
+                 WHERE k.shop = ?1 AND k.number = ?2
+                 AND NOT EXISTS (SELECT 1 FROM order_copy c WHERE c.shop = k.shop AND c.id = k.id)
+                 ORDER BY k.id LIMIT 10",
+            )?
+            .query_map(params![int(shop.0), number], |row| {
+                Ok(RemoteId(row.get(0)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(ids)
+    }
+
+    /// The order that this one of a shop is a copy of.
+    pub fn copied_from(
+        &self,
+        shop: ShopId,
+        id: &RemoteId,
+    ) -> Result<Option<OrderKey>, JournalError> {
+        projection::copied_from(&self.connection, shop, id)
     }
 }
 

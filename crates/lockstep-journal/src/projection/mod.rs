@@ -10,6 +10,7 @@ mod orders;
 mod runs;
 
 pub(crate) use ledger::taken;
+pub(crate) use orders::copied_from;
 
 use crate::JournalError;
 use crate::columns::{
@@ -266,6 +267,15 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             }
         }
         Body::DueAgain { what } => due_again(connection, what)?,
+        Body::OrderAnswered {
+            order,
+            into,
+            answer,
+            by: _,
+        } => {
+            orders::answered(connection, order, *into, answer)?;
+            remember(connection, seq, &order_subject(&order.to_string()))?;
+        }
     }
     Ok(())
 }

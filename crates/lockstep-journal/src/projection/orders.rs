@@ -1,11 +1,11 @@
 //! Orders: what each shop shows of them, their lines by SKU, their copies, what holds them.
 
 use crate::JournalError;
-use crate::columns::{decimal, id, int, json, number, order_subject, parse};
+use crate::columns::{decimal, id, int, json, number, order_key_of, order_subject, parse};
 use crate::projection::{clear_aside, ledger, stock_mapping};
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{OrderKey, OrderState, Payment, ShopId, Sku, Stage};
+use lockstep_model::{OrderAnswer, OrderKey, OrderState, Payment, RemoteId, ShopId, Sku, Stage};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,6 +295,68 @@ pub(super) fn settled(
         }
     }
     Ok(())
+}
+
+/// A person has said how it goes on with an order that was held.
+pub(super) fn answered(
+    connection: &Connection,
+    order: &OrderKey,
+    into: ShopId,
+    answer: &OrderAnswer,
+) -> Result<(), JournalError> {
+    let order_key = order.to_string();
+    connection
+        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+        .execute([order_subject(&order_key)])?;
+    if let OrderAnswer::ItIsThere { id } = answer {
+        becomes_its_copy(connection, order, into, id)?;
+    }
+    mark_dirty(connection, &order_key)
+}
+
+/// What the shop showed of the copy was taken for an order of its own, since it does not carry our key.
+fn becomes_its_copy(
+    connection: &Connection,
+    order: &OrderKey,
+    into: ShopId,
+    id: &RemoteId,
+) -> Result<(), JournalError> {
+    let order_key = order.to_string();
+    let own = OrderKey {
+        customer: order.customer,
+        shop: into,
+        id: id.clone(),
+    };
+    let own = own.to_string();
+    mark_skus_dirty(connection, &own)?;
+    // What it takes from the stock was counted, and goes on counting, once.
+    for table in ["known_order", "order_line"] {
+        connection
+            .prepare_cached(&format!(
+                "UPDATE OR REPLACE {table} SET order_key = ?1 WHERE order_key = ?2 AND shop = ?3"
+            ))?
+            .execute(params![order_key, own, int(into.0)])?;
+    }
+    for table in ["purchase", "order_dirty", "order_copy"] {
+        connection
+            .prepare_cached(&format!("DELETE FROM {table} WHERE order_key = ?1"))?
+            .execute([&own])?;
+    }
+    remember_copy(connection, &order_key, into, id.as_str())?;
+    mark_skus_dirty(connection, &order_key)
+}
+
+/// The order that this one of a shop is a copy of.
+pub(crate) fn copied_from(
+    connection: &Connection,
+    shop: ShopId,
+    id: &RemoteId,
+) -> Result<Option<OrderKey>, JournalError> {
+    let order_key: Option<String> = connection
+        .prepare_cached("SELECT order_key FROM order_copy WHERE shop = ?1 AND id = ?2")?
+        .query_row(params![int(shop.0), id.0], |row| row.get(0))
+        .optional()?;
+    order_key.map(|key| order_key_of(&key)).transpose()
 }
 
 fn remember_copy(

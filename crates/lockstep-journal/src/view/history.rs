@@ -74,7 +74,8 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::ConflictClosed { .. }
         | Body::StocksMapped(_)
         | Body::Done { .. }
-        | Body::DueAgain { .. } => None,
+        | Body::DueAgain { .. }
+        | Body::OrderAnswered { .. } => None,
     }
 }
 

@@ -117,6 +117,17 @@ pub struct RunView {
     pub writes: BTreeMap<WriteState, u64>,
 }
 
+/// Orders of one shop that wait for the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeldOrders {
+    pub origin: ShopId,
+    /// What holds the oldest of them.
+    pub hold: Hold,
+    pub count: u64,
+    /// The oldest of them.
+    pub first: Vec<(OrderKey, Hold)>,
+}
+
 /// What a run has read of one feed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunPage {

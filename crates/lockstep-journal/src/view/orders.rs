@@ -1,13 +1,15 @@
 //! Orders, newest first, and one in all shops. Nothing personal: see [`Journal::person`].
 
 use super::records::{asides_about, conflicts_about, open_writes};
-use super::{OrderRow, OrderView};
-use crate::bounds::VIEW_ROWS_MAX;
+use super::{HeldOrders, OrderRow, OrderView};
+use crate::bounds::{HELD_ORDERS_NAMED, VIEW_ROWS_MAX};
 use crate::columns::{id, int, order_key_of, order_subject, parse};
 use crate::load::{copies, known_states};
 use crate::{Journal, JournalError};
-use lockstep_model::OrderKey;
+use lockstep_model::entry::Hold;
+use lockstep_model::{OrderKey, ShopId};
 use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
 
 type Purchase = (String, i64, bool, Option<String>);
 
@@ -79,5 +81,56 @@ impl Journal {
             asides: asides_about(&self.connection, &subject)?,
             conflicts: conflicts_about(&self.connection, &subject)?,
         }))
+    }
+
+    /// Orders that wait for a person, the oldest first, by what they wait for. Those that wait for their payment are
+    /// not among them.
+    pub fn held_orders(&self) -> Result<Vec<HeldOrders>, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT order_key, held FROM purchase WHERE held IS NOT NULL ORDER BY first_seq",
+        )?;
+        let mut rows = query.query([])?;
+        let mut groups: Vec<HeldOrders> = Vec::new();
+        let mut places: HashMap<(ShopId, String), usize> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let held: String = row.get(1)?;
+            let hold: Hold = parse("what holds an order", &held)?;
+            let Some(sort) = sort_of(&hold, held) else {
+                continue;
+            };
+            let order = order_key_of(&row.get::<_, String>(0)?)?;
+            let place = *places.entry((order.shop, sort)).or_insert_with(|| {
+                groups.push(HeldOrders {
+                    origin: order.shop,
+                    hold: hold.clone(),
+                    count: 0,
+                    first: Vec::new(),
+                });
+                groups.len() - 1
+            });
+            if let Some(group) = groups.get_mut(place) {
+                group.count += 1;
+                if group.first.len() < HELD_ORDERS_NAMED {
+                    group.first.push((order, hold));
+                }
+            }
+        }
+        Ok(groups)
+    }
+}
+
+/// Orders of one shop are held for the same if these are equal. `None`: no person is needed.
+fn sort_of(hold: &Hold, held: String) -> Option<String> {
+    match hold {
+        Hold::Gate => None,
+        // What differs from order to order is said of each.
+        Hold::Sums { .. } => Some("sums".into()),
+        Hold::Refused { .. } => Some("refused".into()),
+        Hold::NoSku { .. } => Some("no sku".into()),
+        Hold::UnknownSku { .. }
+        | Hold::UnmappedPaymentMethod { .. }
+        | Hold::UnmappedShippingMethod { .. }
+        | Hold::UnknownTaxRate { .. }
+        | Hold::InDoubt => Some(held),
     }
 }

@@ -7,8 +7,8 @@ use lockstep_model::entry::{
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Kind, Level, Payment, Record, ShopId, ShopIdentity, Sku, StockSemantics,
-    Takes,
+    Fault, FaultKind, Kind, Level, OrderAnswer, Payment, Record, ShopId, ShopIdentity, Sku,
+    StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -542,4 +542,144 @@ fn stock_is_paged_by_sku() {
     }
     assert_eq!(seen.len(), 25);
     assert!(journal.load_stock(None, 10).unwrap().cases.is_empty());
+}
+
+fn held(journal: &mut Journal, id: &str, reason: Hold) {
+    let order = key(WEB, id);
+    let seen = order_seen(WEB, &order, state(id, vec![line("A", 1, 0)]));
+    append(journal, vec![seen, Body::OrderHeld { order, reason }]);
+}
+
+#[test]
+fn held_orders_stand_together_by_what_they_wait_for() {
+    let mut journal = world();
+    let klarna = || Hold::UnmappedPaymentMethod {
+        id: "klarna".into(),
+    };
+    let sums = |parts| Hold::Sums {
+        total: units(10),
+        parts: units(parts),
+    };
+    held(&mut journal, "o1", klarna());
+    held(&mut journal, "o2", sums(8));
+    held(&mut journal, "o3", klarna());
+    held(&mut journal, "o4", Hold::Gate);
+    held(&mut journal, "o5", sums(7));
+    let groups = journal.held_orders().unwrap();
+    let told: Vec<_> = groups
+        .iter()
+        .map(|group| (group.origin, group.hold.clone(), group.count))
+        .collect();
+    assert_eq!(told, [(WEB, klarna(), 2), (WEB, sums(8), 2)]);
+    assert_eq!(groups[1].first[1], (key(WEB, "o5"), sums(7)));
+    append(
+        &mut journal,
+        vec![Body::OrderReleased {
+            order: key(WEB, "o1"),
+        }],
+    );
+    assert_eq!(journal.held_orders().unwrap()[1].count, 1);
+}
+
+/// An order whose copy may have been made, and what the receiver shows without our key.
+fn in_doubt() -> Journal {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![
+            order_seen(WEB, &o1, state("o1", vec![line("A", 1, 1)])),
+            intended(7, ERP, Subject::Order(o1.clone()), What::CreateOrder),
+            Body::OrderHeld {
+                order: o1,
+                reason: Hold::InDoubt,
+            },
+            order_seen(ERP, &key(ERP, "s76"), state("s76", vec![line("A", 1, 1)])),
+        ],
+    );
+    settle(&mut journal);
+    journal
+}
+
+#[test]
+fn a_copy_that_a_person_has_found_is_no_order_of_its_own_any_more() {
+    let mut journal = in_doubt();
+    let (o1, s76) = (key(WEB, "o1"), key(ERP, "s76"));
+    assert_eq!(
+        journal.orders_numbered(ERP, "#s76").unwrap(),
+        ["s76".into()]
+    );
+    let taken = |journal: &Journal| {
+        let cases = journal.load_stock(None, 10).unwrap().cases;
+        let case = cases.into_iter().find(|case| case.sku == "A".into());
+        let lines = case.expect("it is due").lines;
+        let orders: Vec<_> = lines.iter().map(|line| line.order.clone()).collect();
+        orders
+    };
+    append(
+        &mut journal,
+        vec![
+            Body::OrderAnswered {
+                order: o1.clone(),
+                into: ERP,
+                answer: OrderAnswer::ItIsThere { id: "s76".into() },
+                by: "operator".into(),
+            },
+            settled(7, done("s76", None)),
+            Body::OrderReleased { order: o1.clone() },
+        ],
+    );
+    assert!(journal.order_view(&s76).unwrap().is_none());
+    let case = journal.order_case(&o1).unwrap().unwrap();
+    assert_eq!((case.held, case.open.len()), (None, 0));
+    assert_eq!(case.copies[&ERP], "s76".into());
+    assert_eq!(case.known[&ERP].id, "s76".into());
+    assert!(taken(&journal).iter().all(|order| *order == o1));
+    assert_eq!(
+        journal.copied_from(ERP, &"s76".into()).unwrap(),
+        Some(o1.clone())
+    );
+    // Read again it is what it was linked to, though it carries nobody's key.
+    let mut paid = state("s76", vec![line("A", 1, 1)]);
+    paid.payment = Payment::Paid;
+    paid.number = "N2".into();
+    journal.stage(ERP, vec![order(paid)]).unwrap();
+    let cases = journal.load_orders(None, 10, at(0), &[]).unwrap().cases;
+    assert_eq!(cases.len(), 1);
+    assert!(cases[0].staged.contains_key(&ERP));
+}
+
+#[test]
+fn an_order_that_is_tried_again_stands_aside_no_more() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    held(
+        &mut journal,
+        "o1",
+        Hold::Refused {
+            message: "no".into(),
+        },
+    );
+    append(
+        &mut journal,
+        vec![Body::Aside {
+            shop: ERP,
+            subject: AsideSubject::Subject(Subject::Order(o1.clone())),
+            fault: Fault::new(FaultKind::Invalid { field: None }, "no"),
+            retry_at: None,
+            tries: 3,
+        }],
+    );
+    append(
+        &mut journal,
+        vec![Body::OrderAnswered {
+            order: o1.clone(),
+            into: ERP,
+            answer: OrderAnswer::TryAgain,
+            by: "operator".into(),
+        }],
+    );
+    let cases = journal.load_orders(None, 10, at(0), &[]).unwrap().cases;
+    assert_eq!(cases[0].order, o1);
+    assert!(cases[0].aside_until.is_empty() && cases[0].tries.is_empty());
 }

@@ -13,6 +13,7 @@ mod digest;
 mod identified;
 mod ids;
 mod lenient;
+mod methods;
 mod policies;
 mod read;
 mod schedules;
@@ -35,6 +36,7 @@ pub use ids::{
     BranchId, PaymentMethodId, PaymentTermId, RowId, ShelfId, ShippingMethodId, ShopVersionId,
     StockId,
 };
+pub use methods::{Method, MethodAt};
 pub use policies::{Gate, Limits, OrderPolicy, Policies, Policy, StockMode, StockPolicy};
 pub use read::read;
 pub use schedules::{Schedule, Schedules};

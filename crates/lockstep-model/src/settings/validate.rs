@@ -256,6 +256,9 @@ impl CustomerSettings {
     fn check_identifiers(&self, found: &mut Vec<Problem>) {
         macro_rules! section {
             ($identifiers:ident $name:literal of $rows:ident $rows_name:literal, $what:literal) => {
+                section!($identifiers $name of $rows $rows_name, $what, None)
+            };
+            ($identifiers:ident $name:literal of $rows:ident $rows_name:literal, $what:literal, $gathers:expr) => {
                 self.check_section(
                     found,
                     $name,
@@ -264,15 +267,18 @@ impl CustomerSettings {
                     self.$identifiers.iter().map(|row| row.id),
                     &self.$identifiers,
                     &self.$rows.iter().map(|row| row.id).collect(),
+                    $gathers,
                 )
             };
         }
+        // Orders go one way: several of the shops' methods may be one in the shop that takes them.
+        let gathers = self.policies.orders.into;
         section!(branch_service_identifiers "branchServiceIdentifiers" of branches "branches", "branch");
         section!(stock_service_identifiers "stockServiceIdentifiers" of stocks "stocks", "stock");
         section!(shop_version_service_identifiers "shopVersionServiceIdentifiers" of shop_versions "shopVersions", "shop version");
-        section!(shipping_method_service_identifiers "shippingMethodServiceIdentifiers" of shipping_methods "shippingMethods", "shipping method");
+        section!(shipping_method_service_identifiers "shippingMethodServiceIdentifiers" of shipping_methods "shippingMethods", "shipping method", gathers);
         section!(payment_term_service_identifiers "paymentTermServiceIdentifiers" of payment_terms "paymentTerms", "payment term");
-        section!(payment_method_service_identifiers "paymentMethodServiceIdentifiers" of payment_methods "paymentMethods", "payment method");
+        section!(payment_method_service_identifiers "paymentMethodServiceIdentifiers" of payment_methods "paymentMethods", "payment method", gathers);
         section!(shelf_service_identifiers "shelfServiceIdentifiers" of shelves "shelves", "shelf");
     }
 
@@ -289,6 +295,7 @@ impl CustomerSettings {
         row_ids: impl Iterator<Item = super::RowId>,
         rows: &[I],
         known: &BTreeSet<I::Of>,
+        gathers: Option<ShopId>,
     ) where
         I::Of: fmt::Display,
     {
@@ -310,6 +317,7 @@ impl CustomerSettings {
             }
             if let Some((first, _)) =
                 meanings.insert((row.service_id(), identifier), (at, row.of()))
+                && gathers != Some(row.service_id())
             {
                 found.push(Problem::new(
                     format!("{path}.identifier"),
@@ -595,6 +603,32 @@ mod tests {
                 "stockServiceIdentifiers[1]: stock 1 has an identifier in shop 2 already, in stockServiceIdentifiers[0]",
             ]
         );
+    }
+
+    #[test]
+    fn two_methods_may_be_one_in_the_shop_that_orders_go_into() {
+        let gathered = |into: Option<ShopId>| {
+            problems(|settings| {
+                settings.policies.orders.into = into;
+                for id in [1, 2] {
+                    settings.payment_methods.push(PaymentMethod {
+                        id: PaymentMethodId(id),
+                        name: "card".into(),
+                        product_id: None,
+                    });
+                    settings.payment_method_service_identifiers.push(
+                        PaymentMethodServiceIdentifier {
+                            id: RowId(id),
+                            payment_method_id: PaymentMethodId(id),
+                            service_id: ShopId(2),
+                            identifier: "card".into(),
+                        },
+                    );
+                }
+            })
+        };
+        assert_eq!(gathered(Some(ShopId(2))), Vec::<String>::new());
+        assert_eq!(gathered(None).len(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod customers;
 pub mod login;
+pub mod orders;
 pub mod plan;
 pub mod records;
 pub mod runs;

@@ -12,11 +12,9 @@ use crate::shops::{Shops, stock_mapping};
 use jiff::Timestamp;
 use lockstep_engine::{Customer, Effect, Event, Opened, Progress, Step};
 use lockstep_journal::{Also, PlanRow};
-use lockstep_model::cases::{ConflictSubject, Consumed};
-use lockstep_model::entry::{Again, Body, Cause, Conflict, Counts, RunResult, Subject};
-use lockstep_model::{
-    ConflictId, Flow, Kind, Lane, RemoteId, Resolution, Revision, RunId, ShopId, ShopIdentity,
-};
+use lockstep_model::cases::Consumed;
+use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult};
+use lockstep_model::{Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
 use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{Phase, RunProgress};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,7 +40,7 @@ pub struct Driver {
     pub identities: BTreeMap<ShopId, ShopIdentity>,
     pub engine: Customer,
     pub calls: JoinSet<Done>,
-    queue: VecDeque<Event>,
+    pub(super) queue: VecDeque<Event>,
     pub next_tick: Option<Timestamp>,
     pub shipped: watch::Receiver<Shipped>,
     pub ship: Arc<Notify>,
@@ -273,46 +271,6 @@ impl Driver {
     pub fn apply(&mut self, plan: RunId, by: String, reply: oneshot::Sender<Option<RunId>>) {
         self.applies.push_back(reply);
         self.on(Event::ApplyAsked { plan, by });
-    }
-
-    /// Carries a person's word on a conflict out. The inner error is for people.
-    pub async fn decide(
-        &mut self,
-        conflict: ConflictId,
-        resolution: &Resolution,
-        by: String,
-    ) -> Result<Result<(), String>, FileError> {
-        let case = self
-            .file
-            .with(move |journal| journal.conflict_case(conflict))
-            .await?;
-        let Some(case) = case else {
-            let sentence =
-                "the question is not open any more: it was answered, or closed by itself";
-            return Ok(Err(sentence.into()));
-        };
-        let bodies = match lockstep_engine::resolve(&case, resolution, &by) {
-            Ok(bodies) => bodies,
-            Err(why) => return Ok(Err(why)),
-        };
-        self.file
-            .with(move |journal| journal.append(Timestamp::now(), bodies, Also::default()))
-            .await?;
-        self.ship.notify_one();
-        let subject = match case.subject {
-            ConflictSubject::Record(known) => Subject::Record(known.record),
-            ConflictSubject::Level(level) => Subject::Level {
-                stock: level.stock,
-                sku: level.sku,
-            },
-            ConflictSubject::Order(order) => Subject::Order(order),
-        };
-        let read = match case.about {
-            Conflict::LevelInDoubt { shop, .. } => Some(shop),
-            _ => None,
-        };
-        self.on(Event::Resolved { subject, read, by });
-        Ok(Ok(()))
     }
 
     /// Settings of the same epoch. Runs that go on keep the revision that they began with.

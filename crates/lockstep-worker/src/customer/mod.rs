@@ -1,6 +1,7 @@
 //! One customer on this worker: its journal, its engine, its shops, from the seat that was granted to the
 //! fence that ends it.
 
+mod answers;
 mod calls;
 mod driver;
 mod file;
@@ -9,7 +10,10 @@ mod restore;
 mod shipper;
 mod task;
 
-pub use task::{Ask, Handle, RoundEnd, Tools, apply, ask_for_plan, decide, tend, wire};
+pub use task::{
+    Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, copies_named, decide, tend,
+    wire,
+};
 
 use data_encoding::HEXLOWER;
 use lockstep_model::settings::CustomerSettings;

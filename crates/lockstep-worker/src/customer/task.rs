@@ -18,7 +18,9 @@ use crate::shops::{Shops, UnknownPlatform};
 use lockstep_connector::Registry;
 use lockstep_engine::Event;
 use lockstep_model::entry::RunResult;
-use lockstep_model::{ConflictId, CustomerId, Flow, Resolution, RunId, ShopId};
+use lockstep_model::{
+    ConflictId, CustomerId, Flow, Order, OrderAnswer, OrderKey, RemoteId, Resolution, RunId, ShopId,
+};
 use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
 use std::collections::BTreeSet;
@@ -57,6 +59,20 @@ pub enum Ask {
         resolution: Resolution,
         by: String,
         /// An error is for people.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// Where may the copy of an order in doubt be, that a person calls like this?
+    CopiesNamed {
+        order: OrderKey,
+        named: RemoteId,
+        reply: oneshot::Sender<Result<(ShopId, Vec<RemoteId>), String>>,
+    },
+    AnswerOrder {
+        order: OrderKey,
+        answer: OrderAnswer,
+        /// The copy as the shop shows it, where one was found.
+        copy: Option<Box<Order>>,
+        by: String,
         reply: oneshot::Sender<Result<(), String>>,
     },
 }
@@ -365,6 +381,12 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                     // Whoever asked may be gone; the journal has it all the same.
                     let _unheard = reply.send(driver.decide(conflict, &resolution, by).await?);
                 }
+                Ask::CopiesNamed { order, named, reply } => {
+                    let _unheard = reply.send(driver.copies_named(order, named).await?);
+                }
+                Ask::AnswerOrder { order, answer, copy, by, reply } => {
+                    let _unheard = reply.send(driver.answer_order(order, answer, copy, by).await?);
+                }
             },
             () = ears.stop.cancelled(), if stop_by.is_none() => {}
             _ = shipping.tick() => driver.ship.notify_one(),
@@ -462,6 +484,44 @@ pub async fn decide(
     };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answer.await.map_err(|_| busy(customer))?
+}
+
+/// For whoever has a handle and wants to know which orders of which shop a person may mean.
+pub async fn copies_named(
+    handle: &Handle,
+    customer: CustomerId,
+    order: OrderKey,
+    named: RemoteId,
+) -> Result<(ShopId, Vec<RemoteId>), String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::CopiesNamed {
+        order,
+        named,
+        reply,
+    };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))?
+}
+
+/// For whoever has a handle and brings a person's word on an order.
+pub async fn answer_order(
+    handle: &Handle,
+    customer: CustomerId,
+    order: OrderKey,
+    answer: OrderAnswer,
+    copy: Option<Box<Order>>,
+    by: String,
+) -> Result<(), String> {
+    let (reply, answered) = oneshot::channel();
+    let ask = Ask::AnswerOrder {
+        order,
+        answer,
+        copy,
+        by,
+        reply,
+    };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answered.await.map_err(|_| busy(customer))?
 }
 
 fn busy(customer: CustomerId) -> String {

@@ -40,6 +40,9 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Explain(explain) => people::explain(explain, json).await,
         Command::Conflicts(conflicts) => people::conflicts(conflicts, json).await,
         Command::Decide(decide) => people::decide(decide, json).await,
+        Command::Orders(orders) => people::orders(orders, json).await,
+        Command::Map(map) => people::map(map, json).await,
+        Command::Answer(answer) => people::answer(answer, json).await,
     };
     match result {
         Ok(exit) => exit,
