@@ -8,7 +8,7 @@ use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
     CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk,
 };
@@ -19,6 +19,7 @@ use lockstep_model::{
     PullRequest, Record, RemoteId, RunId, ShopId, ShopIdentity, Sku,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Names a call to a shop, from its effect to its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -305,7 +306,9 @@ impl Shared {
 }
 
 pub struct Customer {
-    rules: Rules,
+    rules: Arc<Rules>,
+    /// The shops' flows that the rules switch on.
+    pairs: Vec<(ShopId, Flow)>,
     shared: Shared,
     next_run: u64,
     runs: BTreeMap<Lane, Run>,
@@ -319,9 +322,11 @@ pub struct Customer {
 }
 
 impl Customer {
-    pub fn new(opened: Opened, rules: Rules) -> Self {
+    pub fn new(opened: Opened, rules: impl Into<Arc<Rules>>) -> Self {
         let open = opened.open.into_iter().map(|open| (open.intent, open));
+        let rules = rules.into();
         Self {
+            pairs: pairs_of(&rules),
             rules,
             shared: Shared {
                 counters: Counters {
@@ -369,7 +374,8 @@ impl Customer {
         let mut out = Vec::new();
         match event {
             Event::Settings(rules) => {
-                for (shop, flow) in self.pairs_of(&rules) {
+                self.pairs = pairs_of(&rules);
+                for (shop, flow) in self.pairs.clone() {
                     if !self.polled.contains_key(&(shop, flow)) {
                         self.wake(shop, flow, Cause::Settings);
                     }
@@ -383,7 +389,7 @@ impl Customer {
                 self.shared.down.clear();
                 self.shared.shut.clear();
                 self.shared.tries.clear();
-                self.rules = *rules;
+                self.rules = (*rules).into();
             }
             Event::Woken {
                 flows,
@@ -429,8 +435,9 @@ impl Customer {
                 }
             }
             Event::ShopChecked { shop, identity } => {
-                if let Some(rules) = self.rules.shops.get_mut(&shop)
-                    && rules.identity != *identity
+                let known = self.rules.shops.get(&shop);
+                if known.is_some_and(|rules| rules.identity != *identity)
+                    && let Some(rules) = Arc::make_mut(&mut self.rules).shops.get_mut(&shop)
                 {
                     out.push(Effect::Append {
                         bodies: vec![Body::ShopSeen {
@@ -526,7 +533,7 @@ impl Customer {
                 }
                 self.runs.remove(&lane);
                 if made {
-                    for (shop, flow) in self.pairs_of(&self.rules) {
+                    for (shop, flow) in self.pairs.clone() {
                         if flow == Flow::Stock {
                             self.wake(shop, flow, Cause::Retry);
                         }
@@ -540,23 +547,6 @@ impl Customer {
         let mut runs = self.runs.iter();
         runs.find(|(_, run)| run.waits_for(call))
             .map(|(lane, _)| *lane)
-    }
-
-    /// The shops' flows that these settings switch on.
-    fn pairs_of(&self, rules: &Rules) -> Vec<(ShopId, Flow)> {
-        let flows = [Flow::Categories, Flow::Products, Flow::Stock, Flow::Orders];
-        rules
-            .shops
-            .iter()
-            .flat_map(|(shop, shop_rules)| flows.map(|flow| (*shop, flow, shop_rules)))
-            .filter(|(_, flow, shop_rules)| {
-                // The ledger follows from orders, so they are read for it also when they do not cross.
-                let wanted = *flow == Flow::Orders || rules.flow_is_on(*flow);
-                let kinds = shop_rules.abilities.pages.keys();
-                wanted && kinds.into_iter().any(|kind| kind.flow() == *flow)
-            })
-            .map(|(shop, flow, _)| (shop, flow))
-            .collect()
     }
 
     fn wake(&mut self, shop: ShopId, flow: Flow, cause: Cause) {
@@ -598,7 +588,6 @@ impl Customer {
                     waiting.join(&missed);
                 }
             }
-            let pairs: BTreeSet<(ShopId, Flow)> = self.pairs_of(&self.rules).into_iter().collect();
             let dry = self
                 .plan_asked
                 .as_ref()
@@ -615,7 +604,7 @@ impl Customer {
             };
             let cause = if dry || approved.is_some() {
                 let mut cause = RunCause::default();
-                for (shop, flow) in pairs.iter().filter(|(_, flow)| flow.lane() == lane) {
+                for (shop, flow) in self.pairs.iter().filter(|(_, flow)| flow.lane() == lane) {
                     cause.add(*shop, *flow, false);
                 }
                 match &approved {
@@ -628,7 +617,7 @@ impl Customer {
             } else {
                 match self.waiting.remove(&lane) {
                     Some(mut cause) => {
-                        cause.keep(&pairs);
+                        cause.keep(&self.pairs);
                         cause
                     }
                     None => continue,
@@ -663,7 +652,7 @@ impl Customer {
     }
 
     fn wake_by_schedule(&mut self, now: Timestamp) {
-        for (shop, flow) in self.pairs_of(&self.rules) {
+        for (shop, flow) in self.pairs.iter().copied() {
             if self
                 .shared
                 .down
@@ -696,7 +685,7 @@ impl Customer {
         if !self.rules.may_run() {
             return None;
         }
-        let polls = self.pairs_of(&self.rules).into_iter().filter_map(|pair| {
+        let polls = self.pairs.iter().copied().filter_map(|pair| {
             let seconds = self.rules.settings.schedules.of(pair.1).poll_seconds;
             let last = self.polled.get(&pair)?;
             let at = (seconds > 0).then(|| after(*last, seconds))?;
@@ -710,7 +699,24 @@ impl Customer {
     }
 }
 
+/// The shops' flows that these rules switch on.
+fn pairs_of(rules: &Rules) -> Vec<(ShopId, Flow)> {
+    let flows = [Flow::Categories, Flow::Products, Flow::Stock, Flow::Orders];
+    rules
+        .shops
+        .iter()
+        .flat_map(|(shop, shop_rules)| flows.map(|flow| (*shop, flow, shop_rules)))
+        .filter(|(_, flow, shop_rules)| {
+            // The ledger follows from orders, so they are read for it also when they do not cross.
+            let wanted = *flow == Flow::Orders || rules.flow_is_on(*flow);
+            let kinds = shop_rules.abilities.pages.keys();
+            wanted && kinds.into_iter().any(|kind| kind.flow() == *flow)
+        })
+        .map(|(shop, flow, _)| (shop, flow))
+        .collect()
+}
+
 fn after(time: Timestamp, seconds: u32) -> Timestamp {
-    time.checked_add(i64::from(seconds).seconds())
+    time.checked_add(SignedDuration::from_secs(i64::from(seconds)))
         .unwrap_or(Timestamp::MAX)
 }

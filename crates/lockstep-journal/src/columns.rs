@@ -83,6 +83,12 @@ pub(crate) fn order_subject(order_key: &str) -> String {
     format!("o:{order_key}")
 }
 
+pub(crate) fn order_key_of_subject(subject: &str) -> Result<&str, JournalError> {
+    subject.strip_prefix("o:").ok_or(JournalError::Corrupt {
+        what: "an order's subject",
+    })
+}
+
 pub(crate) fn subject_text(subject: &Subject) -> String {
     match subject {
         Subject::Record(record) => record_subject(int(record.0)),

@@ -21,6 +21,16 @@ pub struct Journal {
     pub(crate) customer: CustomerId,
     /// Pages of categories were staged since their paths were worked out.
     pub(crate) paths_are_stale: Cell<bool>,
+    pub(crate) counted: Cell<Option<Counted>>,
+}
+
+/// How many records of a kind there are, and keys of theirs, as of an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    pub kind: i64,
+    pub seq: u64,
+    pub records: u64,
+    pub keys: u64,
 }
 
 /// Where a journal stands.
@@ -74,11 +84,18 @@ impl Journal {
         Ok(Self::over(schema::open_in_memory(customer)?, customer))
     }
 
+    /// For simulations: as new, without making its tables and preparing its statements again.
+    pub fn wiped(mut self) -> Result<Self, JournalError> {
+        schema::wipe(&mut self.connection)?;
+        Ok(Self::over(self.connection, self.customer))
+    }
+
     fn over(connection: Connection, customer: CustomerId) -> Self {
         Self {
             connection,
             customer,
             paths_are_stale: Cell::new(true),
+            counted: Cell::new(None),
         }
     }
 
@@ -227,7 +244,15 @@ pub(crate) fn last_seq(connection: &Connection) -> Result<u64, JournalError> {
 
 /// Writes one entry and what follows from it.
 pub(crate) fn write(connection: &Connection, entry: Entry) -> Result<(), JournalError> {
-    let line = json("an entry", &entry)?;
+    write_line(connection, &entry, &json("an entry", &entry)?)
+}
+
+/// As `write`, of an entry whose line is known. It is kept as it stands: hashes cover it.
+pub(crate) fn write_line(
+    connection: &Connection,
+    entry: &Entry,
+    line: &str,
+) -> Result<(), JournalError> {
     if line.len() > ENTRY_BYTES_MAX {
         return Err(JournalError::TooLarge {
             what: "bytes of one entry",
@@ -238,7 +263,7 @@ pub(crate) fn write(connection: &Connection, entry: Entry) -> Result<(), Journal
     connection
         .prepare_cached("INSERT INTO entry(seq, line) VALUES (?1, ?2)")?
         .execute(params![int(entry.seq), line])?;
-    projection::apply(connection, &entry)
+    projection::apply(connection, entry)
 }
 
 /// What may not become an entry of this journal, wherever it comes from.

@@ -1,7 +1,10 @@
 //! What has to be read again by name, and what waits for a person or for a look.
 
 use crate::bounds::VIEW_ROWS_MAX;
-use crate::columns::{aside_of, id, int, kind_code, order_key_of, parse, subject_of, time};
+use crate::columns::{
+    aside_of, id, int, kind_code, order_key_of, order_key_of_subject, order_subject, parse,
+    subject_of, time,
+};
 use crate::load::{INTENT_COLUMNS, read_intent};
 use crate::view::{AsideRow, ConflictRow};
 use crate::{Also, Journal, JournalError, Mark};
@@ -9,7 +12,8 @@ use jiff::Timestamp;
 use lockstep_model::cases::OpenIntent;
 use lockstep_model::entry::{Again, Body};
 use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeSet;
 
 /// An order of which a write is open at a shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +36,29 @@ impl Journal {
         after: Option<&Sku>,
         limit: usize,
     ) -> Result<Vec<Sku>, JournalError> {
-        let skus = self
-            .connection
-            .prepare_cached(
-                "SELECT sku FROM (
-                    SELECT sku FROM (
-                        SELECT DISTINCT d.sku AS sku FROM sku_dirty d
-                        CROSS JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
-                        LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
-                        WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
-                        AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = d.sku AND s.shop = ?1)
-                        ORDER BY d.sku LIMIT ?3)
-                    UNION SELECT i.sku FROM intent i
-                        WHERE i.shop = ?1 AND i.sku > ?2
-                        AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = i.sku AND s.shop = ?1)
-                 ) ORDER BY sku LIMIT ?3",
-            )?
-            .query_map(
-                params![int(shop.0), after.map_or("", Sku::as_str), rows(limit)],
-                |row| Ok(Sku(row.get(0)?)),
-            )?
-            .collect::<Result<_, _>>()?;
-        Ok(skus)
+        let after = after.map_or("", Sku::as_str);
+        // Two lists, put together here: SQLite would build a table for it.
+        let mut skus: BTreeSet<String> = BTreeSet::new();
+        for list in [
+            "SELECT DISTINCT d.sku FROM sku_dirty d
+             CROSS JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
+             LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
+             WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
+             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = d.sku AND s.shop = ?1)
+             ORDER BY d.sku LIMIT ?3",
+            "SELECT i.sku FROM intent i
+             WHERE i.shop = ?1 AND i.sku > ?2
+             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = i.sku AND s.shop = ?1)
+             GROUP BY i.sku ORDER BY i.sku LIMIT ?3",
+        ] {
+            let mut query = self.connection.prepare_cached(list)?;
+            let mut found = query.query(params![int(shop.0), after, rows(limit)])?;
+            while let Some(row) = found.next()? {
+                skus.insert(row.get(0)?);
+            }
+        }
+        let bound = limit.min(VIEW_ROWS_MAX);
+        Ok(skus.into_iter().take(bound).map(Sku).collect())
     }
 
     /// Orders of which a write is open at this shop, in the order of keys.
@@ -63,33 +68,29 @@ impl Journal {
         after: Option<&OrderKey>,
         limit: usize,
     ) -> Result<Vec<OrderToRead>, JournalError> {
-        let found: Vec<(String, Option<String>)> = self
-            .connection
-            .prepare_cached(
-                "SELECT DISTINCT substr(i.subject, 3) AS order_key, ifnull(k.id, c.id) FROM intent i
-                 LEFT JOIN known_order k ON k.order_key = substr(i.subject, 3) AND k.shop = i.shop
-                 LEFT JOIN order_copy c ON c.order_key = substr(i.subject, 3) AND c.shop = i.shop
-                 WHERE i.shop = ?1 AND i.subject > 'o:' || ?2 AND i.subject < 'o;'
-                 ORDER BY order_key LIMIT ?3",
-            )?
-            .query_map(
-                params![
-                    int(shop.0),
-                    after.map(ToString::to_string).unwrap_or_default(),
-                    rows(limit)
-                ],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?
-            .collect::<Result<_, _>>()?;
-        found
-            .into_iter()
-            .map(|(order_key, id)| {
-                Ok(OrderToRead {
-                    order: order_key_of(&order_key)?,
-                    id: id.map(RemoteId),
-                })
-            })
-            .collect()
+        let after = order_subject(&after.map(ToString::to_string).unwrap_or_default());
+        let mut id_of = self.connection.prepare_cached(
+            "SELECT id FROM known_order WHERE order_key = ?1 AND shop = ?2
+             UNION ALL SELECT id FROM order_copy WHERE order_key = ?1 AND shop = ?2 LIMIT 1",
+        )?;
+        let mut query = self.connection.prepare_cached(
+            "SELECT DISTINCT subject FROM intent WHERE shop = ?1 AND subject > ?2 AND subject < 'o;'
+             ORDER BY subject LIMIT ?3",
+        )?;
+        let mut found = query.query(params![int(shop.0), after, rows(limit)])?;
+        let mut orders = Vec::new();
+        while let Some(row) = found.next()? {
+            let subject: String = row.get(0)?;
+            let order_key = order_key_of_subject(&subject)?;
+            let id: Option<String> = id_of
+                .query_row(params![order_key, int(shop.0)], |row| row.get(0))
+                .optional()?;
+            orders.push(OrderToRead {
+                order: order_key_of(order_key)?,
+                id: id.map(RemoteId),
+            });
+        }
+        Ok(orders)
     }
 
     /// Catalogue records of which a write is open at this shop and that it has an id for, in the order of ids.

@@ -4,6 +4,7 @@ use crate::JournalError;
 use crate::bounds::{BUSY_MS, CACHE_KIB, STATEMENTS_CACHED, WAL_BYTES_KEPT, WAL_PAGES};
 use crate::columns::{id, int};
 use lockstep_model::CustomerId;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
@@ -55,6 +56,9 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", false)?;
+    // Else SQLite, which is built to plan by statistics (that nobody gathers here), prepares a statement anew whenever
+    // a range of it begins at another value. Everything that is read in pages has one.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What is deleted is overwritten: the keys of personal data lie here.
     connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -117,6 +121,21 @@ fn settle(
         renew(connection)?;
     }
     Ok(())
+}
+
+/// Takes every row away, but for whose file it is.
+pub(crate) fn wipe(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tables: Vec<String> = transaction
+        .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'meta'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for table in tables {
+        transaction
+            .prepare_cached(&format!("DELETE FROM {table}"))?
+            .execute([])?;
+    }
+    transaction.commit()
 }
 
 fn table_count(connection: &Connection) -> rusqlite::Result<i64> {

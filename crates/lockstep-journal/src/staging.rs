@@ -79,15 +79,12 @@ impl Journal {
 }
 
 pub(crate) fn forget(connection: &Connection, lane: Lane) -> Result<(), JournalError> {
-    match lane {
-        Lane::Catalogue => {
-            connection.execute("DELETE FROM staged", [])?;
-            connection.execute("DELETE FROM staged_key", [])?;
-        }
-        Lane::Trade => {
-            connection.execute("DELETE FROM staged_order", [])?;
-            connection.execute("DELETE FROM staged_level", [])?;
-        }
+    let tables = match lane {
+        Lane::Catalogue => ["DELETE FROM staged", "DELETE FROM staged_key"],
+        Lane::Trade => ["DELETE FROM staged_order", "DELETE FROM staged_level"],
+    };
+    for delete in tables {
+        connection.prepare_cached(delete)?.execute([])?;
     }
     Ok(())
 }

@@ -6,7 +6,9 @@
 
 use crate::{Currency, Sku};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -252,12 +254,11 @@ impl fmt::Display for Path {
 /// The value of one field.
 ///
 /// JSON: `null`, a boolean, `{"n":"7.20"}`, a string, a list of strings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     Empty,
     Flag(bool),
-    /// Before the number: serde would read `["16"]` as a number of one field.
     List(Vec<String>),
     Number(Number),
     Text(String),
@@ -267,6 +268,52 @@ pub enum Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
     n: Decimal,
+}
+
+/// By what stands there. Serde's own way tries one variant after the other and writes a sentence about each that it is
+/// not, and there is nothing that is read more often.
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("null, a boolean, a number as {\"n\":\"7.20\"}, a string or a list of strings")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Empty)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Empty)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items)).map(Value::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
+        Number::deserialize(MapAccessDeserializer::new(members)).map(Value::Number)
+    }
 }
 
 impl Value {
@@ -357,6 +404,21 @@ mod tests {
             let path = Path::new(&field);
             assert_eq!(path.field(), Some(field), "{path}");
             assert_eq!(path.group(), Some(FieldGroup::Prices));
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_by_what_stands_there_and_nothing_else() {
+        let read = |json: &str| serde_json::from_str::<Value>(json).ok();
+        assert_eq!(read("null"), Some(Value::Empty));
+        assert_eq!(read("[]"), Some(Value::List(vec![])));
+        assert_eq!(read("\"\""), Some(Value::Text(String::new())));
+        assert_eq!(
+            read(r#"{"n":"7.20","later":1}"#),
+            Some(Value::number(Decimal::new(72, 1)))
+        );
+        for foreign in ["7.2", "{}", r#"{"n":true}"#, "[1]", r#"[["a"]]"#] {
+            assert_eq!(read(foreign), None, "{foreign}");
         }
     }
 

@@ -53,7 +53,7 @@ impl RunCause {
     }
 
     /// Drops what the settings do not switch on.
-    pub fn keep(&mut self, pairs: &BTreeSet<(ShopId, Flow)>) {
+    pub fn keep(&mut self, pairs: &[(ShopId, Flow)]) {
         self.flows.retain(|pair, _| pairs.contains(pair));
     }
 

@@ -29,6 +29,7 @@ use lockstep_model::entry::{Body, Counts, RunResult};
 use lockstep_model::settings::StockId;
 use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Records that are loaded and decided on at once.
 pub(crate) const CHUNK: usize = 500;
@@ -39,7 +40,7 @@ pub(crate) struct Run {
     id: RunId,
     lane: Lane,
     dry: bool,
-    rules: Rules,
+    rules: Arc<Rules>,
     cause: RunCause,
     started_at: Timestamp,
     counts: Counts,
@@ -122,7 +123,7 @@ impl Run {
         lane: Lane,
         cause: RunCause,
         dry: bool,
-        rules: Rules,
+        rules: Arc<Rules>,
         now: Timestamp,
     ) -> Self {
         Self {

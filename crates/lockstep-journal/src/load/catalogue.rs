@@ -9,6 +9,7 @@ use crate::columns::{
     AFTER_ROOT, PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place,
     record_subject, time,
 };
+use crate::journal::{Counted, last_seq};
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{
@@ -132,14 +133,7 @@ impl Journal {
                 chunk.clusters.push(cluster);
             }
         }
-        chunk.total = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM record_text WHERE kind = ?1")?
-            .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
-        chunk.items = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM record_key WHERE kind = ?1")?
-            .query_row([loader.kind_code], |row| Ok(id(row.get(0)?)))?;
+        (chunk.total, chunk.items) = self.count(loader.kind_code)?;
         chunk.looked = self.looked(kind)?;
         chunk.categories = mentioned.links(&self.connection)?;
         Ok(chunk)
@@ -157,6 +151,28 @@ impl Journal {
             looked.insert(ShopId(id(row.get(0)?)), time(row.get(1)?)?);
         }
         Ok(looked)
+    }
+
+    /// Records of a kind, and their keys. Counted once for all chunks between two entries: only entries change them.
+    fn count(&self, kind: i64) -> Result<(u64, u64), JournalError> {
+        let seq = last_seq(&self.connection)?;
+        if let Some(counted) = self.counted.get()
+            && (counted.kind, counted.seq) == (kind, seq)
+        {
+            return Ok((counted.records, counted.keys));
+        }
+        let count = |sql| -> Result<u64, JournalError> {
+            let mut query = self.connection.prepare_cached(sql)?;
+            Ok(query.query_row([kind], |row| Ok(id(row.get(0)?)))?)
+        };
+        let counted = Counted {
+            kind,
+            seq,
+            records: count("SELECT count(*) FROM record_text WHERE kind = ?1")?,
+            keys: count("SELECT count(*) FROM record_key WHERE kind = ?1")?,
+        };
+        self.counted.set(Some(counted));
+        Ok((counted.records, counted.keys))
     }
 }
 

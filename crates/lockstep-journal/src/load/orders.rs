@@ -1,7 +1,9 @@
 //! Orders to decide on: those that moved, those that were read, those whose write can be looked at now.
 
 use super::{asides_of, bounded, conflicts_of, intents_of};
-use crate::columns::{id, int, kind_code, micros, order_key_of, order_subject, parse};
+use crate::columns::{
+    id, int, kind_code, micros, order_key_of, order_key_of_subject, order_subject, parse,
+};
 use crate::{Journal, JournalError, projection, seal};
 use jiff::Timestamp;
 use lockstep_model::cases::{OrderCase, OrderChunk, StagedOrder};
@@ -22,27 +24,29 @@ impl Journal {
     ) -> Result<OrderChunk, JournalError> {
         let limit = bounded(limit);
         let after = after.map(ToString::to_string).unwrap_or_default();
-        let keys: Vec<String> = self
-            .connection
-            .prepare_cached(
-                "SELECT order_key FROM (
-                    SELECT order_key FROM (
-                        SELECT order_key FROM order_dirty WHERE order_key > ?1 ORDER BY order_key LIMIT ?3)
-                    UNION SELECT order_key FROM (
-                        SELECT order_key FROM staged_order WHERE order_key > ?1 ORDER BY order_key LIMIT ?3)
-                    UNION SELECT substr(subject, 3) FROM intent
-                        WHERE subject > 'o:' || ?1 AND subject < 'o;' AND look_at <= ?2
-                 ) ORDER BY order_key LIMIT ?3",
-            )?
-            .query_map(
-                params![
-                    after,
-                    micros(now),
-                    i64::try_from(limit + 1).unwrap_or(i64::MAX)
-                ],
-                |row| row.get(0),
-            )?
-            .collect::<Result<_, _>>()?;
+        let rows_max = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+        // Three lists in order, put together here: SQLite would build a table for it.
+        let mut keys: BTreeSet<String> = BTreeSet::new();
+        for list in [
+            "SELECT order_key FROM order_dirty WHERE order_key > ?1 ORDER BY order_key LIMIT ?2",
+            "SELECT DISTINCT order_key FROM staged_order WHERE order_key > ?1 ORDER BY order_key LIMIT ?2",
+        ] {
+            let mut query = self.connection.prepare_cached(list)?;
+            let mut rows = query.query(params![after, rows_max])?;
+            while let Some(row) = rows.next()? {
+                keys.insert(row.get(0)?);
+            }
+        }
+        {
+            let mut query = self.connection.prepare_cached(
+                "SELECT DISTINCT subject FROM intent
+                 WHERE subject > ?1 AND subject < 'o;' AND look_at <= ?2 ORDER BY subject LIMIT ?3",
+            )?;
+            let mut rows = query.query(params![order_subject(&after), micros(now), rows_max])?;
+            while let Some(row) = rows.next()? {
+                keys.insert(order_key_of_subject(&row.get::<_, String>(0)?)?.to_owned());
+            }
+        }
         let mut chunk = OrderChunk::default();
         for key in keys.iter().take(limit) {
             chunk

@@ -21,23 +21,26 @@ impl Journal {
             Some((sku, stock)) => (sku.as_str(), int(stock.0)),
             None => ("", i64::MIN),
         };
-        let keys: Vec<(Sku, StockId)> = self
-            .connection
-            .prepare_cached(
-                "SELECT sku, stock FROM (
-                    SELECT sku, stock FROM (
-                        SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2)
-                        ORDER BY sku, stock LIMIT ?3)
-                    UNION SELECT sku, stock FROM (
-                        SELECT DISTINCT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2)
-                        ORDER BY sku, stock LIMIT ?3)
-                 ) ORDER BY sku, stock LIMIT ?3",
-            )?
-            .query_map(
-                params![sku, stock, i64::try_from(limit + 1).unwrap_or(i64::MAX)],
-                |row| Ok((Sku(row.get(0)?), StockId(id(row.get(1)?)))),
-            )?
-            .collect::<Result<_, _>>()?;
+        // Two lists in order, put together here: SQLite would build a table for it.
+        let mut found: BTreeSet<(String, i64)> = BTreeSet::new();
+        for list in [
+            "SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2) ORDER BY sku, stock LIMIT ?3",
+            "SELECT DISTINCT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2) ORDER BY sku, stock LIMIT ?3",
+        ] {
+            let mut query = self.connection.prepare_cached(list)?;
+            let mut rows = query.query(params![
+                sku,
+                stock,
+                i64::try_from(limit + 1).unwrap_or(i64::MAX)
+            ])?;
+            while let Some(row) = rows.next()? {
+                found.insert((row.get(0)?, row.get(1)?));
+            }
+        }
+        let keys: Vec<(Sku, StockId)> = found
+            .into_iter()
+            .map(|(sku, stock)| (Sku(sku), StockId(id(stock))))
+            .collect();
         let mut chunk = StockChunk::default();
         for (sku, stock) in keys.iter().take(limit) {
             chunk.cases.push(stock_case(&self.connection, sku, *stock)?);

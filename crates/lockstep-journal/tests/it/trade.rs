@@ -683,3 +683,25 @@ fn an_order_that_is_tried_again_stands_aside_no_more() {
     assert_eq!(cases[0].order, o1);
     assert!(cases[0].aside_until.is_empty() && cases[0].tries.is_empty());
 }
+
+#[test]
+fn orders_that_two_shops_have_under_one_key_do_not_cut_a_chunk_short() {
+    let mut journal = journal();
+    map_stocks(&mut journal);
+    let ids = ["o1", "o2", "o3", "o4"];
+    let origins = ids.map(|id| order(state(id, vec![line("A", 1, 1)])));
+    let copies = ids.map(|id| {
+        let mut copy = state(&format!("c{id}"), vec![line("A", 1, 0)]);
+        copy.key = Some(key(WEB, id).to_string());
+        order(copy)
+    });
+    journal.stage(WEB, origins.into()).unwrap();
+    journal.stage(ERP, copies.into()).unwrap();
+    let first = journal.load_orders(None, 3, at(0), &[]).unwrap();
+    assert_eq!(first.cases.len(), 3);
+    let after = first.next.expect("one is left");
+    let rest = journal.load_orders(Some(&after), 3, at(0), &[]).unwrap();
+    assert_eq!(rest.cases.len(), 1);
+    assert_eq!(rest.cases[0].order, key(WEB, "o4"));
+    assert_eq!(rest.next, None);
+}
