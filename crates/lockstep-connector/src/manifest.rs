@@ -15,6 +15,8 @@ pub struct Manifest {
     pub batches: &'static [WriteBatch],
     pub stock_write: StockWrite,
     pub orders: OrderCreation,
+    /// The units of an order that is not shipped can be changed ([`lockstep_model::OrderStep::Edit`]).
+    pub edits_orders: bool,
     /// After this, counted from the last byte sent, a write that is not to be seen was not applied.
     pub settles_after: Duration,
     pub hooks: HookScheme,

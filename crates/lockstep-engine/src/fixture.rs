@@ -37,6 +37,7 @@ pub fn abilities() -> Abilities {
         batches: sorts.map(|sort| (sort, 100)).into(),
         settles_after_ms: 1_000,
         unique_order_key: true,
+        edits_orders: true,
         order_search: true,
         level_writes: LevelWrites::CompareAndSet,
         holds: |_| true,

@@ -54,7 +54,7 @@ pub fn resolve(
             Ok(bodies)
         }
         (
-            Conflict::ShippedAndCancelled { .. },
+            Conflict::ShippedAndCancelled { .. } | Conflict::OrderDiffers { .. },
             ConflictSubject::Order(_),
             Resolution::LeaveAsIs,
         ) => {
@@ -67,6 +67,7 @@ pub fn resolve(
             | Conflict::ChangedInSeveral { .. }
             | Conflict::LevelInDoubt { .. }
             | Conflict::ShippedAndCancelled { .. }
+            | Conflict::OrderDiffers { .. }
             | Conflict::Limit { .. },
             ConflictSubject::Record(_) | ConflictSubject::Level(_) | ConflictSubject::Order(_),
             Resolution::UseShop { .. }

@@ -22,6 +22,8 @@ pub struct Abilities {
     pub settles_after_ms: i64,
     /// An order's create may be repeated: the shop refuses the second.
     pub unique_order_key: bool,
+    /// The units of an order that is not shipped can be changed.
+    pub edits_orders: bool,
     /// An order can be looked up by our key.
     pub order_search: bool,
     pub level_writes: LevelWrites,

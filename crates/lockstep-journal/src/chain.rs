@@ -243,12 +243,12 @@ fn accept_one(
             found: header.customer,
         });
     }
+    let lines = segment.lines()?;
     let last = last_cut(transaction)?;
     let last_sequence = last.as_ref().map_or(0, |cut| cut.sequence);
     if sequence <= last_sequence {
         return match cut_at(transaction, sequence)? {
-            // What it carries is proven to be what its hash stands for.
-            Some(cut) if cut.hash == segment.hash => segment.lines().map(drop),
+            Some(cut) if cut.hash == segment.hash => Ok(()),
             _ => Err(SegmentError::Forked { sequence }),
         };
     }
@@ -274,7 +274,7 @@ fn accept_one(
             found: header.first_seq,
         });
     }
-    segment.each_entry(|entry, line| {
+    segment.each_entry(&lines, |entry, line| {
         check(transaction, customer, &entry.body)?;
         Ok(write_line(transaction, &entry, line)?)
     })?;

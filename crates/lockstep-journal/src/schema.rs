@@ -162,6 +162,7 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
             "ALTER TABLE record ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0;
              CREATE TABLE looked(shop INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
                 PRIMARY KEY (shop, kind)) WITHOUT ROWID;
+             ALTER TABLE purchase ADD COLUMN edited TEXT;
              CREATE INDEX IF NOT EXISTS purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
              CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;

@@ -173,7 +173,9 @@ CREATE TABLE purchase(
     order_key      TEXT PRIMARY KEY,
     first_seq      INTEGER NOT NULL,
     before_opening INTEGER NOT NULL,
-    held           TEXT
+    held           TEXT,
+    -- SKUs whose units were changed in the origin while the copy was as the origin was.
+    edited         TEXT
 );
 CREATE INDEX purchase_first ON purchase(first_seq);
 CREATE INDEX purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;

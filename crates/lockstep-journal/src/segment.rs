@@ -172,19 +172,19 @@ impl Segment {
     /// The entries, proven, in order, and as many as the header says.
     pub fn entries(&self) -> Result<Vec<Entry>, SegmentError> {
         let mut entries = Vec::new();
-        self.each_entry(|entry, _| {
+        self.each_entry(&self.lines()?, |entry, _| {
             entries.push(entry);
             Ok(())
         })?;
         Ok(entries)
     }
 
-    /// As `entries`, one by one, each with its line as it stands.
+    /// As `entries`, one by one, each with its line as it stands. `lines`: as [`Segment::lines`] proved them.
     pub(crate) fn each_entry(
         &self,
+        lines: &[u8],
         mut see: impl FnMut(Entry, &str) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
-        let lines = self.lines()?;
         let sequence = self.header.sequence;
         let first_seq = self.header.first_seq;
         let mut seq = first_seq;

@@ -170,8 +170,10 @@ pub struct OrderCase {
     pub aside_until: BTreeMap<ShopId, Timestamp>,
     pub tries: BTreeMap<ShopId, u32>,
     pub conflicts: Vec<OpenConflict>,
-    /// A person has settled by hand that one side shipped what the other cancelled.
-    pub settled_by_hand: bool,
+    /// What people have answered with "leave it as it is".
+    pub settled: Vec<Conflict>,
+    /// Items whose units were changed in the origin while the copy was as the origin was.
+    pub edited: BTreeSet<Sku>,
     /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.
     pub items: BTreeMap<ShopId, BTreeMap<Sku, RemoteId>>,
 }

@@ -563,6 +563,14 @@ pub enum Conflict {
         target: Decimal,
         found: Decimal,
     },
+    /// The copy holds other units than its origin, and it is not for us to say which is right: it was shipped already,
+    /// it was edited where it was copied to, or its platform takes no edits.
+    OrderDiffers {
+        origin: ShopId,
+        copy: ShopId,
+        /// SKU → units in the origin, in the copy.
+        lines: BTreeMap<Sku, (Decimal, Decimal)>,
+    },
     /// One side shipped the order, the other cancelled it.
     ShippedAndCancelled { shipped: ShopId, cancelled: ShopId },
     /// A plan would go beyond a limit.

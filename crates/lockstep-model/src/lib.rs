@@ -26,8 +26,8 @@ pub use ids::{
 };
 pub use level::Level;
 pub use order::{
-    Address, Charge, ChargeKind, Fulfilment, NewOrder, Order, OrderLine, OrderState, OrderStep,
-    Parcel, Payment, Person, Stage,
+    Address, Charge, ChargeKind, Edited, Fulfilment, NewOrder, Order, OrderLine, OrderState,
+    OrderStep, Parcel, Payment, Person, Stage,
 };
 pub use product::{
     Category, Parts, Picture, PicturePart, Product, Status, Variant, has_variant, variants_of,

@@ -60,6 +60,8 @@ pub enum Payment {
     Pending,
     /// On account or on delivery: the shop accepted the order without money.
     Accepted,
+    /// The money is promised and not taken yet: it is captured later.
+    Authorized,
     Paid,
     PartlyRefunded,
     Refunded,
@@ -96,6 +98,19 @@ pub struct OrderLine {
     pub returned: Decimal,
     /// The stock it is taken from, where the shop says so.
     pub stock: Option<RemoteId>,
+}
+
+impl OrderState {
+    /// What the buyer gets or got of each item: ordered, less what was cancelled.
+    pub fn wanted(&self) -> BTreeMap<Sku, Decimal> {
+        let mut wanted: BTreeMap<Sku, Decimal> = BTreeMap::new();
+        for line in &self.lines {
+            if let Some(sku) = &line.sku {
+                *wanted.entry(sku.clone()).or_default() += line.quantity - line.cancelled;
+            }
+        }
+        wanted
+    }
 }
 
 impl OrderLine {
@@ -210,4 +225,19 @@ pub enum OrderStep {
         lines: BTreeMap<Sku, Decimal>,
         restock: bool,
     },
+    /// The buyer gets these units of these items; 0: none of it any more. Whole numbers for each, so that it may be
+    /// done twice.
+    Edit {
+        lines: BTreeMap<Sku, Edited>,
+    },
+}
+
+/// A line as an edit wants it; amounts as the origin states them, for a line that is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    pub quantity: Decimal,
+    pub title: String,
+    pub unit_price: Decimal,
+    /// Percent.
+    pub tax_rate: Decimal,
 }

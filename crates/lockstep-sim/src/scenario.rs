@@ -118,6 +118,7 @@ fn abilities(traits: &Traits) -> Abilities {
         batches: sorts.map(|sort| (sort, 3)).into(),
         settles_after_ms: SETTLES_AFTER_MS,
         unique_order_key: traits.order_keys == OrderKeys::Unique,
+        edits_orders: false,
         order_search: traits.order_keys != OrderKeys::Noted,
         level_writes: match traits.level_writes {
             LevelWrites::CompareAndSet => lockstep_engine::LevelWrites::CompareAndSet,

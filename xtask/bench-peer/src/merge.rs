@@ -122,6 +122,7 @@ fn rules() -> Rules {
             .into(),
             settles_after_ms: 10_000,
             unique_order_key: true,
+            edits_orders: false,
             order_search: true,
             level_writes: LevelWrites::CompareAndSet,
             holds: |_| true,

@@ -741,7 +741,6 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
     })
 }
 
-/// Authorised money is as good as promised: the shop accepted the order and captures later.
 fn payment(order: &wire::Order) -> Result<Payment, String> {
     Ok(match order.payment_status.as_str() {
         ""
@@ -751,7 +750,7 @@ fn payment(order: &wire::Order) -> Result<Payment, String> {
         | "requires_action"
         | "partially_authorized"
         | "partially_captured" => Payment::Pending,
-        "authorized" => Payment::Accepted,
+        "authorized" => Payment::Authorized,
         "captured" => {
             let collections = order.payment_collections.iter();
             let refunded: Decimal = collections.map(|c| c.refunded_amount).sum();

@@ -115,6 +115,7 @@ static MANIFEST: Manifest = Manifest {
     stock_write: StockWrite::Absolute,
     // Metadata cannot be filtered by: orders of the time in question are read and their keys compared.
     orders: OrderCreation::ExactSearch,
+    edits_orders: false,
     settles_after: Duration::from_secs(30),
     hooks: HookScheme::None,
     holds: Manifest::holds_basics,

@@ -73,6 +73,10 @@ impl Shop {
                 self.ship(id, order, parcel, tracking.as_deref(), lines)
                     .await
             }
+            OrderStep::Edit { .. } => Err(self.invalid(
+                "lines",
+                "takes no changes of an order's units from Lockstep: change them in the shop's own pages",
+            )),
             OrderStep::Refund { .. } => Err(self.invalid(
                 "refund",
                 "takes no refunds and returns from Lockstep yet: enter it in the shop's own pages",

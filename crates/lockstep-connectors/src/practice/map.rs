@@ -665,7 +665,7 @@ pub(super) fn create_order(new: &NewOrder) -> Result<Json, Unsayable> {
     body.insert("currency".into(), json!(state.currency));
     body.insert("total".into(), money(state.total));
     let payment = match state.payment {
-        Payment::Pending | Payment::Accepted => "pending",
+        Payment::Pending | Payment::Accepted | Payment::Authorized => "pending",
         Payment::Paid | Payment::PartlyRefunded | Payment::Refunded => "paid",
     };
     body.insert("payment".into(), payment.into());
@@ -794,6 +794,20 @@ pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsaya
                 body.insert("lines".into(), lines(refunded)?);
             }
         }
+        OrderStep::Edit { lines: edited } => {
+            body.insert("op".into(), "update".into());
+            let lines = edited.iter().map(|(sku, line)| {
+                Ok(json!({
+                    "sku": sku,
+                    "quantity": units("quantity", line.quantity)?,
+                    "title": line.title,
+                    "unit_price": money(line.unit_price),
+                    "tax_rate": line.tax_rate.normalize().to_string(),
+                }))
+            });
+            let lines: Result<Vec<_>, Unsayable> = lines.collect();
+            body.insert("lines".into(), Json::Array(lines?));
+        }
     }
     Ok(Json::Object(body))
 }
@@ -802,7 +816,7 @@ pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsaya
 /// units may be refunded twice on purpose.
 pub(super) fn is_repeatable(step: &OrderStep) -> bool {
     match step {
-        OrderStep::Pay | OrderStep::Cancel => true,
+        OrderStep::Pay | OrderStep::Cancel | OrderStep::Edit { .. } => true,
         OrderStep::Ship { parcel, lines, .. } => !parcel.0.is_empty() || lines.is_empty(),
         OrderStep::Refund { lines, .. } => lines.is_empty(),
     }

@@ -80,6 +80,7 @@ static MANIFEST: Manifest = Manifest {
     ],
     stock_write: StockWrite::CompareAndSet,
     orders: OrderCreation::UniqueKey,
+    edits_orders: true,
     settles_after: Duration::from_secs(5),
     hooks: HookScheme::Topics(&[
         "product.*",

@@ -262,6 +262,7 @@ fn what_title(what: &What) -> String {
             OrderStep::Ship { .. } => "ship".into(),
             OrderStep::Cancel => "cancel".into(),
             OrderStep::Refund { .. } => "refund".into(),
+            OrderStep::Edit { .. } => "change its units".into(),
         },
     }
 }
@@ -377,6 +378,7 @@ fn order_words(
     let paid = match payment {
         Payment::Pending => "not paid",
         Payment::Accepted => "accepted",
+        Payment::Authorized => "authorized",
         Payment::Paid => "paid",
         Payment::PartlyRefunded => "refunded in part",
         Payment::Refunded => "refunded",
@@ -650,6 +652,9 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
             names.shop(*shipped),
             names.shop(*cancelled)
         ),
+        Conflict::OrderDiffers { copy, .. } => {
+            format!("{subject} has other units in {}", names.shop(*copy))
+        }
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
     }
 }
@@ -686,6 +691,28 @@ fn conflict_detail(names: &Names, about: &Conflict) -> String {
             units(*found)
         ),
         Conflict::ShippedAndCancelled { .. } => "Nothing was changed on either side.".into(),
+        Conflict::OrderDiffers {
+            origin,
+            copy,
+            lines,
+        } => {
+            let lines: Vec<String> = lines
+                .iter()
+                .map(|(sku, (ours, theirs))| {
+                    format!(
+                        "{sku}: {} in {}, {} in {}",
+                        units(*ours),
+                        names.shop(*origin),
+                        units(*theirs),
+                        names.shop(*copy)
+                    )
+                })
+                .collect();
+            format!(
+                "{}. Change the one that is wrong in its shop, and the question closes by itself; all else of the order goes on.",
+                lines.join(" · ")
+            )
+        }
         Conflict::Limit { found, limit, .. } => {
             format!("It would be {found}, and the limit is {limit}. Nothing was written.")
         }
@@ -725,7 +752,7 @@ fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
                 Resolution::WasNotWritten,
             ),
         ],
-        Conflict::ShippedAndCancelled { .. } => vec![choice(
+        Conflict::ShippedAndCancelled { .. } | Conflict::OrderDiffers { .. } => vec![choice(
             "it is settled by hand; leave both as they are".into(),
             Resolution::LeaveAsIs,
         )],

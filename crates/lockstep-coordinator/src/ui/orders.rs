@@ -92,6 +92,7 @@ fn state_of(payment: Payment, fulfilment: Fulfilment, cancelled: bool) -> State 
     let paid = match payment {
         Payment::Pending => "not paid",
         Payment::Accepted => "accepted",
+        Payment::Authorized => "authorized",
         Payment::Paid => "paid",
         Payment::PartlyRefunded => "refunded in part",
         Payment::Refunded => "refunded",

@@ -77,6 +77,7 @@ static MANIFEST: Manifest = Manifest {
     batches: &[],
     stock_write: StockWrite::CompareAndSet,
     orders: OrderCreation::UniqueKey,
+    edits_orders: true,
     settles_after: std::time::Duration::from_secs(10),
     hooks: HookScheme::Topics(&["product.updated", "order.placed", "stock.updated"]),
     holds: Manifest::holds_all,

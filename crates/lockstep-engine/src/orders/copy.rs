@@ -150,13 +150,32 @@ pub fn compose(
     Ok(NewOrder {
         key: key.clone(),
         reference: format!("{prefix} {}", origin.number).trim().to_owned(),
-        order: Order { state, person },
+        order: Order {
+            state,
+            person: if settings.policies.orders.collective_buyer {
+                collective(person, prefix)
+            } else {
+                person
+            },
+        },
         branch,
         stock,
         payment_term,
         due_days: term.map(|term| term.due_days),
         send_confirmation: customer.send_mcf_confirmation_email,
     })
+}
+
+/// The one buyer of a shop. The goods still go to the person who bought them: addresses, language and note stay.
+fn collective(person: Person, shop: &str) -> Person {
+    Person {
+        name: Some(shop.to_owned()),
+        email: None,
+        phone: None,
+        company: None,
+        vat_number: None,
+        ..person
+    }
 }
 
 fn line_for(charge: &Charge, product: &str, index: usize) -> OrderLine {

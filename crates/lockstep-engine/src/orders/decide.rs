@@ -1,6 +1,7 @@
 //! One order: what was seen of it, whether it may cross, and the next write on either side.
 
 use super::copy::compose;
+use super::edits::{Difference, difference};
 use super::steps::{contradicts, step};
 use crate::catalogue::settled_by;
 use crate::rules::Rules;
@@ -138,7 +139,10 @@ pub fn decide(
     if into == case.order.shop
         || case.before_opening
         || !rules.flow_is_on(Flow::Orders)
-        || !case.conflicts.is_empty()
+        || case
+            .conflicts
+            .iter()
+            .any(|open| holds_up_the_rest(&open.about))
     {
         return decision;
     }
@@ -231,54 +235,126 @@ pub fn decide(
         (into, case.order.shop, copy, origin),
         (case.order.shop, into, origin, copy),
     ] {
-        if contradicts(state, other) && case.settled_by_hand {
-            return decision;
-        }
         if contradicts(state, other) {
-            let conflict = ConflictId(*next_conflict);
-            *next_conflict += 1;
-            decision.bodies.push(Body::ConflictOpened {
-                conflict,
-                subject: Subject::Order(case.order.clone()),
-                about: Conflict::ShippedAndCancelled { shipped, cancelled },
-            });
+            if !case.settled.iter().any(holds_up_the_rest) {
+                let about = Conflict::ShippedAndCancelled { shipped, cancelled };
+                decision.bodies.push(asked(case, about, next_conflict));
+            }
             return decision;
         }
+    }
+    let difference = difference(case, origin, copy, into, rules);
+    ask_about_units(case, &difference, next_conflict, &mut decision);
+    if let Difference::Edit(step) = difference {
+        decision.done = false;
+        if may_write(into) {
+            decision.carry(case, &origin.number, into, copy, step, tries(into));
+        }
+        // What is shipped is read off the lines: they come first.
+        return decision;
     }
     let directions = [
         (origin, copy, into, false),
         (copy, origin, case.order.shop, true),
     ];
     for (from, to, shop, back) in directions {
-        let Some(step) = step(from, to, back) else {
+        let captures = rules.settings.policies.orders.capture_on_shipment;
+        let Some(step) = step(from, to, back, captures) else {
             continue;
         };
         decision.done = false;
         if !may_write(shop) {
             continue;
         }
-        decision.lines.push(PlanLine {
+        decision.carry(case, &origin.number, shop, to, step, tries(shop));
+    }
+    decision
+}
+
+impl OrderDecision {
+    fn carry(
+        &mut self,
+        case: &OrderCase,
+        number: &str,
+        shop: ShopId,
+        to: &OrderState,
+        step: OrderStep,
+        tries: u32,
+    ) {
+        self.lines.push(PlanLine {
             shop,
             sign: Sign::Update,
-            label: origin.number.clone(),
+            label: number.to_owned(),
             field: "order".into(),
             from: String::new(),
             to: describe(&step).into(),
             why: "the other side of the order says so".into(),
         });
-        decision.writes.push(Write {
+        self.writes.push(Write {
             shop,
             subject: Subject::Order(case.order.clone()),
-            label: origin.number.clone(),
+            label: number.to_owned(),
             change: Change::StepOrder {
                 id: to.id.clone(),
                 step: step.clone(),
             },
             what: What::StepOrder { step },
-            tries: tries(shop),
+            tries,
         });
     }
-    decision
+}
+
+/// While a person is asked this, nothing of the order is carried.
+fn holds_up_the_rest(about: &Conflict) -> bool {
+    matches!(about, Conflict::ShippedAndCancelled { .. })
+}
+
+fn asked(case: &OrderCase, about: Conflict, next_conflict: &mut u64) -> Body {
+    let conflict = ConflictId(*next_conflict);
+    *next_conflict += 1;
+    Body::ConflictOpened {
+        conflict,
+        subject: Subject::Order(case.order.clone()),
+        about,
+    }
+}
+
+/// A question about units stands as long as they differ as it says.
+fn ask_about_units(
+    case: &OrderCase,
+    difference: &Difference,
+    next_conflict: &mut u64,
+    decision: &mut OrderDecision,
+) {
+    let about = match difference {
+        Difference::Asked(about) => Some(about),
+        Difference::None | Difference::Edit(_) => None,
+    };
+    let mut stands = false;
+    for open in &case.conflicts {
+        if Some(&open.about) == about {
+            stands = true;
+        } else if matches!(open.about, Conflict::OrderDiffers { .. }) {
+            let decision_text = match about {
+                Some(_) => "the units have changed; it is asked anew",
+                None => "there is no difference left to decide on",
+            };
+            decision.bodies.push(Body::ConflictClosed {
+                conflict: open.conflict,
+                decision: decision_text.into(),
+                by: None,
+                ours: Default::default(),
+            });
+        }
+    }
+    if let Some(about) = about
+        && !stands
+        && !case.settled.contains(about)
+    {
+        decision
+            .bodies
+            .push(asked(case, about.clone(), next_conflict));
+    }
 }
 
 fn describe(step: &OrderStep) -> &'static str {
@@ -287,6 +363,7 @@ fn describe(step: &OrderStep) -> &'static str {
         OrderStep::Ship { .. } => "shipped",
         OrderStep::Cancel => "cancelled",
         OrderStep::Refund { .. } => "refunded",
+        OrderStep::Edit { .. } => "its units changed",
     }
 }
 
@@ -370,6 +447,11 @@ fn what_became_of(
                 OrderStep::Cancel => state.cancelled,
                 // Counts were compared when the step was made; a later reading makes it anew where it is missing.
                 OrderStep::Ship { .. } | OrderStep::Refund { .. } => settled,
+                OrderStep::Edit { lines } => {
+                    let there = state.wanted();
+                    let units = |sku| there.get(sku).copied().unwrap_or_default();
+                    lines.iter().all(|(sku, line)| units(sku) == line.quantity)
+                }
             };
             if applied {
                 done(state)

@@ -3,6 +3,7 @@
 mod answer;
 mod copy;
 mod decide;
+mod edits;
 mod steps;
 mod sums;
 

@@ -5,8 +5,9 @@ use lockstep_model::{Fulfilment, OrderState, OrderStep, Payment, RemoteId, Sku};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
-/// The step that brings `to` nearer to `from`, if any. `back`: from the copy to its origin.
-pub fn step(from: &OrderState, to: &OrderState, back: bool) -> Option<OrderStep> {
+/// The step that brings `to` nearer to `from`, if any. `back`: from the copy to its origin. `captures`: money that was
+/// promised in the origin is taken once its goods have left.
+pub fn step(from: &OrderState, to: &OrderState, back: bool, captures: bool) -> Option<OrderStep> {
     if to.cancelled {
         return None;
     }
@@ -30,6 +31,10 @@ pub fn step(from: &OrderState, to: &OrderState, back: bool) -> Option<OrderStep>
             tracking: parcel.and_then(|parcel| parcel.tracking.clone()),
             lines: shipped,
         });
+    }
+    let has_left = to.fulfilment == Fulfilment::Shipped;
+    if back && captures && has_left && to.payment == Payment::Authorized {
+        return Some(OrderStep::Pay);
     }
     let returned = missing(from, to, |line| line.returned);
     if !returned.is_empty() {

@@ -1,12 +1,18 @@
 //! Orders.
 
-use super::{answer, decide};
+use super::copy::compose;
+use super::{OrderDecision, answer, decide};
 use crate::fixture::{A, ERP, rules};
+use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{OpenIntent, OrderCase};
-use lockstep_model::entry::{Body, Hold, Settlement, Subject, What};
-use lockstep_model::{CustomerId, IntentId, OrderAnswer, OrderKey, RunId, Takes};
+use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
+use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
+use lockstep_model::{
+    Address, ConflictId, CustomerId, Fulfilment, IntentId, OrderAnswer, OrderKey, OrderLine,
+    OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// An order of A whose copy was meant to be made and may or may not be there.
 fn in_doubt() -> OrderCase {
@@ -35,7 +41,8 @@ fn in_doubt() -> OrderCase {
         aside_until: BTreeMap::new(),
         tries: BTreeMap::new(),
         conflicts: vec![],
-        settled_by_hand: false,
+        settled: vec![],
+        edited: Default::default(),
         items: BTreeMap::new(),
     }
 }
@@ -117,4 +124,214 @@ fn what_was_mended_is_tried_again_and_what_is_in_doubt_is_not() {
     assert!(again(Some(Hold::InDoubt)).is_err(), "it may be there");
     assert!(again(Some(Hold::Gate)).is_err(), "it opens by itself");
     assert!(again(None).is_err(), "nothing holds it");
+}
+
+fn order_of(id: &str, units: i64) -> OrderState {
+    let line = OrderLine {
+        id: "1".into(),
+        sku: Some("KH-100".into()),
+        title: "Coffee".into(),
+        quantity: units.into(),
+        unit_price: 10.into(),
+        net: (units * 8).into(),
+        tax: (units * 2).into(),
+        gross: (units * 10).into(),
+        tax_rate: 25.into(),
+        discount: 0.into(),
+        taken: units.into(),
+        shipped: 0.into(),
+        cancelled: 0.into(),
+        returned: 0.into(),
+        stock: None,
+    };
+    OrderState {
+        id: id.into(),
+        number: "1001".into(),
+        key: None,
+        stage: Stage::Placed,
+        payment: Payment::Paid,
+        fulfilment: Fulfilment::Open,
+        cancelled: false,
+        placed_at: Timestamp::UNIX_EPOCH,
+        modified_at: None,
+        currency: "EUR".into(),
+        total: (units * 10).into(),
+        tax_by_rate: BTreeMap::new(),
+        charges: vec![],
+        lines: vec![line],
+        payment_method: None,
+        shipping_method: None,
+        parcels: vec![],
+    }
+}
+
+/// An order of A that crossed to the ERP, and what both show now.
+fn crossed(origin: OrderState, copy: OrderState, edited: bool) -> OrderCase {
+    OrderCase {
+        copies: [(ERP, copy.id.clone())].into(),
+        known: [(A, origin), (ERP, copy)].into(),
+        edited: edited.then(|| "KH-100".into()).into_iter().collect(),
+        open: vec![],
+        ..in_doubt()
+    }
+}
+
+fn decided(case: &OrderCase, change: impl FnOnce(&mut Rules)) -> OrderDecision {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    change(&mut rules);
+    decide(case, &rules, &mut 1, Timestamp::UNIX_EPOCH)
+}
+
+fn step_to(decision: &OrderDecision) -> Option<(ShopId, OrderStep)> {
+    decision.writes.first().map(|write| match &write.what {
+        What::StepOrder { step } => (write.shop, step.clone()),
+        other => panic!("{other:?}"),
+    })
+}
+
+fn is_asked(decision: &OrderDecision) -> bool {
+    decision.bodies.iter().any(|body| {
+        matches!(
+            body,
+            Body::ConflictOpened {
+                about: Conflict::OrderDiffers { .. },
+                ..
+            }
+        )
+    })
+}
+
+#[test]
+fn an_edit_of_the_origin_reaches_the_copy_until_something_is_shipped() {
+    let case = crossed(order_of("o1", 3), order_of("S-76", 2), true);
+    let decision = decided(&case, |_| {});
+    let Some((ERP, OrderStep::Edit { lines })) = step_to(&decision) else {
+        panic!("{:?}", decision.writes);
+    };
+    assert_eq!(lines[&"KH-100".into()].quantity, 3.into());
+    assert!(!is_asked(&decision));
+    let mut shipped = order_of("S-76", 2);
+    shipped.fulfilment = Fulfilment::Partly;
+    let late = decided(&crossed(order_of("o1", 3), shipped, true), |_| {});
+    assert!(late.writes.is_empty() && is_asked(&late));
+    let rigid = decided(&case, |rules| {
+        rules.shops.get_mut(&ERP).unwrap().abilities.edits_orders = false;
+    });
+    assert!(rigid.writes.is_empty() && is_asked(&rigid));
+}
+
+#[test]
+fn an_item_that_the_origin_dropped_is_dropped_and_what_only_the_copy_has_is_left() {
+    let mut gift = order_of("S-76", 2);
+    let mut line = gift.lines[0].clone();
+    line.sku = Some("GIFT".into());
+    gift.lines.push(line);
+    let same = decided(&crossed(order_of("o1", 2), gift.clone(), false), |_| {});
+    assert!(same.writes.is_empty() && !is_asked(&same));
+    let mut dropped = order_of("o1", 2);
+    dropped.lines[0].sku = Some("KH-200".into());
+    let mut case = crossed(dropped, gift, true);
+    case.edited.insert("KH-200".into());
+    let Some((ERP, OrderStep::Edit { lines })) = step_to(&decided(&case, |_| {})) else {
+        panic!("no edit");
+    };
+    let units: Vec<_> = lines
+        .iter()
+        .map(|(sku, line)| (sku.as_str(), line.quantity))
+        .collect();
+    assert_eq!(units, [("KH-100", 0.into()), ("KH-200", 2.into())]);
+}
+
+#[test]
+fn units_that_were_changed_where_the_order_was_copied_to_are_asked_about_once_and_hold_up_nothing()
+{
+    let mut case = crossed(order_of("o1", 2), order_of("S-76", 1), false);
+    let first = decided(&case, |_| {});
+    assert!(is_asked(&first) && first.writes.is_empty());
+    let about = first.bodies.iter().find_map(|body| match body {
+        Body::ConflictOpened { about, .. } => Some(about.clone()),
+        _ => None,
+    });
+    let open = OpenConflict {
+        conflict: ConflictId(1),
+        about: about.unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    // It stands, and the rest goes on.
+    case.conflicts.push(open.clone());
+    let copy = case.known.get_mut(&ERP).unwrap();
+    copy.fulfilment = Fulfilment::Shipped;
+    copy.lines[0].shipped = 1.into();
+    let meanwhile = decided(&case, |_| {});
+    assert!(!is_asked(&meanwhile));
+    assert!(matches!(
+        step_to(&meanwhile),
+        Some((A, OrderStep::Ship { .. }))
+    ));
+    // A person left it: it is not asked again while it is the same.
+    case.conflicts.clear();
+    case.settled = vec![open.about.clone()];
+    assert!(!is_asked(&decided(&case, |_| {})));
+    case.known.insert(A, order_of("o1", 3));
+    assert!(is_asked(&decided(&case, |_| {})));
+    // Put right in the shop it closes by itself.
+    let mut right = crossed(order_of("o1", 2), order_of("S-76", 2), false);
+    right.conflicts.push(open);
+    let closed = decided(&right, |_| {});
+    assert!(matches!(
+        closed.bodies.as_slice(),
+        [Body::ConflictClosed { by: None, .. }]
+    ));
+}
+
+#[test]
+fn promised_money_is_taken_once_the_goods_have_left_where_the_setting_says_so() {
+    let mut origin = order_of("o1", 1);
+    origin.payment = Payment::Authorized;
+    origin.fulfilment = Fulfilment::Shipped;
+    origin.lines[0].shipped = 1.into();
+    let mut copy = origin.clone();
+    copy.id = "S-76".into();
+    let case = |origin: &OrderState| crossed(origin.clone(), copy.clone(), false);
+    let captures = |rules: &mut Rules| {
+        let mut settings = (*rules.settings).clone();
+        settings.policies.orders.capture_on_shipment = true;
+        rules.settings = Arc::new(settings);
+    };
+    assert_eq!(step_to(&decided(&case(&origin), |_| {})), None);
+    let taken = decided(&case(&origin), captures);
+    assert_eq!(step_to(&taken), Some((A, OrderStep::Pay)));
+    origin.payment = Payment::Paid;
+    let after = step_to(&decided(&case(&origin), captures));
+    assert_eq!(after, Some((ERP, OrderStep::Pay)), "and the copy is told");
+    for not_yet in [Payment::Pending, Payment::Accepted] {
+        origin.payment = not_yet;
+        assert_eq!(step_to(&decided(&case(&origin), captures)), None);
+    }
+}
+
+#[test]
+fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_the_person() {
+    let person = Person {
+        name: Some("Aino Virta".into()),
+        email: Some("aino@example.com".into()),
+        phone: Some("+358 40 1234567".into()),
+        shipping: Some(Address {
+            name: Some("Aino Virta".into()),
+            ..Address::default()
+        }),
+        ..Person::default()
+    };
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let mut settings = (*rules.settings).clone();
+    settings.policies.orders.collective_buyer = true;
+    rules.settings = Arc::new(settings);
+    let items = [("KH-100".into(), "v1".into())].into();
+    let key = in_doubt().order;
+    let made = compose(&key, &order_of("o1", 1), person, ERP, &items, &rules).unwrap();
+    let buyer = &made.order.person;
+    assert_eq!(buyer.name.as_deref(), Some("Woo"));
+    assert_eq!((&buyer.email, &buyer.phone), (&None, &None));
+    let goes_to = buyer.shipping.as_ref().unwrap().name.as_deref();
+    assert_eq!(goes_to, Some("Aino Virta"));
 }

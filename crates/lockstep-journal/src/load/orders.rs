@@ -7,6 +7,7 @@ use crate::columns::{
 use crate::{Journal, JournalError, projection, seal};
 use jiff::Timestamp;
 use lockstep_model::cases::{OrderCase, OrderChunk, StagedOrder};
+use lockstep_model::entry::Conflict;
 use lockstep_model::{Kind, Level, OrderKey, OrderState, Parts, RemoteId, ShopId, Sku};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,7 +184,8 @@ fn order_case(
             .map(|(shop, (_, tries))| (*shop, *tries))
             .collect(),
         conflicts: conflicts_of(connection, &subject)?,
-        settled_by_hand: settled_by_hand(connection, &subject)?,
+        settled: settled(connection, &subject)?,
+        edited: edited(connection, order_key)?,
         items,
     })
 }
@@ -245,13 +247,27 @@ fn item(
     Ok(Some(level.item.unwrap_or_else(|| sku.as_str().into())))
 }
 
-/// Has a person answered a question about this order with "leave it as it is"? The one question there is.
-fn settled_by_hand(connection: &Connection, subject: &str) -> Result<bool, JournalError> {
-    let settled = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM conflict
-             WHERE subject = ?1 AND closed_at IS NOT NULL AND decided_by IS NOT NULL)",
-        )?
-        .query_row([subject], |row| row.get(0))?;
+/// Questions about this order that a person has answered.
+fn settled(connection: &Connection, subject: &str) -> Result<Vec<Conflict>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT about FROM conflict
+         WHERE subject = ?1 AND closed_at IS NOT NULL AND decided_by IS NOT NULL",
+    )?;
+    let mut rows = query.query([subject])?;
+    let mut settled = Vec::new();
+    while let Some(row) = rows.next()? {
+        settled.push(parse("a conflict", &row.get::<_, String>(0)?)?);
+    }
     Ok(settled)
+}
+
+fn edited(connection: &Connection, order_key: &str) -> Result<BTreeSet<Sku>, JournalError> {
+    let edited: Option<Option<String>> = connection
+        .prepare_cached("SELECT edited FROM purchase WHERE order_key = ?1")?
+        .query_row([order_key], |row| row.get(0))
+        .optional()?;
+    match edited.flatten() {
+        Some(edited) => parse("the items of an edit", &edited),
+        None => Ok(BTreeSet::new()),
+    }
 }

@@ -73,6 +73,9 @@ pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result
     if owns_copy(seen.order, seen.shop) {
         remember_copy(connection, &order_key, seen.shop, state.id.as_str())?;
     }
+    if let Some(old) = &old {
+        note_edit(connection, &order_key, seen, old)?;
+    }
     let changed = old.as_ref() != Some(state);
     if changed {
         mark_dirty(connection, &order_key)?;
@@ -90,6 +93,53 @@ pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result
     if counts_otherwise {
         mark_skus_dirty(connection, &order_key)?;
     }
+    Ok(())
+}
+
+/// Units that were changed in the origin while its copy was as the origin was are the origin's edit: it is carried to the
+/// copy. Once the copy's own units move, it has arrived, or somebody edited the copy: which is right is then asked.
+fn note_edit(
+    connection: &Connection,
+    order_key: &str,
+    seen: &Seen<'_>,
+    old: &OrderState,
+) -> Result<(), JournalError> {
+    let (before, now) = (old.wanted(), seen.state.wanted());
+    if before == now {
+        return Ok(());
+    }
+    if owns_copy(seen.order, seen.shop) {
+        connection
+            .prepare_cached("UPDATE purchase SET edited = NULL WHERE order_key = ?1")?
+            .execute([order_key])?;
+        return Ok(());
+    }
+    let copy: Option<String> = connection
+        .prepare_cached("SELECT state FROM known_order WHERE order_key = ?1 AND shop <> ?2")?
+        .query_row(params![order_key, int(seen.shop.0)], |row| row.get(0))
+        .optional()?;
+    let Some(copy) = copy else {
+        return Ok(());
+    };
+    let copy: OrderState = parse("an order's state", &copy)?;
+    let there = copy.wanted();
+    let edited: Option<String> = connection
+        .prepare_cached("SELECT edited FROM purchase WHERE order_key = ?1")?
+        .query_row([order_key], |row| row.get(0))?;
+    let mut edited: BTreeSet<Sku> = match edited {
+        Some(edited) => parse("the items of an edit", &edited)?,
+        None => BTreeSet::new(),
+    };
+    let none = Decimal::ZERO;
+    for sku in before.keys().chain(now.keys()) {
+        let units = |wanted: &BTreeMap<Sku, Decimal>| wanted.get(sku).copied().unwrap_or(none);
+        if units(&before) != units(&now) && units(&before) == units(&there) {
+            edited.insert(sku.clone());
+        }
+    }
+    connection
+        .prepare_cached("UPDATE purchase SET edited = ?2 WHERE order_key = ?1")?
+        .execute(params![order_key, json("the items of an edit", &edited)?])?;
     Ok(())
 }
 

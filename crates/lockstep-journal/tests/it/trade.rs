@@ -705,3 +705,29 @@ fn orders_that_two_shops_have_under_one_key_do_not_cut_a_chunk_short() {
     assert_eq!(rest.cases[0].order, key(WEB, "o4"));
     assert_eq!(rest.next, None);
 }
+
+#[test]
+fn an_edit_of_the_origin_is_told_from_one_of_the_copy() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    let copy = |units| {
+        let mut copy = state("s76", vec![line("A", units, 1)]);
+        copy.key = Some(key(WEB, "o1").to_string());
+        order_seen(ERP, &key(WEB, "o1"), copy)
+    };
+    let origin = |units| order_seen(WEB, &key(WEB, "o1"), state("o1", vec![line("A", units, 1)]));
+    let edited = |journal: &Journal| journal.order_case(&o1).unwrap().unwrap().edited;
+    append(&mut journal, vec![origin(2), copy(2)]);
+    assert!(edited(&journal).is_empty());
+    append(&mut journal, vec![origin(3)]);
+    append(&mut journal, vec![origin(4)]);
+    assert_eq!(edited(&journal), ["A".into()].into());
+    append(&mut journal, vec![copy(4)]);
+    assert!(edited(&journal).is_empty(), "it has arrived");
+    append(&mut journal, vec![copy(1)]);
+    append(&mut journal, vec![origin(5)]);
+    assert!(
+        edited(&journal).is_empty(),
+        "the copy was not as the origin was"
+    );
+}

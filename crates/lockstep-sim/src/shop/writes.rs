@@ -81,6 +81,9 @@ impl SimShop {
                     OrderStep::Pay => self.pay(id),
                     OrderStep::Ship { .. } => self.ship(id),
                     OrderStep::Cancel => self.cancel(id),
+                    OrderStep::Edit { .. } => {
+                        return refused(FaultKind::Invalid { field: None }, "takes no edits");
+                    }
                     OrderStep::Refund { lines, restock } => {
                         let units: Decimal = lines.values().sum();
                         self.take_back(id, whole(units), *restock);

@@ -71,6 +71,7 @@ static MANIFEST: Manifest = Manifest {
     ],
     stock_write: StockWrite::Absolute,
     orders: OrderCreation::UniqueKey,
+    edits_orders: false,
     settles_after: Duration::from_millis(50),
     hooks: HookScheme::Topics(&["order.changed", "product.changed"]),
     holds: Manifest::holds_basics,
@@ -257,6 +258,7 @@ impl Shop {
                 match step {
                     OrderStep::Pay => order.state.payment = Payment::Paid,
                     OrderStep::Cancel => order.state.cancelled = true,
+                    OrderStep::Edit { .. } => unreachable!("this shop takes no edits"),
                     OrderStep::Ship { .. } | OrderStep::Refund { .. } => {}
                 }
                 (id.clone(), Record::Order(Box::new(order.clone())))

@@ -5,6 +5,7 @@ mod conflicts;
 mod crashes;
 mod demo_story;
 mod edges;
+mod edits;
 mod faults;
 mod fields;
 mod held;
