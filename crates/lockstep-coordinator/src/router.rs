@@ -118,6 +118,7 @@ fn people(app: &AppState) -> Router {
         .route(RECORDS, get(api::records::list))
         .route(RECORD, get(api::records::show))
         .route(EXPLAIN, get(api::records::explain))
+        .route(HISTORY, get(api::history::show))
         .route(api::orders::ORDERS, get(api::orders::list))
         .route(api::orders::ORDER, get(api::orders::show))
         .route(ui::ASIDES, get(api::asides::list))

@@ -53,6 +53,8 @@ pub mod people {
     pub const RUN_CANCEL: &str = "/api/v1/customers/{customer}/runs/{run}/cancel";
     pub const RECORDS: &str = "/api/v1/customers/{customer}/records";
     pub const RECORD: &str = "/api/v1/customers/{customer}/records/{record}";
+    /// Of a record, a SKU or an order.
+    pub const HISTORY: &str = "/api/v1/customers/{customer}/history/{named}";
     pub const EXPLAIN: &str = "/api/v1/customers/{customer}/explain/{sku}";
     pub const CONFLICTS: &str = "/api/v1/customers/{customer}/conflicts";
     pub const CONFLICT_DECIDE: &str = "/api/v1/customers/{customer}/conflicts/{conflict}/decide";

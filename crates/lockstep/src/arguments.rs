@@ -49,6 +49,8 @@ pub enum Command {
     Runs(Runs),
     /// One record across all shops: a SKU, a title, an order's number.
     Record(Record),
+    /// Who changed what of it, from what to what, and why: newest first.
+    History(History),
     /// Why is the stock of this SKU what it is?
     Explain(Explain),
     /// What waits for a person's word.
@@ -263,6 +265,21 @@ pub struct Runs {
 pub struct Record {
     pub customer: String,
     pub key: String,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// A customer's id or name.
+    pub customer: String,
+    /// A SKU with its stock, a record's id, a category's path, an order's number or key.
+    #[arg(value_name = "RECORD|SKU|ORDER")]
+    pub named: String,
+    /// Entries of a page.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Go on where the page before ended, as it says.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]

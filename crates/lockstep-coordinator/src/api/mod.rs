@@ -5,6 +5,7 @@ pub mod asides;
 pub mod conflicts;
 pub mod customers;
 pub mod events;
+pub mod history;
 pub mod login;
 pub mod logins;
 pub mod orders;

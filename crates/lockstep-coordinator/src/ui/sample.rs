@@ -607,6 +607,9 @@ fn history() -> Vec<HistoryRow> {
         run,
         what: what.into(),
         why: why.into(),
+        who: "Lockstep".into(),
+        moved: None,
+        cause: String::new(),
     };
     vec![
         row(

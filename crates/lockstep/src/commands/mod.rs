@@ -37,6 +37,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Sync(sync) => people::sync(sync, json).await,
         Command::Runs(runs) => people::runs(runs, json).await,
         Command::Record(record) => people::record(record, json).await,
+        Command::History(history) => people::history(history, json).await,
         Command::Explain(explain) => people::explain(explain, json).await,
         Command::Conflicts(conflicts) => people::conflicts(conflicts, json).await,
         Command::Decide(decide) => people::decide(decide, json).await,

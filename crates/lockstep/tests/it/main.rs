@@ -7,6 +7,7 @@ mod demo_story;
 mod edges;
 mod faults;
 mod fields;
+mod history;
 mod in_chromium;
 mod moved;
 mod on_medusa;
