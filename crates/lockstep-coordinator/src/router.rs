@@ -115,6 +115,8 @@ fn people(app: &AppState) -> Router {
         .route(RUNS, get(api::runs::list))
         .route(RUN, get(api::runs::show))
         .route(RUN_CANCEL, post(api::runs::cancel))
+        .route(RUN_UNDO, post(api::undo::undo))
+        .route(RUN_UNDO_PREVIEW, post(api::undo::preview))
         .route(RECORDS, get(api::records::list))
         .route(RECORD, get(api::records::show))
         .route(EXPLAIN, get(api::records::explain))

@@ -43,6 +43,8 @@ pub enum Command {
     Plan(OfFlows),
     /// Write what a plan showed, where it still holds. What moved since is named and left.
     Apply(Apply),
+    /// Put back what a run wrote, where it still stands. What moved since is named and left.
+    Undo(Undo),
     /// Look now, and wait until it is in step.
     Sync(Sync),
     /// The newest runs of a customer, or one of them.
@@ -244,6 +246,15 @@ pub struct OfFlows {
 pub struct Apply {
     /// As `lockstep plan` names it.
     pub plan: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The customer and its run, as in 1-12.
+    pub run: String,
+    /// Show what would be put back. Nothing is written.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ pub mod records;
 pub mod runs;
 mod said;
 pub mod shops;
+pub mod undo;
 pub mod workers;
 
 pub use person::Person;

@@ -144,6 +144,7 @@ pub fn cause_text(names: &Names, cause: &Cause) -> String {
         Cause::Settings => "the settings were changed".into(),
         Cause::Retry => "something was left open".into(),
         Cause::Person { name } => name.clone(),
+        Cause::Undo { run, by } => format!("{by}, who undoes run {run}"),
     }
 }
 
@@ -650,6 +651,13 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
             names.shop(*cancelled)
         ),
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
+        Conflict::Undone { path, shop, .. } => {
+            format!(
+                "{} of {subject} was undone at {}",
+                path.as_str(),
+                names.shop(*shop)
+            )
+        }
     }
 }
 
@@ -688,6 +696,34 @@ fn conflict_detail(names: &Names, about: &Conflict) -> String {
         Conflict::Limit { found, limit, .. } => {
             format!("It would be {found}, and the limit is {limit}. Nothing was written.")
         }
+        Conflict::Undone {
+            path,
+            shop,
+            run,
+            held,
+            ours,
+            restoring,
+            ..
+        } => {
+            let source = source(names, path);
+            let (shop, held) = (names.shop(*shop), shown(Some(held)));
+            let state = format!(
+                "{source} says {}; {shop} is held at {held}, as before run {run}, and nothing is written there",
+                shown(Some(ours))
+            );
+            match restoring {
+                Some(by) => format!("{state}. {by} wants {held} in {source}: it is being written."),
+                None => format!("{state} until you decide."),
+            }
+        }
+    }
+}
+
+/// From where our own record has a field, in a word.
+fn source(names: &Names, path: &Path) -> String {
+    match path.group().map(|group| names.settings.policies.of(group)) {
+        Some(Policy::Owner(shop)) => names.shop(shop),
+        _ => "our record".into(),
     }
 }
 
@@ -724,6 +760,20 @@ fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
                 Resolution::WasNotWritten,
             ),
         ],
+        Conflict::Undone {
+            path,
+            shop,
+            held,
+            restoring,
+            ..
+        } => {
+            let label = format!("restore {} in {}", shown(Some(held)), source(names, path));
+            let restore = choice(label, Resolution::RestoreInSource);
+            let label = format!("release: {} is synced again", names.shop(*shop));
+            let release = choice(label, Resolution::Release);
+            let restore = restoring.is_none().then_some(restore);
+            restore.into_iter().chain([release]).collect()
+        }
         Conflict::ShippedAndCancelled { .. } => vec![choice(
             "it is settled by hand; leave both as they are".into(),
             Resolution::LeaveAsIs,

@@ -6,6 +6,7 @@ use super::became::what_became_of;
 use super::doubt::doubt;
 use super::merge::{MergeResult, Side, merge};
 use super::target::Target;
+use super::undone::Undone;
 use crate::rules::Rules;
 use crate::run::hangs_under_it_now;
 use crate::write::{PlanLine, Write};
@@ -70,6 +71,38 @@ pub fn decide(
     run: RunId,
     ids: &mut Ids<'_>,
     now: Timestamp,
+) -> Decision {
+    decide_within(cluster, rules, terms, run, ids, now, Extent::All)
+}
+
+/// As `decide`, but nothing is written other than what an undo puts back.
+pub(crate) fn put_back(
+    cluster: &Cluster,
+    rules: &Rules,
+    terms: &Terms,
+    run: RunId,
+    ids: &mut Ids<'_>,
+    now: Timestamp,
+) -> Decision {
+    decide_within(cluster, rules, terms, run, ids, now, Extent::PutBack)
+}
+
+/// What may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// Only what an undo puts back.
+    PutBack,
+}
+
+fn decide_within(
+    cluster: &Cluster,
+    rules: &Rules,
+    terms: &Terms,
+    run: RunId,
+    ids: &mut Ids<'_>,
+    now: Timestamp,
+    extent: Extent,
 ) -> Decision {
     let consumed = cluster
         .staged
@@ -140,7 +173,7 @@ pub fn decide(
     let open: &[OpenConflict] = known.map_or(&[], |known| &known.conflicts);
     let MergeResult {
         mut ours,
-        overruled,
+        mut overruled,
         conflicts,
         closed,
         asked,
@@ -150,6 +183,12 @@ pub fn decide(
         merge(old, &sides, rules, terms, open)
     };
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
+    let undone = if is_root {
+        Undone::default()
+    } else {
+        Undone::follow(open, &mut ours, &sides, rules, terms)
+    };
+    overruled.retain(|overruled| !undone.holds(overruled.shop, &overruled.path));
 
     let record = match known {
         Some(known) => known.record,
@@ -169,7 +208,15 @@ pub fn decide(
             ours: Delta::default(),
         });
     }
-    for conflict in conflicts {
+    for closed in &undone.closed {
+        decision.bodies.push(Body::ConflictClosed {
+            conflict: closed.conflict,
+            decision: closed.decision.into(),
+            by: closed.by.clone(),
+            ours: Delta::default(),
+        });
+    }
+    for conflict in conflicts.into_iter().chain(undone.asked_anew.clone()) {
         decision.bodies.push(Body::ConflictOpened {
             conflict: ids.conflict(),
             subject: Subject::Record(record),
@@ -209,6 +256,8 @@ pub fn decide(
             kind,
             record,
             asked: &asked,
+            undone: &undone,
+            extent,
         };
         left_over.extend(target.left_over(&ours, rules, terms));
         let writes = target.writes(&ours, rules, terms, &sides);

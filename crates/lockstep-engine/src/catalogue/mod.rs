@@ -6,8 +6,10 @@ mod doubt;
 mod merge;
 mod target;
 mod terms;
+mod undone;
 
 pub(crate) use became::{settled_by, settles_at};
+pub(crate) use decide::put_back;
 pub use decide::{Decision, Ids, decide};
 pub use terms::Terms;
 
@@ -17,3 +19,5 @@ mod removal_tests;
 mod root_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod undone_tests;

@@ -216,6 +216,7 @@ pub fn decide(
                     },
                     what: What::CreateOrder,
                     tries: tries(into),
+                    again: false,
                 });
             }
         }
@@ -276,6 +277,7 @@ pub fn decide(
             },
             what: What::StepOrder { step },
             tries: tries(shop),
+            again: false,
         });
     }
     decision

@@ -8,8 +8,10 @@ mod plan;
 mod restore;
 mod shipper;
 mod task;
+mod undo;
 
-pub use task::{Ask, Handle, RoundEnd, Tools, apply, ask_for_plan, decide, tend, wire};
+pub use task::{Ask, Handle, RoundEnd, Tools, apply, ask_for_plan, decide, tend, undo, wire};
+pub use undo::Undoing;
 
 use data_encoding::HEXLOWER;
 use lockstep_model::settings::CustomerSettings;

@@ -34,6 +34,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Customers(customers) => people::customers(customers, json).await,
         Command::Plan(of) => people::plan(of, json).await,
         Command::Apply(apply) => people::apply(apply, json).await,
+        Command::Undo(undo) => people::undo(undo, json).await,
         Command::Sync(sync) => people::sync(sync, json).await,
         Command::Runs(runs) => people::runs(runs, json).await,
         Command::Record(record) => people::record(record, json).await,

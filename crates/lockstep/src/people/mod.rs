@@ -10,6 +10,7 @@ mod plan;
 mod records;
 mod runs;
 mod sync;
+mod undo;
 mod workers;
 
 pub use api::Api;
@@ -21,4 +22,5 @@ pub use plan::{apply, plan};
 pub use records::{explain, record};
 pub use runs::runs;
 pub use sync::sync;
+pub use undo::undo;
 pub use workers::workers;

@@ -15,4 +15,5 @@ mod pinned;
 mod plans;
 mod removals;
 mod storm;
+mod undo;
 mod world;
