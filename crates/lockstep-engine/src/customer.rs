@@ -6,17 +6,18 @@
 use crate::catalogue::Decision;
 use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
+use crate::run::undo::UndoShown;
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
-    CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk,
+    CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
     Change, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome, Page,
-    PullRequest, Record, RemoteId, RunId, ShopId, ShopIdentity, Sku,
+    PullRequest, Record, RecordId, RemoteId, RunId, ShopId, ShopIdentity, Sku,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,6 +59,12 @@ pub enum Event {
         plan: RunId,
         by: String,
     },
+    /// Undo what this run wrote, or (`dry`) find out what that would do. One at a time.
+    UndoAsked {
+        run: RunId,
+        by: String,
+        dry: bool,
+    },
     /// A person has answered a question: what follows from it is in the journal.
     Resolved {
         subject: Subject,
@@ -86,6 +93,8 @@ pub enum Event {
         changed: u32,
     },
     CatalogueLoaded(CatalogueChunk),
+    /// The answer to `LoadUndo`.
+    UndoLoaded(UndoChunk),
     OrdersLoaded(OrderChunk),
     StockLoaded(StockChunk),
     /// The answer to `ReadAgainList`.
@@ -140,6 +149,17 @@ pub enum Effect {
         limit: usize,
         /// Of categories: the root of our own that shops shall have. It comes first, alone.
         root: Option<RootCategory>,
+    },
+    /// These records, due or not. Answered by `CatalogueLoaded`.
+    LoadRecords {
+        records: Vec<RecordId>,
+        root: Option<RootCategory>,
+    },
+    /// What a run wrote, after this write. Answered by `UndoLoaded`.
+    LoadUndo {
+        run: RunId,
+        after: Option<IntentId>,
+        limit: usize,
     },
     /// Answered by `OrdersLoaded`.
     LoadOrders {
@@ -220,6 +240,15 @@ pub enum Effect {
     /// start.
     Applying {
         run: Option<RunId>,
+    },
+    /// The answer to `UndoAsked`: the run that undoes. `None`: no run may start.
+    Undoing {
+        run: Option<RunId>,
+    },
+    /// The answer to a dry one.
+    UndoShown {
+        run: RunId,
+        undo: UndoShown,
     },
 }
 
@@ -305,6 +334,13 @@ impl Shared {
     }
 }
 
+/// An undo that waits for its lane.
+struct UndoAsked {
+    run: RunId,
+    by: String,
+    dry: bool,
+}
+
 pub struct Customer {
     rules: Arc<Rules>,
     /// The shops' flows that the rules switch on.
@@ -317,6 +353,7 @@ pub struct Customer {
     plan_asked: Option<Vec<Flow>>,
     plans: ShownPlans,
     approved: Option<Approved>,
+    undo_asked: Option<UndoAsked>,
     polled: BTreeMap<(ShopId, Flow), Timestamp>,
     reconciled: BTreeMap<(ShopId, Flow), Timestamp>,
 }
@@ -351,6 +388,7 @@ impl Customer {
             plan_asked: None,
             plans: ShownPlans::default(),
             approved: None,
+            undo_asked: None,
             polled: BTreeMap::new(),
             reconciled: BTreeMap::new(),
         }
@@ -362,7 +400,8 @@ impl Customer {
 
     /// Nothing runs and nothing waits to run now.
     pub fn is_at_rest(&self) -> bool {
-        let asked = self.plan_asked.is_some() || self.approved.is_some();
+        let asked =
+            self.plan_asked.is_some() || self.approved.is_some() || self.undo_asked.is_some();
         self.runs.is_empty() && self.waiting.is_empty() && !asked
     }
 
@@ -416,6 +455,10 @@ impl Customer {
                 }
                 Some(_) | None => out.push(Effect::Applying { run: None }),
             },
+            Event::UndoAsked { run, by, dry } => match self.undo_asked {
+                None => self.undo_asked = Some(UndoAsked { run, by, dry }),
+                Some(_) => out.push(Effect::Undoing { run: None }),
+            },
             Event::Resolved { subject, read, by } => {
                 let lane = match &subject {
                     Subject::Record(_) => Lane::Catalogue,
@@ -457,6 +500,11 @@ impl Customer {
             Event::CatalogueLoaded(chunk) => {
                 self.drive(Lane::Catalogue, &mut out, |run, shared, out| {
                     run.catalogue_loaded(chunk, shared, now, out);
+                });
+            }
+            Event::UndoLoaded(chunk) => {
+                self.drive(Lane::Catalogue, &mut out, |run, shared, out| {
+                    run.undo_loaded(chunk, shared, now, out);
                 });
             }
             Event::OrdersLoaded(chunk) => {
@@ -571,6 +619,9 @@ impl Customer {
             if self.approved.take().is_some() {
                 out.push(Effect::Applying { run: None });
             }
+            if self.undo_asked.take().is_some() {
+                out.push(Effect::Undoing { run: None });
+            }
             return;
         }
         self.wake_by_schedule(now);
@@ -587,6 +638,12 @@ impl Customer {
                 if let Some(missed) = self.shared.missed.remove(&lane) {
                     waiting.join(&missed);
                 }
+            }
+            if lane == Lane::Catalogue
+                && let Some(asked) = self.undo_asked.take()
+            {
+                self.start_undo(asked, now, out);
+                continue;
             }
             let dry = self
                 .plan_asked
@@ -649,6 +706,22 @@ impl Customer {
                 self.plans.remember(id, rows);
             }
         }
+    }
+
+    fn start_undo(&mut self, asked: UndoAsked, now: Timestamp, out: &mut Vec<Effect>) {
+        let UndoAsked { run, by, dry } = asked;
+        let id = RunId(self.next_run);
+        self.next_run += 1;
+        let mut cause = RunCause::default();
+        cause.because(Cause::Undo { run, by });
+        let rules = self.rules.clone();
+        let mut undoing = Run::new(id, Lane::Catalogue, cause, dry, rules, now);
+        undoing.undo(run);
+        if !dry {
+            out.push(Effect::Undoing { run: Some(id) });
+        }
+        undoing.start(&mut self.shared, now, out);
+        self.runs.insert(Lane::Catalogue, undoing);
     }
 
     fn wake_by_schedule(&mut self, now: Timestamp) {

@@ -20,4 +20,5 @@ mod write;
 pub use customer::{Also, CallId, Customer, Effect, Event, Opened, Progress, Step};
 pub use resolve::resolve;
 pub use rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
+pub use run::undo::{UndoLine, UndoShown, Verdict};
 pub use write::{PlanLine, Sign, Write};

@@ -1,15 +1,17 @@
 //! A person's word on a conflict, turned into journal entries. What has to be written to shops follows from them: the
 //! next run plans it as it plans everything else.
 
+use crate::rules::Rules;
 use lockstep_model::cases::{ConflictCase, ConflictSubject, Known, StockCase};
-use lockstep_model::entry::{Body, Conflict, Delta, Settlement, What};
-use lockstep_model::{Level, Path, Resolution, ShopId, Value};
+use lockstep_model::entry::{Again, Body, Conflict, Delta, Settlement, Subject, What};
+use lockstep_model::{ChangeSort, Kind, Level, Path, Resolution, ShopId, Value};
 
 /// The entries, or a sentence that says why this word cannot be taken.
 pub fn resolve(
     case: &ConflictCase,
     resolution: &Resolution,
     by: &str,
+    rules: &Rules,
 ) -> Result<Vec<Body>, String> {
     let closed = |decision: String, ours: Delta| Body::ConflictClosed {
         conflict: case.conflict,
@@ -61,6 +63,26 @@ pub fn resolve(
             let decision = "settled by hand; the order is left as it is in both shops";
             Ok(vec![closed(decision.into(), Delta::default())])
         }
+        (Conflict::Undone { path, .. }, ConflictSubject::Record(_), Resolution::Release) => {
+            let decision = format!("{path} is synced again");
+            Ok(vec![closed(decision, Delta::default())])
+        }
+        (
+            Conflict::Undone { path, shop, .. },
+            ConflictSubject::Record(known),
+            Resolution::RestoreInSource,
+        ) => {
+            let at = rules.shops.get(shop);
+            if at.is_some_and(|shop| shop.link.transform.makes(path)) {
+                return Err(
+                    "what this shop shows there is made of its owner's value by a rule, and is not that value: put the \
+                     owner's right in the owner, or release it here"
+                        .into(),
+                );
+            }
+            source_takes_it(path, known.kind, rules)?;
+            Ok(restoring(case, known, by))
+        }
         (
             Conflict::DoubtfulMatch { .. }
             | Conflict::SameKeyTwice { .. }
@@ -68,15 +90,60 @@ pub fn resolve(
             | Conflict::LevelInDoubt { .. }
             | Conflict::ShippedAndCancelled { .. }
             | Conflict::OrderDiffers { .. }
-            | Conflict::Limit { .. },
+            | Conflict::Limit { .. }
+            | Conflict::Undone { .. },
             ConflictSubject::Record(_) | ConflictSubject::Level(_) | ConflictSubject::Order(_),
             Resolution::UseShop { .. }
             | Resolution::UseValue { .. }
             | Resolution::WasWritten
             | Resolution::WasNotWritten
-            | Resolution::LeaveAsIs,
+            | Resolution::LeaveAsIs
+            | Resolution::RestoreInSource
+            | Resolution::Release,
         ) => Err("this is no answer to that question; the page shows those that are".into()),
     }
+}
+
+/// The question stands until the source has it: the next run writes it there.
+fn restoring(case: &ConflictCase, known: &Known, by: &str) -> Vec<Body> {
+    let mut about = case.about.clone();
+    if let Conflict::Undone { restoring, .. } = &mut about {
+        *restoring = Some(by.to_owned());
+    }
+    vec![
+        Body::ConflictOpened {
+            conflict: case.conflict,
+            subject: Subject::Record(known.record),
+            about,
+        },
+        Body::DueAgain {
+            what: Again::Record(known.record),
+        },
+    ]
+}
+
+/// An owner that is only read would never say it.
+fn source_takes_it(path: &Path, kind: Kind, rules: &Rules) -> Result<(), String> {
+    let owner = path.group().and_then(|group| rules.owner(group));
+    let Some(owner) = owner.and_then(|owner| rules.shops.get(&owner)) else {
+        return Ok(());
+    };
+    let update = match kind {
+        Kind::Category => ChangeSort::UpdateCategory,
+        Kind::Product | Kind::Level | Kind::Order => ChangeSort::UpdateProduct,
+    };
+    let is_written = !owner.read_only
+        && owner.abilities.batches.contains_key(&update)
+        && path
+            .field()
+            .is_some_and(|field| (owner.abilities.holds)(&field));
+    if is_written {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not written to: change it there, and the question closes by itself; or release it",
+        owner.name
+    ))
 }
 
 fn set(known: &Known, path: &Path, value: &Value) -> Delta {
@@ -171,12 +238,15 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
     use lockstep_model::cases::{LevelAt, OpenIntent};
-    use lockstep_model::entry::Subject;
     use lockstep_model::settings::StockId;
-    use lockstep_model::{ConflictId, IntentId, Kind, RecordId, RunId};
+    use lockstep_model::{ConflictId, IntentId, RecordId, RunId, Takes};
     use rust_decimal::Decimal;
 
     const PRICE: &str = "variant/KH-100/price/EUR";
+
+    fn our_rules() -> Rules {
+        crate::fixture::rules(Takes::Placement, Takes::Payment, Takes::Reserve)
+    }
 
     fn price(value: &str) -> Value {
         Value::number(value.parse().unwrap())
@@ -203,7 +273,7 @@ mod tests {
     }
 
     fn becomes(resolution: Resolution) -> Result<Value, String> {
-        let bodies = resolve(&about_a_price(), &resolution, "operator")?;
+        let bodies = resolve(&about_a_price(), &resolution, "operator", &our_rules())?;
         let [Body::ConflictClosed { ours, by, .. }] = bodies.as_slice() else {
             panic!("{bodies:?}");
         };
@@ -232,8 +302,82 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_answer_changes_nothing() {
-        assert!(resolve(&about_a_price(), &Resolution::WasWritten, "operator").is_err());
-        assert!(resolve(&about_a_price(), &Resolution::LeaveAsIs, "operator").is_err());
+        assert!(
+            resolve(
+                &about_a_price(),
+                &Resolution::WasWritten,
+                "operator",
+                &our_rules()
+            )
+            .is_err()
+        );
+        assert!(
+            resolve(
+                &about_a_price(),
+                &Resolution::LeaveAsIs,
+                "operator",
+                &our_rules()
+            )
+            .is_err()
+        );
+    }
+
+    fn undone() -> ConflictCase {
+        let asked = about_a_price();
+        ConflictCase {
+            about: Conflict::Undone {
+                path: Path::from_stored(PRICE.into()),
+                shop: ShopId(2),
+                run: RunId(12),
+                wrote: price("7.20"),
+                held: price("6.50"),
+                ours: price("7.20"),
+                restoring: None,
+            },
+            ..asked
+        }
+    }
+
+    #[test]
+    fn an_undone_field_that_is_released_is_synced_again_and_ours_stays() {
+        let bodies = resolve(&undone(), &Resolution::Release, "operator", &our_rules()).unwrap();
+        let [Body::ConflictClosed { ours, by, .. }] = bodies.as_slice() else {
+            panic!("{bodies:?}");
+        };
+        assert!(ours.is_empty());
+        assert_eq!(by.as_deref(), Some("operator"));
+    }
+
+    #[test]
+    fn an_undone_field_that_is_restored_stays_a_question_until_the_source_has_it() {
+        let restore = Resolution::RestoreInSource;
+        let bodies = resolve(&undone(), &restore, "operator", &our_rules()).unwrap();
+        let [
+            Body::ConflictOpened {
+                conflict,
+                about: Conflict::Undone {
+                    restoring, ours, ..
+                },
+                ..
+            },
+            Body::DueAgain { .. },
+        ] = bodies.as_slice()
+        else {
+            panic!("{bodies:?}");
+        };
+        assert_eq!(*conflict, ConflictId(3), "the same question");
+        assert_eq!(restoring.as_deref(), Some("operator"));
+        assert_eq!(*ours, price("7.20"), "as the person saw it");
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_its_source_is_not_restored_there() {
+        let mut rules = our_rules();
+        let erp = rules.shops.get_mut(&crate::fixture::ERP).unwrap();
+        erp.read_only = true;
+        let restore = Resolution::RestoreInSource;
+        let refused = resolve(&undone(), &restore, "operator", &rules).unwrap_err();
+        assert!(refused.contains("ERP is not written to"), "{refused}");
     }
 
     fn in_doubt() -> ConflictCase {
@@ -295,7 +439,7 @@ mod tests {
     #[test]
     fn a_level_in_doubt_is_settled_as_the_person_says() {
         let settled = |resolution| {
-            let bodies = resolve(&in_doubt(), &resolution, "operator").unwrap();
+            let bodies = resolve(&in_doubt(), &resolution, "operator", &our_rules()).unwrap();
             let [Body::Settled { how, .. }, Body::ConflictClosed { .. }] = bodies.as_slice() else {
                 panic!("{bodies:?}");
             };

@@ -14,6 +14,9 @@ pub struct Write {
     pub label: String,
     /// How often the same has failed before.
     pub tries: u32,
+    /// Once it is done its record is looked at again: a person's question hangs on it.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// One line of a plan, for people.
@@ -37,4 +40,6 @@ pub enum Sign {
     Archive,
     /// A variant goes from a product that stays.
     Remove,
+    /// What an undo puts back, by a person's word.
+    PutBack,
 }

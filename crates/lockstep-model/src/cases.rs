@@ -2,7 +2,7 @@
 //! order or one level, and nothing else.
 
 use crate::entry::{Conflict, Hold, Subject, What};
-use crate::fields::Fields;
+use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
     ConflictId, IntentId, Kind, Level, OrderKey, OrderState, Parts, Person, RecordId, RemoteId,
@@ -245,4 +245,47 @@ pub struct LineSide {
     pub taken: Decimal,
     /// Shipped, cancelled or returned in full: it will take nothing more.
     pub done: bool,
+}
+
+/// What one run wrote, record by record: what an undo of it goes by.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UndoChunk {
+    pub cases: Vec<UndoCase>,
+    /// Continue after this write; `None`: that was the last.
+    pub next: Option<IntentId>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoCase {
+    pub subject: Subject,
+    /// What people call it.
+    pub label: String,
+    pub shops: BTreeMap<ShopId, WrittenThere>,
+}
+
+/// What the run wrote of a record in one shop.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WrittenThere {
+    /// The record there, as it is known now; `None`: it is not there.
+    pub id: Option<RemoteId>,
+    /// Of a record that is known.
+    pub kind: Option<Kind>,
+    pub fields: BTreeMap<Path, WrittenField>,
+    /// The run made the record there.
+    pub made: bool,
+    /// The run added or removed pictures.
+    pub pictures: bool,
+    /// What became of one of the writes is not known.
+    pub open: bool,
+}
+
+/// One field, in the shop's terms; a field that was not there is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenField {
+    /// What the shop held before.
+    pub was: Value,
+    /// What it showed after.
+    pub wrote: Value,
+    /// A later run wrote it too.
+    pub since: Option<RunId>,
 }

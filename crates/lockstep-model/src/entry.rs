@@ -254,6 +254,11 @@ pub enum Cause {
     Person {
         name: String,
     },
+    /// A person wants undone what this run wrote.
+    Undo {
+        run: RunId,
+        by: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -578,6 +583,23 @@ pub enum Conflict {
         name: String,
         found: String,
         limit: String,
+    },
+    /// What a run wrote to one field of a shop was undone, and nothing is written there before a person says what
+    /// counts. Replaces the question of the same number, if there is one.
+    Undone {
+        path: Path,
+        shop: ShopId,
+        /// The run that wrote it.
+        run: RunId,
+        /// What the shop showed after that write; in its terms. As long as it shows this, `held` is to be put back.
+        wrote: Value,
+        /// What it held before, in its terms.
+        held: Value,
+        /// What our own record says, in our terms.
+        ours: Value,
+        /// Whose word it is that `held` shall stand in the source as well, where it does not yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        restoring: Option<String>,
     },
 }
 

@@ -16,6 +16,10 @@ pub enum Resolution {
     WasNotWritten,
     /// Shipped here and cancelled there: it was settled by hand, and neither side is told of the other any more.
     LeaveAsIs,
+    /// A field that was undone: what the shop is held at counts, and goes to where our own record has it from.
+    RestoreInSource,
+    /// A field that was undone: it is synced again, as the policy says.
+    Release,
 }
 
 /// On an order that is held.

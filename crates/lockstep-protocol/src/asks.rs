@@ -1,7 +1,10 @@
 //! Questions with an answer, coordinator to worker, since only workers talk to shops. An ask may be
 //! handed out twice; the first answer counts.
 
-use crate::{auth::Bearer, people::plan::Plan};
+use crate::{
+    auth::Bearer,
+    people::{plan::Plan, undo::UndoPreview},
+};
 use jiff::Timestamp;
 use lockstep_model::{
     ConflictId, CustomerId, Fault, Flow, OrderAnswer, OrderKey, Resolution, RunId, ShopId,
@@ -59,6 +62,8 @@ pub enum Question {
     },
     /// Write what this plan showed, where it still holds.
     Apply { plan: String, by: String },
+    /// Put back what this run wrote, where it still stands; `dry`: only say what that would be.
+    Undo { run: RunId, dry: bool, by: String },
     /// A person's word on a conflict.
     Decide {
         conflict: ConflictId,
@@ -91,6 +96,7 @@ impl Question {
             Question::Lists { .. } => "lists",
             Question::Plan { .. } => "plan",
             Question::Apply { .. } => "apply",
+            Question::Undo { .. } => "undo",
             Question::Decide { .. } => "decide",
             Question::AnswerOrder { .. } => "answer_order",
             Question::ExchangeCode { .. } => "exchange_code",
@@ -114,6 +120,13 @@ pub enum Answer {
     },
     /// The run that applies it.
     Applied {
+        run: RunId,
+    },
+    UndoShown {
+        undo: Box<UndoPreview>,
+    },
+    /// The run that undoes.
+    Undoing {
         run: RunId,
     },
     Decided,

@@ -51,8 +51,13 @@ pub mod people {
     pub const RUNS: &str = "/api/v1/customers/{customer}/runs";
     pub const RUN: &str = "/api/v1/customers/{customer}/runs/{run}";
     pub const RUN_CANCEL: &str = "/api/v1/customers/{customer}/runs/{run}/cancel";
+    /// Posted to, the run is undone; its preview writes nothing.
+    pub const RUN_UNDO: &str = "/api/v1/customers/{customer}/runs/{run}/undo";
+    pub const RUN_UNDO_PREVIEW: &str = "/api/v1/customers/{customer}/runs/{run}/undo/preview";
     pub const RECORDS: &str = "/api/v1/customers/{customer}/records";
     pub const RECORD: &str = "/api/v1/customers/{customer}/records/{record}";
+    /// Of a record, a SKU or an order.
+    pub const HISTORY: &str = "/api/v1/customers/{customer}/history/{named}";
     pub const EXPLAIN: &str = "/api/v1/customers/{customer}/explain/{sku}";
     /// Orders that wait for a person, by what they wait for.
     pub const ORDERS_HELD: &str = "/api/v1/customers/{customer}/orders/held";

@@ -784,9 +784,14 @@ impl Sim {
                 );
                 None
             }
-            Effect::Planned { .. } | Effect::Applying { .. } => None,
+            Effect::Planned { .. }
+            | Effect::Applying { .. }
+            | Effect::Undoing { .. }
+            | Effect::UndoShown { .. } => None,
             Effect::Stage { .. }
             | Effect::LoadCatalogue { .. }
+            | Effect::LoadRecords { .. }
+            | Effect::LoadUndo { .. }
             | Effect::LoadOrders { .. }
             | Effect::LoadStock { .. }
             | Effect::ReadAgainList { .. }
@@ -971,6 +976,16 @@ fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) -> Option<E
             }
         }
         // The root category of our own is asked for by settings that are not simulated.
+        Effect::LoadUndo { run, after, limit } => Event::UndoLoaded(
+            journal
+                .load_undo(run, after, limit)
+                .expect("what a run wrote is loaded"),
+        ),
+        Effect::LoadRecords { records, root } => Event::CatalogueLoaded(
+            journal
+                .load_records(&records, root.as_ref(), clock)
+                .expect("what a run wrote is loaded"),
+        ),
         Effect::LoadCatalogue {
             kind,
             after,

@@ -2,7 +2,9 @@
 
 use crate::bounds;
 use crate::clock::until;
-use crate::customer::{Handle, answer_order, apply, ask_for_plan, copies_named, decide};
+use crate::customer::{
+    Handle, Undoing, answer_order, apply, ask_for_plan, copies_named, decide, undo,
+};
 use crate::link::Link;
 use crate::shop_http::Timeouts;
 use crate::shops::connect;
@@ -171,6 +173,17 @@ impl Answerer {
                     .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
                 let run = run.ok_or_else(gone)?;
                 Ok(Answer::Applied { run })
+            }
+            Question::Undo { run, dry, by } => {
+                let (customer, handle) = self.held()?;
+                let undoing = undo(handle, customer, run, dry, by)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?
+                    .map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
+                Ok(match undoing {
+                    Undoing::Begun(run) => Answer::Undoing { run },
+                    Undoing::Shown(undo) => Answer::UndoShown { undo },
+                })
             }
             Question::Decide {
                 conflict,

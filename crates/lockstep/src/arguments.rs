@@ -43,12 +43,16 @@ pub enum Command {
     Plan(OfFlows),
     /// Write what a plan showed, where it still holds. What moved since is named and left.
     Apply(Apply),
+    /// Put back what a run wrote, where it still stands. What moved since is named and left.
+    Undo(Undo),
     /// Look now, and wait until it is in step.
     Sync(Sync),
     /// The newest runs of a customer, or one of them.
     Runs(Runs),
     /// One record across all shops: a SKU, a title, an order's number.
     Record(Record),
+    /// Who changed what of it, from what to what, and why: newest first.
+    History(History),
     /// Why is the stock of this SKU what it is?
     Explain(Explain),
     /// What waits for a person's word.
@@ -251,6 +255,15 @@ pub struct Apply {
 }
 
 #[derive(Debug, Args)]
+pub struct Undo {
+    /// The customer and its run, as in 1-12.
+    pub run: String,
+    /// Show what would be put back. Nothing is written.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Sync {
     #[command(flatten)]
     pub of: OfFlows,
@@ -269,6 +282,21 @@ pub struct Runs {
 pub struct Record {
     pub customer: String,
     pub key: String,
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// A customer's id or name.
+    pub customer: String,
+    /// A SKU with its stock, a record's id, a category's path, an order's number or key.
+    #[arg(value_name = "RECORD|SKU|ORDER")]
+    pub named: String,
+    /// Entries of a page.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Go on where the page before ended, as it says.
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ pub mod conflicts;
 pub mod customers;
 pub mod events;
 pub mod held;
+pub mod history;
 pub mod login;
 pub mod logins;
 pub mod orders;
@@ -15,6 +16,7 @@ pub mod records;
 pub mod runs;
 mod said;
 pub mod shops;
+pub mod undo;
 pub mod workers;
 
 pub use person::Person;

@@ -4,15 +4,18 @@
 use super::customers::stored;
 use crate::{AppState, refusal::Answer};
 use lockstep_journal::{
-    ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
+    Change, ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
 };
 use lockstep_model::{
     CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
-    entry::{Body, Cause, Conflict, Hold, Movement, Settlement, Subject, What},
+    entry::{Body, Cause, Conflict, Hold, Movement, Seen, Settlement, Subject, What},
     settings::{CustomerSettings, Policy, StockId, StockMode},
 };
 use lockstep_protocol::people::{
-    records::{Choice, ConflictView, HistoryRow, LevelRow, MovementRow, RecordRow, StockLedger},
+    records::{
+        Choice, ConflictView, HistoryMove, HistoryRow, LevelRow, MovementRow, RecordRow,
+        StockLedger,
+    },
     runs::RunStep,
 };
 use rust_decimal::Decimal;
@@ -59,6 +62,11 @@ impl Names {
 
 pub fn key_text(key: &str) -> String {
     key.replace(PATH_MARK, " › ")
+}
+
+/// A category's path as people type it.
+pub fn key_of(text: &str) -> String {
+    text.replace(" › ", &PATH_MARK.to_string())
 }
 
 pub fn value_text(value: &Value) -> String {
@@ -136,6 +144,7 @@ pub fn cause_text(names: &Names, cause: &Cause) -> String {
         Cause::Settings => "the settings were changed".into(),
         Cause::Retry => "something was left open".into(),
         Cause::Person { name } => name.clone(),
+        Cause::Undo { run, by } => format!("{by}, who undoes run {run}"),
     }
 }
 
@@ -270,12 +279,17 @@ fn what_title(what: &What) -> String {
 /// One line for each field that moved; one for an entry that moved none and still says something.
 pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
     let why = why(names, item);
+    let causes = item.causes.iter().map(|cause| cause_text(names, cause));
+    let cause = causes.collect::<Vec<_>>().join("; ");
     let row = |what: String| HistoryRow {
         at: item.at,
         seq: item.seq,
         run: item.run,
         what,
         why: why.clone(),
+        who: who(names, &item.body, None),
+        moved: None,
+        cause: cause.clone(),
     };
     if !item.changes.is_empty() {
         return item
@@ -287,11 +301,61 @@ pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
                     .map(|shop| format!(" at {}", names.shop(shop)))
                     .unwrap_or_default();
                 let (from, to) = (shown(change.from.as_ref()), shown(change.to.as_ref()));
-                row(format!("{}{at} {from} → {to}", change.path.as_str()))
+                HistoryRow {
+                    who: who(names, &item.body, Some(change)),
+                    moved: Some(HistoryMove {
+                        field: change.path.as_str().to_owned(),
+                        shop: change.shop,
+                        shop_name: change
+                            .shop
+                            .map_or_else(String::new, |shop| names.shop(shop)),
+                        from: change.from.as_ref().map(value_text),
+                        to: change.to.as_ref().map(value_text),
+                    }),
+                    ..row(format!("{}{at} {from} → {to}", change.path.as_str()))
+                }
             })
             .collect();
     }
     moved(names, &item.body).map(row).into_iter().collect()
+}
+
+/// Whose doing an entry is, or one change in it.
+fn who(names: &Names, body: &Body, change: Option<&Change>) -> String {
+    let ourselves = || "Lockstep".to_owned();
+    match (body, change) {
+        (
+            Body::Merged(_),
+            Some(Change {
+                shop: Some(shop), ..
+            }),
+        ) => names.shop(*shop),
+        (Body::Merged(merged), change) => {
+            let moved_it = |seen: &Seen| {
+                change.is_none_or(|change| {
+                    let held = &seen.held;
+                    held.set.contains_key(&change.path) || held.unset.contains(&change.path)
+                })
+            };
+            let shops = merged.seen.iter().filter(|(_, seen)| moved_it(seen));
+            let shops: Vec<String> = shops.map(|(shop, _)| names.shop(*shop)).collect();
+            if shops.is_empty() {
+                return ourselves();
+            }
+            shops.join(", ")
+        }
+        (Body::OrderSeen { shop, .. } | Body::LevelSeen { shop, .. }, _)
+        | (Body::LevelOverruled { shop, .. }, _)
+        | (
+            Body::BaseMoved {
+                cause: Movement::Opening { shop } | Movement::Unexplained { shop },
+                ..
+            },
+            _,
+        ) => names.shop(*shop),
+        (Body::ConflictClosed { by: Some(by), .. }, _) => by.clone(),
+        _ => ourselves(),
+    }
 }
 
 fn why(names: &Names, item: &HistoryItem) -> String {
@@ -656,6 +720,13 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
             format!("{subject} has other units in {}", names.shop(*copy))
         }
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
+        Conflict::Undone { path, shop, .. } => {
+            format!(
+                "{} of {subject} was undone at {}",
+                path.as_str(),
+                names.shop(*shop)
+            )
+        }
     }
 }
 
@@ -716,6 +787,34 @@ fn conflict_detail(names: &Names, about: &Conflict) -> String {
         Conflict::Limit { found, limit, .. } => {
             format!("It would be {found}, and the limit is {limit}. Nothing was written.")
         }
+        Conflict::Undone {
+            path,
+            shop,
+            run,
+            held,
+            ours,
+            restoring,
+            ..
+        } => {
+            let source = source(names, path);
+            let (shop, held) = (names.shop(*shop), shown(Some(held)));
+            let state = format!(
+                "{source} says {}; {shop} is held at {held}, as before run {run}, and nothing is written there",
+                shown(Some(ours))
+            );
+            match restoring {
+                Some(by) => format!("{state}. {by} wants {held} in {source}: it is being written."),
+                None => format!("{state} until you decide."),
+            }
+        }
+    }
+}
+
+/// From where our own record has a field, in a word.
+fn source(names: &Names, path: &Path) -> String {
+    match path.group().map(|group| names.settings.policies.of(group)) {
+        Some(Policy::Owner(shop)) => names.shop(shop),
+        _ => "our record".into(),
     }
 }
 
@@ -752,6 +851,22 @@ fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
                 Resolution::WasNotWritten,
             ),
         ],
+        Conflict::Undone {
+            path,
+            shop,
+            held,
+            restoring,
+            ..
+        } => {
+            let label = format!("restore {} in {}", shown(Some(held)), source(names, path));
+            let restore = choice(label, Resolution::RestoreInSource);
+            let label = format!("release: {} is synced again", names.shop(*shop));
+            let release = choice(label, Resolution::Release);
+            let link = names.settings.link(*shop);
+            let is_made = link.is_some_and(|link| link.transform.makes(path));
+            let restore = (restoring.is_none() && !is_made).then_some(restore);
+            restore.into_iter().chain([release]).collect()
+        }
         Conflict::ShippedAndCancelled { .. } | Conflict::OrderDiffers { .. } => vec![choice(
             "it is settled by hand; leave both as they are".into(),
             Resolution::LeaveAsIs,

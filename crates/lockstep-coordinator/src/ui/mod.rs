@@ -27,6 +27,7 @@ mod search;
 mod session;
 mod shops;
 mod transforms;
+mod undo;
 pub mod urls;
 mod widgets;
 mod workers;
@@ -111,6 +112,8 @@ pub fn router(console: Console) -> Router {
         .route("/runs", get(runs::of_customer))
         .route("/runs/{run}", get(runs::show))
         .route("/runs/{run}/cancel", post(runs::cancel))
+        .route("/runs/{run}/undo", post(undo::undo))
+        .route("/runs/{run}/undo/preview", post(undo::preview))
         .route("/records", get(records::list))
         .route("/records/{record}", get(records::show))
         .route("/stock/{sku}", get(records::explain))

@@ -439,6 +439,8 @@ struct RunPage {
     records_href: String,
     conflicts_href: String,
     asides_href: String,
+    /// Where to see what an undo would do, if the run wrote anything that can be undone.
+    undo_href: Option<String>,
     /// The worker has been silent for too long to believe that it still runs.
     silent: bool,
 }
@@ -563,6 +565,8 @@ pub async fn show(
         records_href: urls::of_customer(customer, "records"),
         conflicts_href: urls::of_customer(customer, "conflicts"),
         asides_href: urls::of_customer(customer, "asides"),
+        undo_href: Some(urls::undo_preview(customer, run))
+            .filter(|_| view.lane == Lane::Catalogue && !view.is_live() && view.counts.written > 0),
         silent: silence(view, frame.now).is_some(),
         href,
         frame,

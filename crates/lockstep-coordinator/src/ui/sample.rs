@@ -42,6 +42,7 @@ use lockstep_protocol::{
         },
         runs::{RunDetail, RunStep, RunView, SyncReply},
         shops::{CheckReply, HookRow, HooksView, ListsReply},
+        undo::{UndoPreview, UndoReply, UndoRow},
         workers::{
             Applied, ConfirmReply, JoinTokenReply, PendingView, WorkerCustomer, WorkerList,
             WorkerState, WorkerView,
@@ -609,6 +610,9 @@ fn history() -> Vec<HistoryRow> {
         run,
         what: what.into(),
         why: why.into(),
+        who: "Lockstep".into(),
+        moved: None,
+        cause: String::new(),
     };
     vec![
         row(
@@ -905,6 +909,41 @@ fn order(key: &str) -> OrderPage {
     }
 }
 
+fn undo() -> UndoPreview {
+    let row = |shop, field: Option<&str>, put_back, why: &str| UndoRow {
+        shop,
+        key: "KH-100 Coffee 500 g".into(),
+        field: field.map(str::to_owned),
+        now: field.map(|_| "7.20".into()),
+        back: field.map(|_| "6.90".into()),
+        put_back,
+        why: why.into(),
+    };
+    UndoPreview {
+        customer_id: CustomerId(7),
+        run: RunId(8_807),
+        made_at: ago(2),
+        put_back: 1,
+        as_before: 0,
+        left: 1,
+        rows: vec![
+            row(
+                WOO,
+                Some("variant/KH-100/price/EUR"),
+                true,
+                "still as the run wrote it",
+            ),
+            row(
+                ERP,
+                None,
+                false,
+                "made by this run: archive it in its owner",
+            ),
+        ],
+        cut: false,
+    }
+}
+
 fn plan() -> Plan {
     let field = |path: &str, from: Option<&str>, to: Option<&str>, why: &str| PlanField {
         path: path.into(),
@@ -1108,6 +1147,8 @@ fn api(full: bool, sent: Sent) -> Router {
         )))
         .route(people::SYNC, post(noted("sync", |_| Json(SyncReply { wakes: vec![], runs_after: Some(RunId(8_813)) }).into_response())))
         .route(people::PLAN, post(noted("plan", |_| Json(plan()).into_response())))
+        .route(people::RUN_UNDO_PREVIEW, post(noted("undo preview", |_| Json(undo()).into_response())))
+        .route(people::RUN_UNDO, post(noted("undo", |_| Json(UndoReply { run: RunId(8_815) }).into_response())))
         .route(people::PLAN_APPLY, post(noted("plan apply", |_| Json(ApplyPlanReply { run: RunId(8_814) }).into_response())))
         .route(people::RUNS_OF_ALL, get({
             let note = note.clone();

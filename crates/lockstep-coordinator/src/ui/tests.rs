@@ -596,6 +596,30 @@ async fn a_connection_is_tested_before_it_is_saved_and_keys_are_not_shown() {
 }
 
 #[tokio::test]
+async fn an_undo_is_shown_before_it_is_done() {
+    let browser = Browser::new(true);
+    let (_, run) = browser.get("/customers/7/runs/8807").await;
+    let preview = "/customers/7/runs/8807/undo/preview";
+    assert!(run.contains(preview), "the run's page leads to it");
+    let (status, page) = read(browser.post(preview, &[]).await).await;
+    assert_eq!(status, StatusCode::OK);
+    for words in [
+        "<del>7.20</del>",
+        "<ins>6.90</ins>",
+        "made by this run: archive it in its owner",
+        "/customers/7/runs/8807/undo\"",
+    ] {
+        assert!(page.contains(words), "{words} is not in {page}");
+    }
+    assert!(browser.sent("undo").is_null(), "nothing is written");
+    let response = browser.post("/customers/7/runs/8807/undo", &[]).await;
+    assert_eq!(
+        response.headers()[header::LOCATION],
+        "/customers/7/runs/8815"
+    );
+}
+
+#[tokio::test]
 async fn a_plan_is_shown_before_it_is_applied() {
     let browser = Browser::new(true);
     let (status, page) = read(

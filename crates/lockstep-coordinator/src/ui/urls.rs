@@ -52,6 +52,16 @@ pub fn run(customer: CustomerId, run: RunId) -> String {
     format!("/customers/{customer}/runs/{run}")
 }
 
+/// Posted to, the run is undone.
+pub fn undo(customer: CustomerId, run: RunId) -> String {
+    format!("/customers/{customer}/runs/{run}/undo")
+}
+
+/// Posted to, it is shown what that would do.
+pub fn undo_preview(customer: CustomerId, run: RunId) -> String {
+    format!("/customers/{customer}/runs/{run}/undo/preview")
+}
+
 pub fn record(customer: CustomerId, record: RecordId) -> String {
     format!("/customers/{customer}/records/{record}")
 }

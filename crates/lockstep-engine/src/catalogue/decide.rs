@@ -6,6 +6,7 @@ use super::became::what_became_of;
 use super::doubt::doubt;
 use super::merge::{MergeResult, Side, Times, merge};
 use super::target::Target;
+use super::undone::Undone;
 use crate::rules::Rules;
 use crate::run::hangs_under_it_now;
 use crate::write::{PlanLine, Write};
@@ -71,6 +72,46 @@ pub fn decide(
     run: RunId,
     ids: &mut Ids<'_>,
     now: Timestamp,
+) -> Decision {
+    decide_within(cluster, rules, terms, looked, run, ids, now, Extent::All)
+}
+
+/// As `decide`, but nothing is written other than what an undo puts back.
+pub(crate) fn put_back(
+    cluster: &Cluster,
+    rules: &Rules,
+    terms: &Terms,
+    run: RunId,
+    ids: &mut Ids<'_>,
+    now: Timestamp,
+) -> Decision {
+    // Which of two changes is later is not for an undo to say.
+    let looked = BTreeMap::new();
+    let extent = Extent::PutBack;
+    decide_within(cluster, rules, terms, &looked, run, ids, now, extent)
+}
+
+/// What may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// Only what an undo puts back.
+    PutBack,
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the whole context of a decision; two callers"
+)]
+fn decide_within(
+    cluster: &Cluster,
+    rules: &Rules,
+    terms: &Terms,
+    looked: &BTreeMap<ShopId, Timestamp>,
+    run: RunId,
+    ids: &mut Ids<'_>,
+    now: Timestamp,
+    extent: Extent,
 ) -> Decision {
     let consumed = cluster
         .staged
@@ -141,7 +182,7 @@ pub fn decide(
     let open: &[OpenConflict] = known.map_or(&[], |known| &known.conflicts);
     let MergeResult {
         mut ours,
-        overruled,
+        mut overruled,
         conflicts,
         closed,
         asked,
@@ -155,6 +196,12 @@ pub fn decide(
         merge(old, &sides, rules, terms, open, &times)
     };
     archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
+    let undone = if is_root {
+        Undone::default()
+    } else {
+        Undone::follow(open, &mut ours, &sides, rules, terms)
+    };
+    overruled.retain(|overruled| !undone.holds(overruled.shop, &overruled.path));
 
     let record = match known {
         Some(known) => known.record,
@@ -174,7 +221,15 @@ pub fn decide(
             ours: Delta::default(),
         });
     }
-    for conflict in conflicts {
+    for closed in &undone.closed {
+        decision.bodies.push(Body::ConflictClosed {
+            conflict: closed.conflict,
+            decision: closed.decision.into(),
+            by: closed.by.clone(),
+            ours: Delta::default(),
+        });
+    }
+    for conflict in conflicts.into_iter().chain(undone.asked_anew.clone()) {
         decision.bodies.push(Body::ConflictOpened {
             conflict: ids.conflict(),
             subject: Subject::Record(record),
@@ -214,6 +269,8 @@ pub fn decide(
             kind,
             record,
             asked: &asked,
+            undone: &undone,
+            extent,
         };
         left_over.extend(target.left_over(&ours, rules, terms));
         let writes = target.writes(&ours, rules, terms, &sides);

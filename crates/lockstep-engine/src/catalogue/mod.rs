@@ -7,8 +7,10 @@ mod merge;
 mod prices;
 mod target;
 mod terms;
+mod undone;
 
 pub(crate) use became::{settled_by, settles_at};
+pub(crate) use decide::put_back;
 pub use decide::{Decision, Ids, decide};
 pub use terms::Terms;
 
@@ -18,3 +20,5 @@ mod removal_tests;
 mod root_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod undone_tests;

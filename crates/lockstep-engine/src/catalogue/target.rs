@@ -1,6 +1,8 @@
 //! One shop, as something to be written to: what it should hold of a record, and the smallest writes that get it there.
 
+use super::decide::Extent;
 use super::merge::Side;
+use super::undone::{PutBack, Undone};
 use super::{Terms, prices};
 use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
@@ -25,6 +27,8 @@ pub(super) struct Target<'a> {
     pub record: RecordId,
     /// What a person is asked about is not written over until it is decided.
     pub asked: &'a BTreeSet<Path>,
+    pub undone: &'a Undone,
+    pub extent: Extent,
 }
 
 impl Target<'_> {
@@ -54,7 +58,7 @@ impl Target<'_> {
         });
         let once_there = self.side.is_some_and(|side| side.shadow.id.is_some());
         let is_root = self.record == RecordId::ROOT_CATEGORY;
-        if is_root && !rules.gets_a_root(self.shop) {
+        if is_root && (!rules.gets_a_root(self.shop) || self.extent == Extent::PutBack) {
             return Vec::new();
         }
         let wanted = if is_root {
@@ -71,6 +75,9 @@ impl Target<'_> {
                 return Vec::new();
             };
             return self.updates(id, wanted, rules, ours, sides);
+        }
+        if self.extent == Extent::PutBack {
+            return Vec::new();
         }
         if is_root {
             // Also where a person removed it: without it the tree would have no place.
@@ -124,9 +131,12 @@ impl Target<'_> {
         } else {
             customer.product_back_order_enabled
         };
+        let mut wanted = self.put_back();
+        if self.extent == Extent::PutBack {
+            return wanted;
+        }
         let transform = &self.rules.link.transform;
         let rule = transform.price_in(self.rules.currency());
-        let mut wanted = Fields::new();
         for (path, value) in ours {
             let (Some(field), Some(group)) = (path.field(), path.group()) else {
                 continue;
@@ -136,6 +146,8 @@ impl Target<'_> {
                 || rules.owner(group) == Some(self.shop)
                 || self.asked.contains(path)
                 || (there && self.keeps_its_own(&field, group, rules))
+                || self.undone.holds(self.shop, path)
+                || wanted.contains_key(path)
             {
                 continue;
             }
@@ -155,7 +167,10 @@ impl Target<'_> {
                             _ => VariantField::Price(rule.to.clone()),
                         };
                         let sku = sku.clone();
-                        wanted.insert(Path::new(&Field::Variant { sku, field }), value);
+                        let path = Path::new(&Field::Variant { sku, field });
+                        if !self.undone.holds(self.shop, &path) && !wanted.contains_key(&path) {
+                            wanted.insert(path, value);
+                        }
                         continue;
                     }
                     _ => continue,
@@ -206,6 +221,23 @@ impl Target<'_> {
         rules.keeps(self.shop, group)
     }
 
+    /// What a person wants here, whatever the policy says.
+    fn put_back(&self) -> Fields {
+        let wanted = self.undone.at(self.shop).into_iter().flatten();
+        let wanted = wanted.filter(|(path, _)| {
+            path.field()
+                .is_some_and(|field| (self.rules.abilities.holds)(&field))
+        });
+        wanted
+            .map(|(path, PutBack { value, .. })| (path.clone(), value.clone()))
+            .collect()
+    }
+
+    fn put_back_why(&self, path: &Path) -> Option<&str> {
+        let put_back = self.undone.at(self.shop)?.get(path)?;
+        Some(&put_back.why)
+    }
+
     fn create(&self, wanted: Fields) -> Option<(Write, Vec<PlanLine>)> {
         let mut set = wanted;
         // Pictures are added to what exists.
@@ -246,6 +278,7 @@ impl Target<'_> {
             what: What::Create { set },
             label,
             tries: self.tries(),
+            again: false,
         };
         Some((write, vec![line]))
     }
@@ -310,6 +343,7 @@ impl Target<'_> {
                     shop: self.shop,
                     subject: Subject::Record(self.record),
                     change,
+                    again: set.keys().any(|path| self.put_back_why(path).is_some()),
                     what: What::Set { set },
                     label,
                     tries: self.tries(),
@@ -405,6 +439,7 @@ impl Target<'_> {
             what,
             label,
             tries: self.tries(),
+            again: false,
         };
         Some((write, vec![line]))
     }
@@ -472,19 +507,21 @@ impl Target<'_> {
             );
         PlanLine {
             shop: self.shop,
-            sign: match (archives, removes) {
-                (true, _) => Sign::Archive,
-                (false, true) => Sign::Remove,
-                (false, false) => Sign::Update,
+            sign: match (self.put_back_why(path), archives, removes) {
+                (Some(_), _, _) => Sign::PutBack,
+                (None, true, _) => Sign::Archive,
+                (None, false, true) => Sign::Remove,
+                (None, false, false) => Sign::Update,
             },
             label: label.to_owned(),
             field: path.to_string(),
             from: from.unwrap_or(&Value::Empty).to_string(),
             to: to.to_string(),
-            why: path
-                .group()
-                .map(|group| self.why(group, rules))
-                .unwrap_or_default(),
+            why: match (self.put_back_why(path), path.group()) {
+                (Some(why), _) => why.to_owned(),
+                (None, Some(group)) => self.why(group, rules),
+                (None, None) => String::new(),
+            },
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn our_rules() -> Rules {
     rules(Takes::Placement, Takes::Payment, Takes::Reserve)
 }
 
-fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
+pub(super) fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
     Product {
         id: format!("p{shop}").into(),
         title: title.into(),
@@ -69,7 +69,7 @@ pub(super) fn shadow(product: &Product) -> AtShop {
 }
 
 /// A record that all three shops hold alike.
-fn in_step(title: &str, price: &str) -> Known {
+pub(super) fn in_step(title: &str, price: &str) -> Known {
     Known {
         record: RecordId(7),
         kind: Kind::Product,

@@ -220,6 +220,7 @@ pub fn decide(
                     },
                     what: What::CreateOrder,
                     tries: tries(into),
+                    again: false,
                 });
             }
         }
@@ -300,6 +301,7 @@ impl OrderDecision {
             },
             what: What::StepOrder { step },
             tries,
+            again: false,
         });
     }
 }

@@ -26,6 +26,18 @@ impl Run {
         out: &mut Vec<Effect>,
     ) -> bool {
         match self.phase.clone() {
+            Phase::Look if self.undo.is_some() => {
+                self.load_undo(None, out);
+                true
+            }
+            Phase::UndoRead => {
+                self.load_undone_records(out);
+                true
+            }
+            Phase::UndoNext { after: Some(after) } => {
+                self.load_undo(Some(after), out);
+                true
+            }
             Phase::Look => {
                 self.phase = Phase::ReadCatalogue;
                 for (shop, flow) in self.cause.flows() {
@@ -89,6 +101,9 @@ impl Run {
             | Phase::ReadTouched { .. }
             | Phase::Stock
             | Phase::Orders { .. }
+            | Phase::UndoLoad
+            | Phase::UndoJudge
+            | Phase::UndoNext { after: None }
             | Phase::Over => {
                 self.finish(shared, out);
                 true

@@ -14,6 +14,9 @@ mod cause;
 mod outcome;
 mod reading;
 mod trade;
+pub(crate) mod undo;
+#[cfg(test)]
+mod undo_tests;
 mod writing;
 
 pub(crate) use cause::RunCause;
@@ -30,6 +33,7 @@ use lockstep_model::settings::StockId;
 use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use undo::Undo;
 
 /// Records that are loaded and decided on at once.
 pub(crate) const CHUNK: usize = 500;
@@ -59,6 +63,8 @@ pub(crate) struct Run {
     shown: BTreeSet<u64>,
     /// Only what this plan showed is written, limits or not.
     approved: Option<Approved>,
+    /// It undoes another run, and does nothing else.
+    undo: Option<Undo>,
     expected: Option<u64>,
     /// Where the next chunk of this phase begins.
     orders_after: Option<OrderKey>,
@@ -100,6 +106,13 @@ pub(crate) enum Phase {
         pass: u8,
     },
     ReadCatalogue,
+    /// What the undone run wrote is loaded, read, looked at and put back, piece by piece.
+    UndoLoad,
+    UndoRead,
+    UndoJudge,
+    UndoNext {
+        after: Option<IntentId>,
+    },
     Plan {
         kind: Kind,
         pass: u8,
@@ -145,6 +158,7 @@ impl Run {
             lines_total: 0,
             shown: BTreeSet::new(),
             approved: None,
+            undo: None,
             expected: None,
             orders_after: None,
             stock_after: None,
@@ -173,7 +187,8 @@ impl Run {
 
     /// The rows of a dry run, once it is over.
     pub fn take_shown(&mut self) -> Option<BTreeSet<u64>> {
-        (self.dry && self.cancelled.is_none()).then(|| std::mem::take(&mut self.shown))
+        (self.dry && self.cancelled.is_none() && self.undo.is_none())
+            .then(|| std::mem::take(&mut self.shown))
     }
 
     pub fn has_written(&self) -> bool {
@@ -205,9 +220,13 @@ impl Run {
                     | Phase::SeeOrders { .. }
                     | Phase::ReadLevels { .. }
                     | Phase::ReadTouched { .. }
-                    | Phase::ReadCatalogue,
+                    | Phase::ReadCatalogue
+                    | Phase::UndoLoad
+                    | Phase::UndoRead,
                     None,
                 ) => Step::Pull,
+                (Phase::UndoJudge, None) => Step::Plan,
+                (Phase::UndoNext { .. }, None) => Step::Push,
             },
             causes: self.cause.causes().to_vec(),
             counts: self.counts,
@@ -306,6 +325,11 @@ impl Run {
         };
         let (result, message) = if let Some(why) = &self.cancelled {
             (RunResult::Cancelled, why.clone())
+        } else if self.undo.is_some() && self.dry {
+            let sentence = "What an undo would do was only shown: nothing was written.";
+            (RunResult::Done, sentence.into())
+        } else if let Some(undo) = &self.undo {
+            undo.result(|shop| self.name(shop), self.counts.failed)
         } else if let Some(why) = &self.needs_person {
             (RunResult::NeedsPerson, why.clone())
         } else if !shared.shut.is_empty() {
@@ -348,7 +372,12 @@ impl Run {
         });
         self.append(bodies, Also::default(), out);
         out.push(Effect::DropPlan { run: self.id });
-        if self.dry {
+        if let Some(undo) = self.undo.as_mut().filter(|_| self.dry) {
+            out.push(Effect::UndoShown {
+                run: self.id,
+                undo: undo.take_shown(),
+            });
+        } else if self.dry {
             out.push(Effect::Planned {
                 run: self.id,
                 lines: std::mem::take(&mut self.lines),
@@ -387,7 +416,11 @@ impl Run {
         out: &mut Vec<Effect>,
     ) {
         self.loading = false;
-        self.plan_chunk(chunk, shared, now, out);
+        if self.undo.is_some() {
+            self.undo_chunk(chunk, shared, now, out);
+        } else {
+            self.plan_chunk(chunk, shared, now, out);
+        }
         self.advance(shared, now, out);
     }
 

@@ -121,7 +121,7 @@ pub(super) fn settle(
             What::Set { set } => !missing.is_empty() || set.iter().any(is_taken_away),
             What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => !missing.is_empty(),
         };
-        if more {
+        if more || write.again {
             bodies.push(Body::DueAgain {
                 what: Again::Record(*record),
             });

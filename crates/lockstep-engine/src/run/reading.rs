@@ -84,17 +84,7 @@ impl Run {
         else {
             return;
         };
-        if self.failed.contains_key(&shop) {
-            return;
-        }
-        if let Some(until) = shared.down.get(&shop)
-            && *until > now
-        {
-            shared.look_again(self.lane, *until);
-            let name = self.name(shop);
-            self.failed.entry(shop).or_insert_with(|| {
-                format!("{name}: it is left alone until it can be reached again.")
-            });
+        if self.is_left_alone(shop, shared, now) {
             return;
         }
         let everything = self.cause.reads_everything(shop, kind.flow());
@@ -120,6 +110,28 @@ impl Run {
             shared,
             out,
         );
+    }
+
+    /// The shop failed, or has asked for peace: it is not read in this run.
+    pub(super) fn is_left_alone(
+        &mut self,
+        shop: ShopId,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) -> bool {
+        if self.failed.contains_key(&shop) {
+            return true;
+        }
+        let until = shared.down.get(&shop).copied();
+        let Some(until) = until.filter(|until| *until > now) else {
+            return false;
+        };
+        shared.look_again(self.lane, until);
+        let name = self.name(shop);
+        self.failed
+            .entry(shop)
+            .or_insert_with(|| format!("{name}: it is left alone until it can be reached again."));
+        true
     }
 
     fn pull(

@@ -111,7 +111,14 @@ impl Run {
                 }
                 true
             }
-            Phase::ReadCatalogue | Phase::Plan { .. } | Phase::Apply { .. } | Phase::Over => {
+            Phase::ReadCatalogue
+            | Phase::UndoLoad
+            | Phase::UndoRead
+            | Phase::UndoJudge
+            | Phase::UndoNext { .. }
+            | Phase::Plan { .. }
+            | Phase::Apply { .. }
+            | Phase::Over => {
                 self.finish(shared, out);
                 true
             }

@@ -222,6 +222,7 @@ pub fn evaluate(
             },
             label: case.sku.to_string(),
             tries: at.tries,
+            again: false,
             change: Change::SetLevel {
                 was: Box::new(level),
                 on_hand,

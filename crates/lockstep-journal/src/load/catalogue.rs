@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use lockstep_model::cases::{
     AtShop, CatalogueChunk, Cluster, Known, RootCategory, Staged, StagedBody,
 };
+use lockstep_model::entry::Conflict;
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -67,6 +68,53 @@ impl Journal {
         now: Timestamp,
     ) -> Result<CatalogueChunk, JournalError> {
         self.load_clusters(Kind::Category, Some(root), after, limit, now)
+    }
+
+    /// These records with all that is known and was read of them, whether or not anything of them is due.
+    pub fn load_records(
+        &self,
+        records: &[RecordId],
+        root: Option<&RootCategory>,
+        now: Timestamp,
+    ) -> Result<CatalogueChunk, JournalError> {
+        if self.paths_are_stale.get() {
+            work_out_paths(&self.connection, root)?;
+            self.paths_are_stale.set(false);
+        }
+        let mut used: HashSet<Member> = HashSet::new();
+        let mut chunk = CatalogueChunk::default();
+        let mut mentioned = Mentioned::default();
+        for record in records.iter().map(|record| int(record.0)) {
+            let row: Option<(i64, String)> = self
+                .connection
+                .prepare_cached("SELECT kind, place FROM record WHERE record = ?1")?
+                .query_row([record], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((kind_code, place)) = row else {
+                continue;
+            };
+            let loader = Loader {
+                connection: &self.connection,
+                kind: crate::columns::kind_of(kind_code)?,
+                kind_code,
+                now: micros(now),
+            };
+            let seed = Candidate {
+                place,
+                member: Member::Record(record),
+            };
+            if used.contains(&seed.member) {
+                continue;
+            }
+            let members = loader.members(&seed, &used)?;
+            used.extend(members.staged.iter().copied().map(Member::Staged));
+            used.extend(members.records.iter().copied().map(Member::Record));
+            let cluster = loader.cluster(&seed.place, &members)?;
+            mentioned.note(&cluster);
+            chunk.clusters.push(cluster);
+        }
+        chunk.categories = mentioned.links(&self.connection)?;
+        Ok(chunk)
     }
 
     fn load_clusters(
@@ -527,6 +575,17 @@ impl Mentioned {
             for (shop, at) in &known.shops {
                 self.theirs
                     .extend(category_ids(&at.held).map(|id| (*shop, id.to_owned())));
+            }
+            for open in &known.conflicts {
+                // What an undo put back may go to the source yet.
+                if let Conflict::Undone {
+                    path, shop, held, ..
+                } = &open.about
+                {
+                    let held = Fields::from([(path.clone(), held.clone())]);
+                    self.theirs
+                        .extend(category_ids(&held).map(|id| (*shop, id.to_owned())));
+                }
             }
         }
         for row in &cluster.staged {

@@ -4,6 +4,7 @@ mod catalogue;
 mod conflicts;
 mod orders;
 mod stock;
+mod undo;
 
 pub(crate) use catalogue::known;
 pub(crate) use orders::{copies, known_states};

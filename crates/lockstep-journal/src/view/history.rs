@@ -4,9 +4,11 @@ use super::{Change, HistoryItem};
 use crate::bounds::{HISTORY_LOOK_BACK_MAX, VIEW_ROWS_MAX};
 use crate::columns::{id, int, subject_text};
 use crate::{Journal, JournalError};
-use lockstep_model::entry::{Body, Delta, Entry, Settlement, Subject, What};
-use lockstep_model::{Fields, IntentId, RunId, ShopId};
+use lockstep_model::entry::{Body, Cause, Delta, Entry, Settlement, Subject, What};
+use lockstep_model::{Fields, IntentId, Level, OrderState, Path, RunId, ShopId, Value};
 use rusqlite::params;
+use rust_decimal::Decimal;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 impl Journal {
@@ -35,19 +37,31 @@ impl Journal {
             entries.push(entry);
         }
         entries.reverse();
-        let mut fold = Fold::default();
+        let mut fold = Fold {
+            base: (entries.len() < HISTORY_LOOK_BACK_MAX).then_some(Decimal::ZERO),
+            ..Fold::default()
+        };
         let mut items: Vec<HistoryItem> = entries
             .into_iter()
             .map(|entry| HistoryItem {
                 seq: entry.seq,
                 at: entry.at,
-                run: run_of(&entry.body),
+                run: run_of(&entry.body).or_else(|| fold.run_of(&entry.body)),
+                causes: Vec::new(),
                 changes: fold.changes(&entry.body),
                 body: entry.body,
             })
             .collect();
         items.reverse();
         items.truncate(limit.min(VIEW_ROWS_MAX));
+        let mut known: BTreeMap<RunId, Vec<Cause>> = BTreeMap::new();
+        for item in &mut items {
+            let Some(run) = item.run else { continue };
+            if !known.contains_key(&run) {
+                known.insert(run, self.causes_of(run)?);
+            }
+            item.causes = known.get(&run).cloned().unwrap_or_default();
+        }
         Ok(items)
     }
 }
@@ -79,11 +93,15 @@ fn run_of(body: &Body) -> Option<RunId> {
     }
 }
 
-/// The fields as they were before each entry, ours (`None`) and each shop's.
+/// What was known before each entry: the fields, ours (`None`) and each shop's; orders and levels as shops showed them.
 #[derive(Default)]
 struct Fold {
     fields: BTreeMap<Option<ShopId>, Fields>,
-    meant: BTreeMap<IntentId, (ShopId, What)>,
+    meant: BTreeMap<IntentId, (RunId, ShopId, What)>,
+    orders: BTreeMap<ShopId, OrderState>,
+    available: BTreeMap<ShopId, Decimal>,
+    /// `None`: older entries than were looked through have moved it.
+    base: Option<Decimal>,
 }
 
 impl Fold {
@@ -98,16 +116,39 @@ impl Fold {
             }
             Body::ConflictClosed { ours, .. } => self.apply(None, ours, &mut changes),
             Body::Intended {
-                intent, shop, what, ..
+                intent,
+                run,
+                shop,
+                what,
+                ..
             } => {
-                self.meant.insert(*intent, (*shop, what.clone()));
+                self.meant.insert(*intent, (*run, *shop, what.clone()));
+            }
+            Body::OrderSeen { shop, state, .. } => self.order(*shop, state, &mut changes),
+            Body::LevelSeen { shop, level, .. } => self.level(*shop, level, &mut changes),
+            Body::BaseMoved { delta, .. } => {
+                if let Some(base) = &mut self.base {
+                    let from = Value::number(*base);
+                    *base += *delta;
+                    changes.push(Change {
+                        shop: None,
+                        path: Path::from_stored("base".into()),
+                        from: Some(from),
+                        to: Some(Value::number(*base)),
+                    });
+                }
             }
             Body::Settled { intent, how } => {
                 let meant = match how.closes() {
                     true => self.meant.remove(intent),
                     false => None,
                 };
-                if let (Some((shop, what)), Settlement::Done { held, .. }) = (meant, &**how) {
+                if let (Some((_, shop, what)), Settlement::Done { held, level, .. }) =
+                    (meant, &**how)
+                {
+                    if let Some((level, _)) = level {
+                        self.level(shop, level, &mut changes);
+                    }
                     let before = self.fields.entry(Some(shop)).or_default();
                     let delta = match (held, what) {
                         (Some(held), _) => Delta::between(before, held),
@@ -123,6 +164,54 @@ impl Fold {
             _ => {}
         }
         changes
+    }
+
+    /// Of an answer: the run whose write it answers.
+    fn run_of(&self, body: &Body) -> Option<RunId> {
+        match body {
+            Body::Settled { intent, .. } => self.meant.get(intent).map(|(run, ..)| *run),
+            _ => None,
+        }
+    }
+
+    fn order(&mut self, shop: ShopId, state: &OrderState, changes: &mut Vec<Change>) {
+        if let Some(before) = self.orders.insert(shop, state.clone()) {
+            for (name, from, to) in [
+                ("payment", word(&before.payment), word(&state.payment)),
+                (
+                    "fulfilment",
+                    word(&before.fulfilment),
+                    word(&state.fulfilment),
+                ),
+                (
+                    "cancelled",
+                    Value::Flag(before.cancelled),
+                    Value::Flag(state.cancelled),
+                ),
+            ] {
+                if from != to {
+                    changes.push(Change {
+                        shop: Some(shop),
+                        path: Path::from_stored(name.into()),
+                        from: Some(from),
+                        to: Some(to),
+                    });
+                }
+            }
+        }
+    }
+
+    fn level(&mut self, shop: ShopId, level: &Level, changes: &mut Vec<Change>) {
+        let available = level.available();
+        let before = self.available.insert(shop, available);
+        if before != Some(available) {
+            changes.push(Change {
+                shop: Some(shop),
+                path: Path::from_stored("available".into()),
+                from: before.map(Value::number),
+                to: Some(Value::number(available)),
+            });
+        }
     }
 
     fn apply(&mut self, shop: Option<ShopId>, delta: &Delta, changes: &mut Vec<Change>) {
@@ -144,5 +233,13 @@ impl Fold {
             }
         }
         delta.apply(fields);
+    }
+}
+
+/// A state as the wire spells it.
+fn word(state: &impl Serialize) -> Value {
+    match serde_json::to_value(state) {
+        Ok(serde_json::Value::String(word)) => Value::text(word),
+        Ok(_) | Err(_) => Value::Empty,
     }
 }

@@ -81,6 +81,8 @@ pub struct HistoryItem {
     pub seq: u64,
     pub at: Timestamp,
     pub run: Option<RunId>,
+    /// Why that run started.
+    pub causes: Vec<Cause>,
     /// Field by field, what moved from what to what.
     pub changes: Vec<Change>,
     pub body: Body,

@@ -4,7 +4,7 @@ use super::{RunPage, RunRow, RunView, WriteRow, WriteState};
 use crate::bounds::VIEW_ROWS_MAX;
 use crate::columns::{id, int, kind_of, parse, time};
 use crate::{Journal, JournalError};
-use lockstep_model::entry::{Body, Entry};
+use lockstep_model::entry::{Body, Cause, Entry};
 use lockstep_model::{IntentId, Lane, Revision, RunId, ShopId};
 use rusqlite::{OptionalExtension, Row, params};
 use std::collections::BTreeMap;
@@ -67,6 +67,17 @@ impl Journal {
             }
         }
         Ok(Some(RunView { row, pages, writes }))
+    }
+
+    /// Why a run started; nothing of one that is not known.
+    pub(super) fn causes_of(&self, run: RunId) -> Result<Vec<Cause>, JournalError> {
+        let causes: Option<String> = self
+            .connection
+            .prepare_cached("SELECT causes FROM run WHERE run = ?1")?
+            .query_row([int(run.0)], |row| row.get(0))
+            .optional()?;
+        let causes = causes.map(|causes| parse("why a run started", &causes));
+        Ok(causes.transpose()?.unwrap_or_default())
     }
 
     /// What a run wrote, in order.

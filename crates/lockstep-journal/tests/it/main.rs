@@ -13,4 +13,5 @@ mod root;
 mod staging;
 mod support;
 mod trade;
+mod undo;
 mod views;

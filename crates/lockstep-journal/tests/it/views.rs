@@ -62,8 +62,30 @@ fn the_history_says_what_moved_from_what_to_what() {
     assert_eq!(change.from, Some(Value::text("Coffee")));
     assert_eq!(change.to, Some(Value::text("Java")));
     assert_eq!(history[1].run, Some(RUN));
+    assert_eq!(history[0].run, Some(RUN), "the answer to a write of it");
     let older = journal.history(&record, Some(3), 1).unwrap();
     assert_eq!(older[0].seq, 2);
+}
+
+#[test]
+fn the_history_of_an_order_says_what_moved_at_each_shop() {
+    let mut journal = journal();
+    let seen = |state| order_seen(WEB, &key(WEB, "o1"), state);
+    let mut paid = state("o1", vec![]);
+    paid.payment = lockstep_model::Payment::Pending;
+    append(&mut journal, vec![seen(paid.clone())]);
+    paid.payment = lockstep_model::Payment::Paid;
+    append(&mut journal, vec![seen(paid)]);
+    let history = journal
+        .history(&Subject::Order(key(WEB, "o1")), None, 10)
+        .unwrap();
+    assert_eq!(history[1].changes, [], "what is new has moved nothing");
+    let [change] = history[0].changes.as_slice() else {
+        panic!("{history:?}");
+    };
+    assert_eq!((change.path.as_str(), change.shop), ("payment", Some(WEB)));
+    assert_eq!(change.from, Some(Value::text("pending")));
+    assert_eq!(change.to, Some(Value::text("paid")));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::validate::{bad_currency, group_name, is_currency};
 use super::{Policies, Policy, Problem};
-use crate::fields::FieldGroup;
+use crate::fields::{Field, FieldGroup, Path, VariantField};
 use crate::ids::{Currency, ShopId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,18 @@ impl Transform {
     /// The rule for prices in the currency that a shop sells in.
     pub fn price_in(&self, currency: &Currency) -> Option<&PriceRule> {
         self.prices.iter().find(|rule| rule.to == *currency)
+    }
+
+    /// Is this field of the shop made of another value of the owner's, so that it is not the owner's word?
+    pub fn makes(&self, path: &Path) -> bool {
+        match path.field() {
+            Some(Field::Title | Field::Description) => self.language.is_some(),
+            Some(Field::Variant {
+                field: VariantField::Price(currency) | VariantField::SalePrice(currency),
+                ..
+            }) => self.price_in(&currency).is_some(),
+            _ => false,
+        }
     }
 
     pub(super) fn check(

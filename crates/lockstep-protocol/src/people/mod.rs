@@ -8,6 +8,7 @@ pub mod plan;
 pub mod records;
 pub mod runs;
 pub mod shops;
+pub mod undo;
 pub mod workers;
 
 use serde::{Deserialize, Serialize};

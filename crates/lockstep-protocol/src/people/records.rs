@@ -55,6 +55,38 @@ pub struct HistoryRow {
     pub what: String,
     /// "changed in ERP", "pushed to Woo by run 8812"
     pub why: String,
+    /// Whose doing: a shop's, a person's, or Lockstep's own.
+    #[serde(default)]
+    pub who: String,
+    /// What moved, from what to what; none: the entry is no change of one value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<HistoryMove>,
+    /// Why its run started.
+    #[serde(default)]
+    pub cause: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryMove {
+    pub field: String,
+    /// Where; none: in our own record.
+    pub shop: Option<ShopId>,
+    pub shop_name: String,
+    /// As text; none: nothing there, or not known any more.
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+/// Who changed what of a record, a SKU or an order: one page, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    pub customer_id: CustomerId,
+    /// What it is the history of, for people.
+    pub about: String,
+    pub rows: Vec<HistoryRow>,
+    pub next: Option<String>,
+    /// How far the replica that answered is behind the journal's head.
+    pub as_of: Option<Timestamp>,
 }
 
 /// Why is this the number?

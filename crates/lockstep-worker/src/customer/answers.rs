@@ -31,7 +31,7 @@ impl Driver {
                 "the question is not open any more: it was answered, or closed by itself";
             return Ok(Err(sentence.into()));
         };
-        let bodies = match lockstep_engine::resolve(&case, resolution, &by) {
+        let bodies = match lockstep_engine::resolve(&case, resolution, &by, self.engine.rules()) {
             Ok(bodies) => bodies,
             Err(why) => return Ok(Err(why)),
         };

@@ -6,6 +6,7 @@ use super::file::{File, FileError};
 use super::plan::{Asked, plan};
 use super::shipper::Shipped;
 use super::task::Tools;
+use super::undo::{Undoing, objection, preview};
 use crate::crash::CrashPoint;
 use crate::link::Right;
 use crate::shops::{Shops, stock_mapping};
@@ -48,6 +49,8 @@ pub struct Driver {
     waiting: BTreeMap<Lane, u64>,
     plans: VecDeque<PlanAsk>,
     applies: VecDeque<oneshot::Sender<Option<RunId>>>,
+    /// The run that somebody wants undone, until the undo begins or was shown.
+    undo: Option<UndoAsk>,
     runs: BTreeMap<RunId, Live>,
     pub pushes: usize,
     /// How the runs of this driver ended.
@@ -57,6 +60,11 @@ pub struct Driver {
     /// Since this revision everything is due, and no run of it has ended yet: one that began before may have taken what
     /// is due for in step, by what it knew.
     moved_at: Option<Revision>,
+}
+
+struct UndoAsk {
+    run: RunId,
+    reply: oneshot::Sender<Result<Undoing, String>>,
 }
 
 struct PlanAsk {
@@ -105,6 +113,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             plans: VecDeque::new(),
             applies: VecDeque::new(),
+            undo: None,
             runs: BTreeMap::new(),
             pushes: 0,
             ended: Vec::new(),
@@ -273,6 +282,39 @@ impl Driver {
         self.on(Event::ApplyAsked { plan, by });
     }
 
+    /// The answer's error is for people.
+    pub async fn undo(
+        &mut self,
+        run: RunId,
+        dry: bool,
+        by: String,
+        reply: oneshot::Sender<Result<Undoing, String>>,
+    ) -> Result<(), FileError> {
+        let known = self.file.with(move |journal| journal.run(run)).await?;
+        let waits = self.undo.as_ref().filter(|ask| !ask.reply.is_closed());
+        let objection = objection(run, known.as_ref()).or_else(|| {
+            let other = waits?.run;
+            Some(format!(
+                "an undo of run {other} is asked for already; wait until it has begun"
+            ))
+        });
+        if let Some(why) = objection {
+            // Nobody waits any more: the ask's time is over.
+            let _unheard = reply.send(Err(why));
+            return Ok(());
+        }
+        self.undo = Some(UndoAsk { run, reply });
+        self.on(Event::UndoAsked { run, by, dry });
+        Ok(())
+    }
+
+    fn undo_answered(&mut self, answer: Result<Undoing, String>) {
+        if let Some(ask) = self.undo.take() {
+            // Nobody waits any more: the ask's time is over.
+            let _unheard = ask.reply.send(answer);
+        }
+    }
+
     /// Settings of the same epoch. Runs that go on keep the revision that they began with.
     pub async fn set(&mut self, seat: Seat, shops: Shops) -> Result<(), FileError> {
         self.seat = seat;
@@ -428,6 +470,18 @@ impl Driver {
                 };
                 Some(Event::CatalogueLoaded(self.file.with(load).await?))
             }
+            Effect::LoadRecords { records, root } => {
+                let load = move |journal: &mut lockstep_journal::Journal| {
+                    journal.load_records(&records, root.as_ref(), Timestamp::now())
+                };
+                Some(Event::CatalogueLoaded(self.file.with(load).await?))
+            }
+            Effect::LoadUndo { run, after, limit } => {
+                let load = move |journal: &mut lockstep_journal::Journal| {
+                    journal.load_undo(run, after, limit)
+                };
+                Some(Event::UndoLoaded(self.file.with(load).await?))
+            }
             Effect::LoadOrders {
                 after,
                 limit,
@@ -550,6 +604,23 @@ impl Driver {
                     plan.stopped_by.extend(stopped_by);
                     // Nobody waits any more: the ask's time is over.
                     let _unheard = ask.reply.send(plan);
+                }
+                None
+            }
+            Effect::Undoing { run } => {
+                self.undo_answered(match run {
+                    Some(run) => Ok(Undoing::Begun(run)),
+                    None => Err(
+                        "no run may start now: syncing is switched off, or another undo comes first".into(),
+                    ),
+                });
+                None
+            }
+            Effect::UndoShown { run: _, undo } => {
+                let customer = self.seat.customer;
+                if let Some(ask) = &self.undo {
+                    let shown = Box::new(preview(customer, ask.run, undo));
+                    self.undo_answered(Ok(Undoing::Shown(shown)));
                 }
                 None
             }
@@ -775,10 +846,28 @@ fn causes_in_words(causes: &[Cause], shops: &Shops) -> String {
             Cause::Settings => "new settings".into(),
             Cause::Retry => "something was left open".into(),
             Cause::Person { name } => name.clone(),
+            Cause::Undo { run, by } => format!("{by}, who undoes run {run}"),
         })
         .collect();
     words.dedup();
     words.join(", ")
+}
+
+fn interrupted(causes: &[Cause]) -> String {
+    let undoes = causes.iter().find_map(|cause| match cause {
+        Cause::Undo { run, .. } => Some(run),
+        _ => None,
+    });
+    match undoes {
+        Some(run) => format!(
+            "The worker stopped before this undo was over. What was asked about already is put back by the next run; \
+             undo run {run} again for the rest."
+        ),
+        None => {
+            "The worker stopped before this run was over. Nothing is lost: the next run goes on."
+                .into()
+        }
+    }
 }
 
 /// Runs that a crash, a stop or a lost lease cut off: they are over, and the next one goes on.
@@ -791,7 +880,7 @@ async fn close_interrupted_runs(file: &File) -> Result<(), FileError> {
                 run: run.run,
                 result: RunResult::Cancelled,
                 counts: run.counts.unwrap_or_default(),
-                message: "The worker stopped before this run was over. Nothing is lost: the next run goes on.".into(),
+                message: interrupted(&run.causes),
                 through: Vec::new(),
             })
             .collect();

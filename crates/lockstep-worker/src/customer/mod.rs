@@ -9,11 +9,13 @@ mod plan;
 mod restore;
 mod shipper;
 mod task;
+mod undo;
 
 pub use task::{
     Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, copies_named, decide, tend,
-    wire,
+    undo, wire,
 };
+pub use undo::Undoing;
 
 use data_encoding::HEXLOWER;
 use lockstep_model::settings::CustomerSettings;

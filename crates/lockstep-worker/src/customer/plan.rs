@@ -83,6 +83,7 @@ fn sign(sign: lockstep_engine::Sign) -> Sign {
         lockstep_engine::Sign::Update => Sign::Update,
         lockstep_engine::Sign::Archive => Sign::Archive,
         lockstep_engine::Sign::Remove => Sign::Remove,
+        lockstep_engine::Sign::PutBack => Sign::Update,
     }
 }
 

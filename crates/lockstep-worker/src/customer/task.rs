@@ -7,6 +7,7 @@ use super::file::FileError;
 use super::plan::Asked;
 use super::restore::{self, RestoreError};
 use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
+use super::undo::Undoing;
 use crate::backoff::Backoff;
 use crate::bounds;
 use crate::clock::until;
@@ -53,6 +54,13 @@ pub enum Ask {
         plan: RunId,
         by: String,
         reply: oneshot::Sender<Option<RunId>>,
+    },
+    Undo {
+        run: RunId,
+        dry: bool,
+        by: String,
+        /// An error is for people.
+        reply: oneshot::Sender<Result<Undoing, String>>,
     },
     Decide {
         conflict: ConflictId,
@@ -377,6 +385,7 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                 }
                 Ask::Cancel(run) => driver.on(Event::Cancelled { run }),
                 Ask::Apply { plan, by, reply } => driver.apply(plan, by, reply),
+                Ask::Undo { run, dry, by, reply } => driver.undo(run, dry, by, reply).await?,
                 Ask::Decide { conflict, resolution, by, reply } => {
                     // Whoever asked may be gone; the journal has it all the same.
                     let _unheard = reply.send(driver.decide(conflict, &resolution, by).await?);
@@ -463,6 +472,26 @@ pub async fn apply(
 ) -> Result<Option<RunId>, String> {
     let (reply, answer) = oneshot::channel();
     let ask = Ask::Apply { plan, by, reply };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))
+}
+
+/// For whoever has a handle and wants a run undone, or (`dry`) to know what that would do. An error of the inside is for
+/// people: the run cannot be undone.
+pub async fn undo(
+    handle: &Handle,
+    customer: CustomerId,
+    run: RunId,
+    dry: bool,
+    by: String,
+) -> Result<Result<Undoing, String>, String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::Undo {
+        run,
+        dry,
+        by,
+        reply,
+    };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answer.await.map_err(|_| busy(customer))
 }

@@ -1,15 +1,13 @@
 //! `lockstep plan` and `lockstep apply`
 
 use super::api::Api;
-use super::runs::{exit, line};
+use super::runs::until_ended;
 use crate::arguments::{self, OfFlows};
 use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_model::Flow;
 use lockstep_protocol::paths::people as paths;
-use lockstep_protocol::people::Page;
 use lockstep_protocol::people::plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest};
-use lockstep_protocol::people::runs::RunView;
 
 pub async fn plan(of: OfFlows, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
@@ -86,9 +84,6 @@ fn show(plan: &Plan) {
     print::line(&format!("Write it as shown: lockstep apply {}", plan.id));
 }
 
-/// Between two looks at a run.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(300);
-
 pub async fn apply(arguments: arguments::Apply, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
     let named = arguments.plan.split_once('-');
@@ -106,20 +101,5 @@ pub async fn apply(arguments: arguments::Apply, as_json: bool) -> anyhow::Result
     let reply: ApplyPlanReply = api
         .post(&Api::of_customer(paths::PLAN_APPLY, customer), &request)
         .await?;
-    loop {
-        let page: Page<RunView> = api
-            .get(&Api::of_customer(paths::RUNS, customer), &[])
-            .await?;
-        // It may not have been heard of yet.
-        let ours = page.items.iter().find(|run| run.run == reply.run);
-        if let Some(run) = ours.filter(|run| !run.is_live()) {
-            if as_json {
-                print::json(run)?;
-            } else {
-                print::line(&line(run));
-            }
-            return Ok(exit(run));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    until_ended(&api, customer, reply.run, as_json).await
 }

@@ -5,6 +5,7 @@ use crate::arguments;
 use crate::exit::Exit;
 use crate::print;
 use lockstep_model::entry::RunResult;
+use lockstep_model::{CustomerId, RunId};
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
 use lockstep_protocol::people::runs::{RunDetail, RunView};
@@ -90,5 +91,33 @@ pub fn exit(run: &RunView) -> Exit {
         None | Some(RunResult::Done) => Exit::Done,
         Some(RunResult::NeedsPerson) => Exit::NeedsPerson,
         Some(RunResult::Partly | RunResult::Failed | RunResult::Cancelled) => Exit::Failed,
+    }
+}
+
+/// Between two looks at a run.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// Waits until a run that has begun is over, and says how it ended.
+pub async fn until_ended(
+    api: &Api,
+    customer: CustomerId,
+    run: RunId,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    loop {
+        let page: Page<RunView> = api
+            .get(&Api::of_customer(paths::RUNS, customer), &[])
+            .await?;
+        // It may not have been heard of yet.
+        let ours = page.items.iter().find(|each| each.run == run);
+        if let Some(ended) = ours.filter(|run| !run.is_live()) {
+            if as_json {
+                print::json(ended)?;
+            } else {
+                print::line(&line(ended));
+            }
+            return Ok(exit(ended));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
