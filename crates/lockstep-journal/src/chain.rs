@@ -2,7 +2,7 @@
 
 use crate::bounds::SEGMENT_BYTES_MAX;
 use crate::columns::{id, int, micros, time};
-use crate::journal::{check, last_seq, write};
+use crate::journal::{check, last_seq, write_line};
 use crate::segment::{Hash, Segment, SegmentHeader};
 use crate::{Journal, JournalError, SegmentError, projection, staging};
 use jiff::Timestamp;
@@ -243,7 +243,8 @@ fn accept_one(
             found: header.customer,
         });
     }
-    let entries = segment.entries()?;
+    // What it says of itself is believed once it is proven.
+    let lines = segment.lines()?;
     let last = last_cut(transaction)?;
     let last_sequence = last.as_ref().map_or(0, |cut| cut.sequence);
     if sequence <= last_sequence {
@@ -274,10 +275,10 @@ fn accept_one(
             found: header.first_seq,
         });
     }
-    for entry in entries {
+    segment.each_entry(&lines, |entry, line| {
         check(transaction, customer, &entry.body)?;
-        write(transaction, entry)?;
-    }
+        Ok(write_line(transaction, &entry, line)?)
+    })?;
     save(transaction, segment, true)?;
     Ok(())
 }
@@ -308,4 +309,30 @@ fn lines_from(
     let entry: Entry = serde_json::from_slice(&lines[start..])
         .map_err(|source| JournalError::CorruptEntry { seq, source })?;
     Ok(Some((lines, seq, entry.at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_kept_as_it_was_written_so_that_its_segment_can_be_made_again() {
+        let customer = CustomerId(1);
+        // As another version may have written it: the same entry, other bytes.
+        let line = br#"{ "at": "1970-01-01T00:00:00Z", "seq": 1, "entry": "order_released", "order": "lockstep:1:2:3" }"#;
+        let header = SegmentHeader {
+            customer,
+            incarnation: Incarnation(1),
+            epoch: Epoch(1),
+            sequence: 1,
+            first_seq: 1,
+            last_seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            previous: Hash::ZERO,
+        };
+        let segment = Segment::pack(header, &[line.as_slice(), b"\n"].concat()).unwrap();
+        let mut journal = Journal::in_memory(customer).unwrap();
+        journal.accept(&segment).unwrap();
+        assert_eq!(journal.segment(1).unwrap(), Some(segment));
+    }
 }

@@ -17,7 +17,9 @@ use lockstep_model::{CustomerId, Epoch, Incarnation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::io::Read;
+use std::io;
+use std::sync::Mutex;
+use zstd::bulk::{Compressor, Decompressor};
 
 const MAGIC: &[u8; 4] = b"LKSG";
 const VERSION: u8 = 1;
@@ -26,6 +28,10 @@ const HASH_BYTES: usize = 32;
 const NUMBERS: usize = 7;
 const HEADER_BYTES: usize = MAGIC.len() + 1 + NUMBERS * 8 + 2 * HASH_BYTES + 2 * 4;
 const COMPRESSION_LEVEL: i32 = 3;
+
+/// To make one costs more than a small segment does, so one is kept; whoever finds it in use makes his own.
+static COMPRESSOR: Mutex<Option<Compressor<'static>>> = Mutex::new(None);
+static DECOMPRESSOR: Mutex<Option<Decompressor<'static>>> = Mutex::new(None);
 
 /// SHA-256 of a segment. All zeros stands before the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
@@ -130,8 +136,12 @@ impl Segment {
             .ok_or(SegmentError::Malformed {
                 reason: "its entries are larger than a segment may be",
             })?;
-        let body = zstd::bulk::compress(lines, COMPRESSION_LEVEL)
-            .map_err(|source| SegmentError::Compression { source })?;
+        let body = with_kept(
+            &COMPRESSOR,
+            || Compressor::new(COMPRESSION_LEVEL),
+            |compressor| compressor.compress(lines),
+        )
+        .map_err(|source| SegmentError::Compression { source })?;
         Ok(Segment {
             hash: header.hash(lines),
             header,
@@ -148,14 +158,11 @@ impl Segment {
                 reason: "it is larger than a segment may be",
             });
         }
-        let compression = |source| SegmentError::Compression { source };
-        let decoder = zstd::stream::read::Decoder::new(self.body.as_ref()).map_err(compression)?;
-        let mut lines = Vec::with_capacity(announced.min(1 << 20));
         // One byte more than announced would be seen; no bomb gets further.
-        decoder
-            .take(announced as u64 + 1)
-            .read_to_end(&mut lines)
-            .map_err(compression)?;
+        let lines = with_kept(&DECOMPRESSOR, Decompressor::new, |decompressor| {
+            decompressor.decompress(&self.body, announced + 1)
+        })
+        .map_err(|source| SegmentError::Compression { source })?;
         if lines.len() != announced || self.header.hash(&lines) != self.hash {
             return Err(SegmentError::WrongHash);
         }
@@ -165,22 +172,38 @@ impl Segment {
     /// The entries, proven, in order, and as many as the header says.
     pub fn entries(&self) -> Result<Vec<Entry>, SegmentError> {
         let lines = self.lines()?;
-        let sequence = self.header.sequence;
-        let mut seq = self.header.first_seq;
         let mut entries = Vec::new();
+        self.each_entry(&lines, |entry, _| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// As `entries`, one by one, each with its line as it stands. `lines`: this segment's, proven.
+    pub(crate) fn each_entry(
+        &self,
+        lines: &[u8],
+        mut see: impl FnMut(Entry, &str) -> Result<(), SegmentError>,
+    ) -> Result<(), SegmentError> {
+        let sequence = self.header.sequence;
+        let first_seq = self.header.first_seq;
+        let mut seq = first_seq;
         for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
-            let entry: Entry = serde_json::from_slice(line)
-                .map_err(|source| SegmentError::BadEntry { seq, source })?;
+            let bad = |source| SegmentError::BadEntry { seq, source };
+            let entry: Entry = serde_json::from_slice(line).map_err(bad)?;
             if entry.seq != seq {
                 return Err(SegmentError::Disorder { sequence, seq });
             }
-            entries.push(entry);
+            let line =
+                std::str::from_utf8(line).map_err(|error| bad(serde::de::Error::custom(error)))?;
+            see(entry, line)?;
             seq = seq.wrapping_add(1);
         }
-        if entries.is_empty() || seq != self.header.last_seq.wrapping_add(1) {
+        if seq == first_seq || seq != self.header.last_seq.wrapping_add(1) {
             return Err(SegmentError::Disorder { sequence, seq });
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// Self-describing bytes, for the wire and the archive.
@@ -239,6 +262,20 @@ impl Segment {
     }
 }
 
+fn with_kept<T, R>(
+    kept: &Mutex<Option<T>>,
+    make: impl FnOnce() -> io::Result<T>,
+    work: impl FnOnce(&mut T) -> io::Result<R>,
+) -> io::Result<R> {
+    let free = kept.lock().ok().and_then(|mut kept| kept.take());
+    let mut tool = free.map_or_else(make, Ok)?;
+    let done = work(&mut tool);
+    if let Ok(mut kept) = kept.lock() {
+        *kept = Some(tool);
+    }
+    done
+}
+
 /// What is left to read.
 struct Rest<'a>(&'a [u8]);
 
@@ -289,7 +326,10 @@ mod tests {
         segment.body = zstd::bulk::compress(&vec![b' '; 1 << 20], 3)
             .unwrap()
             .into();
-        assert!(matches!(segment.lines(), Err(SegmentError::WrongHash)));
+        assert!(matches!(
+            segment.lines(),
+            Err(SegmentError::Compression { .. })
+        ));
         segment.lines_bytes = u32::MAX;
         assert!(matches!(
             segment.lines(),

@@ -187,3 +187,15 @@ fn a_cut_that_was_refused_for_its_epoch_is_cut_again() {
     assert_eq!((old.header.epoch.0, new.header.epoch.0), (1, 2));
     assert_eq!(new.header.last_seq, 2);
 }
+
+#[test]
+fn a_wiped_journal_is_as_a_new_one() {
+    let (used, segments) = three_segments();
+    let mut wiped = used.wiped().unwrap();
+    let fresh = journal();
+    assert_eq!(wiped.fingerprints().unwrap(), fresh.fingerprints().unwrap());
+    assert_eq!(wiped.head().unwrap(), fresh.head().unwrap());
+    assert_eq!(wiped.counters().unwrap(), fresh.counters().unwrap());
+    wiped.accept_all(&segments).unwrap();
+    assert_eq!(wiped.head().unwrap().segment, Some((3, segments[2].hash)));
+}
