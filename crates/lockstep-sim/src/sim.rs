@@ -18,6 +18,7 @@ use lockstep_model::{
     ShopId, Sku,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A write that its sender gave up is applied within this. With the longest lag of a search, and the time in which
 /// a worker may not know that another has taken over, it is less than the engine waits before it believes an absence.
@@ -91,7 +92,7 @@ pub struct Sim {
     pub shops: BTreeMap<ShopId, SimShop>,
     pub dice: Dice,
     pub faults: Faults,
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     pub mistake: Option<Mistake>,
     pub coordinator: Coordinator,
     pub crashes: u64,
@@ -126,7 +127,7 @@ impl Sim {
             shops,
             dice,
             faults: Faults::default(),
-            rules,
+            rules: Arc::new(rules),
             mistake,
             coordinator: Coordinator {
                 epochs_unchecked: mistake == Some(Mistake::EpochUnchecked),
@@ -478,7 +479,7 @@ impl Sim {
         self.forget_replies();
         let disk_lost = self.dice.chance(self.faults.disk_lost);
         if disk_lost {
-            self.machines[machine].journal = None;
+            self.machines[machine].lose_disk();
         }
         let delay = self.dice.between(100, 8_000);
         self.note(|| format!("machine {machine} crashes, disk lost: {disk_lost}"));
