@@ -3,11 +3,15 @@
 //! does no more than enrol, and the person who lets workers in, saves customers and counts what crossed.
 //! Apart from xtask because xtask is built before anything else and stays small.
 
+mod append;
 mod bare;
+mod bare_plan;
 mod client;
 mod enrol;
 mod load;
+mod merge;
 mod trial;
+mod usage;
 mod wire;
 
 use anyhow::{Context, Result};
@@ -34,8 +38,18 @@ enum Part {
     Customer,
     /// Print what a practice shop was asked, and begin anew. Read: what the shop said
     Asked,
+    /// Change a part of the source's catalogue. Read: {coordinator, source, target, percent}
+    Edit,
     /// Compare the trial's shops record by record. Read: {coordinator, source, target}
     Crossed,
+    /// Fill a customer's file with what two shops have, read and not yet dealt with
+    Stage(merge::Options),
+    /// Merge and plan all of it as the worker does
+    Plan(merge::Options),
+    /// Read and write the rows of that plan with bare SQLite
+    BarePlan(merge::Options),
+    /// Append entries to a journal and restore it from its segments, both beside the bare disk
+    Journal(append::Options),
     /// Offer a load for a while and print how it was answered
     Load(load::Options),
 }
@@ -52,7 +66,12 @@ fn main() -> Result<()> {
             Part::Join => print(&trial::join(read()?).await?),
             Part::Customer => print(&trial::customer(read()?).await?),
             Part::Asked => print(&trial::asked(read()?).await?),
+            Part::Edit => print(&trial::edit(read()?).await?),
             Part::Crossed => print(&trial::crossed(read()?).await?),
+            Part::Stage(options) => print(&merge::stage(&options)?),
+            Part::Plan(options) => print(&merge::plan(&options)?),
+            Part::BarePlan(options) => print(&bare_plan::run(&options)?),
+            Part::Journal(options) => print(&append::run(&options)?),
             Part::Load(options) => print(&load::run(&options).await?),
         }
     })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use http::Method;
-use lockstep_connector::Manifest;
+use lockstep_connector::{Manifest, StockWrite};
 use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, OnWire, Policies, RowId, Secret,
     Service, ShopRole, Stock, StockId, StockServiceIdentifier,
@@ -15,8 +15,9 @@ use lockstep_protocol::auth::Bearer;
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::customers::{ApplyReply, ApplyRequest, CustomerView, OwnerRequest};
 use lockstep_protocol::people::workers::{JoinTokenReply, JoinTokenRequest, WorkerList};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{Client, Said};
 
@@ -155,7 +156,7 @@ pub struct Crossed {
     products: usize,
     categories: usize,
     levels: usize,
-    /// SKUs that only one of the shops has, or with another number.
+    /// SKUs that only one of the shops has, or with another number or price.
     different: usize,
     least_first: u64,
     least_unchanged: u64,
@@ -167,13 +168,10 @@ pub async fn crossed(servers: Servers) -> Result<Crossed> {
         Client::of(servers.target).await?,
     ];
     let [ours, theirs] = [levels(&source).await?, levels(&target).await?];
-    let missing = theirs.keys().filter(|sku| !ours.contains_key(*sku)).count();
-    let different = ours
-        .iter()
-        .filter(|(sku, level)| theirs.get(*sku) != Some(level))
-        .count();
-    let products = count(&source, "products").await?;
-    let there = count(&target, "products").await?;
+    let different = differences(&ours, &theirs);
+    let [(products, ours_cost), (there, theirs_cost)] =
+        [prices(&source).await?, prices(&target).await?];
+    let different = different + differences(&ours_cost, &theirs_cost);
     if there != products {
         bail!("the source has {products} products and the target {there}");
     }
@@ -187,10 +185,103 @@ pub async fn crossed(servers: Servers) -> Result<Crossed> {
         products,
         categories,
         levels: ours.len(),
-        different: different + missing,
+        different,
         least_first: least_first(manifest, products, categories, ours.len()),
         least_unchanged: least_unchanged(),
     })
+}
+
+/// What people have changed in the source, and how.
+#[derive(Deserialize)]
+pub struct Edit {
+    #[serde(flatten)]
+    servers: Servers,
+    percent: usize,
+}
+
+#[derive(Serialize)]
+pub struct Edited {
+    /// Products with another price and another level.
+    products: usize,
+    /// Of a round that carries it across.
+    least_calls: u64,
+    /// Of the round after: what was written comes back in the target's feeds, and nothing follows from it.
+    least_echo: u64,
+}
+
+/// Gives this part of the source's products another price, and a unit more.
+pub async fn edit(edit: Edit) -> Result<Edited> {
+    let source = Client::of(edit.servers.source).await?;
+    let mut prices = Vec::new();
+    let mut levels = Vec::new();
+    let every = 100 / edit.percent.clamp(1, 100);
+    let mut number = 0_usize;
+    read_all(&source, "products", |product| {
+        number += 1;
+        if !number.is_multiple_of(every) {
+            return Ok(());
+        }
+        let variant = &product["variants"][0];
+        let price = variant["price"].as_str().context("no price")?;
+        let price = price.parse::<Decimal>()? + Decimal::new(1, 2);
+        prices.push(json!({
+            "op": "update",
+            "id": product["id"],
+            "variants": [{ "id": variant["id"], "price": price.to_string() }],
+        }));
+        levels.push(json!({ "sku": variant["sku"], "stock": "main", "delta": 1 }));
+        Ok(())
+    })
+    .await?;
+    for (kind, members) in [("products", &prices), ("stock", &levels)] {
+        for some in members.chunks(PAGE_OF_EDITS) {
+            let path = format!("/api/v1/{kind}/batch");
+            let said: Value = source
+                .send(Method::POST, &path, &json!({ "items": some }))
+                .await?;
+            let items = said["items"].as_array().context("no items in the answer")?;
+            if let Some(refused) = items
+                .iter()
+                .find(|item| item["status"].as_u64().is_none_or(|status| status >= 300))
+            {
+                bail!("an edit of {kind} was refused: {refused}");
+            }
+        }
+    }
+    let platforms = lockstep_connectors::registry();
+    let manifest = platforms
+        .get(PLATFORM)
+        .context("no practice platform")?
+        .manifest();
+    Ok(Edited {
+        products: prices.len(),
+        least_calls: least_of_changes(manifest, prices.len()),
+        least_echo: least_of_echo(manifest, prices.len()),
+    })
+}
+
+const PAGE_OF_EDITS: usize = 100;
+
+fn pages(manifest: &Manifest, kind: Kind, records: usize) -> u64 {
+    let page = manifest.paging(kind).map_or(1, |paging| paging.page_max);
+    (records as u64).div_ceil(u64::from(page.max(1))).max(1)
+}
+
+/// One look at each kind of each shop, of which the source's products and levels take as many pages as have changed;
+/// the source's orders once more, since levels that moved are only believed with the orders after them; and each change
+/// written in full batches. A compare-and-set is made from what the last answer said: it reads nothing.
+fn least_of_changes(manifest: &Manifest, changed: usize) -> u64 {
+    let looks = least_unchanged() - 2;
+    let read = pages(manifest, Kind::Product, changed) + pages(manifest, Kind::Level, changed);
+    let batches = |sort| (changed as u64).div_ceil(u64::from(manifest.batch_max(sort).max(1)));
+    let written = batches(ChangeSort::UpdateProduct) + batches(ChangeSort::SetLevel);
+    looks + read + 1 + written
+}
+
+/// One look at each kind of each shop, of which the target's products and levels take as many pages as were written.
+fn least_of_echo(manifest: &Manifest, changed: usize) -> u64 {
+    let read = pages(manifest, Kind::Product, changed) + pages(manifest, Kind::Level, changed);
+    least_unchanged() - 2 + read
 }
 
 /// What is looked at here. Orders too: what was sold belongs to a level.
@@ -198,18 +289,23 @@ const KINDS: [Kind; 4] = [Kind::Category, Kind::Product, Kind::Level, Kind::Orde
 const SHOPS: u64 = 2;
 
 /// Each record read once from the source in full pages, one look at each kind of the empty target, each record
-/// written there in full batches, and one look at the orders of either shop.
+/// written there in full batches, and one look at the orders of either shop. Where a write to a level compares with
+/// what it replaces, the target's new levels are read once too.
 fn least_first(manifest: &Manifest, products: usize, categories: usize, levels: usize) -> u64 {
-    let calls = |records: usize, each: u32| (records as u64).div_ceil(u64::from(each.max(1)));
-    let page = |kind| manifest.paging(kind).map_or(1, |paging| paging.page_max);
+    let batches = |sort, records: usize| {
+        (records as u64).div_ceil(u64::from(manifest.batch_max(sort).max(1)))
+    };
+    let compared = match manifest.stock_write {
+        StockWrite::CompareAndSet => levels,
+        StockWrite::Relative | StockWrite::Absolute | StockWrite::None => 0,
+    };
     [
-        (Kind::Category, ChangeSort::CreateCategory, categories),
-        (Kind::Product, ChangeSort::CreateProduct, products),
-        (Kind::Level, ChangeSort::SetLevel, levels),
+        (Kind::Category, ChangeSort::CreateCategory, categories, 0),
+        (Kind::Product, ChangeSort::CreateProduct, products, 0),
+        (Kind::Level, ChangeSort::SetLevel, levels, compared),
     ]
-    .map(|(kind, sort, records)| {
-        let reads = calls(records, page(kind)).max(1) + 1;
-        reads + calls(records, manifest.batch_max(sort))
+    .map(|(kind, sort, records, in_target)| {
+        pages(manifest, kind, records) + pages(manifest, kind, in_target) + batches(sort, records)
     })
     .iter()
     .sum::<u64>()
@@ -239,6 +335,30 @@ async fn levels(shop: &Client) -> Result<BTreeMap<String, Value>> {
     })
     .await?;
     Ok(levels)
+}
+
+/// How many products there are, and what each SKU costs.
+async fn prices(shop: &Client) -> Result<(usize, BTreeMap<String, Value>)> {
+    let mut count = 0;
+    let mut prices = BTreeMap::new();
+    read_all(shop, "products", |product| {
+        count += 1;
+        for variant in product["variants"].as_array().into_iter().flatten() {
+            let sku = variant["sku"].as_str().context("a variant without a SKU")?;
+            prices.insert(sku.to_owned(), variant["price"].clone());
+        }
+        Ok(())
+    })
+    .await?;
+    Ok((count, prices))
+}
+
+fn differences(ours: &BTreeMap<String, Value>, theirs: &BTreeMap<String, Value>) -> usize {
+    let missing = theirs.keys().filter(|sku| !ours.contains_key(*sku)).count();
+    let others = ours
+        .iter()
+        .filter(|(sku, value)| theirs.get(*sku) != Some(value));
+    missing + others.count()
 }
 
 async fn count(shop: &Client, kind: &str) -> Result<usize> {

@@ -2,6 +2,7 @@
 //! people and ends with one JSON object `{name, ratio, unit, ours, other, …}`, where a higher ratio is better.
 
 mod enrolment;
+mod file;
 mod peer;
 mod polls;
 mod sync;
@@ -104,7 +105,7 @@ struct Benchmark {
     is_extra: bool,
 }
 
-const ALL: [Benchmark; 4] = [
+const ALL: [Benchmark; 7] = [
     Benchmark {
         name: "polls",
         measures: "CPU of an unchanged poll beside a bare axum \"ok\" at the same offered load",
@@ -124,6 +125,27 @@ const ALL: [Benchmark; 4] = [
         measures: "the worker's peak memory at 10,000 and at 100,000 products",
         packages: &["lockstep", "bench-peer"],
         run: sync::memory,
+        is_extra: false,
+    },
+    Benchmark {
+        name: "merge",
+        measures: "merge and plan of 1,000,000 records, and the memory beside that of 100,000",
+        packages: &["bench-peer"],
+        run: file::merge,
+        is_extra: false,
+    },
+    Benchmark {
+        name: "journal",
+        measures: "entries appended and restored beside bare SQLite and a bare file",
+        packages: &["bench-peer"],
+        run: file::journal,
+        is_extra: false,
+    },
+    Benchmark {
+        name: "calls",
+        measures: "calls to the shops when 1 %, 10 % and all of a catalogue have changed, beside the least possible",
+        packages: &["lockstep", "bench-peer"],
+        run: sync::calls,
         is_extra: false,
     },
     Benchmark {

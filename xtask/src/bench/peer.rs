@@ -198,6 +198,13 @@ pub fn ask_peer(bench: &Bench, part: &str, input: &Value) -> Result<Value> {
         .with_context(|| format!("what bench-peer {part} printed cannot be read"))
 }
 
+/// Has `bench-peer` do one thing that needs no server, and returns what it printed.
+pub fn run_peer_for<T: for<'de> Deserialize<'de>>(bench: &Bench, arguments: &[&str]) -> Result<T> {
+    let output = run_peer(bench, arguments, &[])?;
+    serde_json::from_slice(&output)
+        .with_context(|| format!("what bench-peer {} printed cannot be read", arguments[0]))
+}
+
 /// Tokens go by the input: arguments can be seen by everybody.
 fn run_peer(bench: &Bench, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     bench.interrupt.check()?;

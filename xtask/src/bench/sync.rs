@@ -301,6 +301,67 @@ pub fn first_sync(bench: &Bench) -> Result<Figures> {
     })
 }
 
+const PERCENTS: [u32; 3] = [1, 10, 100];
+
+/// What `bench-peer edit` prints.
+#[derive(Deserialize)]
+struct Edited {
+    products: u64,
+    least_calls: u64,
+    least_echo: u64,
+}
+
+/// Calls per changed record when a part of the catalogue has another price and another level, beside the least.
+pub fn calls(bench: &Bench) -> Result<Figures> {
+    let trial = Trial::set_up(bench, "calls", PRODUCTS)?;
+    trial.round("first")?;
+    trial.crossed()?;
+    trial.round("second")?;
+    let (mut records, mut calls, mut least) = (0, 0, 0);
+    let mut more = Map::new();
+    for percent in PERCENTS {
+        let mut input = trial.servers.clone();
+        input["percent"] = percent.into();
+        let edited: Edited = serde_json::from_value(ask_peer(bench, "edit", &input)?)
+            .context("what was edited cannot be read")?;
+        let round = trial.round(&format!("{percent} %"))?;
+        trial.crossed()?;
+        let echo = trial.round("its echo")?;
+        // A price and a level of each.
+        let changed = 2 * edited.products;
+        bench.say(&format!(
+            "  {changed} records changed; at least {} calls, and {} for their echo",
+            edited.least_calls, edited.least_echo
+        ));
+        more.insert(
+            format!("{percent}_percent"),
+            json!({
+                "records": changed,
+                "calls": round.calls,
+                "least_calls": edited.least_calls,
+                "per_record": round.calls as f64 / changed.max(1) as f64,
+                "routes": round.routes,
+                "echo": { "calls": echo.calls, "least_calls": edited.least_echo, "routes": echo.routes },
+                "wall_seconds": round.wall_seconds,
+                "cpu_seconds": round.cpu_seconds,
+            }),
+        );
+        records += changed;
+        calls += round.calls;
+        least += edited.least_calls;
+    }
+    let each = |calls: u64| calls as f64 / records.max(1) as f64;
+    more.insert("records".to_owned(), records.into());
+    Ok(Figures {
+        name: "calls",
+        ratio: least as f64 / calls.max(1) as f64,
+        unit: "API calls per changed record",
+        ours: each(calls),
+        other: each(least),
+        more,
+    })
+}
+
 /// The worker's peak with ten times as many products, beside the peak with the fewer.
 pub fn memory(bench: &Bench) -> Result<Figures> {
     let few = measure(bench, "memory", PRODUCTS)?.first;

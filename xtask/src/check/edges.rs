@@ -72,6 +72,8 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "lockstep-connectors",
             "lockstep-connector",
             "lockstep-protocol",
+            "lockstep-journal",
+            "lockstep-engine",
             "lockstep-model",
         ],
     ),
@@ -91,7 +93,7 @@ const KEPT_TO: [(&str, &[&str], &str); 4] = [
     ),
     (
         "rusqlite",
-        &["lockstep-journal", "lockstep-practice"],
+        &["lockstep-journal", "lockstep-practice", "bench-peer"],
         "SQL of the worker's file is the journal's",
     ),
     (
