@@ -243,6 +243,7 @@ fn accept_one(
             found: header.customer,
         });
     }
+    // What it says of itself is believed once it is proven.
     let lines = segment.lines()?;
     let last = last_cut(transaction)?;
     let last_sequence = last.as_ref().map_or(0, |cut| cut.sequence);

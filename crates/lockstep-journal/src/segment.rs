@@ -171,15 +171,16 @@ impl Segment {
 
     /// The entries, proven, in order, and as many as the header says.
     pub fn entries(&self) -> Result<Vec<Entry>, SegmentError> {
+        let lines = self.lines()?;
         let mut entries = Vec::new();
-        self.each_entry(&self.lines()?, |entry, _| {
+        self.each_entry(&lines, |entry, _| {
             entries.push(entry);
             Ok(())
         })?;
         Ok(entries)
     }
 
-    /// As `entries`, one by one, each with its line as it stands. `lines`: as [`Segment::lines`] proved them.
+    /// As `entries`, one by one, each with its line as it stands. `lines`: this segment's, proven.
     pub(crate) fn each_entry(
         &self,
         lines: &[u8],
