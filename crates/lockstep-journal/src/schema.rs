@@ -141,6 +141,8 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
     if found < 3 {
         transaction.execute_batch(
             "CREATE INDEX IF NOT EXISTS purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
+             CREATE TABLE IF NOT EXISTS erased(
+                order_key TEXT PRIMARY KEY, at INTEGER NOT NULL, erased_by TEXT) WITHOUT ROWID;
              CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;
     }

@@ -164,6 +164,8 @@ pub struct OrderCase {
     pub aside_until: BTreeMap<ShopId, Timestamp>,
     pub tries: BTreeMap<ShopId, u32>,
     pub conflicts: Vec<OpenConflict>,
+    /// Its buyer is forgotten, and stays so.
+    pub buyer_erased: bool,
     /// A person has settled by hand that one side shipped what the other cancelled.
     pub settled_by_hand: bool,
     /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.

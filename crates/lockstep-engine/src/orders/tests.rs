@@ -35,6 +35,7 @@ fn in_doubt() -> OrderCase {
         aside_until: BTreeMap::new(),
         tries: BTreeMap::new(),
         conflicts: vec![],
+        buyer_erased: false,
         settled_by_hand: false,
         items: BTreeMap::new(),
     }

@@ -179,6 +179,7 @@ fn order_case(
             .map(|(shop, (_, tries))| (*shop, *tries))
             .collect(),
         conflicts: conflicts_of(connection, &subject)?,
+        buyer_erased: projection::is_erased(connection, &order_key_of(order_key)?)?,
         settled_by_hand: settled_by_hand(connection, &subject)?,
         items,
     })

@@ -2,6 +2,7 @@
 //! fence that ends it.
 
 mod answers;
+mod buyers;
 mod calls;
 mod driver;
 mod file;
@@ -11,8 +12,8 @@ mod shipper;
 mod task;
 
 pub use task::{
-    Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, copies_named, decide, tend,
-    wire,
+    Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, buyers, copies_named, decide,
+    erase_buyers, tend, wire,
 };
 
 use data_encoding::HEXLOWER;
