@@ -66,12 +66,15 @@ async fn one_decision_lets_all_orders_go_that_wait_for_the_same_and_each_is_made
     assert_eq!(view["groups"][0]["unmapped"]["into_name"], "ERP", "{view}");
     // The start page says it, and the others go on.
     let people = &scene.coordinator.people;
-    let overview = people.get("/api/v1/overview").await;
-    assert!(
-        overview["needs_person"]
-            .to_string()
-            .contains("3 orders of Web shop 1")
-    );
+    eventually("the start page says it", seconds(20), async || {
+        let overview = people.get("/api/v1/overview").await;
+        let needs = overview["needs_person"].to_string();
+        match needs.contains("3 orders of Web shop 1 wait") {
+            true => Ok(()),
+            false => Err(needs),
+        }
+    })
+    .await;
     eventually("the other order crosses", seconds(30), async || {
         scene.erp.copy_of(&known).await.ok_or("not yet".to_owned())
     })
