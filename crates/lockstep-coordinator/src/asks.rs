@@ -80,9 +80,18 @@ pub async fn ask(app: &AppState, asked: Asked<'_>) -> Answer<Answered> {
         return Err(nobody(app, &new));
     }
     let id = app.storage.ask(&new, now).await?;
+    let answer = answer_to(app, id, asked.wait).await;
+    if asked.question.is_personal() {
+        app.storage.forget_ask(id).await?;
+    }
+    serde_json::from_str(&answer?)
+        .map_err(|error| Refusal::internal("reading the worker's answer", error))
+}
+
+async fn answer_to(app: &AppState, id: u64, wait: Duration) -> Answer<String> {
     let answer = app.asks.wait_for(id);
     app.tail.notify();
-    let answer = match timeout(asked.wait, answer).await {
+    Ok(match timeout(wait, answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) | Err(_) => match app.storage.asked(id).await?.and_then(|row| row.answer) {
             // Answered between the deadline and now.
@@ -92,14 +101,12 @@ pub async fn ask(app: &AppState, asked: Asked<'_>) -> Answer<Answered> {
                     Code::AskExpired,
                     format!(
                         "no worker answered within {} s; is the worker running, and does the shop answer?",
-                        asked.wait.as_secs()
+                        wait.as_secs()
                     ),
                 ));
             }
         },
-    };
-    serde_json::from_str(&answer)
-        .map_err(|error| Refusal::internal("reading the worker's answer", error))
+    })
 }
 
 fn somebody_may_answer(app: &AppState, new: &NewAsk) -> bool {

@@ -20,6 +20,7 @@ mod archive;
 mod asks;
 mod bounds;
 mod config;
+mod erasures;
 mod events;
 mod extract;
 mod figures;

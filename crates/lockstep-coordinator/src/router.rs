@@ -126,6 +126,8 @@ fn people(app: &AppState) -> Router {
         .route(ui::ASIDES, get(api::asides::list))
         .route(CONFLICTS, get(api::conflicts::list))
         .route(CONFLICT_DECIDE, post(api::conflicts::decide))
+        .route(BUYERS_EXPORT, post(api::buyers::export))
+        .route(BUYERS_ERASE, post(api::buyers::erase))
         .route(ORDERS_HELD, get(api::held::list))
         .route(ORDERS_MAP, post(api::held::map))
         .route(ORDER_ANSWER, post(api::held::answer))

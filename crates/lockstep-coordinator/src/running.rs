@@ -8,6 +8,7 @@ use crate::{
     archive::{self, Replicas},
     asks::Waiting,
     bounds::{PARKED_POLLS_MAX, SHUTDOWN_GRACE, STRANGERS_MAX},
+    erasures,
     events::Events,
     figures::Figures,
     hooks::{self, Registrations, Targets, Wakes},
@@ -128,6 +129,7 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
     tasks.spawn(owners::follow(app.clone()));
     tasks.spawn(archive::follow(app.clone()));
     tasks.spawn(housekeeping::follow(app.clone()));
+    tasks.spawn(erasures::follow(app.clone()));
     let handle = Handle::new();
     let serving = serve(listener, transport, handle.clone(), router(app.clone()))?;
     handle

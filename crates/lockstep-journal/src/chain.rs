@@ -4,7 +4,7 @@ use crate::bounds::SEGMENT_BYTES_MAX;
 use crate::columns::{id, int, micros, time};
 use crate::journal::{check, last_seq, write_line};
 use crate::segment::{Hash, Segment, SegmentHeader};
-use crate::{Journal, JournalError, SegmentError, projection, staging};
+use crate::{Journal, JournalError, SegmentError, projection, seal, staging};
 use jiff::Timestamp;
 use lockstep_model::entry::Entry;
 use lockstep_model::{CustomerId, Epoch, Incarnation, Lane};
@@ -218,6 +218,7 @@ impl Journal {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let keys = seal::keys(&transaction)?;
         for segment in segments {
             accept_one(&transaction, customer, segment)?;
         }
@@ -225,7 +226,11 @@ impl Journal {
         for lane in Lane::ALL {
             staging::forget(&transaction, lane)?;
         }
+        let erased = seal::keys(&transaction)? < keys;
         transaction.commit()?;
+        if erased {
+            seal::empty_log(&self.connection)?;
+        }
         Ok(())
     }
 }

@@ -89,6 +89,10 @@ pub enum JournalError {
     #[error("an order's personal data cannot be sealed. Nothing of this step was kept")]
     Seal,
     #[error(
+        "another process reads the customer's file, so that its log cannot be emptied of what was erased; it is tried again"
+    )]
+    LogInUse,
+    #[error(
         "an entry about customer {found} was offered to the journal of customer {wanted}. Nothing of this step was kept"
     )]
     ForeignEntry {

@@ -90,7 +90,7 @@ impl Journal {
         Ok(Self::over(self.connection, self.customer))
     }
 
-    fn over(connection: Connection, customer: CustomerId) -> Self {
+    pub(crate) fn over(connection: Connection, customer: CustomerId) -> Self {
         Self {
             connection,
             customer,
@@ -163,7 +163,12 @@ impl Journal {
             if let Body::OrderSeen { order, person, .. } = &mut body
                 && let Personal::Clear(clear) = person
             {
-                *person = Personal::Sealed(seal::seal(&transaction, order, clear)?);
+                // Who is forgotten stays forgotten, whatever the shop still shows.
+                *person = if projection::is_erased(&transaction, order)? {
+                    Personal::None
+                } else {
+                    Personal::Sealed(seal::seal(&transaction, order, clear)?)
+                };
             }
             if let Body::Aside {
                 shop,
@@ -263,7 +268,11 @@ pub(crate) fn write_line(
     connection
         .prepare_cached("INSERT INTO entry(seq, line) VALUES (?1, ?2)")?
         .execute(params![int(entry.seq), line])?;
-    projection::apply(connection, entry)
+    projection::apply(connection, entry)?;
+    if let Body::BuyersErased { orders, .. } = &entry.body {
+        seal::forget(connection, orders)?;
+    }
+    Ok(())
 }
 
 /// What may not become an entry of this journal, wherever it comes from.

@@ -13,6 +13,7 @@
 //!
 //! All calls are synchronous and may wait for the disk: call them where blocking is allowed.
 
+mod buyers;
 mod chain;
 mod columns;
 mod error;
@@ -30,6 +31,7 @@ mod view;
 
 pub mod bounds;
 
+pub use buyers::{BuyerPage, Erased, forget_keys_of};
 pub use error::{JournalError, SegmentError};
 pub use journal::{Also, Counters, Head, Journal, Mark};
 pub use plan::PlanRow;

@@ -164,6 +164,8 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
                 PRIMARY KEY (shop, kind)) WITHOUT ROWID;
              ALTER TABLE purchase ADD COLUMN edited TEXT;
              CREATE INDEX IF NOT EXISTS purchase_held ON purchase(first_seq) WHERE held IS NOT NULL;
+             CREATE TABLE IF NOT EXISTS erased(
+                order_key TEXT PRIMARY KEY, at INTEGER NOT NULL, erased_by TEXT) WITHOUT ROWID;
              CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;
     }

@@ -199,6 +199,13 @@ CREATE TABLE order_copy(
 ) WITHOUT ROWID;
 CREATE INDEX order_copy_id ON order_copy(shop, id);
 CREATE TABLE order_dirty(order_key TEXT PRIMARY KEY) WITHOUT ROWID;
+-- Orders whose buyers are forgotten.
+CREATE TABLE erased(
+    order_key TEXT PRIMARY KEY,
+    at        INTEGER NOT NULL,
+    -- A person's name; NULL: by the settings' bound.
+    erased_by TEXT
+) WITHOUT ROWID;
 CREATE TABLE order_line(
     order_key TEXT NOT NULL,
     shop      INTEGER NOT NULL,

@@ -1,7 +1,7 @@
 //! Personal data under a key of its order's own.
 //!
 //! The keys lie in this file alone, never in an entry or a segment: erasing one makes what it sealed unreadable here,
-//! in every segment, checkpoint and backup of them.
+//! in every segment, checkpoint and backup of them. Who is erased: [`buyers`](crate::buyers).
 
 use crate::{Journal, JournalError};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -66,12 +66,44 @@ pub(crate) fn unseal(
         msg: sealed,
         aad: order_key.as_bytes(),
     };
-    // Sealed under a key that was erased and made anew: as unreadable as it should be.
+    // Sealed under a key of another disk: as unreadable as it should be.
     let Ok(clear) = XChaCha20Poly1305::new(&Key::from(key)).decrypt(&XNonce::from(*nonce), payload)
     else {
         return Ok(None);
     };
     Ok(serde_json::from_slice(&clear).ok())
+}
+
+/// These orders' keys are gone, and what was sealed of them on its way in.
+pub(crate) fn forget(connection: &Connection, orders: &[OrderKey]) -> Result<(), JournalError> {
+    for order in orders {
+        let order_key = order.to_string();
+        connection
+            .prepare_cached("DELETE FROM person_key WHERE order_key = ?1")?
+            .execute([&order_key])?;
+        connection
+            .prepare_cached("UPDATE staged_order SET sealed = NULL WHERE order_key = ?1")?
+            .execute([&order_key])?;
+    }
+    Ok(())
+}
+
+/// How many there are.
+pub(crate) fn keys(connection: &Connection) -> Result<i64, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM person_key")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// A key that was deleted also lies in older pages of the write-ahead log.
+pub(crate) fn empty_log(connection: &Connection) -> Result<(), JournalError> {
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 {
+        Ok(())
+    } else {
+        Err(JournalError::LogInUse)
+    }
 }
 
 fn key(connection: &Connection, order_key: &str) -> Result<Option<[u8; KEY_BYTES]>, JournalError> {
@@ -105,17 +137,5 @@ impl Journal {
             }
         }
         Ok(None)
-    }
-
-    /// Forgets the key of an order's personal data: it can be read nowhere any more. Answers whether there was one.
-    pub fn erase_person(&mut self, order: &OrderKey) -> Result<bool, JournalError> {
-        let erased = self.connection.execute(
-            "DELETE FROM person_key WHERE order_key = ?1",
-            [order.to_string()],
-        )?;
-        // The key also lies in older pages of the write-ahead log: empty it.
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(erased > 0)
     }
 }

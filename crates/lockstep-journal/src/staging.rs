@@ -388,7 +388,11 @@ fn stage_order(
             return Ok(false);
         }
     }
-    let sealed = seal::seal(connection, &key, &order.person)?;
+    let sealed = if projection::is_erased(connection, &key)? {
+        None
+    } else {
+        Some(seal::seal(connection, &key, &order.person)?)
+    };
     connection
         .prepare_cached(
             "INSERT INTO staged_order(shop, id, order_key, state, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -174,6 +174,8 @@ pub struct OrderCase {
     pub settled: Vec<Conflict>,
     /// Items whose units were changed in the origin while the copy was as the origin was.
     pub edited: BTreeSet<Sku>,
+    /// Its buyer is forgotten, and stays so.
+    pub buyer_erased: bool,
     /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.
     pub items: BTreeMap<ShopId, BTreeMap<Sku, RemoteId>>,
 }

@@ -177,6 +177,14 @@ pub enum Body {
         answer: OrderAnswer,
         by: String,
     },
+    /// The buyers of these orders are forgotten: the keys of their data are gone, and what a shop says of them later is
+    /// not kept. Nothing personal stands here.
+    BuyersErased {
+        orders: Vec<OrderKey>,
+        /// The person whose word it is. `None`: they were kept as long as the settings say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -523,6 +531,8 @@ pub enum Hold {
     },
     /// It may or may not have been made, and the receiver cannot be asked by our key: a person looks.
     InDoubt,
+    /// Its buyer was erased before it could cross: whoever wants it in the receiver enters it there.
+    BuyerErased,
     /// The receiver refused it.
     Refused {
         message: String,

@@ -3,7 +3,11 @@
 
 use crate::{
     auth::Bearer,
-    people::{plan::Plan, undo::UndoPreview},
+    people::{
+        buyers::{BuyerSought, BuyersView},
+        plan::Plan,
+        undo::UndoPreview,
+    },
 };
 use jiff::Timestamp;
 use lockstep_model::{
@@ -76,6 +80,10 @@ pub enum Question {
         answer: OrderAnswer,
         by: String,
     },
+    /// What is kept of a buyer?
+    Buyers { of: BuyerSought },
+    /// Forget a buyer. Answered when the coordinator has the entry that says so.
+    EraseBuyers { of: BuyerSought, by: String },
     /// Turn an OAuth code into credentials.
     ExchangeCode {
         shop: ShopAsked,
@@ -99,9 +107,16 @@ impl Question {
             Question::Undo { .. } => "undo",
             Question::Decide { .. } => "decide",
             Question::AnswerOrder { .. } => "answer_order",
+            Question::Buyers { .. } => "buyers",
+            Question::EraseBuyers { .. } => "erase_buyers",
             Question::ExchangeCode { .. } => "exchange_code",
             Question::Hooks { .. } => "hooks",
         }
+    }
+
+    /// Nothing of it may be kept when it was answered.
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Question::Buyers { .. } | Question::EraseBuyers { .. })
     }
 }
 
@@ -130,6 +145,13 @@ pub enum Answer {
         run: RunId,
     },
     Decided,
+    Buyers {
+        buyers: Box<BuyersView>,
+    },
+    Erased {
+        orders: u64,
+        unreadable: u64,
+    },
     Exchanged {
         credentials: OnWire<Credentials>,
     },
@@ -155,6 +177,40 @@ pub struct HookAnswer {
 mod tests {
     use super::*;
     use lockstep_model::settings::Secret;
+
+    #[test]
+    fn a_buyer_s_data_is_read_as_it_was_answered_and_debug_does_not_show_it() {
+        let buyer = lockstep_model::Person {
+            email: Some("aino@example.com".into()),
+            ..Default::default()
+        };
+        let view = crate::people::buyers::BuyerView {
+            order: OrderKey::parse("lockstep:7:2:o1").unwrap(),
+            number: "1041".into(),
+            placed_at: Some(Timestamp::UNIX_EPOCH),
+            currency: "EUR".into(),
+            total: 10.into(),
+            lines: vec![],
+            copies: vec![crate::people::buyers::CopyAt {
+                shop: ShopId(1),
+                id: "s76".into(),
+            }],
+            buyer,
+        };
+        let answer = Answer::Buyers {
+            buyers: Box::new(BuyersView {
+                orders: vec![view],
+                unreadable: 0,
+                cut: false,
+            }),
+        };
+        let json = serde_json::to_string(&answer).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&json).unwrap(), answer);
+        assert!(!format!("{answer:?}").contains("aino"));
+        let of = BuyerSought::Email("aino@example.com".into());
+        let question = Question::Buyers { of };
+        assert!(question.is_personal() && !format!("{question:?}").contains("aino"));
+    }
 
     #[test]
     fn an_ask_about_an_unsaved_shop_carries_its_credentials_and_debug_does_not() {

@@ -64,6 +64,9 @@ pub mod people {
     /// The one decision that lets all orders go that wait for the same method.
     pub const ORDERS_MAP: &str = "/api/v1/customers/{customer}/orders/map";
     pub const ORDER_ANSWER: &str = "/api/v1/customers/{customer}/orders/{order}/answer";
+    /// Posted to, since an address must not stand in a URL.
+    pub const BUYERS_EXPORT: &str = "/api/v1/customers/{customer}/buyers/export";
+    pub const BUYERS_ERASE: &str = "/api/v1/customers/{customer}/buyers/erase";
     pub const CONFLICTS: &str = "/api/v1/customers/{customer}/conflicts";
     pub const CONFLICT_DECIDE: &str = "/api/v1/customers/{customer}/conflicts/{conflict}/decide";
 }

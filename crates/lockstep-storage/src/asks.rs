@@ -158,6 +158,12 @@ impl Storage {
         Ok(true)
     }
 
+    /// Neither the question nor its answer is kept.
+    pub async fn forget_ask(&self, id: u64) -> Result<(), StorageError> {
+        ask::Entity::delete_by_id(signed(id)).exec(&self.db).await?;
+        Ok(())
+    }
+
     pub async fn asked(&self, id: u64) -> Result<Option<AskRow>, StorageError> {
         let row = ask::Entity::find_by_id(signed(id)).one(&self.db).await?;
         row.map(|row| AskRow::open(&self.seal, row)).transpose()

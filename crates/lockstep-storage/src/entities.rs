@@ -296,3 +296,16 @@ table! {
         cleared_at: Option<i64>,
     }
 }
+
+table! {
+    /// A buyer to be forgotten. Whose data it is goes when it was done.
+    erasure "erasure" (id: i64) {
+        customer: i64,
+        sealed_of: Option<Vec<u8>>,
+        asked_by: String,
+        asked_at: i64,
+        done_at: Option<i64>,
+        orders: i64,
+        unreadable: i64,
+    }
+}

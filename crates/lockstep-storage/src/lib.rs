@@ -19,6 +19,7 @@ mod change;
 mod customers;
 mod enrolments;
 mod entities;
+mod erasures;
 mod error;
 mod migrations;
 mod numbers;
@@ -45,6 +46,7 @@ pub use customers::{
 pub use enrolments::{
     ConfirmOutcome, EnrolOutcome, Enrolment, EnrolmentState, NewEnrolment, PollOutcome,
 };
+pub use erasures::Erasure;
 pub use error::{Kind, StorageError};
 pub use numbers::Hash;
 pub use open::{Options, Storage};

@@ -14,7 +14,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(RunsByState)]
+        vec![Box::new(First), Box::new(RunsByState), Box::new(Erasures)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -500,6 +500,40 @@ impl MigrationTrait for RunsByState {
             schema.create_index(index("run", &columns, false)).await?;
         }
         Ok(())
+    }
+}
+
+/// Buyers to be forgotten, until they are.
+struct Erasures;
+
+impl MigrationName for Erasures {
+    fn name(&self) -> &str {
+        "0003_erasures"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Erasures {
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        let collation = exact_collation(schema).await?;
+        let backend = schema.get_database_backend();
+        let table = Columns::of(backend, collation.as_deref(), "erasure")
+            .key("id")
+            .number("customer")
+            .bytes_null("sealed_of")
+            .label("asked_by")
+            .number("asked_at")
+            .number_null("done_at")
+            .number("orders")
+            .number("unreadable")
+            .done();
+        schema.create_table(table).await?;
+        schema
+            .create_index(index("erasure", &["done_at"], false))
+            .await?;
+        schema
+            .create_index(index("erasure", &["customer"], false))
+            .await
     }
 }
 

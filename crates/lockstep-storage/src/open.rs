@@ -222,6 +222,8 @@ async fn connect(
                 .pragma("synchronous", "FULL")
                 .pragma("busy_timeout", "10000")
                 .pragma("foreign_keys", "ON")
+                // What is deleted is overwritten: a buyer to be forgotten stood here.
+                .pragma("secure_delete", "ON")
         });
     }
     // The address may hold a password: it is in no message.

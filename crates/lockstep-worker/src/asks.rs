@@ -3,7 +3,8 @@
 use crate::bounds;
 use crate::clock::until;
 use crate::customer::{
-    Handle, Undoing, answer_order, apply, ask_for_plan, copies_named, decide, undo,
+    Handle, Undoing, answer_order, apply, ask_for_plan, buyers, copies_named, decide, erase_buyers,
+    undo,
 };
 use crate::link::Link;
 use crate::shop_http::Timeouts;
@@ -199,6 +200,26 @@ impl Answerer {
             Question::AnswerOrder { order, answer, by } => {
                 self.answer_order(order, answer, by).await?;
                 Ok(Answer::Decided)
+            }
+            Question::Buyers { of } => {
+                let (customer, handle) = self.held()?;
+                let found = buyers(handle, customer, of)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
+                let found =
+                    found.map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
+                Ok(Answer::Buyers {
+                    buyers: Box::new(found),
+                })
+            }
+            Question::EraseBuyers { of, by } => {
+                let (customer, handle) = self.held()?;
+                let erased = erase_buyers(handle, customer, of, by)
+                    .await
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
+                let (orders, unreadable) =
+                    erased.map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
+                Ok(Answer::Erased { orders, unreadable })
             }
             Question::ExchangeCode { .. } => Err(not_yet(
                 "no platform of this build logs in by a code; enter the shop's own key",

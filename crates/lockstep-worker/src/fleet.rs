@@ -5,6 +5,7 @@ use crate::bounds;
 use crate::customer::{Ask, Handle, RoundEnd, Seat, Tools, tend, wire};
 use crate::folder::FolderError;
 use crate::lease;
+use crate::link::Link;
 use crate::settings_file::Kept;
 use lockstep_model::settings::{CustomerSettings, OnWire};
 use lockstep_model::{CustomerId, Incarnation};
@@ -133,6 +134,9 @@ impl Fleet {
         let Some(etag) = self.kept.held.etag.filter(|_| !self.draining) else {
             return;
         };
+        if !self.begun {
+            self.forget_strangers_keys();
+        }
         self.begun = true;
         for customer in customers {
             if let Some(held) = self.kept.held.customers.get(customer) {
@@ -179,10 +183,37 @@ impl Fleet {
         self.tended.insert(customer, tended);
     }
 
+    /// Customers that left while this worker was away.
+    fn forget_strangers_keys(&mut self) {
+        let here = match self.tools.link.folder.journals() {
+            Ok(here) => here,
+            Err(error) => {
+                tracing::warn!(%error, "it was not looked for buyers' keys of customers that left; it is at the next start");
+                return;
+            }
+        };
+        for customer in here {
+            if !self.kept.held.customers.contains_key(&customer) {
+                let link = self.tools.link.clone();
+                let closing = tokio::spawn(async move { forget_keys(&link, customer).await });
+                self.closing.insert(customer, closing);
+            }
+        }
+    }
+
     /// Stops, and when nothing of it is in flight any more, says so.
     fn let_go(&mut self, customer: CustomerId) {
         self.tools.reporter.gone(customer);
         let Some(tended) = self.tended.remove(&customer) else {
+            let link = self.tools.link.clone();
+            let before = self.closing.remove(&customer);
+            let closing = tokio::spawn(async move {
+                if let Some(before) = before {
+                    let _over = before.await;
+                }
+                forget_keys(&link, customer).await;
+            });
+            self.closing.insert(customer, closing);
             return;
         };
         let (link, before) = (self.tools.link.clone(), self.closing.remove(&customer));
@@ -192,6 +223,7 @@ impl Fleet {
             }
             let lease = tended.close().await;
             lease::release(&link, vec![lease]).await;
+            forget_keys(&link, customer).await;
         });
         self.closing.insert(customer, closing);
         self.closing.retain(|_, closing| !closing.is_finished());
@@ -287,6 +319,21 @@ impl Fleet {
             }
         }
         ends
+    }
+}
+
+/// Another machine works for the customer: what was sealed here is not to be read here any more.
+async fn forget_keys(link: &Arc<Link>, customer: CustomerId) {
+    let folder = link.clone();
+    let done = tokio::task::spawn_blocking(move || folder.folder.forget_keys(customer)).await;
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%customer, %error, "buyers' keys of a customer that left are not cleared away; they are at the next start");
+        }
+        Err(error) => {
+            tracing::warn!(%customer, %error, "buyers' keys of a customer that left are not cleared away; they are at the next start")
+        }
     }
 }
 

@@ -12,11 +12,13 @@
 //! ```
 
 use data_encoding::HEXLOWER;
+use lockstep_journal::{JournalError, forget_keys_of};
 use lockstep_model::CustomerId;
 use lockstep_protocol::InstanceId;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -41,6 +43,15 @@ pub enum FolderError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+/// Buyers' keys that could not be cleared away.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// Held by one process; given back when it is dropped.
@@ -116,6 +127,45 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// Buyers' keys in a file that nobody works with go: one that was set aside, or whose customer another machine
+    /// works for.
+    pub fn forget_keys_aside(&self, customer: CustomerId) -> Result<(), KeysError> {
+        let prefix = format!("{customer}.journal.");
+        for path in self.customer_files()? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with(&prefix) && name.ends_with(".old")) {
+                forget_keys_of(&path, customer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// And in the one that it was worked on with.
+    pub fn forget_keys(&self, customer: CustomerId) -> Result<(), KeysError> {
+        let path = self.journal(customer);
+        if path.exists() {
+            forget_keys_of(&path, customer)?;
+        }
+        self.forget_keys_aside(customer)
+    }
+
+    /// Customers whose journals lie here.
+    pub fn journals(&self) -> Result<BTreeSet<CustomerId>, FolderError> {
+        let files = self.customer_files()?;
+        let names = files.iter().filter_map(|path| path.file_name()?.to_str());
+        Ok(names
+            .filter_map(|name| name.split_once(".journal")?.0.parse().ok())
+            .collect())
+    }
+
+    fn customer_files(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let folder = self.path("customers");
+        let entries = fs::read_dir(&folder).map_err(at(&folder))?;
+        entries
+            .map(|entry| Ok(entry.map_err(at(&folder))?.path()))
+            .collect()
     }
 
     /// A customer's journal is being fetched: what is here may be only its beginning.

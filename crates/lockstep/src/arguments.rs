@@ -65,6 +65,9 @@ pub enum Command {
     Map(Map),
     /// Say how it goes on with an order that is held.
     Answer(Answer),
+    /// What is kept of a buyer: show it, or forget it for good.
+    #[command(subcommand)]
+    Buyers(Buyers),
 }
 
 #[derive(Debug, Args)]
@@ -386,4 +389,20 @@ pub struct MapMethod {
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub shipping_method: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Buyers {
+    /// As JSON, all that is kept of who bought.
+    Export {
+        customer: String,
+        /// An e-mail address, an order's number or our key of it.
+        of: String,
+    },
+    /// Names, addresses and notes; sums and lines remain.
+    Erase {
+        customer: String,
+        /// An e-mail address, an order's number or our key of it.
+        of: String,
+    },
 }

@@ -106,6 +106,7 @@ fn unmapped(names: &Names, origin: ShopId, hold: &Hold) -> Option<Unmapped> {
         | Hold::Sums { .. }
         | Hold::UnknownTaxRate { .. }
         | Hold::InDoubt
+        | Hold::BuyerErased
         | Hold::Refused { .. } => return None,
     };
     let into = names.settings.policies.orders.into?;

@@ -2,6 +2,7 @@
 //! here and nowhere else.
 
 pub mod asides;
+pub mod buyers;
 pub mod conflicts;
 pub mod customers;
 pub mod events;

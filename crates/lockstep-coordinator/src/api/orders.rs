@@ -159,6 +159,8 @@ pub async fn show(
             .collect(),
         as_of: read.as_of,
         hold: view.row.held,
+        erased_at: view.erased.as_ref().map(|(at, _)| *at),
+        erased_by: view.erased.and_then(|(_, by)| by),
     }))
 }
 

@@ -388,6 +388,8 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         Body::Aside { fault, .. } => fault.message.clone(),
         Body::OrderHeld { reason, .. } => hold_text(reason),
         Body::OrderAnswered { by, .. } => format!("decided by {by}"),
+        Body::BuyersErased { by: Some(by), .. } => format!("erased by {by}"),
+        Body::BuyersErased { by: None, .. } => "it was kept as long as the settings say".into(),
         Body::ConflictClosed { decision, by, .. } => match by {
             Some(by) => format!("{decision}, decided by {by}"),
             None => decision.clone(),
@@ -421,6 +423,7 @@ fn moved(names: &Names, body: &Body) -> Option<String> {
         Body::Aside { shop, .. } => format!("set aside at {}", names.shop(*shop)),
         Body::ConflictOpened { about, .. } => conflict_title(names, about, ""),
         Body::ConflictClosed { .. } => "decided".into(),
+        Body::BuyersErased { .. } => "the buyer's data was erased".into(),
         Body::OrderAnswered { answer, into, .. } => match answer {
             OrderAnswer::ItIsThere { id } => format!("it is {id} in {}", names.shop(*into)),
             OrderAnswer::ItIsNotThere => format!("it is not in {}: it is made", names.shop(*into)),
@@ -484,6 +487,7 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
         Hold::Refused { message } => format!("the receiving shop refused it: {message}"),
+        Hold::BuyerErased => "its buyer was erased before it could cross".into(),
     }
 }
 
@@ -537,6 +541,10 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         Hold::InDoubt => (
             format!("{may} of {} may have been made already", names.shop(origin)),
             format!("The answer was lost and {into} cannot be asked. Look there, and say whether it is there."),
+        ),
+        Hold::BuyerErased => (
+            format!("{orders} lost {} buyer", if count == 1 { "its" } else { "their" }),
+            format!("Erased before it could cross. Whoever wants it in {into} enters it there by hand."),
         ),
         Hold::Refused { .. } => (
             format!("{orders} {was} refused"),

@@ -1,7 +1,7 @@
 //! Orders that are held, by what they wait for, each sort with the form that lets it go.
 
 use super::{
-    Shared, Ui,
+    Ui,
     failure::Failure,
     frame::Frame,
     identifiers,
@@ -9,10 +9,7 @@ use super::{
     urls,
     widgets::When,
 };
-use axum::{
-    extract::{self, Path},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use lockstep_model::{
     CustomerId, OrderAnswer, ShopId,
     entry::Hold,
@@ -40,6 +37,7 @@ impl Answers {
         let (again, in_doubt) = match hold {
             Hold::InDoubt => (false, true),
             Hold::Gate
+            | Hold::BuyerErased
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. } => (false, false),
             Hold::UnknownSku { .. }
@@ -195,7 +193,6 @@ pub async fn map_method(
 }
 
 pub async fn answer(
-    extract::State(_): extract::State<Shared>,
     Path((customer, order)): Path<(CustomerId, String)>,
     posted: Posted,
 ) -> Result<Response, Failure> {

@@ -71,6 +71,12 @@ pub struct OrderPage {
     /// What holds it.
     #[serde(default)]
     pub hold: Option<Hold>,
+    /// Its buyer is forgotten since.
+    #[serde(default)]
+    pub erased_at: Option<Timestamp>,
+    /// `None`: after its time.
+    #[serde(default)]
+    pub erased_by: Option<String>,
 }
 
 /// A line, or a charge: then without a SKU.
@@ -249,6 +255,7 @@ struct OnePage {
     history: Vec<HistoryLine>,
     as_of: Option<When>,
     held_href: String,
+    erased: Option<(When, Option<String>)>,
     answers: Option<held::Answers>,
     answer: String,
     may_edit: bool,
@@ -344,6 +351,9 @@ pub async fn show(
         history: HistoryLine::lines(customer, &found.history, &frame),
         as_of: found.as_of.map(|at| When::new(at, frame.now)),
         held_href: urls::with_query(&urls::of_customer(customer, "orders"), &[("state", "held")]),
+        erased: found
+            .erased_at
+            .map(|at| (When::new(at, frame.now), found.erased_by.clone())),
         answers: found.hold.as_ref().map(held::Answers::to),
         answer: held::answer_action(customer, &found.row.key),
         may_edit: visitor.may_edit(),

@@ -115,6 +115,7 @@ fn form(settings: &CustomerSettings) -> Form {
         Field::id("policies.orders.into", "Orders go into", "Every other shop's orders are copied into this one, and their states carried back.", into),
         Field::several("policies.orders.states", "They cross when they are", "The state in which an order may cross, where no gate below says otherwise.", states()),
         Field::flag("policies.orders.collectiveBuyer", "One collective buyer a shop", "In the receiving shop all orders of a shop belong to one buyer, in place of one per person."),
+        Field::number("policies.orders.buyersKeptDays", "Days that buyers are kept", "So long after an order is final its buyer's data is forgotten here; sums and lines remain."),
         Field::flag("policies.orders.captureOnShipment", "Capture on shipment", "The payment is captured in the origin when the order is shipped; once."),
     ]);
     let mut gate_shops = vec![Choice::new("", "any shop")];

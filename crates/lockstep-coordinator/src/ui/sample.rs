@@ -905,7 +905,9 @@ fn order(key: &str) -> OrderPage {
         ],
         history: history(),
         as_of: Some(ago(2)),
-        hold: held.then(|| unmapped_payment()),
+        erased_at: None,
+        erased_by: None,
+        hold: held.then(unmapped_payment),
     }
 }
 

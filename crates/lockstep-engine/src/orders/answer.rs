@@ -63,6 +63,9 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
             "it may have been made already: say whether it is there, so that it is never made twice".into(),
         ),
         Some(Hold::Gate) => Err("it waits for its payment, and crosses by itself then".into()),
+        Some(Hold::BuyerErased) => Err(
+            "its buyer was erased, so that it cannot be made: whoever wants it there enters it by hand".into(),
+        ),
         None if case.aside_until.is_empty() => {
             Err("this order is not held (any more); nothing was changed".into())
         }

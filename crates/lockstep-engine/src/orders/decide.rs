@@ -191,6 +191,11 @@ pub fn decide(
                     decision.bodies.push(held(case, hold));
                 }
             }
+            Ok(_) if person.is_none() && case.buyer_erased => {
+                if case.held != Some(Hold::BuyerErased) {
+                    decision.bodies.push(held(case, Hold::BuyerErased));
+                }
+            }
             Ok(_) if person.is_none() => {
                 decision.read_again = true;
                 decision.done = false;

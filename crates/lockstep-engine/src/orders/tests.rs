@@ -43,6 +43,7 @@ fn in_doubt() -> OrderCase {
         conflicts: vec![],
         settled: vec![],
         edited: Default::default(),
+        buyer_erased: false,
         items: BTreeMap::new(),
     }
 }

@@ -186,6 +186,7 @@ fn order_case(
         conflicts: conflicts_of(connection, &subject)?,
         settled: settled(connection, &subject)?,
         edited: edited(connection, order_key)?,
+        buyer_erased: projection::is_erased(connection, &order_key_of(order_key)?)?,
         items,
     })
 }

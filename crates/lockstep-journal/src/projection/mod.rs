@@ -10,7 +10,7 @@ mod orders;
 mod runs;
 
 pub(crate) use ledger::taken;
-pub(crate) use orders::copied_from;
+pub(crate) use orders::{copied_from, is_erased};
 
 use crate::JournalError;
 use crate::columns::{
@@ -47,6 +47,7 @@ pub(crate) const TABLES: &[&str] = &[
     "known_order",
     "order_copy",
     "order_dirty",
+    "erased",
     "order_line",
     "level",
     "taken",
@@ -267,6 +268,12 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             }
         }
         Body::DueAgain { what } => due_again(connection, what)?,
+        Body::BuyersErased { orders, by } => {
+            for order in orders {
+                orders::erased(connection, at, order, by.as_deref())?;
+                remember(connection, seq, &order_subject(&order.to_string()))?;
+            }
+        }
         Body::OrderAnswered {
             order,
             into,

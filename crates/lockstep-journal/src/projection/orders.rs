@@ -1,8 +1,9 @@
 //! Orders: what each shop shows of them, their lines by SKU, their copies, what holds them.
 
 use crate::JournalError;
-use crate::columns::{decimal, id, int, json, number, order_key_of, order_subject, parse};
+use crate::columns::{decimal, id, int, json, micros, number, order_key_of, order_subject, parse};
 use crate::projection::{clear_aside, ledger, stock_mapping};
+use jiff::Timestamp;
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{OrderAnswer, OrderKey, OrderState, Payment, RemoteId, ShopId, Sku, Stage};
@@ -394,6 +395,31 @@ fn becomes_its_copy(
     }
     remember_copy(connection, &order_key, into, id.as_str())?;
     mark_skus_dirty(connection, &order_key)
+}
+
+/// The buyer of this order is forgotten. The first time counts.
+pub(super) fn erased(
+    connection: &Connection,
+    at: Timestamp,
+    order: &OrderKey,
+    by: Option<&str>,
+) -> Result<(), JournalError> {
+    let order_key = order.to_string();
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO erased(order_key, at, erased_by) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![order_key, micros(at), by])?;
+    connection
+        .prepare_cached("UPDATE known_order SET sealed = NULL WHERE order_key = ?1")?
+        .execute([&order_key])?;
+    Ok(())
+}
+
+pub(crate) fn is_erased(connection: &Connection, order: &OrderKey) -> Result<bool, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM erased WHERE order_key = ?1)")?
+        .query_row([order.to_string()], |row| row.get(0))?)
 }
 
 /// The order that this one of a shop is a copy of.

@@ -89,7 +89,8 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::StocksMapped(_)
         | Body::Done { .. }
         | Body::DueAgain { .. }
-        | Body::OrderAnswered { .. } => None,
+        | Body::OrderAnswered { .. }
+        | Body::BuyersErased { .. } => None,
     }
 }
 

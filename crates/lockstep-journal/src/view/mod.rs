@@ -185,6 +185,8 @@ pub struct OrderView {
     pub open: Vec<WriteRow>,
     pub asides: Vec<AsideRow>,
     pub conflicts: Vec<ConflictRow>,
+    /// Its buyer is forgotten.
+    pub erased: Option<(Timestamp, Option<String>)>,
 }
 
 /// Where the units of a SKU are: what `lockstep explain` prints.

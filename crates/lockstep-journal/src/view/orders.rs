@@ -80,6 +80,7 @@ impl Journal {
             open: open_writes(&self.connection, &subject)?,
             asides: asides_about(&self.connection, &subject)?,
             conflicts: conflicts_about(&self.connection, &subject)?,
+            erased: self.erased(order)?.map(|erased| (erased.at, erased.by)),
         }))
     }
 
@@ -131,6 +132,7 @@ fn sort_of(hold: &Hold, held: String) -> Option<String> {
         | Hold::UnmappedPaymentMethod { .. }
         | Hold::UnmappedShippingMethod { .. }
         | Hold::UnknownTaxRate { .. }
+        | Hold::BuyerErased
         | Hold::InDoubt => Some(held),
     }
 }

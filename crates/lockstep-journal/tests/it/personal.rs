@@ -53,9 +53,14 @@ fn what_is_erased_can_be_read_nowhere() {
         .unwrap()
         .query_row("SELECT key FROM person_key", [], |row| row.get(0))
         .unwrap();
-    assert!(journal.erase_person(&order_key).unwrap());
+    let erased = journal
+        .erase_buyers(at(1), std::slice::from_ref(&order_key), Some("operator"))
+        .unwrap();
     assert_eq!(journal.person(&order_key).unwrap(), None);
-    assert!(!journal.erase_person(&order_key).unwrap());
+    let again = journal
+        .erase_buyers(at(2), std::slice::from_ref(&order_key), Some("another"))
+        .unwrap();
+    assert_eq!(erased, again, "once is enough");
     for name in ["j", "j-wal"] {
         let bytes = std::fs::read(folder.path().join(name)).unwrap_or_default();
         let is_there = bytes
@@ -63,8 +68,18 @@ fn what_is_erased_can_be_read_nowhere() {
             .any(|window| window == key_bytes);
         assert!(!is_there, "the key is still in {name}");
     }
-    // The order itself remains.
-    assert!(journal.order_view(&order_key).unwrap().is_some());
+    // The order itself remains, and says what became of its buyer.
+    let view = journal.order_view(&order_key).unwrap().unwrap();
+    assert_eq!(view.erased, Some((at(1), Some("operator".into()))));
+    // What the shop still shows of the buyer is not kept again.
+    let mut moved = state("o1", vec![]);
+    moved.cancelled = true;
+    journal.stage(WEB, vec![order(moved.clone())]).unwrap();
+    assert_eq!(journal.person(&order_key).unwrap(), None);
+    append(&mut journal, vec![order_seen(WEB, &order_key, moved)]);
+    assert_eq!(journal.person(&order_key).unwrap(), None);
+    let case = journal.order_case(&order_key).unwrap().unwrap();
+    assert!(case.buyer_erased);
 }
 
 #[test]
@@ -103,4 +118,78 @@ fn an_order_read_without_its_buyer_keeps_what_was_sealed() {
     }
     append(&mut journal, vec![body]);
     assert_eq!(journal.person(&order_key).unwrap(), Some(person()));
+}
+
+#[test]
+fn an_erasure_reaches_the_keys_of_a_file_that_was_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut here = Journal::open(&folder.path().join("here"), CUSTOMER).unwrap();
+    let order_key = key(WEB, "o1");
+    append(
+        &mut here,
+        vec![opened(1), order_seen(WEB, &order_key, state("o1", vec![]))],
+    );
+    let first = here.cut_segment(1 << 20).unwrap().unwrap();
+    here.acknowledge(1, first.hash).unwrap();
+    // Another machine went on, and was told to forget.
+    let mut other = journal();
+    other.accept(&first).unwrap();
+    other.acknowledge(1, first.hash).unwrap();
+    other
+        .erase_buyers(at(1), std::slice::from_ref(&order_key), Some("operator"))
+        .unwrap();
+    let second = other.cut_segment(1 << 20).unwrap().unwrap();
+    assert_eq!(here.person(&order_key).unwrap(), Some(person()));
+    here.accept(&second).unwrap();
+    assert_eq!(here.person(&order_key).unwrap(), None);
+    assert!(here.buyers(None, 10).unwrap().buyers.is_empty());
+}
+
+#[test]
+fn buyers_of_final_orders_are_past_after_their_time() {
+    let mut journal = journal();
+    let day = 24 * 60 * 60;
+    let mut shipped = state("o1", vec![line("A", 1, 0)]);
+    shipped.lines[0].shipped = units(1);
+    let mut cancelled = state("o2", vec![line("A", 1, 0)]);
+    cancelled.cancelled = true;
+    let open = state("o3", vec![line("A", 1, 0)]);
+    for state in [shipped, cancelled, open] {
+        let order = key(WEB, state.id.as_str());
+        append(&mut journal, vec![order_seen(WEB, &order, state)]);
+    }
+    let past = |journal: &Journal, days: i64| {
+        let before = at(days * day - 90 * day);
+        journal.buyers_past(before, None, 10).unwrap().0
+    };
+    assert!(past(&journal, 89).is_empty(), "not before its time");
+    let due = past(&journal, 91);
+    assert_eq!(
+        due,
+        [key(WEB, "o1"), key(WEB, "o2")],
+        "an open order keeps its buyer"
+    );
+    journal.erase_buyers(at(91 * day), &due, None).unwrap();
+    assert!(past(&journal, 92).is_empty());
+    assert_eq!(journal.erased(&due[0]).unwrap().unwrap().by, None);
+    let left = journal.buyers(None, 10).unwrap();
+    assert_eq!(left.buyers, [(key(WEB, "o3"), person())]);
+}
+
+#[test]
+fn a_file_that_is_not_worked_on_any_more_forgets_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let mut journal = Journal::open(&path, CUSTOMER).unwrap();
+    let order_key = key(WEB, "o1");
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &order_key, state("o1", vec![]))],
+    );
+    drop(journal);
+    assert!(lockstep_journal::forget_keys_of(&path, CUSTOMER).unwrap());
+    assert!(!lockstep_journal::forget_keys_of(&path, CUSTOMER).unwrap());
+    let journal = Journal::open(&path, CUSTOMER).unwrap();
+    assert_eq!(journal.person(&order_key).unwrap(), None);
+    assert_eq!(journal.buyers_unreadable().unwrap(), 1);
 }

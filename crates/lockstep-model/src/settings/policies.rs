@@ -132,6 +132,8 @@ pub struct OrderPolicy {
     pub collective_buyer: bool,
     /// Capture the payment in the origin on shipment.
     pub capture_on_shipment: bool,
+    /// Days after which the buyer of an order that is final is forgotten.
+    pub buyers_kept_days: u32,
 }
 
 impl Default for OrderPolicy {
@@ -142,6 +144,7 @@ impl Default for OrderPolicy {
             gates: Vec::new(),
             collective_buyer: false,
             capture_on_shipment: false,
+            buyers_kept_days: 90,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The people's API, `/api/v1`: what the CLI and scripts speak. JSON, bearer token, errors as
 //! problem+json; lists are pages with a cursor.
 
+pub mod buyers;
 pub mod customers;
 pub mod login;
 pub mod orders;

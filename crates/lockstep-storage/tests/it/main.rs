@@ -75,7 +75,8 @@ on_each_database! {
         runs_of_all_customers_are_one_list,
         what_a_worker_applied_is_known,
         search_finds_keys_before_titles,
-        an_alert_is_raised_once_until_it_is_cleared;
+        an_alert_is_raised_once_until_it_is_cleared,
+        an_erasure_waits_until_it_is_done_and_then_says_of_whom_no_more;
     logins:
         a_password_is_checked_and_guessing_is_slowed,
         a_session_ends;

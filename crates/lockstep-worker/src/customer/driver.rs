@@ -1,6 +1,7 @@
 //! Drives one customer's engine: performs its effects in the order given and brings back what became of them.
 
 use super::Seat;
+use super::buyers::Retention;
 use super::calls::{Done, Line};
 use super::file::{File, FileError};
 use super::plan::{Asked, plan};
@@ -60,6 +61,7 @@ pub struct Driver {
     /// Since this revision everything is due, and no run of it has ended yet: one that began before may have taken what
     /// is due for in step, by what it knew.
     moved_at: Option<Revision>,
+    pub(super) retention: Retention,
 }
 
 struct UndoAsk {
@@ -119,6 +121,7 @@ impl Driver {
             ended: Vec::new(),
             remapped,
             moved_at: None,
+            retention: Retention::default(),
         })
     }
 
@@ -588,6 +591,7 @@ impl Driver {
                 let revision = self.runs.get(&run).map(|live| live.revision);
                 self.finished(run, result, counts, message);
                 self.hold_to_settings(revision).await?;
+                self.forget_past_buyers().await?;
                 None
             }
             Effect::Planned {

@@ -2,6 +2,7 @@
 //! fence that ends it.
 
 mod answers;
+mod buyers;
 mod calls;
 mod driver;
 mod file;
@@ -12,8 +13,8 @@ mod task;
 mod undo;
 
 pub use task::{
-    Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, copies_named, decide, tend,
-    undo, wire,
+    Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, buyers, copies_named, decide,
+    erase_buyers, tend, undo, wire,
 };
 pub use undo::Undoing;
 

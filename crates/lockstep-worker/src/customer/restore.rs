@@ -48,6 +48,7 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
         );
         file.close().await;
         link.folder.set_journal_aside(seat.customer)?;
+        clear_aside(link, seat.customer);
         file = File::open(path, seat.customer).await?;
         if !catch_up(link, seat, &file, &Head::default()).await? {
             return Err(RestoreError::Damaged(
@@ -148,4 +149,11 @@ async fn fetch(link: &Link, seat: &Seat, after: u64) -> Result<Vec<Segment>, Res
             Segment::decode(body).map_err(|error| RestoreError::Damaged(error.to_string()))
         })
         .collect()
+}
+
+/// What was set aside is kept to be looked at, without the keys of buyers' data.
+pub fn clear_aside(link: &Link, customer: lockstep_model::CustomerId) {
+    if let Err(error) = link.folder.forget_keys_aside(customer) {
+        tracing::warn!(%customer, %error, "a file that was set aside is not cleared of buyers' keys; it is with the next erasure");
+    }
 }

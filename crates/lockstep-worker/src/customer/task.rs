@@ -2,6 +2,7 @@
 //! new epoch or a fence. One at a time works on a customer's file.
 
 use super::Seat;
+use super::buyers::Erasure;
 use super::driver::Driver;
 use super::file::FileError;
 use super::plan::Asked;
@@ -22,6 +23,7 @@ use lockstep_model::entry::RunResult;
 use lockstep_model::{
     ConflictId, CustomerId, Flow, Order, OrderAnswer, OrderKey, RemoteId, Resolution, RunId, ShopId,
 };
+use lockstep_protocol::people::buyers::{BuyerSought, BuyersView};
 use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
 use std::collections::BTreeSet;
@@ -82,6 +84,15 @@ pub enum Ask {
         copy: Option<Box<Order>>,
         by: String,
         reply: oneshot::Sender<Result<(), String>>,
+    },
+    Buyers {
+        of: BuyerSought,
+        reply: oneshot::Sender<Result<BuyersView, String>>,
+    },
+    EraseBuyers {
+        of: BuyerSought,
+        by: String,
+        reply: oneshot::Sender<Result<Erasure, String>>,
     },
 }
 
@@ -290,6 +301,7 @@ async fn round(
             ShippingEnd::OldEpoch => Ok(RoundEnd::Fenced),
             ShippingEnd::Forked(why) => {
                 tools.link.folder.set_journal_aside(seat.customer).map_err(RestoreError::Folder)?;
+                restore::clear_aside(&tools.link, seat.customer);
                 Err(RoundError::Forked(format!(
                     "the coordinator has another journal of this customer than this disk ({why}). The file here is kept \
                      beside, and the coordinator's is fetched"
@@ -392,6 +404,12 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                 }
                 Ask::CopiesNamed { order, named, reply } => {
                     let _unheard = reply.send(driver.copies_named(order, named).await?);
+                }
+                Ask::Buyers { of, reply } => {
+                    let _unheard = reply.send(driver.buyers(of).await?);
+                }
+                Ask::EraseBuyers { of, by, reply } => {
+                    let _unheard = reply.send(driver.erase_buyers(of, by).await?);
                 }
                 Ask::AnswerOrder { order, answer, copy, by, reply } => {
                     let _unheard = reply.send(driver.answer_order(order, answer, copy, by).await?);
@@ -551,6 +569,44 @@ pub async fn answer_order(
     };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answered.await.map_err(|_| busy(customer))?
+}
+
+/// For whoever has a handle and may see what is kept of a buyer. The outer error: not now.
+pub async fn buyers(
+    handle: &Handle,
+    customer: CustomerId,
+    of: BuyerSought,
+) -> Result<Result<BuyersView, String>, String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::Buyers { of, reply };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    answer.await.map_err(|_| busy(customer))
+}
+
+/// For whoever has a handle and wants a buyer forgotten, here and with the coordinator. Orders, and those that nobody
+/// can read. The outer error: not now, or not all of it.
+pub async fn erase_buyers(
+    handle: &Handle,
+    customer: CustomerId,
+    of: BuyerSought,
+    by: String,
+) -> Result<Result<(u64, u64), String>, String> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask::EraseBuyers { of, by, reply };
+    handle.asks.try_send(ask).map_err(|_| busy(customer))?;
+    let mut erasure = match answer.await.map_err(|_| busy(customer))? {
+        Ok(erasure) => erasure,
+        Err(why) => return Ok(Err(why)),
+    };
+    let patience = bounds::STOP_PATIENCE;
+    if wait_until_shipped(&mut erasure.shipped, erasure.seq, patience).await {
+        Ok(Ok((erasure.orders, erasure.unreadable)))
+    } else {
+        Err(
+            "the buyer is forgotten on the worker; the coordinator does not have the entry yet"
+                .into(),
+        )
+    }
 }
 
 fn busy(customer: CustomerId) -> String {

@@ -44,6 +44,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Decide(decide) => people::decide(decide, json).await,
         Command::Orders(orders) => people::orders(orders, json).await,
         Command::Map(map) => people::map(map, json).await,
+        Command::Buyers(buyers) => people::buyers(buyers, json).await,
         Command::Answer(answer) => people::answer(answer, json).await,
     };
     match result {

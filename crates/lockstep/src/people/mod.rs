@@ -1,6 +1,7 @@
 //! What people do from a terminal, over the people's API: one command, one answer, human or JSON.
 
 mod api;
+mod buyers;
 mod conflicts;
 mod credentials;
 mod customers;
@@ -15,6 +16,7 @@ mod undo;
 mod workers;
 
 pub use api::Api;
+pub use buyers::buyers;
 pub use conflicts::{conflicts, decide};
 pub use customers::customers;
 pub use history::history;

@@ -66,11 +66,13 @@ async fn one_decision_lets_all_orders_go_that_wait_for_the_same_and_each_is_made
     assert_eq!(view["groups"][0]["unmapped"]["into_name"], "ERP", "{view}");
     // The start page says it, and the others go on.
     let people = &scene.coordinator.people;
-    eventually("the start page says it", seconds(30), async || {
+    eventually("the start page says it", seconds(20), async || {
         let overview = people.get("/api/v1/overview").await;
         let needs = overview["needs_person"].to_string();
-        let is_said = needs.contains("3 orders of Web shop 1");
-        is_said.then_some(()).ok_or(needs)
+        match needs.contains("3 orders of Web shop 1 wait") {
+            true => Ok(()),
+            false => Err(needs),
+        }
     })
     .await;
     eventually("the other order crosses", seconds(30), async || {

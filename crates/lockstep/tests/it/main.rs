@@ -1,5 +1,6 @@
 //! Lockstep as its users meet it: real processes, real shops, a real browser.
 
+mod buyers;
 mod chapter_six;
 mod conflicts;
 mod crashes;

@@ -386,3 +386,27 @@ pub async fn an_alert_is_raised_once_until_it_is_cleared(place: &Place) {
     let open = storage.alerts().await.unwrap();
     assert_eq!((open[0].times, open[0].raised_at), (1, after_ms(10)));
 }
+
+pub async fn an_erasure_waits_until_it_is_done_and_then_says_of_whom_no_more(place: &Place) {
+    let storage = &place.storage;
+    let of = r#"{"email":"aino@example.com"}"#;
+    let asked = storage
+        .ask_for_erasure(CustomerId(7), of, "maija", noon())
+        .await
+        .unwrap();
+    assert_eq!(asked.of.as_deref(), Some(of));
+    assert!(!format!("{asked:?}").contains("aino"));
+    assert_eq!(storage.open_erasures().await.unwrap(), [asked.clone()]);
+    for orders in [3, 4] {
+        storage
+            .erasure_done(asked.id, orders, 1, after_ms(5))
+            .await
+            .unwrap();
+    }
+    assert!(storage.open_erasures().await.unwrap().is_empty());
+    let done = storage.erasure(asked.id).await.unwrap().unwrap();
+    assert_eq!((done.of, done.orders, done.unreadable), (None, 3, 1));
+    assert_eq!(done.done_at, Some(after_ms(5)));
+    storage.forget_erasure(asked.id).await.unwrap();
+    assert_eq!(storage.erasure(asked.id).await.unwrap(), None);
+}
