@@ -57,10 +57,14 @@ impl Journal {
         let mut known: BTreeMap<RunId, Vec<Cause>> = BTreeMap::new();
         for item in &mut items {
             let Some(run) = item.run else { continue };
-            if !known.contains_key(&run) {
-                known.insert(run, self.causes_of(run)?);
-            }
-            item.causes = known.get(&run).cloned().unwrap_or_default();
+            item.causes = match known.get(&run) {
+                Some(causes) => causes.clone(),
+                None => {
+                    let causes = self.causes_of(run)?;
+                    known.insert(run, causes.clone());
+                    causes
+                }
+            };
         }
         Ok(items)
     }
