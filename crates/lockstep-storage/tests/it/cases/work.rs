@@ -396,7 +396,10 @@ pub async fn an_erasure_waits_until_it_is_done_and_then_says_of_whom_no_more(pla
         .unwrap();
     assert_eq!(asked.of.as_deref(), Some(of));
     assert!(!format!("{asked:?}").contains("aino"));
-    assert_eq!(storage.open_erasures().await.unwrap(), [asked.clone()]);
+    assert_eq!(
+        storage.open_erasures().await.unwrap(),
+        std::slice::from_ref(&asked)
+    );
     for orders in [3, 4] {
         storage
             .erasure_done(asked.id, orders, 1, after_ms(5))
