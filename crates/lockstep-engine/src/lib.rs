@@ -3,6 +3,7 @@
 //! No async, no IO, no clock, no randomness: the worker drives it against the world and the simulator against a
 //! made-up one. It keeps nothing that the journal cannot rebuild.
 
+pub mod budget;
 pub mod catalogue;
 pub mod orders;
 pub mod retry;

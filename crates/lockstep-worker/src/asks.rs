@@ -7,7 +7,7 @@ use crate::customer::{
     undo,
 };
 use crate::link::Link;
-use crate::shop_http::Timeouts;
+use crate::shop_http::Calling;
 use crate::shops::connect;
 use lockstep_connector::{Connector, Hook, HookScheme, Registry};
 use lockstep_model::settings::{CustomerSettings, Secret, Service};
@@ -34,7 +34,7 @@ pub struct About {
 pub struct Asks {
     link: Arc<Link>,
     registry: Registry,
-    timeouts: Timeouts,
+    calling: Calling,
     slots: Arc<Semaphore>,
     tasks: JoinSet<()>,
     /// They may be handed out twice.
@@ -42,11 +42,11 @@ pub struct Asks {
 }
 
 impl Asks {
-    pub fn new(link: Arc<Link>, registry: Registry, timeouts: Timeouts) -> Self {
+    pub fn new(link: Arc<Link>, registry: Registry, calling: Calling) -> Self {
         Asks {
             link,
             registry,
-            timeouts,
+            calling,
             slots: Arc::new(Semaphore::new(bounds::ASKS_AT_ONCE)),
             tasks: JoinSet::new(),
             seen: VecDeque::new(),
@@ -70,7 +70,7 @@ impl Asks {
         let (link, slots) = (self.link.clone(), self.slots.clone());
         let answerer = Answerer {
             registry: self.registry.clone(),
-            timeouts: self.timeouts,
+            calling: self.calling.clone(),
             customer: ask.customer_id,
             about,
         };
@@ -121,7 +121,7 @@ async fn give(link: &Link, id: AskId, kind: &str, answer: &Answer) {
 
 struct Answerer {
     registry: Registry,
-    timeouts: Timeouts,
+    calling: Calling,
     customer: Option<CustomerId>,
     about: About,
 }
@@ -155,7 +155,7 @@ impl Answerer {
             Question::Hooks { shop_id, url } => {
                 let service = self.saved(shop_id)?;
                 let hooks =
-                    register(&service, url.as_deref(), &self.registry, self.timeouts).await?;
+                    register(&service, url.as_deref(), &self.registry, &self.calling).await?;
                 Ok(Answer::Hooks { hooks })
             }
             Question::Apply { plan, by } => {
@@ -305,7 +305,7 @@ impl Answerer {
                 with_stored_secrets(given.0, stored.as_ref())
             }
         };
-        Ok(connect(&service, &self.registry, self.timeouts)?.connector)
+        Ok(connect(&service, &self.registry, &self.calling)?.connector)
     }
 }
 
@@ -332,9 +332,9 @@ pub async fn register(
     service: &Service,
     url: Option<&str>,
     registry: &Registry,
-    timeouts: Timeouts,
+    calling: &Calling,
 ) -> Result<Vec<HookAnswer>, Fault> {
-    let shop = connect(service, registry, timeouts)?;
+    let shop = connect(service, registry, calling)?;
     let HookScheme::Topics(topics) = shop.manifest.hooks else {
         return Ok(Vec::new());
     };

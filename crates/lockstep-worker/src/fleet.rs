@@ -284,7 +284,7 @@ impl Fleet {
             {
                 let (service, tools) = (service.clone(), self.tools.clone());
                 self.hooks.spawn(async move {
-                    let done = register(&service, Some(&url), &tools.registry, tools.timeouts).await;
+                    let done = register(&service, Some(&url), &tools.registry, &tools.calling).await;
                     if let Err(fault) = done {
                         tracing::warn!(shop = %service.id, %fault, "the shop's webhooks were not renewed; changes are found by looking");
                     }

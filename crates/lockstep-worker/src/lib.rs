@@ -44,6 +44,8 @@ pub use crash::{CrashPoint, VARIABLE as CRASH_VARIABLE};
 pub use look::{LookError, Shown, look};
 pub use once::{CustomerOutcome, Exit, SyncOutcome, sync_once};
 pub use running::{RunningWorker, start};
-pub use shop_http::{ALLOW_PRIVATE, AUTHORITY, CALLS_PER_SECOND, CERTIFICATE, ShopHttp, Timeouts};
+pub use shop_http::{
+    ALLOW_PRIVATE, AUTHORITY, CALLS_PER_SECOND, CERTIFICATE, Calling, ShopHttp, Timeouts,
+};
 pub use state::WorkerState;
 pub use trust::{BadTrust, Trust};

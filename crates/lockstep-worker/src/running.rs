@@ -14,6 +14,7 @@ use crate::members::Members;
 use crate::report::Reporter;
 use crate::session::Session;
 use crate::settings_file::Kept;
+use crate::shop_http::Calling;
 use crate::state::WorkerState;
 use anyhow::Context;
 use std::sync::Arc;
@@ -82,15 +83,16 @@ pub(crate) async fn assemble(config: WorkerConfig, once: bool) -> anyhow::Result
         crash,
         config.display_name(),
     )?);
+    let calling = Calling::within(config.timeouts);
     let tools = Arc::new(Tools {
         link: link.clone(),
         registry: config.registry.clone(),
         reporter: Arc::new(Reporter::default()),
         members: Arc::new(Members::default()),
-        timeouts: config.timeouts,
+        calling: calling.clone(),
         once,
     });
-    let asks = Asks::new(link.clone(), config.registry.clone(), config.timeouts);
+    let asks = Asks::new(link.clone(), config.registry.clone(), calling);
     let fleet = Fleet::new(tools.clone(), kept);
     let session = Session::new(link.clone(), config, fleet, asks);
     Ok(Parts {

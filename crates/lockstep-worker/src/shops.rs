@@ -1,6 +1,6 @@
 //! A customer's shops, ready to be called: settings, manifest, and a connector behind the one HTTP port.
 
-use crate::shop_http::{ShopHttp, Timeouts};
+use crate::shop_http::{Calling, ShopHttp};
 use async_trait::async_trait;
 use lockstep_connector::{
     Account, BodyStream, Connector, Hook, HookState, Manifest, Pictures, Registry,
@@ -44,14 +44,14 @@ impl Shops {
     pub fn of(
         settings: &CustomerSettings,
         registry: &Registry,
-        timeouts: Timeouts,
+        calling: &Calling,
         before: &Shops,
     ) -> Result<Self, UnknownPlatform> {
         let mut by_id = BTreeMap::new();
         for (service, _) in settings.shops() {
             let shop = match before.by_id.get(&service.id) {
                 Some(shop) if shop.service == *service => shop.clone(),
-                _ => Shop::connect(service, registry, timeouts)?,
+                _ => Shop::connect(service, registry, calling)?,
             };
             by_id.insert(service.id, shop);
         }
@@ -110,7 +110,7 @@ impl Shop {
     pub fn connect(
         service: &Service,
         registry: &Registry,
-        timeouts: Timeouts,
+        calling: &Calling,
     ) -> Result<Self, UnknownPlatform> {
         let platform = registry.get(&service.platform).ok_or_else(|| {
             let known: Vec<&str> = registry
@@ -123,7 +123,7 @@ impl Shop {
                 known: known.join(", "),
             }
         })?;
-        let (connector, http): (Arc<dyn Connector>, _) = match ShopHttp::new(service, timeouts) {
+        let (connector, http): (Arc<dyn Connector>, _) = match ShopHttp::new(service, calling) {
             Ok(http) => {
                 let http = Arc::new(http);
                 let connector = platform.connect(account(service), http.clone());
@@ -271,8 +271,8 @@ impl Connector for Unreachable {
 }
 
 /// A platform by what a shop's settings name; for asks about shops that are not saved yet.
-pub fn connect(service: &Service, registry: &Registry, timeouts: Timeouts) -> Result<Shop, Fault> {
-    Shop::connect(service, registry, timeouts).map_err(|unknown| {
+pub fn connect(service: &Service, registry: &Registry, calling: &Calling) -> Result<Shop, Fault> {
+    Shop::connect(service, registry, calling).map_err(|unknown| {
         let field = Some("platform".to_owned());
         Fault::new(FaultKind::Invalid { field }, unknown.to_string()).at(service.id)
     })

@@ -6,9 +6,10 @@ use crate::link::{Link, Right};
 use crate::shop_http::counting;
 use crate::shops::{OtherShops, Shops};
 use lockstep_connector::Connector;
+use lockstep_engine::budget::Urgency;
 use lockstep_engine::{CallId, Event};
 use lockstep_model::{
-    Change, Fault, FaultKind, Lane, NaturalKey, Outcome, PullRequest, ShopId, ShopIdentity,
+    Change, Fault, FaultKind, Kind, Lane, NaturalKey, Outcome, PullRequest, ShopId, ShopIdentity,
 };
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ impl Line {
 
     pub async fn pull(self, call: CallId, request: PullRequest) -> Done {
         let lane = request.kind.flow().lane();
-        let (events, requests) = counting(async {
+        let (events, requests) = counting(Urgency::of_reading(request.kind), async {
             let (mut events, fault) = self.met().await;
             let result = match fault {
                 Some(fault) => Err(fault),
@@ -69,13 +70,13 @@ impl Line {
     }
 
     pub async fn find(self, call: CallId, key: NaturalKey) -> Done {
-        let lane = match &key {
-            NaturalKey::Order { .. } => Lane::Trade,
-            NaturalKey::Sku(_) | NaturalKey::Gtin(_) | NaturalKey::Category { .. } => {
-                Lane::Catalogue
-            }
+        let kind = match &key {
+            NaturalKey::Order { .. } => Kind::Order,
+            NaturalKey::Sku(_) | NaturalKey::Gtin(_) => Kind::Product,
+            NaturalKey::Category { .. } => Kind::Category,
         };
-        let (events, requests) = counting(async {
+        let (lane, urgency) = (kind.flow().lane(), Urgency::of_reading(kind));
+        let (events, requests) = counting(urgency, async {
             let (mut events, fault) = self.met().await;
             let result = match fault {
                 Some(fault) => Err(fault),
@@ -106,7 +107,7 @@ impl Line {
         let lane = changes
             .first()
             .map_or(Lane::Trade, |change| change.kind().flow().lane());
-        let (events, requests) = counting(async {
+        let (events, requests) = counting(Urgency::of_writing(&changes), async {
             let (mut events, fault) = self.met().await;
             let result = match fault {
                 Some(fault) => Err(fault),

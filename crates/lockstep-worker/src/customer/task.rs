@@ -15,7 +15,7 @@ use crate::clock::until;
 use crate::link::Link;
 use crate::members::Members;
 use crate::report::Reporter;
-use crate::shop_http::Timeouts;
+use crate::shop_http::Calling;
 use crate::shops::{Shops, UnknownPlatform};
 use lockstep_connector::Registry;
 use lockstep_engine::Event;
@@ -38,7 +38,7 @@ pub struct Tools {
     pub registry: Registry,
     pub reporter: Arc<Reporter>,
     pub members: Arc<Members>,
-    pub timeouts: Timeouts,
+    pub calling: Calling,
     /// One round, until nothing is left to do now, instead of for ever.
     pub once: bool,
 }
@@ -256,7 +256,7 @@ async fn round(
     let shops = Shops::of(
         &seat.settings,
         &tools.registry,
-        tools.timeouts,
+        &tools.calling,
         &Shops::default(),
     )?;
     let file = tokio::select! {
@@ -442,7 +442,7 @@ async fn set(driver: &mut Driver, seat: &Seat) -> Result<(), RoundError> {
     match Shops::of(
         &seat.settings,
         &tools.registry,
-        tools.timeouts,
+        &tools.calling,
         &driver.shops,
     ) {
         Ok(shops) => {

@@ -14,14 +14,15 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use lockstep_connector::{Body, BodyStream, Budget, Cost, Effect, Http, Reply, Request};
+use lockstep_engine::budget::Urgency;
 use lockstep_model::settings::{ALLOW_INSECURE, Service};
 use lockstep_model::{Fault, FaultKind, ShopId};
-use pace::Pace;
+use pace::{Pace, Paces};
 use reqwest::Url;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The option that permits a shop on a private address.
 pub const ALLOW_PRIVATE: &str = "allowPrivate";
@@ -51,16 +52,48 @@ impl Default for Timeouts {
     }
 }
 
-tokio::task_local! {
-    /// Calls that were sent for whoever runs inside.
-    static CALLS: Arc<AtomicU64>;
+/// How this worker calls shops; its parts are shared by all that it connects.
+#[derive(Clone, Default)]
+pub struct Calling {
+    pub timeouts: Timeouts,
+    paces: Paces,
 }
 
-/// Runs `work` and says how many calls to shops it made.
-pub async fn counting<F: Future>(work: F) -> (F::Output, u64) {
-    let calls = Arc::new(AtomicU64::new(0));
-    let output = CALLS.scope(calls.clone(), work).await;
-    (output, calls.load(Ordering::Relaxed))
+impl Calling {
+    pub fn within(timeouts: Timeouts) -> Self {
+        Self {
+            timeouts,
+            paces: Paces::default(),
+        }
+    }
+}
+
+/// What calls are made for.
+struct Errand {
+    urgency: Urgency,
+    /// Calls that were sent.
+    calls: AtomicU64,
+}
+
+tokio::task_local! {
+    static ERRAND: Arc<Errand>;
+}
+
+/// Runs `work`, whose calls are as urgent as is said, and says how many calls to shops it made.
+pub async fn counting<F: Future>(urgency: Urgency, work: F) -> (F::Output, u64) {
+    let errand = Arc::new(Errand {
+        urgency,
+        calls: AtomicU64::new(0),
+    });
+    let output = ERRAND.scope(errand.clone(), work).await;
+    (output, errand.calls.load(Ordering::Relaxed))
+}
+
+/// What nobody said is asked by a person who waits for the answer.
+fn urgency() -> Urgency {
+    ERRAND
+        .try_with(|errand| errand.urgency)
+        .unwrap_or(Urgency::Orders)
 }
 
 /// The port to one shop.
@@ -72,13 +105,14 @@ pub struct ShopHttp {
     allow_insecure: bool,
     client: reqwest::Client,
     timeouts: Timeouts,
-    pace: Pace,
+    pace: Arc<Pace>,
     slots: Semaphore,
 }
 
 impl ShopHttp {
     /// Does not call the shop. The fault says what a person has to change.
-    pub fn new(service: &Service, timeouts: Timeouts) -> Result<Self, Fault> {
+    pub fn new(service: &Service, calling: &Calling) -> Result<Self, Fault> {
+        let timeouts = calling.timeouts;
         let invalid = |field: &str, what: String| {
             let field = Some(field.to_owned());
             let message = format!("{}: {what}", service.name);
@@ -128,7 +162,7 @@ impl ShopHttp {
             allow_insecure,
             client,
             timeouts,
-            pace: Pace::new(calls_per_second(service)),
+            pace: calling.paces.of(service, calls_per_second(service)),
             slots: Semaphore::new(bounds::CALLS_PER_SHOP_MAX),
             home,
         };
@@ -199,16 +233,17 @@ impl ShopHttp {
         Ok(url)
     }
 
-    /// Sends. The reply's head has come when this returns.
+    /// Sends. The reply's head has come when this returns, with the slot that it took: after the pace, so that calls whose
+    /// turn it is not keep nobody out.
     async fn call(
         &self,
         request: Request,
         cost: Cost,
         foreign: bool,
         timeout: Duration,
-    ) -> Result<reqwest::Response, Fault> {
+    ) -> Result<(reqwest::Response, SemaphorePermit<'_>), Fault> {
         let url = self.check(&request, foreign)?;
-        if let Err(paused) = self.pace.ready(cost.points).await {
+        if let Err(paused) = self.pace.ready(urgency(), cost.points).await {
             let kind = FaultKind::RateLimited {
                 retry_at: Some(paused.until),
             };
@@ -229,7 +264,8 @@ impl ShopHttp {
             Body::Bytes(bytes) => builder.body(bytes),
             Body::Stream(stream) => builder.body(reqwest::Body::wrap_stream(stream)),
         };
-        let _uncounted = CALLS.try_with(|calls| calls.fetch_add(1, Ordering::Relaxed));
+        let slot = self.slot().await?;
+        let _uncounted = ERRAND.try_with(|errand| errand.calls.fetch_add(1, Ordering::Relaxed));
         let started = std::time::Instant::now();
         let answer = builder.send().await;
         // The path alone: a query may name a buyer.
@@ -247,7 +283,7 @@ impl ShopHttp {
             status if status < 500 => self.pace.went_well(),
             _ => {}
         }
-        Ok(reply)
+        Ok((reply, slot))
     }
 
     fn lost(&self, effect: Effect, error: &reqwest::Error) -> Fault {
@@ -273,7 +309,7 @@ impl ShopHttp {
         }
     }
 
-    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Fault> {
         self.slots.acquire().await.map_err(|_closed| {
             let message = format!("{} is not called any more", self.name);
             Fault::new(FaultKind::Unavailable, message).at(self.shop)
@@ -302,8 +338,8 @@ fn same_origin(one: &Url, other: &Url) -> bool {
 #[async_trait]
 impl Http for ShopHttp {
     async fn send(&self, request: Request, cost: Cost) -> Result<Reply, Fault> {
-        let _slot = self.slot().await?;
-        let reply = self.call(request, cost, false, self.timeouts.call).await?;
+        let timeout = self.timeouts.call;
+        let (reply, _slot) = self.call(request, cost, false, timeout).await?;
         let (status, headers) = (reply.status(), reply.headers().clone());
         let body = self.read_whole(reply, cost).await?;
         let mut whole = http::Response::new(body);
@@ -315,8 +351,8 @@ impl Http for ShopHttp {
     async fn open(&self, request: Request, cost: Cost) -> Result<BodyStream, Fault> {
         // The slot is given back once the head has come: a picture streams into another shop's call,
         // and two shops that hold each other's slots would wait for ever.
-        let _slot = self.slot().await?;
-        let reply = self.call(request, cost, true, self.timeouts.stream).await?;
+        let timeout = self.timeouts.stream;
+        let (reply, _) = self.call(request, cost, true, timeout).await?;
         let status = reply.status();
         if !status.is_success() {
             let kind = match status.as_u16() {

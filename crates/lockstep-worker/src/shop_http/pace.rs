@@ -1,29 +1,20 @@
-//! How fast a shop is called: at the rate that it told, slower after it complained.
+//! When a call to a shop may leave. The engine's budget says which and when; here is the waiting.
 
 use crate::bounds;
-use governor::clock::DefaultClock;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
 use lockstep_connector::Budget;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use lockstep_engine::budget::{CallBudget, Rates, Ticket, Turn, Urgency};
+use lockstep_model::settings::Service;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
+use tokio::sync::Notify;
 
 pub struct Pace {
-    state: Mutex<State>,
-}
-
-struct State {
-    per_second: f64,
-    /// What a person or the shop said; what complaints lower is raised again up to this.
-    ceiling: f64,
-    limiter: Arc<Limiter>,
-    burst: NonZeroU32,
-    /// The shop asked for silence until then.
-    paused_until: Option<Instant>,
+    budget: Mutex<CallBudget>,
+    /// A call left, or nobody waits for it any more: the next may look.
+    moved: Notify,
 }
 
 /// The shop wants to be left alone for longer than a caller should wait.
@@ -32,150 +23,156 @@ pub struct Paused {
     pub until: Timestamp,
 }
 
+/// Moments of all budgets are counted from here.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn now() -> Duration {
+    BEGINNING.elapsed()
+}
+
 impl Pace {
     pub fn new(per_second: f64) -> Self {
-        let per_second = bounded(per_second);
-        let (limiter, burst) = limiter(per_second);
+        let rates = Rates {
+            min: bounds::CALLS_PER_SECOND_MIN,
+            max: bounds::CALLS_PER_SECOND_MAX,
+        };
         Self {
-            state: Mutex::new(State {
-                per_second,
-                ceiling: per_second,
-                limiter,
-                burst,
-                paused_until: None,
-            }),
+            budget: Mutex::new(CallBudget::new(per_second, rates, now())),
+            moved: Notify::new(),
         }
     }
 
     /// Returns when a call of this weight may leave.
-    pub async fn ready(&self, points: u32) -> Result<(), Paused> {
+    pub async fn ready(&self, urgency: Urgency, points: u32) -> Result<(), Paused> {
+        let waiting = Waiting {
+            ticket: self.lock().ask(urgency, points),
+            pace: self,
+        };
         loop {
-            let (pause, limiter, points) = {
-                let state = self.lock();
-                let pause = state
-                    .paused_until
-                    .map(|until| until.saturating_duration_since(Instant::now()))
-                    .filter(|left| !left.is_zero());
-                // A call that weighs more than can ever be saved up takes all that can.
-                let points = NonZeroU32::new(points).unwrap_or(NonZeroU32::MIN);
-                (pause, state.limiter.clone(), points.min(state.burst))
-            };
-            match pause {
-                None => {
-                    // Cannot fail: the points are within the burst.
-                    let _within_burst = limiter.until_n_ready(points).await;
-                    return Ok(());
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            let turn = self.lock().turn(waiting.ticket, now());
+            match turn {
+                Turn::Go => return Ok(()),
+                Turn::Behind => moved.await,
+                Turn::Paused(until) if until.saturating_sub(now()) > bounds::PAUSE_WAITED => {
+                    let until = after(until.saturating_sub(now()));
+                    return Err(Paused { until });
                 }
-                Some(left) if left > bounds::PAUSE_WAITED => {
-                    return Err(Paused { until: after(left) });
+                Turn::At(until) | Turn::Paused(until) => {
+                    // One that is more urgent may come meanwhile; it is asked again either way.
+                    tokio::select! {
+                        () = tokio::time::sleep(until.saturating_sub(now())) => {}
+                        () = moved => {}
+                    }
                 }
-                Some(left) => tokio::time::sleep(left).await,
             }
         }
     }
 
     pub fn per_second(&self) -> f64 {
-        self.lock().per_second
+        self.lock().per_second()
     }
 
-    pub fn learn(&self, budget: Budget) {
-        let mut state = self.lock();
-        if let Some(per_second) = budget
-            .per_second
-            .filter(|rate| rate.is_finite() && *rate > 0.0)
-        {
-            state.ceiling = bounded(per_second);
-            let slower = state.per_second.min(state.ceiling);
-            let rate = if slower < state.ceiling / 4.0 {
-                slower
-            } else {
-                state.ceiling
-            };
-            state.set(rate);
+    pub fn learn(&self, told: Budget) {
+        let mut budget = self.lock();
+        if let Some(per_second) = told.per_second {
+            budget.told(per_second);
         }
-        let spent = budget.remaining.is_some_and(|left| left < 1.0);
-        let pause = match budget.retry_after_ms {
+        let spent = told.remaining.is_some_and(|left| left < 1.0);
+        let pause = match told.retry_after_ms {
             Some(ms) => Some(Duration::from_millis(ms)),
-            None if spent => Some(Duration::from_secs_f64(1.0 / state.per_second)),
+            None if spent => Some(Duration::from_secs_f64(1.0 / budget.per_second())),
             None => None,
         };
         if let Some(pause) = pause {
-            state.pause(pause);
+            budget.pause(now() + pause.min(bounds::RETRY_AFTER_MAX));
         }
     }
 
-    /// 429: half as fast from now on.
+    /// 429.
     pub fn complained(&self) {
-        let mut state = self.lock();
-        let slower = state.per_second / 2.0;
-        state.set(slower);
+        self.lock().complained();
     }
 
-    /// Each good answer wins back a hundredth of what complaints took.
     pub fn went_well(&self) {
-        let mut state = self.lock();
-        if state.per_second < state.ceiling {
-            let lost = state.ceiling - state.per_second;
-            let rate = state.per_second + lost / 100.0;
-            // A new limiter for each small step would forget what was spent.
-            if rate > state.limiter_rate() * 1.1 || lost < 0.01 * state.ceiling {
-                let rate = if lost < 0.01 * state.ceiling {
-                    state.ceiling
-                } else {
-                    rate
-                };
-                state.set(rate);
-            } else {
-                state.per_second = rate;
+        self.lock().went_well();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CallBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits; dropped, nobody waits for it any more.
+struct Waiting<'a> {
+    ticket: Ticket,
+    pace: &'a Pace,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pace.lock().give_up(self.ticket);
+        self.pace.moved.notify_waiters();
+    }
+}
+
+/// The paces of this worker, one for each credential at each address: shops of several customers, and the same shop
+/// before and after an edit of its settings, share what the platform gives that credential.
+#[derive(Clone, Default)]
+pub struct Paces {
+    known: Arc<Mutex<HashMap<Account, Known>>>,
+}
+
+struct Known {
+    pace: Weak<Pace>,
+    /// As the settings last said.
+    per_second: f64,
+}
+
+/// A digest: the secret itself is nowhere kept.
+type Account = [u8; 32];
+
+impl Paces {
+    pub fn of(&self, service: &Service, per_second: f64) -> Arc<Pace> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| known.pace.strong_count() > 0);
+        let account = account(service);
+        if let Some(known) = known.get_mut(&account)
+            && let Some(pace) = known.pace.upgrade()
+        {
+            if (known.per_second - per_second).abs() > f64::EPSILON {
+                known.per_second = per_second;
+                pace.lock().told(per_second);
             }
+            return pace;
+        }
+        let pace = Arc::new(Pace::new(per_second));
+        let new = Known {
+            pace: Arc::downgrade(&pace),
+            per_second,
+        };
+        known.insert(account, new);
+        pace
+    }
+}
+
+fn account(service: &Service) -> Account {
+    let mut digest = Sha256::new();
+    let mut part = |text: &str| {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    };
+    part(&service.platform);
+    part(service.url.trim_end_matches('/'));
+    for (name, secret) in &service.credentials {
+        if let Some(secret) = secret {
+            part(name);
+            part(secret.reveal());
         }
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn set(&mut self, per_second: f64) {
-        let per_second = bounded(per_second);
-        if (per_second - self.per_second).abs() > f64::EPSILON {
-            self.per_second = per_second;
-            (self.limiter, self.burst) = limiter(per_second);
-        }
-    }
-
-    fn limiter_rate(&self) -> f64 {
-        f64::from(self.burst.get())
-    }
-
-    fn pause(&mut self, pause: Duration) {
-        let until = Instant::now() + pause.min(bounds::RETRY_AFTER_MAX);
-        self.paused_until = self.paused_until.max(Some(until));
-    }
-}
-
-fn bounded(per_second: f64) -> f64 {
-    if per_second.is_nan() {
-        return bounds::CALLS_PER_SECOND_MIN;
-    }
-    per_second.clamp(bounds::CALLS_PER_SECOND_MIN, bounds::CALLS_PER_SECOND_MAX)
-}
-
-/// A second's worth may leave at once.
-fn limiter(per_second: f64) -> (Arc<Limiter>, NonZeroU32) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "bounded to 0.2 ..= 500"
-    )]
-    let burst = NonZeroU32::new(per_second.ceil() as u32).unwrap_or(NonZeroU32::MIN);
-    let one = Duration::from_secs_f64(1.0 / per_second);
-    let quota = Quota::with_period(one).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-    (
-        Arc::new(RateLimiter::direct(quota.allow_burst(burst))),
-        burst,
-    )
+    digest.finalize().into()
 }
 
 fn after(left: Duration) -> Timestamp {
@@ -188,58 +185,87 @@ fn after(left: Duration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rate(pace: &Pace) -> f64 {
-        pace.per_second()
-    }
+    use lockstep_model::ShopId;
+    use lockstep_model::settings::Secret;
 
     #[tokio::test]
     async fn a_long_pause_is_told_and_not_waited_out() {
         let pace = Pace::new(100.0);
-        pace.ready(1).await.unwrap();
+        pace.ready(Urgency::Texts, 1).await.unwrap();
         pace.learn(Budget {
             retry_after_ms: Some(60_000),
             ..Budget::default()
         });
-        let paused = pace.ready(1).await.unwrap_err();
+        let paused = pace.ready(Urgency::ReadOrders, 1).await.unwrap_err();
         let left = paused.until.duration_since(Timestamp::now()).as_secs();
         assert!((50..=60).contains(&left), "{left}");
     }
 
     #[tokio::test]
-    async fn a_call_heavier_than_the_whole_allowance_still_leaves() {
-        Pace::new(1.0).ready(1_000).await.unwrap();
+    async fn those_that_wait_leave_in_the_order_of_their_urgency() {
+        let pace = Arc::new(Pace::new(20.0));
+        while pace.lock().turn_of_one_more() {}
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for urgency in [Urgency::Pictures, Urgency::Texts, Urgency::ReadOrders] {
+            let (pace, tell) = (pace.clone(), tell.clone());
+            tokio::spawn(async move {
+                pace.ready(urgency, 1).await.unwrap();
+                tell.send(urgency).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        let first = told.recv().await;
+        assert_eq!(first, Some(Urgency::ReadOrders));
+        assert_eq!(told.recv().await, Some(Urgency::Texts));
+        assert_eq!(told.recv().await, Some(Urgency::Pictures));
+    }
+
+    trait Spent {
+        fn turn_of_one_more(&mut self) -> bool;
+    }
+
+    impl Spent for CallBudget {
+        fn turn_of_one_more(&mut self) -> bool {
+            let ticket = self.ask(Urgency::ReadOrders, 1);
+            let went = self.turn(ticket, now()) == Turn::Go;
+            self.give_up(ticket);
+            went
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_lets_the_next_go() {
+        let pace = Pace::new(1.0);
+        pace.ready(Urgency::Orders, 1).await.unwrap();
+        {
+            let given_up = pace.ready(Urgency::ReadOrders, 1);
+            tokio::pin!(given_up);
+            let soon = tokio::time::timeout(Duration::from_millis(1), &mut given_up);
+            assert!(soon.await.is_err(), "its second is not over");
+        }
+        pace.ready(Urgency::Pictures, 1).await.unwrap();
     }
 
     #[test]
-    fn complaints_slow_down_and_good_answers_win_back() {
-        let pace = Pace::new(40.0);
-        pace.complained();
-        pace.complained();
-        assert_eq!(rate(&pace), 10.0);
-        for _ in 0..2_000 {
-            pace.went_well();
-        }
-        assert_eq!(rate(&pace), 40.0);
-        for _ in 0..100 {
-            pace.complained();
-        }
-        assert_eq!(rate(&pace), bounds::CALLS_PER_SECOND_MIN);
-    }
-
-    #[test]
-    fn a_shop_that_tells_its_rate_is_believed_within_bounds() {
-        let pace = Pace::new(50.0);
-        let told = |per_second| Budget {
-            per_second: Some(per_second),
-            ..Budget::default()
+    fn shops_with_one_credential_share_one_pace_and_no_others_do() {
+        let paces = Paces::default();
+        let shop = |id, url: &str, key: &str| {
+            Service::new(ShopId(id), "Shop", "practice", url)
+                .with_credential("token", Secret::new(key))
         };
-        pace.learn(told(2.0));
-        assert_eq!(rate(&pace), 2.0);
-        pace.learn(told(1e12));
-        assert!(rate(&pace) <= bounds::CALLS_PER_SECOND_MAX);
-        pace.learn(told(f64::NAN));
-        pace.learn(told(-3.0));
-        assert!(rate(&pace) >= bounds::CALLS_PER_SECOND_MIN);
+        let one = paces.of(&shop(1, "https://a.example/", "k1"), 50.0);
+        let same = paces.of(&shop(2, "https://a.example", "k1"), 50.0);
+        assert!(Arc::ptr_eq(&one, &same));
+        paces.of(&shop(1, "https://a.example", "k1"), 5.0);
+        assert_eq!(one.per_second(), 5.0, "the settings have changed");
+        for other in [
+            shop(3, "https://a.example", "k2"),
+            shop(4, "https://b.example", "k1"),
+        ] {
+            assert!(!Arc::ptr_eq(&one, &paces.of(&other, 50.0)));
+        }
+        drop((one, same));
+        paces.of(&shop(5, "https://c.example", "k1"), 50.0);
+        assert_eq!(paces.known.lock().unwrap().len(), 1, "the others are gone");
     }
 }

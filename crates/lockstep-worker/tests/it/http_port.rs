@@ -5,7 +5,7 @@ use futures::StreamExt;
 use lockstep_connector::{Body, Budget, Cost, Http, Request, json};
 use lockstep_model::settings::Service;
 use lockstep_model::{Fault, FaultKind, ShopId};
-use lockstep_worker::{ALLOW_PRIVATE, AUTHORITY, CERTIFICATE, ShopHttp, Timeouts};
+use lockstep_worker::{ALLOW_PRIVATE, AUTHORITY, CERTIFICATE, Calling, ShopHttp, Timeouts};
 use sha2::Digest;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn service(url: &str) -> Service {
 }
 
 fn port(url: &str) -> ShopHttp {
-    ShopHttp::new(&service(url), patient()).unwrap()
+    ShopHttp::new(&service(url), &Calling::within(patient())).unwrap()
 }
 
 fn request(url: &str) -> Request {
@@ -107,7 +107,7 @@ async fn half_a_reply_is_a_lost_one() {
 #[tokio::test]
 async fn silence_is_a_time_out_and_leaves_a_write_unknown() {
     let server = ScriptedServer::start(Script::Silence).await;
-    let port = ShopHttp::new(&service(&server.url()), timeouts()).unwrap();
+    let port = ShopHttp::new(&service(&server.url()), &Calling::within(timeouts())).unwrap();
     for (cost, kind) in [
         (Cost::read(), FaultKind::Timeout),
         (Cost::once(), FaultKind::UnknownOutcome),
@@ -194,7 +194,7 @@ async fn private_addresses_are_refused_unless_allowed() {
 
 #[tokio::test]
 async fn plain_http_off_this_machine_is_refused_before_anything_is_sent() {
-    let fault = ShopHttp::new(&service("http://shop.example"), patient())
+    let fault = ShopHttp::new(&service("http://shop.example"), &Calling::within(patient()))
         .map(|_| ())
         .unwrap_err();
     assert!(fault.message.contains("https"), "{fault}");
@@ -303,7 +303,7 @@ async fn over_tls(
     service
         .options
         .extend(option.map(|(name, value)| (name, serde_json::Value::String(value))));
-    let port = ShopHttp::new(&service, patient())?;
+    let port = ShopHttp::new(&service, &Calling::within(patient()))?;
     let reply = port.send(request(&url), Cost::once()).await?;
     Ok(reply.status().as_u16())
 }
