@@ -272,9 +272,12 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
         found
     };
     let until = later(sim.now, REST_MS);
+    // What a lost hook did not tell is found by schedule: before, nobody can know that all is at rest.
+    let looked = later(sim.now, PEACE_MS);
     while sim.now < until {
         sim.run_until(later(sim.now, LOOK_MS));
-        if !always(sim).is_empty() || (sim.is_at_rest() && look(sim, world).is_empty()) {
+        let is_at_rest = || sim.now >= looked && sim.is_at_rest() && look(sim, world).is_empty();
+        if !always(sim).is_empty() || is_at_rest() {
             break;
         }
     }
