@@ -745,10 +745,9 @@ fn a_shop_is_given_prices_by_its_rule_and_comes_to_rest() {
     let crowns = "variant/KH-100/price/SEK=104".to_owned();
     let euros = format!("{PRICE}=7.2");
     assert_eq!(sets(&decision), [(A, vec![euros]), (B, vec![crowns])]);
-    let why = decision.lines.iter().map(|line| line.why.as_str());
-    let last = why.last().unwrap();
+    let last = decision.lines.last().unwrap();
     assert_eq!(
-        last,
+        last.why,
         "owner: ERP, from EUR, × 11.5, 25 % tax added, rounded up to 1"
     );
     // B answered with what it was given.
