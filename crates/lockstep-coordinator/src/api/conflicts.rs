@@ -72,23 +72,34 @@ pub async fn decide(
 ) -> Answer<StatusCode> {
     person.may(Role::Editor, customer)?;
     stored(&app, customer).await?;
+    let question = Question::Decide {
+        conflict,
+        decision: request.decision,
+        by: person.name().to_owned(),
+    };
+    carry_out(&app, &person, customer, question).await
+}
+
+/// A person's word, carried out by the worker that holds the customer. Refused if it does not fit what it is about, or
+/// came after another. That the person may say it is for the caller to see to.
+pub(super) async fn carry_out(
+    app: &AppState,
+    person: &Person,
+    customer: CustomerId,
+    question: Question,
+) -> Answer<StatusCode> {
     let asked = Asked {
         customer: Some(customer),
         platform: None,
-        question: Question::Decide {
-            conflict,
-            decision: request.decision,
-            by: person.name().to_owned(),
-        },
+        question,
         by: person.name(),
         wait: ASK_WAIT,
     };
-    match ask(&app, asked).await? {
+    match ask(app, asked).await? {
         Answered::Decided => {
             app.events.tell(Topic::Records, Some(customer));
             Ok(StatusCode::NO_CONTENT)
         }
-        // The answer does not fit the question, or came after another.
         other => Err(not_done(other)),
     }
 }

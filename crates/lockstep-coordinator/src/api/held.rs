@@ -3,14 +3,12 @@
 
 use super::{
     Person,
+    conflicts::carry_out,
     customers::{save, stored},
     said::{self, Names},
 };
 use crate::{
     AppState,
-    asks::{Asked, ask, not_done},
-    bounds::ASK_WAIT,
-    events::Topic,
     extract::{Json, Path},
     refusal::{Answer, Refusal},
 };
@@ -23,7 +21,7 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     Code,
-    asks::{Answer as Answered, Question},
+    asks::Question,
     people::{
         customers::ApplyReply,
         login::Role,
@@ -200,23 +198,10 @@ pub async fn answer(
     let order = OrderKey::parse(&named)
         .filter(|key| key.customer == customer)
         .ok_or_else(|| Refusal::not_found(format!("order {named} of customer {customer}")))?;
-    let asked = Asked {
-        customer: Some(customer),
-        platform: None,
-        question: Question::AnswerOrder {
-            order,
-            answer: request.answer,
-            by: person.name().to_owned(),
-        },
-        by: person.name(),
-        wait: ASK_WAIT,
+    let question = Question::AnswerOrder {
+        order,
+        answer: request.answer,
+        by: person.name().to_owned(),
     };
-    match ask(&app, asked).await? {
-        Answered::Decided => {
-            app.events.tell(Topic::Records, Some(customer));
-            Ok(StatusCode::NO_CONTENT)
-        }
-        // The answer does not fit the order, or came after another.
-        other => Err(not_done(other)),
-    }
+    carry_out(&app, &person, customer, question).await
 }
