@@ -360,7 +360,13 @@ pub struct Customer {
 
 impl Customer {
     pub fn new(opened: Opened, rules: impl Into<Arc<Rules>>) -> Self {
-        let open = opened.open.into_iter().map(|open| (open.intent, open));
+        // By whose clock a look was to prove something nobody knows any more: it counts anew, by ours.
+        let anew = |open| OpenIntent {
+            look_at: None,
+            ..open
+        };
+        let open = opened.open.into_iter().map(anew);
+        let open = open.map(|open| (open.intent, open));
         let rules = rules.into();
         Self {
             pairs: pairs_of(&rules),

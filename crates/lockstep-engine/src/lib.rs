@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod catalogue;
+pub mod clock;
 pub mod orders;
 pub mod retry;
 pub mod stock;

@@ -276,8 +276,8 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     let looked = later(sim.now, PEACE_MS);
     while sim.now < until {
         sim.run_until(later(sim.now, LOOK_MS));
-        let is_at_rest = || sim.now >= looked && sim.is_at_rest() && look(sim, world).is_empty();
-        if !always(sim).is_empty() || is_at_rest() {
+        let is_at_rest = sim.now >= looked && sim.is_at_rest() && look(sim, world).is_empty();
+        if !always(sim).is_empty() || is_at_rest {
             break;
         }
     }

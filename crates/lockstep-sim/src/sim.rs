@@ -213,9 +213,9 @@ impl Sim {
     }
 
     fn tell_right(&mut self, machine: usize) {
-        let clock_ms = self.machines[machine].clock_ms;
+        let ahead_ms = self.machines[machine].ahead_ms(self.now);
         if let Some(process) = &self.machines[machine].process {
-            let until = later(process.deadline, clock_ms);
+            let until = later(process.deadline, ahead_ms);
             self.feed(machine, Event::WritesUntil(Some(until)));
         }
     }
@@ -264,8 +264,7 @@ impl Sim {
         let now = self.now;
         let machine = self.dice.below(2) as usize;
         if self.dice.chance(self.faults.clock_step) {
-            // Forward by less than the margin of `settles_after`, backward by whatever.
-            let to = self.dice.between(-120_000, 300);
+            let to = self.dice.between(-120_000, 120_000);
             self.machines[machine].clock_ms = to;
             self.note(|| format!("the clock of machine {machine} is set to be {to} ms ahead"));
             self.tell_right(machine);
@@ -310,13 +309,13 @@ impl Sim {
         })
     }
 
-    pub fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&mut self) -> bool {
         let late = self.due.values().any(|due| matches!(due, Due::Late { .. }));
         let holder = self.holder().and_then(|machine| {
-            let process = self.machines[machine].process.as_ref()?;
-            let journal = self.machines[machine].journal.as_ref()?;
             // Nothing is to be looked up or tried again later.
             let clock = self.machines[machine].clock(self.now);
+            let process = self.machines[machine].process.as_ref()?;
+            let journal = self.machines[machine].journal.as_ref()?;
             let open = journal.open_intents(None, 1_000).expect("open intents");
             let to_look = open
                 .iter()
@@ -749,8 +748,8 @@ impl Sim {
                 None
             }
             Effect::WaitUntil(at) => {
-                let clock_ms = self.machines[machine].clock_ms;
-                let mut at = later(at, -clock_ms).max(later(now, 1));
+                let ahead_ms = self.machines[machine].ahead_ms(now);
+                let mut at = later(at, -ahead_ms).max(later(now, 1));
                 let process = self.process(machine, generation)?;
                 if process.deadline <= now {
                     at = at.max(later(now, READ_ONLY_PAUSE_MS));
@@ -807,10 +806,10 @@ impl Sim {
     /// A batch leaves, if the process may still write.
     fn push(&mut self, machine: usize, call: CallId, shop: ShopId, changes: Vec<Change>) {
         let now = self.now;
+        let clock = self.machines[machine].clock(now);
         let Some(process) = &self.machines[machine].process else {
             return;
         };
-        let clock = self.machines[machine].clock(now);
         let refused = if process.deadline <= now {
             Some(Fault::new(
                 FaultKind::Unavailable,

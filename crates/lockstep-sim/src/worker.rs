@@ -2,6 +2,7 @@
 
 use crate::coordinator::{Coordinator, Refusal};
 use jiff::{SignedDuration, Timestamp};
+use lockstep_engine::clock::SteadyClock;
 use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
 use lockstep_journal::{Also, Journal};
 use lockstep_model::cases::Consumed;
@@ -10,6 +11,7 @@ use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, RemoteId, ShopI
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub const CUSTOMER: CustomerId = CustomerId(1);
 const SEGMENT_BYTES: usize = 1 << 20;
@@ -32,6 +34,7 @@ pub struct Machine {
 
 pub struct Process {
     pub customer: Customer,
+    pub clock: SteadyClock,
     pub epoch: u64,
     /// Its own end of the lease, on the clock that everybody shares: nobody's clock is asked about that.
     pub deadline: Timestamp,
@@ -63,10 +66,25 @@ impl Machine {
         }
     }
 
-    /// What this machine's clock shows.
-    pub fn clock(&self, now: Timestamp) -> Timestamp {
+    /// What the clock on its wall shows.
+    fn wall(&self, now: Timestamp) -> Timestamp {
         now.checked_add(SignedDuration::from_millis(self.clock_ms))
             .unwrap_or(now)
+    }
+
+    /// What the clock of its process shows.
+    pub fn clock(&mut self, now: Timestamp) -> Timestamp {
+        let wall = self.wall(now);
+        match &mut self.process {
+            Some(process) => process.clock.read(wall, since_ever(now)),
+            None => wall,
+        }
+    }
+
+    /// How far that is from the clock that everybody shares.
+    pub fn ahead_ms(&mut self, now: Timestamp) -> i64 {
+        let shows = self.clock(now);
+        shows.as_millisecond() - now.as_millisecond()
     }
 
     /// Opens the journal for this epoch: from the disk if its chain is the coordinator's, else from the coordinator.
@@ -121,7 +139,7 @@ impl Machine {
     }
 
     pub fn start(&mut self, epoch: u64, deadline: Timestamp, rules: &Arc<Rules>, now: Timestamp) {
-        let at = self.clock(now);
+        let at = self.wall(now);
         let journal = self.journal.as_mut().expect("it was opened");
         let mapping = StockMapping {
             default: Some(rules.default_stock()),
@@ -148,6 +166,7 @@ impl Machine {
         self.generation += 1;
         self.process = Some(Process {
             customer: Customer::new(opened, Arc::clone(rules)),
+            clock: SteadyClock::new(at, since_ever(now)),
             epoch,
             deadline,
             waiting: BTreeMap::new(),
@@ -184,6 +203,11 @@ impl Machine {
         }
         Shipping::Done
     }
+}
+
+/// A clock that nobody sets.
+fn since_ever(now: Timestamp) -> Duration {
+    now.duration_since(Timestamp::UNIX_EPOCH).unsigned_abs()
 }
 
 impl Drop for Machine {

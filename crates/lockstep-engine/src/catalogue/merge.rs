@@ -9,7 +9,7 @@
 use super::Terms;
 use crate::rules::Rules;
 use jiff::Timestamp;
-use lockstep_model::cases::{AtShop, OpenConflict, StagedBody};
+use lockstep_model::cases::{AtShop, OpenConflict, OpenIntent, StagedBody};
 use lockstep_model::entry::{Conflict, Overruled, What};
 use lockstep_model::settings::Policy;
 use lockstep_model::{
@@ -113,10 +113,20 @@ impl Side<'_> {
         };
         let held = self.shadow.held.get(path);
         self.shadow.meant.get(path) == Some(&want)
+            || self.is_made_with(path, &want)
             || match held {
                 Some(held) => *held == want || terms.to_ours(self.shop, path, held) == *ours,
                 None => *ours == Value::Empty,
             }
+    }
+
+    /// Is the record there by our own create, whose answer was never read? Then it began with our value.
+    fn is_made_with(&self, path: &Path, value: &Value) -> bool {
+        let is_create = |intent: &OpenIntent| match &intent.what {
+            What::Create { set } => set.get(path) == Some(value),
+            _ => false,
+        };
+        self.shadow.id.is_none() && self.shadow.open.iter().any(is_create)
     }
 
     /// Can this owner say nothing of the field, since it shows itself without the variant (or without any)?

@@ -632,6 +632,29 @@ fn a_change_on_top_of_ours_is_the_newest_whenever_it_was_seen() {
 }
 
 #[test]
+fn a_change_of_what_our_own_create_made_is_on_top_of_ours_though_its_answer_was_lost() {
+    for policy in [Policy::Ask, Policy::Newest] {
+        let mut known = in_step("Coffee", "6.90");
+        let create = What::Create {
+            set: coffee(A, "Coffee", "6.90").fields(),
+        };
+        let at = AtShop {
+            open: vec![open(create, None)],
+            ..AtShop::default()
+        };
+        known.shops.insert(A, at);
+        let decision = decide_on(
+            vec![known],
+            vec![staged(A, &coffee(A, "Kahvi", "6.90"))],
+            &texts(policy, &[]),
+        );
+        assert_eq!(questions(&decision), (vec![], 0), "{policy:?}");
+        let want = vec!["title=Kahvi".to_owned()];
+        assert_eq!(sets(&decision), [(ERP, want.clone()), (B, want)]);
+    }
+}
+
+#[test]
 fn changes_that_are_seen_together_go_by_the_rank_of_the_shops_and_the_other_is_said() {
     let both = || {
         vec![

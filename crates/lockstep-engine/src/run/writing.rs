@@ -529,3 +529,58 @@ fn soon(now: Timestamp) -> Timestamp {
     now.checked_add(500.milliseconds())
         .unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::customer::{Customer, Event, Opened};
+    use crate::fixture::{A, ERP, rules};
+    use lockstep_model::cases::OpenIntent;
+    use lockstep_model::entry::{Cause, What};
+    use lockstep_model::{Flow, OrderKey, RunId, Takes};
+
+    #[test]
+    fn a_write_that_another_left_open_counts_from_now_whatever_its_clock_said() {
+        let now: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+        let an_hour_ago = now - 60.minutes();
+        let order = OrderKey {
+            customer: lockstep_model::CustomerId(1),
+            shop: A,
+            id: "o1".into(),
+        };
+        let open = OpenIntent {
+            intent: IntentId(5),
+            run: RunId(1),
+            shop: ERP,
+            subject: Subject::Order(order),
+            what: What::CreateOrder,
+            at: an_hour_ago,
+            look_at: Some(an_hour_ago),
+        };
+        let opened = Opened {
+            open: vec![open],
+            ..Opened::default()
+        };
+        let mut customer = Customer::new(
+            opened,
+            rules(Takes::Placement, Takes::Payment, Takes::Reserve),
+        );
+        let woken = Event::Woken {
+            flows: vec![(A, Flow::Orders)],
+            causes: vec![Cause::Schedule],
+            everything: false,
+        };
+        let effects = customer.on(woken, now);
+        let settled = effects.iter().find_map(|effect| match effect {
+            Effect::Append { bodies, .. } => bodies.iter().find_map(|body| match body {
+                Body::Settled { how, .. } => Some((**how).clone()),
+                _ => None,
+            }),
+            _ => None,
+        });
+        let look_at = now + 1.seconds();
+        assert_eq!(settled, Some(Settlement::Unknown { look_at }));
+        let looks = |effect: &Effect| matches!(effect, Effect::Find { .. });
+        assert!(!effects.iter().any(looks), "a look proves nothing yet");
+    }
+}

@@ -4,8 +4,15 @@
 use lockstep_sim::{Scenario, run};
 
 fn is_clean(seeds: &[u64]) {
+    are_clean(seeds, Scenario::new(0).acts);
+}
+
+fn are_clean(seeds: &[u64], acts: u32) {
     for seed in seeds {
-        let outcome = run(Scenario::new(*seed));
+        let outcome = run(Scenario {
+            acts,
+            ..Scenario::new(*seed)
+        });
         assert!(
             outcome.violations.is_empty(),
             "seed {seed}: {:#?}",
@@ -42,4 +49,14 @@ fn what_a_disk_had_staged_before_another_worker_went_on_is_forgotten() {
 #[test]
 fn an_edit_that_comes_with_the_answer_to_a_write_is_still_an_edit() {
     is_clean(&[59, 220]);
+}
+
+#[test]
+fn a_clock_that_is_put_right_does_not_make_a_late_write_an_absent_one() {
+    are_clean(&[2_011_963, 2_035_324, 2_084_250, 2_084_664, 2_093_340], 7);
+}
+
+#[test]
+fn a_product_is_edited_before_the_answer_to_its_create_is_known() {
+    are_clean(&[2_073_810, 2_085_773], 7);
 }

@@ -3,7 +3,7 @@
 use super::calls::Done;
 use super::driver::Driver;
 use super::file::FileError;
-use jiff::Timestamp;
+use crate::clock;
 use lockstep_engine::Event;
 use lockstep_journal::Also;
 use lockstep_model::cases::{ConflictSubject, OrderCase};
@@ -36,7 +36,7 @@ impl Driver {
             Err(why) => return Ok(Err(why)),
         };
         self.file
-            .with(move |journal| journal.append(Timestamp::now(), bodies, Also::default()))
+            .with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
         self.ship.notify_one();
         let subject = match case.subject {
@@ -107,7 +107,7 @@ impl Driver {
                     Ok(bodies) => bodies,
                     Err(why) => return Ok(Err(why)),
                 };
-                journal.append(Timestamp::now(), bodies, Also::default())?;
+                journal.append(clock::now(), bodies, Also::default())?;
                 if let Some(copy) = copy {
                     journal.stage(into, vec![Record::Order(copy)])?;
                 }

@@ -4,6 +4,7 @@
 use super::driver::Driver;
 use super::file::{File, FileError};
 use super::shipper::Shipped;
+use crate::clock;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_journal::{Journal, JournalError};
 use lockstep_model::{OrderKey, Person};
@@ -79,7 +80,7 @@ impl Driver {
         let (seq, unreadable) = self
             .file
             .with(move |journal| {
-                let seq = journal.erase_buyers(Timestamp::now(), &orders, Some(&by))?;
+                let seq = journal.erase_buyers(clock::now(), &orders, Some(&by))?;
                 Ok::<_, JournalError>((seq, journal.buyers_unreadable()?))
             })
             .await?;
@@ -95,7 +96,7 @@ impl Driver {
 
     /// In the ordinary course, a few at a time: those whose order has been final for as long as the settings say.
     pub async fn forget_past_buyers(&mut self) -> Result<(), FileError> {
-        let now = Timestamp::now();
+        let now = clock::now();
         let days = self.seat.settings.policies.orders.buyers_kept_days;
         let rested = self
             .retention

@@ -1,6 +1,6 @@
 //! Calls to shops on behalf of the engine, each a task of its own that ends in events.
 
-use crate::clock::BootTime;
+use crate::clock::{BootTime, on_our_clock};
 use crate::crash::{CrashPoint, CrashPoints};
 use crate::link::{Link, Right};
 use crate::shop_http::counting;
@@ -57,6 +57,7 @@ impl Line {
                 },
             };
             self.crash.reach(CrashPoint::AfterPull);
+            let result = result.map_err(on_our_clock);
             events.push(Event::Pulled { call, result });
             events
         })
@@ -85,6 +86,7 @@ impl Line {
                     Err(fault) => Err(fault),
                 },
             };
+            let result = result.map_err(on_our_clock);
             events.push(Event::Found { call, result });
             events
         })
@@ -119,6 +121,7 @@ impl Line {
                 None => self.send(&changes, &link, movable).await,
             };
             self.crash.reach(CrashPoint::AfterSend);
+            let result = outcomes_on_our_clock(result);
             events.push(Event::Pushed { call, result });
             events
         })
@@ -171,6 +174,15 @@ impl Line {
             }
         }
     }
+}
+
+fn outcomes_on_our_clock(result: Result<Vec<Outcome>, Fault>) -> Result<Vec<Outcome>, Fault> {
+    let outcomes = result.map_err(on_our_clock)?.into_iter();
+    let outcomes = outcomes.map(|outcome| match outcome {
+        Outcome::Failed(fault) => Outcome::Failed(on_our_clock(fault)),
+        outcome @ (Outcome::Done(_) | Outcome::Partly { .. } | Outcome::Accepted { .. }) => outcome,
+    });
+    Ok(outcomes.collect())
 }
 
 async fn lease_is_over(link: &Link, movable: bool) {

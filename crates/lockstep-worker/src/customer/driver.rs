@@ -8,6 +8,7 @@ use super::plan::{Asked, plan};
 use super::shipper::Shipped;
 use super::task::Tools;
 use super::undo::{Undoing, objection, preview};
+use crate::clock;
 use crate::crash::CrashPoint;
 use crate::link::Right;
 use crate::shops::{Shops, stock_mapping};
@@ -194,7 +195,7 @@ impl Driver {
     }
 
     fn tell_rights(&mut self) {
-        let until = self.right().writes_until(Timestamp::now());
+        let until = self.right().writes_until(clock::now());
         self.on(Event::WritesUntil(until));
     }
 
@@ -369,7 +370,7 @@ impl Driver {
             },
         ];
         self.file
-            .with(move |journal| journal.append(Timestamp::now(), bodies, Also::default()))
+            .with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
         self.moved_at = Some(self.seat.revision);
         Ok(())
@@ -408,7 +409,7 @@ impl Driver {
         };
         // A later look replaces the one that was planned.
         self.next_tick = None;
-        for effect in self.engine.on(event, Timestamp::now()) {
+        for effect in self.engine.on(event, clock::now()) {
             let answer = self.perform(effect).await?;
             self.queue.extend(answer);
         }
@@ -465,7 +466,7 @@ impl Driver {
                 root,
             } => {
                 let load = move |journal: &mut lockstep_journal::Journal| {
-                    let (after, now) = (after.as_deref(), Timestamp::now());
+                    let (after, now) = (after.as_deref(), clock::now());
                     match root {
                         Some(root) => journal.load_categories_under(&root, after, limit, now),
                         None => journal.load_catalogue(kind, after, limit, now),
@@ -475,7 +476,7 @@ impl Driver {
             }
             Effect::LoadRecords { records, root } => {
                 let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_records(&records, root.as_ref(), Timestamp::now())
+                    journal.load_records(&records, root.as_ref(), clock::now())
                 };
                 Some(Event::CatalogueLoaded(self.file.with(load).await?))
             }
@@ -491,7 +492,7 @@ impl Driver {
                 receivers,
             } => {
                 let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_orders(after.as_ref(), limit, Timestamp::now(), &receivers)
+                    journal.load_orders(after.as_ref(), limit, clock::now(), &receivers)
                 };
                 Some(Event::OrdersLoaded(self.file.with(load).await?))
             }
@@ -673,7 +674,7 @@ impl Driver {
         mut bodies: Vec<Body>,
         also: lockstep_engine::Also,
     ) -> Result<u64, FileError> {
-        let now = Timestamp::now();
+        let now = clock::now();
         let crash = &self.tools.link.crash;
         for body in &mut bodies {
             match body {
@@ -729,7 +730,7 @@ impl Driver {
         if let Some(live) = live {
             let mut progress = self.told(run, &live, Phase::Finished, counts);
             progress.message = message;
-            progress.finished_at = Some(Timestamp::now());
+            progress.finished_at = Some(clock::now());
             progress.result = Some(result);
             self.tools.reporter.run(progress);
         }
@@ -820,7 +821,7 @@ fn journal_also(also: lockstep_engine::Also) -> Also {
 }
 
 fn later(ms: i64) -> Timestamp {
-    Timestamp::now()
+    clock::now()
         .checked_add(jiff::SignedDuration::from_millis(ms))
         .unwrap_or(Timestamp::MAX)
 }
@@ -829,7 +830,7 @@ fn later(ms: i64) -> Timestamp {
 fn jittered(at: Timestamp) -> Timestamp {
     let wait_ms = at
         .as_millisecond()
-        .saturating_sub(Timestamp::now().as_millisecond());
+        .saturating_sub(clock::now().as_millisecond());
     if wait_ms < 5_000 {
         return at;
     }
@@ -889,7 +890,7 @@ async fn close_interrupted_runs(file: &File) -> Result<(), FileError> {
             })
             .collect();
         if !bodies.is_empty() {
-            journal.append(Timestamp::now(), bodies, Also::default())?;
+            journal.append(clock::now(), bodies, Also::default())?;
         }
         for run in journal.planned_runs()? {
             journal.clear_plan(run)?;
@@ -950,7 +951,7 @@ async fn meet_new_shops(
         identities.insert(shop, identity);
     }
     if !bodies.is_empty() {
-        file.with(move |journal| journal.append(Timestamp::now(), bodies, Also::default()))
+        file.with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
     }
     Ok(())
@@ -972,7 +973,7 @@ async fn map_stocks(
                     .any(|(remote, ours)| mapping.stock(*shop, Some(remote)) != Some(*ours))
             })
         });
-        journal.map_stocks(Timestamp::now(), mapping)?;
+        journal.map_stocks(clock::now(), mapping)?;
         Ok::<_, lockstep_journal::JournalError>(moved)
     })
     .await

@@ -1,6 +1,6 @@
 //! A plan, from the engine's lines to what people are shown.
 
-use jiff::Timestamp;
+use crate::clock;
 use lockstep_engine::PlanLine;
 use lockstep_model::{CustomerId, Revision, RunId, ShopId};
 use lockstep_protocol::people::plan::{Plan, PlanCounts, PlanField, PlanRow, Sign};
@@ -69,7 +69,7 @@ pub fn plan(
         id: format!("{customer}-{run}"),
         customer_id: customer,
         revision,
-        made_at: Timestamp::now(),
+        made_at: clock::now(),
         counts,
         rows,
         cut,

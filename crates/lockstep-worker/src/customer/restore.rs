@@ -4,12 +4,12 @@
 use super::Seat;
 use super::file::{File, FileError};
 use crate::bounds;
+use crate::clock;
 use crate::coordinator::CallError;
 use crate::crash::CrashPoint;
 use crate::folder::FolderError;
 use crate::link::Link;
 use http::Method;
-use jiff::Timestamp;
 use lockstep_journal::{Also, Head, Segment, SegmentError};
 use lockstep_model::entry::Body;
 use lockstep_protocol::{bounds as wire_bounds, paths, segment::read_frames};
@@ -65,7 +65,7 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
     file.with(move |journal| {
         // What was cut in an older epoch and never taken would not be taken now.
         journal.cut_again()?;
-        journal.append(Timestamp::now(), vec![opened], Also::default())
+        journal.append(clock::now(), vec![opened], Also::default())
     })
     .await?;
     link.folder.end_restoring(seat.customer)?;

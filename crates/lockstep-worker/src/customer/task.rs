@@ -11,7 +11,7 @@ use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
 use super::undo::Undoing;
 use crate::backoff::Backoff;
 use crate::bounds;
-use crate::clock::until;
+use crate::clock::{self, until};
 use crate::link::Link;
 use crate::members::Members;
 use crate::report::Reporter;
@@ -419,7 +419,7 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
             _ = shipping.tick() => driver.ship.notify_one(),
             () = std::future::ready(()), if driver.has_events() => driver.step().await?,
             () = due(tick), if stop_by.is_none() => {
-                if tick.is_some_and(|at| at <= jiff::Timestamp::now()) {
+                if tick.is_some_and(|at| at <= clock::now()) {
                     driver.on(Event::Tick);
                 }
             }

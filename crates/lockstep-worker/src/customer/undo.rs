@@ -1,6 +1,6 @@
 //! An undo, from the engine's lines to what people are shown.
 
-use jiff::Timestamp;
+use crate::clock;
 use lockstep_engine::{UndoLine, UndoShown, Verdict};
 use lockstep_journal::RunView;
 use lockstep_model::{CustomerId, RunId};
@@ -29,7 +29,7 @@ pub fn preview(customer: CustomerId, run: RunId, shown: UndoShown) -> UndoPrevie
     UndoPreview {
         customer_id: customer,
         run,
-        made_at: Timestamp::now(),
+        made_at: clock::now(),
         put_back: shown.put_back,
         as_before: shown.as_before,
         left: shown.left,
