@@ -88,8 +88,10 @@ pub enum Event {
         call: CallId,
         result: Result<Page, Fault>,
     },
+    /// The answer to `Stage`.
     Staged {
         lane: Lane,
+        shop: ShopId,
         changed: u32,
     },
     CatalogueLoaded(CatalogueChunk),
@@ -498,9 +500,13 @@ impl Customer {
                     rules.identity = *identity;
                 }
             }
-            Event::Staged { lane, changed } => {
+            Event::Staged {
+                lane,
+                shop,
+                changed,
+            } => {
                 self.drive(lane, &mut out, |run, shared, out| {
-                    run.staged(changed, shared, now, out);
+                    run.staged(shop, changed, shared, now, out);
                 });
             }
             Event::CatalogueLoaded(chunk) => {
@@ -580,17 +586,14 @@ impl Customer {
         if let Some(run) = self.runs.get_mut(&lane) {
             step(run, &mut self.shared, out);
             if run.is_finished() {
-                // What was made in the catalogue has a level now, which the ledger has to fill.
-                let made = lane == Lane::Catalogue && run.has_written();
+                let made = run.take_made();
                 if let Some(rows) = run.take_shown() {
                     self.plans.remember(run.id(), rows);
                 }
                 self.runs.remove(&lane);
-                if made {
-                    for (shop, flow) in self.pairs.clone() {
-                        if flow == Flow::Stock {
-                            self.wake(shop, flow, Cause::Retry);
-                        }
+                for (shop, flow) in self.pairs.clone() {
+                    if flow == Flow::Stock && made.contains(&shop) {
+                        self.wake(shop, flow, Cause::Retry);
                     }
                 }
             }

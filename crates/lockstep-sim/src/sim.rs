@@ -971,6 +971,7 @@ fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) -> Option<E
             let summary = journal.stage(shop, records).expect("a page is staged");
             Event::Staged {
                 lane,
+                shop,
                 changed: summary.changed,
             }
         }

@@ -8,6 +8,8 @@
 //! worker.json       the token and whose it is
 //! settings.json     the last good settings, credentials inside
 //! customers/7.journal
+//! customers/7.settings    what decisions were last made by
+//! customers/7.checked     when each shop last said who it is
 //! customers/7.restoring   while the coordinator's copy is fetched
 //! ```
 

@@ -191,7 +191,11 @@ pub fn plan(options: &Options) -> Result<Merged> {
                     ..
                 } => {
                     let changed = journal.stage(shop, records)?.changed;
-                    queue.push_back(Event::Staged { lane, changed });
+                    queue.push_back(Event::Staged {
+                        lane,
+                        shop,
+                        changed,
+                    });
                 }
                 Effect::ReadAgainList {
                     lane,

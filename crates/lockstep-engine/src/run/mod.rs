@@ -55,6 +55,8 @@ pub(crate) struct Run {
     writing: Option<writing::Writing>,
     /// Shops that failed in this run, with the sentence for people.
     failed: BTreeMap<ShopId, String>,
+    /// Shops in which it made items.
+    made: BTreeSet<ShopId>,
     needs_person: Option<String>,
     cancelled: Option<String>,
     lines: Vec<PlanLine>,
@@ -152,6 +154,7 @@ impl Run {
             staging: 0,
             writing: None,
             failed: BTreeMap::new(),
+            made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,
             lines: Vec::new(),
@@ -191,8 +194,9 @@ impl Run {
             .then(|| std::mem::take(&mut self.shown))
     }
 
-    pub fn has_written(&self) -> bool {
-        self.counts.written > 0
+    /// Shops in which it made an item: that has a level now, which the ledger has to fill.
+    pub fn take_made(&mut self) -> BTreeSet<ShopId> {
+        std::mem::take(&mut self.made)
     }
 
     pub fn waits_for(&self, call: CallId) -> bool {
@@ -279,6 +283,7 @@ impl Run {
 
     pub fn staged(
         &mut self,
+        shop: ShopId,
         changed: u32,
         shared: &mut Shared,
         now: Timestamp,
@@ -286,7 +291,9 @@ impl Run {
     ) {
         self.staging = self.staging.saturating_sub(1);
         self.counts.changed += u64::from(changed);
-        self.reads.changed += u64::from(changed);
+        if changed > 0 {
+            self.reads.moved.insert(shop);
+        }
         self.advance(shared, now, out);
     }
 

@@ -9,7 +9,7 @@ use lockstep_model::{
     BadRecord, Cursor, Fault, FaultKind, IntentId, Kind, NaturalKey, Next, Page, PullRequest,
     Record, RemoteId, Scope, ShopId,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads that are under way, and how far each feed got.
 #[derive(Debug, Default)]
@@ -18,8 +18,8 @@ pub(crate) struct Reads {
     ended: BTreeMap<(ShopId, Kind), Option<Cursor>>,
     /// Lists of what to read by name that are on their way.
     lists: usize,
-    /// Records that the last round found changed.
-    pub changed: u64,
+    /// Shops of which the last round found something changed.
+    pub moved: BTreeSet<ShopId>,
 }
 
 #[derive(Debug)]

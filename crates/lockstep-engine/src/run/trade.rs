@@ -29,7 +29,7 @@ impl Run {
         match self.phase.clone() {
             Phase::Look => {
                 self.phase = Phase::ReadOrders { round: 0 };
-                self.reads.changed = 0;
+                self.reads.moved.clear();
                 for shop in self.trading_shops() {
                     self.read_feed(shop, Kind::Order, shared, now, out);
                     self.list_again(shop, Kind::Order, out);
@@ -38,7 +38,7 @@ impl Run {
             }
             Phase::ReadOrders { round } => {
                 // Nothing new since the levels were read: the reading is undisturbed.
-                if round > 0 && self.reads.changed == 0 {
+                if round > 0 && self.reads.moved.is_empty() {
                     self.phase = Phase::Stock;
                     self.stock_after = None;
                     self.load_stock(out);
@@ -50,7 +50,7 @@ impl Run {
                 true
             }
             Phase::SeeOrders { round } => {
-                self.reads.changed = 0;
+                self.reads.moved.clear();
                 self.phase = Phase::ReadLevels { round };
                 if round == 0 {
                     for shop in self.trading_shops() {
@@ -70,11 +70,11 @@ impl Run {
                 false
             }
             Phase::ReadTouched { round } => {
-                let disturbed = self.reads.changed > 0 || round > 0;
-                if disturbed && round < ROUNDS_MAX {
-                    self.reads.changed = 0;
+                let shops = self.disturbed_shops(round);
+                if !shops.is_empty() && round < ROUNDS_MAX {
+                    self.reads.moved.clear();
                     self.phase = Phase::ReadOrders { round: round + 1 };
-                    for shop in self.read_shops() {
+                    for shop in shops {
                         self.read_feed(shop, Kind::Order, shared, now, out);
                     }
                 } else {
@@ -133,10 +133,21 @@ impl Run {
             .collect()
     }
 
-    /// And those whose levels were read by name: a level goes with the orders around it.
-    fn read_shops(&self) -> BTreeSet<ShopId> {
-        let levels = self.fresh.keys().copied();
-        self.trading_shops().into_iter().chain(levels).collect()
+    /// Shops whose orders have to be read once more, for a level goes with the orders around it: those whose levels
+    /// have moved, or were read to be written over. Later it is all that were read: whatever came in between may
+    /// belong to levels of any.
+    fn disturbed_shops(&self, round: u8) -> BTreeSet<ShopId> {
+        let read = self.fresh.keys().copied();
+        if round > 0 {
+            return self.trading_shops().into_iter().chain(read).collect();
+        }
+        let written_over = read.filter(|shop| self.level_terms(*shop).needs_a_fresh_reading());
+        self.reads
+            .moved
+            .iter()
+            .copied()
+            .chain(written_over)
+            .collect()
     }
 
     fn all_shops(&self, kind: Kind) -> Vec<ShopId> {

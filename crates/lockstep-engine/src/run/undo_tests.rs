@@ -150,6 +150,7 @@ fn read(dry: bool, there: WrittenThere, at_a: &str) -> (Customer, Vec<Effect>) {
             );
             let staged = Event::Staged {
                 lane: Lane::Catalogue,
+                shop: A,
                 changed: 0,
             };
             effects.extend(customer.on(staged, now()));

@@ -9,7 +9,7 @@ use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::OpenIntent;
 use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject, What};
-use lockstep_model::{Fault, FaultKind, IntentId, Kind, Lane, Outcome, ShopId};
+use lockstep_model::{Fault, FaultKind, IntentId, Kind, Lane, Outcome, ShopId, variants_of};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Writes whose intents are on their way to the disk, or durable and being sent.
@@ -252,6 +252,7 @@ impl Run {
                 }
                 Outcome::Done(receipt) => {
                     self.counts.written += 1;
+                    self.note_made(&write);
                     settle(
                         self.id,
                         intent,
@@ -265,6 +266,7 @@ impl Run {
                 }
                 Outcome::Partly { receipt, missing } => {
                     self.counts.written += 1;
+                    self.note_made(&write);
                     self.counts.failed += 1;
                     settle(
                         self.id,
@@ -291,6 +293,15 @@ impl Run {
             }
         }
         self.append(bodies, Also::default(), out);
+    }
+
+    fn note_made(&mut self, write: &Write) {
+        if let Subject::Record(_) = write.subject
+            && let What::Create { set } | What::Set { set } = &write.what
+            && variants_of(set).next().is_some()
+        {
+            self.made.insert(write.shop);
+        }
     }
 
     pub(super) fn level_terms(&self, shop: ShopId) -> LevelTerms {

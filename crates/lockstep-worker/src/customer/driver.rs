@@ -3,6 +3,7 @@
 use super::Seat;
 use super::buyers::Retention;
 use super::calls::{Done, Line};
+use super::checked::Checked;
 use super::file::{File, FileError};
 use super::plan::{Asked, plan};
 use super::shipper::Shipped;
@@ -41,6 +42,7 @@ pub struct Driver {
     pub file: File,
     pub shops: Arc<Shops>,
     pub identities: BTreeMap<ShopId, ShopIdentity>,
+    checked: Checked,
     pub engine: Customer,
     pub calls: JoinSet<Done>,
     pub(super) queue: VecDeque<Event>,
@@ -97,7 +99,10 @@ impl Driver {
         let shops = Arc::new(shops);
         close_interrupted_runs(&file).await?;
         let mut identities = known_identities(&file, &shops).await?;
-        meet_new_shops(&file, &shops, &mut identities).await?;
+        let mut checked = Checked::load(&tools.link.folder, &seat);
+        for shop in meet_new_shops(&file, &shops, &mut identities).await? {
+            checked.note(shop, clock::now(), &tools.link.folder, &seat);
+        }
         let remapped = map_stocks(&file, &seat, &identities).await?;
         let opened = what_is_known(&file, &shops).await?;
         let rules = shops.rules(&seat.settings, seat.revision, &identities);
@@ -108,6 +113,7 @@ impl Driver {
             file,
             shops,
             identities,
+            checked,
             calls: JoinSet::new(),
             queue: VecDeque::new(),
             next_tick: None,
@@ -128,8 +134,9 @@ impl Driver {
 
     /// Asks those shops again who they are that are known already: versions and settings change.
     pub fn check_known_shops(&mut self) {
+        let now = clock::now();
         for (shop, each) in self.shops.iter() {
-            if !self.identities.contains_key(&shop) {
+            if !self.identities.contains_key(&shop) || !self.checked.is_due(shop, now) {
                 continue;
             }
             let connector = each.connector.clone();
@@ -251,6 +258,8 @@ impl Driver {
         }
         for event in done.events {
             if let Event::ShopChecked { shop, identity } = &event {
+                self.checked
+                    .note(*shop, clock::now(), &self.tools.link.folder, &self.seat);
                 self.identities.insert(*shop, identity.as_ref().clone());
                 self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
             }
@@ -325,7 +334,10 @@ impl Driver {
         self.shops = Arc::new(shops);
         let is_there = |shop: &ShopId, _: &mut ShopIdentity| self.shops.get(*shop).is_some();
         self.identities.retain(is_there);
-        meet_new_shops(&self.file, &self.shops, &mut self.identities).await?;
+        for shop in meet_new_shops(&self.file, &self.shops, &mut self.identities).await? {
+            self.checked
+                .note(shop, clock::now(), &self.tools.link.folder, &self.seat);
+        }
         self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
         let rules = self
             .shops
@@ -456,6 +468,7 @@ impl Driver {
                 crash.reach(CrashPoint::AfterStage);
                 Some(Event::Staged {
                     lane,
+                    shop,
                     changed: summary.changed,
                 })
             }
@@ -917,12 +930,13 @@ async fn known_identities(
     .await
 }
 
-/// Asks shops that are new who they are. One that does not answer stays unknown, and is asked at its next call.
+/// Asks shops that are new who they are: those that said so. One that does not answer stays unknown, and is asked at
+/// its next call.
 async fn meet_new_shops(
     file: &File,
     shops: &Shops,
     identities: &mut BTreeMap<ShopId, ShopIdentity>,
-) -> Result<(), FileError> {
+) -> Result<Vec<ShopId>, FileError> {
     let new = shops
         .iter()
         .filter(|(shop, _)| !identities.contains_key(shop))
@@ -943,7 +957,9 @@ async fn meet_new_shops(
         });
     let met = futures::future::join_all(new).await;
     let mut bodies = Vec::new();
+    let mut said = Vec::new();
     for (shop, identity) in met.into_iter().flatten() {
+        said.push(shop);
         bodies.push(Body::ShopSeen {
             shop,
             identity: Box::new(identity.clone()),
@@ -954,7 +970,7 @@ async fn meet_new_shops(
         file.with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
     }
-    Ok(())
+    Ok(said)
 }
 
 /// True: a stock of a shop that was known stands for another of ours now, or for none.
