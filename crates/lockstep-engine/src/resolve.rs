@@ -3,7 +3,7 @@
 
 use crate::rules::Rules;
 use lockstep_model::cases::{ConflictCase, ConflictSubject, Known, StockCase};
-use lockstep_model::entry::{Again, Body, Conflict, Delta, Settlement, Subject, What};
+use lockstep_model::entry::{Again, Body, Conflict, Delta, MatchAnswer, Settlement, Subject, What};
 use lockstep_model::{ChangeSort, Kind, Level, Path, Resolution, ShopId, Value};
 
 /// The entries, or a sentence that says why this word cannot be taken.
@@ -39,6 +39,43 @@ pub fn resolve(
             let value = of_the_same_kind(value, values.values())?;
             let decision = format!("{path} is {value}");
             Ok(vec![closed(decision, set(known, path, &value))])
+        }
+        (
+            Conflict::DoubtfulMatch {
+                candidates,
+                gtin,
+                skus,
+                ..
+            },
+            ConflictSubject::Record(known),
+            Resolution::IsRecord { record_id },
+        ) => {
+            if !candidates.contains(record_id) {
+                return Err("that record is not one of those that it could be".into());
+            }
+            if gtin.is_some() {
+                let theirs = skus.join(", ");
+                return Err(format!(
+                    "they have different SKUs ({theirs} there): give them the same in one of the shops, and the question \
+                     closes by itself"
+                ));
+            }
+            let answer = MatchAnswer::Is { record: *record_id };
+            let mut bodies = matched(case, known.kind, answer, by);
+            bodies.push(closed(
+                format!("it is record {record_id}"),
+                Delta::default(),
+            ));
+            Ok(bodies)
+        }
+        (
+            Conflict::DoubtfulMatch { .. },
+            ConflictSubject::Record(known),
+            Resolution::NoneOfOurs,
+        ) => {
+            let mut bodies = matched(case, known.kind, MatchAnswer::NoneOfOurs, by);
+            bodies.push(closed("it is none of ours".into(), Delta::default()));
+            Ok(bodies)
         }
         (
             Conflict::LevelInDoubt { shop, .. },
@@ -95,6 +132,8 @@ pub fn resolve(
             ConflictSubject::Record(_) | ConflictSubject::Level(_) | ConflictSubject::Order(_),
             Resolution::UseShop { .. }
             | Resolution::UseValue { .. }
+            | Resolution::IsRecord { .. }
+            | Resolution::NoneOfOurs
             | Resolution::WasWritten
             | Resolution::WasNotWritten
             | Resolution::LeaveAsIs
@@ -102,6 +141,19 @@ pub fn resolve(
             | Resolution::Release,
         ) => Err("this is no answer to that question; the page shows those that are".into()),
     }
+}
+
+fn matched(case: &ConflictCase, kind: Kind, answer: MatchAnswer, by: &str) -> Vec<Body> {
+    let Conflict::DoubtfulMatch { shop, id, .. } = &case.about else {
+        return Vec::new();
+    };
+    vec![Body::MatchAnswered {
+        shop: *shop,
+        kind,
+        id: id.clone(),
+        answer,
+        by: Some(by.to_owned()),
+    }]
 }
 
 /// The question stands until the source has it: the next run writes it there.
@@ -268,6 +320,7 @@ mod tests {
                 changed_at: Timestamp::UNIX_EPOCH,
                 shops: Default::default(),
                 conflicts: vec![],
+                withheld: Default::default(),
             })),
         }
     }

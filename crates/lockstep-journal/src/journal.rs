@@ -330,9 +330,7 @@ fn consume(
                     .prepare_cached("DELETE FROM staged WHERE reading = ?1 AND shop = ?2")?
                     .execute(params![reading, shop])?;
                 if removed > 0 {
-                    connection
-                        .prepare_cached("DELETE FROM staged_key WHERE reading = ?1")?
-                        .execute([reading])?;
+                    crate::staging::forget_keys(connection, reading)?;
                 }
             }
             Kind::Order => {

@@ -104,11 +104,15 @@ impl Journal {
         let ids = self
             .connection
             .prepare_cached(
-                "SELECT DISTINCT l.id FROM intent i
+                "SELECT l.id FROM intent i
                  CROSS JOIN link l ON l.record = CAST(substr(i.subject, 3) AS INTEGER)
                  WHERE i.shop = ?1 AND i.subject > 'r:' AND i.subject < 'r;'
                  AND l.shop = ?1 AND l.kind = ?2 AND l.id > ?3 AND l.gone = 0
-                 ORDER BY l.id LIMIT ?4",
+                 UNION
+                 SELECT d.id FROM doubt d
+                 WHERE d.shop = ?1 AND d.kind = ?2 AND d.id > ?3 AND (d.answer > 0 OR d.answer = 0 AND d.by_sku = 0)
+                 AND NOT EXISTS (SELECT 1 FROM link l WHERE l.shop = d.shop AND l.kind = d.kind AND l.id = d.id)
+                 ORDER BY 1 LIMIT ?4",
             )?
             .query_map(
                 params![

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 const SCHEMA: &str = include_str!("schema.sql");
 
 pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection, JournalError> {
@@ -168,6 +168,20 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
                 order_key TEXT PRIMARY KEY, at INTEGER NOT NULL, erased_by TEXT) WITHOUT ROWID;
              CREATE INDEX IF NOT EXISTS order_copy_id ON order_copy(shop, id);",
         )?;
+    }
+    if found < 4 {
+        transaction.execute_batch(
+            "CREATE TABLE record_gtin(gtin TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (gtin, record))
+                WITHOUT ROWID;
+             CREATE INDEX record_gtin_record ON record_gtin(record);
+             CREATE TABLE doubt(shop INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL,
+                by_sku INTEGER NOT NULL, answer INTEGER, PRIMARY KEY (shop, kind, id, record)) WITHOUT ROWID;
+             CREATE INDEX doubt_record ON doubt(record);
+             CREATE TABLE staged_gtin(gtin TEXT NOT NULL, reading INTEGER NOT NULL, PRIMARY KEY (gtin, reading))
+                WITHOUT ROWID;
+             CREATE INDEX staged_gtin_reading ON staged_gtin(reading);",
+        )?;
+        crate::projection::note_all_gtins(&transaction)?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
     transaction.commit()?;

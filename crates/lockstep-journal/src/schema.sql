@@ -114,6 +114,25 @@ CREATE TABLE record_key(
     record INTEGER NOT NULL,
     PRIMARY KEY (kind, key, record)
 ) WITHOUT ROWID;
+CREATE TABLE record_gtin(
+    gtin   TEXT NOT NULL,
+    record INTEGER NOT NULL,
+    PRIMARY KEY (gtin, record)
+) WITHOUT ROWID;
+CREATE INDEX record_gtin_record ON record_gtin(record);
+-- Shops' records of which it is open, or was said by a person, which of ours they are.
+CREATE TABLE doubt(
+    shop   INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    id     TEXT NOT NULL,
+    -- One of ours that it could be.
+    record INTEGER NOT NULL,
+    by_sku INTEGER NOT NULL,
+    -- NULL: nobody has said. 0: none of ours.
+    answer INTEGER,
+    PRIMARY KEY (shop, kind, id, record)
+) WITHOUT ROWID;
+CREATE INDEX doubt_record ON doubt(record);
 CREATE TABLE link(
     shop   INTEGER NOT NULL,
     kind   INTEGER NOT NULL,
@@ -287,6 +306,12 @@ CREATE TABLE staged_key(
     PRIMARY KEY (kind, key, reading)
 ) WITHOUT ROWID;
 CREATE INDEX staged_key_reading ON staged_key(reading);
+CREATE TABLE staged_gtin(
+    gtin    TEXT NOT NULL,
+    reading INTEGER NOT NULL,
+    PRIMARY KEY (gtin, reading)
+) WITHOUT ROWID;
+CREATE INDEX staged_gtin_reading ON staged_gtin(reading);
 CREATE TABLE staged_order(
     reading   INTEGER PRIMARY KEY AUTOINCREMENT,
     shop      INTEGER NOT NULL,

@@ -9,7 +9,7 @@ use crate::{Journal, JournalError, projection, seal};
 use lockstep_model::entry::StockMapping;
 use lockstep_model::{
     Category, CustomerId, Fields, Kind, Lane, Level, Order, OrderKey, Parts, Product, Record,
-    RemoteId, ShopId,
+    RemoteId, ShopId, gtins_of,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -80,8 +80,13 @@ impl Journal {
 
 pub(crate) fn forget(connection: &Connection, lane: Lane) -> Result<(), JournalError> {
     let tables = match lane {
-        Lane::Catalogue => ["DELETE FROM staged", "DELETE FROM staged_key"],
-        Lane::Trade => ["DELETE FROM staged_order", "DELETE FROM staged_level"],
+        Lane::Catalogue => [
+            "DELETE FROM staged",
+            "DELETE FROM staged_key",
+            "DELETE FROM staged_gtin",
+        ]
+        .as_slice(),
+        Lane::Trade => &["DELETE FROM staged_order", "DELETE FROM staged_level"],
     };
     for delete in tables {
         connection.prepare_cached(delete)?.execute([])?;
@@ -178,7 +183,7 @@ fn stage_gone(
             row.get(0)
         })
         .optional()?;
-    if is_there != Some(false) {
+    if is_there != Some(false) && !is_doubted(connection, shop, kind, id)? {
         // Never met, or known to be gone.
         unstage(connection, shop, kind, id)?;
         return Ok(false);
@@ -284,11 +289,35 @@ fn unstage(
         })
         .optional()?;
     if let Some(reading) = reading {
-        connection
-            .prepare_cached("DELETE FROM staged_key WHERE reading = ?1")?
-            .execute([reading])?;
+        forget_keys(connection, reading)?;
     }
     Ok(())
+}
+
+/// What a reading that is over was found by.
+pub(crate) fn forget_keys(connection: &Connection, reading: i64) -> Result<(), JournalError> {
+    for delete in [
+        "DELETE FROM staged_key WHERE reading = ?1",
+        "DELETE FROM staged_gtin WHERE reading = ?1",
+    ] {
+        connection.prepare_cached(delete)?.execute([reading])?;
+    }
+    Ok(())
+}
+
+fn is_doubted(
+    connection: &Connection,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+) -> Result<bool, JournalError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM doubt WHERE shop = ?1 AND kind = ?2 AND id = ?3)",
+        )?
+        .query_row(params![int(shop.0), kind_code(kind), id.0], |row| {
+            row.get(0)
+        })?)
 }
 
 /// A row of `staged`.
@@ -333,6 +362,14 @@ impl Row<'_> {
             .prepare_cached("INSERT INTO staged_key(kind, key, reading) VALUES (?1, ?2, ?3)")?;
         for key in self.keys {
             insert.execute(params![kind_code(self.kind), key, reading])?;
+        }
+        if let Some((fields, _)) = self.body {
+            let mut insert = connection.prepare_cached(
+                "INSERT OR IGNORE INTO staged_gtin(gtin, reading) VALUES (?1, ?2)",
+            )?;
+            for gtin in gtins_of(fields) {
+                insert.execute(params![gtin, reading])?;
+            }
         }
         Ok(())
     }

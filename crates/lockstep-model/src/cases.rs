@@ -1,7 +1,7 @@
 //! What the engine is shown of a customer's file, piece by piece: everything needed to decide on one record, one
 //! order or one level, and nothing else.
 
-use crate::entry::{Conflict, Hold, Subject, What};
+use crate::entry::{Conflict, Hold, MatchAnswer, Subject, What};
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
@@ -61,6 +61,8 @@ pub struct Known {
     pub changed_at: Timestamp,
     pub shops: BTreeMap<ShopId, AtShop>,
     pub conflicts: Vec<OpenConflict>,
+    /// Shops' records that may be this one, or that bear its SKU: it is not made beside them.
+    pub withheld: BTreeSet<(ShopId, RemoteId)>,
 }
 
 /// What a person was asked and has not answered.
@@ -128,8 +130,19 @@ pub struct Staged {
     /// Natural keys that the shop's record bears.
     pub keys: Vec<String>,
     pub body: StagedBody,
+    /// Which of ours it is was in doubt when it was last dealt with.
+    pub doubt: Option<Doubt>,
     /// Names this reading: a later one of the same record has a greater number.
     pub reading: u64,
+}
+
+/// A doubtful match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    pub candidates: BTreeSet<RecordId>,
+    pub by_sku: bool,
+    /// A person's word, if there is one.
+    pub answer: Option<MatchAnswer>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

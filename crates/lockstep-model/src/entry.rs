@@ -169,6 +169,25 @@ pub enum Body {
     DueAgain {
         what: Again,
     },
+    /// A record of a shop that must not be guessed: which of ours it is, is open. None of these is made there meanwhile.
+    MatchDoubted {
+        shop: ShopId,
+        kind: Kind,
+        id: RemoteId,
+        candidates: Vec<RecordId>,
+        /// It shares a SKU with them: a second one would bear it too. Else all that they share is a GTIN.
+        by_sku: bool,
+    },
+    /// What became of such a doubt. The shop's record is read again.
+    MatchAnswered {
+        shop: ShopId,
+        kind: Kind,
+        id: RemoteId,
+        answer: MatchAnswer,
+        /// A person's name. `None`: the shops themselves left no doubt any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A person's word on an order that was held. It is due again; what else follows stands in entries beside.
     OrderAnswered {
         order: OrderKey,
@@ -192,6 +211,17 @@ pub struct ReadAgain {
     pub shop: ShopId,
     pub kind: Kind,
     pub id: RemoteId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "match", rename_all = "snake_case")]
+pub enum MatchAnswer {
+    /// It is this one of ours.
+    Is { record: RecordId },
+    /// It is none of ours. One that shares a SKU is left alone; one that shares a GTIN is a record of its own.
+    NoneOfOurs,
+    /// There is nothing to doubt any more.
+    Over,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -553,11 +583,19 @@ pub enum AsideSubject {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum Conflict {
-    /// One record of a shop could be several of ours.
+    /// One record of a shop could be several of ours, or bears the GTIN of one under another SKU.
     DoubtfulMatch {
         shop: ShopId,
         id: RemoteId,
         candidates: Vec<RecordId>,
+        /// What the shop calls it, and its SKUs there.
+        #[serde(default)]
+        title: String,
+        #[serde(default)]
+        skus: Vec<String>,
+        /// All that it shares with the candidates; `None`: it shares SKUs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gtin: Option<String>,
     },
     /// Two records of one shop bear the same key.
     SameKeyTwice {

@@ -30,7 +30,8 @@ pub use order::{
     OrderStep, Parcel, Payment, Person, Stage,
 };
 pub use product::{
-    Category, Parts, Picture, PicturePart, Product, Status, Variant, has_variant, variants_of,
+    Category, Parts, Picture, PicturePart, Product, Status, Variant, gtins_of, has_variant,
+    variants_of,
 };
 pub use record::{
     BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,

@@ -290,6 +290,29 @@ pub fn has_variant(fields: &Fields, sku: &Sku) -> bool {
 }
 
 /// The variants of a product, by its fields.
+/// GTINs of its variants that can be told from a number somebody made up: 8, 12, 13 or 14 digits of which the last is
+/// right (GS1 General Specifications, 7.9), not all of them zero.
+pub fn gtins_of(fields: &Fields) -> impl Iterator<Item = &str> {
+    fields.iter().filter_map(|(path, value)| {
+        let text = path.as_str();
+        if !(text.starts_with("variant/") && text.ends_with("/gtin")) {
+            return None;
+        }
+        value.as_text().filter(|gtin| is_gtin(gtin))
+    })
+}
+
+fn is_gtin(text: &str) -> bool {
+    let digits: Option<Vec<u32>> = text.chars().map(|char| char.to_digit(10)).collect();
+    let Some(digits) = digits.filter(|digits| matches!(digits.len(), 8 | 12 | 13 | 14)) else {
+        return false;
+    };
+    // From the right: once, three times, once …
+    let weighed = digits.iter().rev().zip([1, 3].iter().cycle());
+    let sum: u32 = weighed.map(|(digit, weight)| digit * weight).sum();
+    sum > 0 && sum.is_multiple_of(10)
+}
+
 pub fn variants_of(fields: &Fields) -> impl Iterator<Item = Sku> {
     fields
         .iter()

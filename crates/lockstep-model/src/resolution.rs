@@ -1,6 +1,6 @@
 //! A person's word on a conflict, or on an order that does not cross.
 
-use crate::{RemoteId, ShopId, Value};
+use crate::{RecordId, RemoteId, ShopId, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,6 +10,10 @@ pub enum Resolution {
     UseShop { shop_id: ShopId },
     /// A field that several shops changed: a value of one's own.
     UseValue { value: Value },
+    /// A doubtful match: the shop's record is this one of ours.
+    IsRecord { record_id: RecordId },
+    /// A doubtful match: the shop's record is none of ours.
+    NoneOfOurs,
     /// A level in doubt: our write was applied, and what differs from it moved by itself.
     WasWritten,
     /// A level in doubt: our write was not applied, and what differs from before moved by itself.

@@ -34,9 +34,9 @@ pub struct Faults {
 impl Faults {
     pub fn from(dice: &mut Dice) -> Self {
         Self {
-            lost_reply: dice.below(8),
+            lost_reply: dice.below(11),
             never_arrives: dice.below(5),
-            applied_late: dice.below(5),
+            applied_late: dice.below(8),
             unavailable: dice.below(5),
             rate_limited: dice.below(4),
             slow: dice.below(15),

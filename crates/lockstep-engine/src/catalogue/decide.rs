@@ -3,7 +3,7 @@
 
 use super::Terms;
 use super::became::what_became_of;
-use super::doubt::doubt;
+use super::matching::{Group, Matching};
 use super::merge::{MergeResult, Side, Times, merge};
 use super::target::Target;
 use super::undone::Undone;
@@ -12,7 +12,7 @@ use crate::run::hangs_under_it_now;
 use crate::write::{PlanLine, Write};
 use jiff::Timestamp;
 use lockstep_model::cases::{
-    AtShop, Cluster, Consumed, Known, OpenConflict, RootCategory, Staged, StagedBody,
+    AtShop, Cluster, Consumed, OpenConflict, RootCategory, Staged, StagedBody,
 };
 use lockstep_model::entry::{Body, Conflict, Delta, Merged, Seen, Subject, What};
 use lockstep_model::{
@@ -113,6 +113,16 @@ fn decide_within(
     now: Timestamp,
     extent: Extent,
 ) -> Decision {
+    let is_root = cluster.key == RootCategory::KEY
+        || cluster
+            .known
+            .iter()
+            .any(|known| known.record == RecordId::ROOT_CATEGORY);
+    let matching = if is_root {
+        Matching::whole(cluster)
+    } else {
+        Matching::of(cluster, rules)
+    };
     let consumed = cluster
         .staged
         .iter()
@@ -129,39 +139,64 @@ fn decide_within(
         consumed,
         lines: Vec::new(),
     };
-    if let Some(bodies) = doubt(cluster, ids) {
-        decision.bodies = bodies;
-        return decision;
-    }
-    let is_root = cluster.key == RootCategory::KEY
-        || cluster
-            .known
-            .iter()
-            .any(|known| known.record == RecordId::ROOT_CATEGORY);
-    let Some(kind) = cluster
-        .known
-        .first()
-        .map(|known| known.kind)
-        .or_else(|| cluster.staged.first().map(|staged| staged.kind))
-        .or_else(|| is_root.then_some(Kind::Category))
-    else {
-        return decision;
+    let context = Context {
+        rules,
+        terms,
+        looked,
+        run,
+        now,
+        extent,
+        is_root,
     };
-    let known = cluster.known.first();
-    if !is_root
-        && known.is_none()
-        && cluster
-            .staged
-            .iter()
-            .all(|row| row.body == StagedBody::Gone)
-    {
+    let mut records = Vec::new();
+    for group in &matching.groups {
+        records.push(decide_on(group, &context, ids, &mut decision));
+    }
+    decision
+        .bodies
+        .extend(matching.bodies(cluster, &records, ids));
+    decision
+}
+
+/// What a decision goes by, beside what it is about.
+struct Context<'a> {
+    rules: &'a Rules,
+    terms: &'a Terms,
+    looked: &'a BTreeMap<ShopId, Timestamp>,
+    run: RunId,
+    now: Timestamp,
+    extent: Extent,
+    is_root: bool,
+}
+
+/// On one record; which it is.
+fn decide_on(
+    group: &Group<'_>,
+    context: &Context<'_>,
+    ids: &mut Ids<'_>,
+    decision: &mut Decision,
+) -> Option<RecordId> {
+    let Context {
+        rules,
+        terms,
+        looked,
+        run,
+        now,
+        extent,
+        is_root,
+    } = *context;
+    let known = group.known;
+    let kind = known
+        .map(|known| known.kind)
+        .or_else(|| group.rows.first().map(|row| row.kind))
+        .or_else(|| is_root.then_some(Kind::Category))?;
+    if !is_root && known.is_none() && group.rows.iter().all(|row| row.body == StagedBody::Gone) {
         // Deleted before we ever met it.
-        return decision;
+        return None;
     }
     let nothing = AtShop::default();
     let empty = Fields::new();
-    let staged: BTreeMap<ShopId, &Staged> =
-        cluster.staged.iter().map(|row| (row.shop, row)).collect();
+    let staged: BTreeMap<ShopId, &Staged> = group.rows.iter().map(|row| (row.shop, *row)).collect();
     let shops: BTreeSet<ShopId> = known
         .iter()
         .flat_map(|known| known.shops.keys())
@@ -208,11 +243,14 @@ fn decide_within(
         None if is_root => RecordId::ROOT_CATEGORY,
         None => ids.record(),
     };
-    // Which record it is was in doubt once, and is no more: the cluster has one of ours.
-    let no_longer_in_doubt = open
-        .iter()
-        .filter(|open| matches!(open.about, Conflict::DoubtfulMatch { .. }))
-        .map(|open| (open.conflict, "it fits one record alone by now"));
+    // Nothing of such a doubt is noted any more.
+    let no_longer_in_doubt = open.iter().filter_map(|open| match &open.about {
+        Conflict::DoubtfulMatch { shop, id, .. } => {
+            let is_noted = known.is_some_and(|known| known.withheld.contains(&(*shop, id.clone())));
+            (!is_noted).then_some((open.conflict, "it fits one record alone by now"))
+        }
+        _ => None,
+    });
     for (conflict, why) in closed.into_iter().chain(no_longer_in_doubt) {
         decision.bodies.push(Body::ConflictClosed {
             conflict,
@@ -271,6 +309,7 @@ fn decide_within(
             asked: &asked,
             undone: &undone,
             extent,
+            withheld: group.withheld.contains(shop),
         };
         left_over.extend(target.left_over(&ours, rules, terms));
         let writes = target.writes(&ours, rules, terms, &sides);
@@ -306,8 +345,8 @@ fn decide_within(
         }
     }
 
-    let seen: BTreeMap<ShopId, Seen> = cluster
-        .staged
+    let seen: BTreeMap<ShopId, Seen> = group
+        .rows
         .iter()
         .filter_map(|row| {
             let shadow = known
@@ -335,14 +374,14 @@ fn decide_within(
     let keys = if is_root {
         vec![RootCategory::KEY.to_owned()]
     } else {
-        keys(kind, &cluster.key, known, &cluster.staged, &ours, &sides)
+        keys(kind, group, &ours, &sides)
     };
     let is_news = known.is_none()
         || !ours_delta.is_empty()
         || !seen.is_empty()
         || known.is_some_and(|known| known.keys != keys);
     // The root is looked at each time, whether or not anything of it is due or was read.
-    let is_asked_for = !is_root || !cluster.staged.is_empty() || rules.root_category().is_none();
+    let is_asked_for = !is_root || !group.rows.is_empty() || rules.root_category().is_none();
     if is_news || (due.is_empty() && is_asked_for) {
         decision.bodies.push(Body::Merged(Merged {
             run,
@@ -367,7 +406,7 @@ fn decide_within(
             .bodies
             .extend(found.map(|side| hangs_under_it_now(side.shop)));
     }
-    decision
+    Some(record)
 }
 
 /// The root category of our own is nobody's word but the settings'.
@@ -418,20 +457,15 @@ fn archive_what_its_owner_dropped(
     }
 }
 
-fn keys(
-    kind: Kind,
-    cluster_key: &str,
-    known: Option<&Known>,
-    staged: &[Staged],
-    ours: &Fields,
-    sides: &[Side<'_>],
-) -> Vec<String> {
-    let mut keys: BTreeSet<String> = staged
+fn keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) -> Vec<String> {
+    let mut keys: BTreeSet<String> = group
+        .rows
         .iter()
         .filter(|row| row.body != StagedBody::Gone)
         .flat_map(|row| row.keys.iter().cloned())
+        .filter(|key| !group.foreign.contains(key.as_str()))
         .collect();
-    match (known, kind) {
+    match (group.known, kind) {
         // A category that moved has a new path and no longer its old one.
         (Some(known), Kind::Category) if keys.is_empty() => keys.extend(known.keys.clone()),
         (Some(_), Kind::Category) => {}
@@ -449,7 +483,7 @@ fn keys(
             }
         }
         (None, _) if keys.is_empty() => {
-            keys.insert(cluster_key.to_owned());
+            keys.insert(group.key.clone());
         }
         (None, _) => {}
     }

@@ -2,7 +2,7 @@
 
 mod became;
 mod decide;
-mod doubt;
+mod matching;
 mod merge;
 mod prices;
 mod target;
@@ -14,6 +14,8 @@ pub(crate) use decide::put_back;
 pub use decide::{Decision, Ids, decide};
 pub use terms::Terms;
 
+#[cfg(test)]
+mod matching_tests;
 #[cfg(test)]
 mod removal_tests;
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn known_as(ours: &Product, at: &[Product]) -> Known {
         changed_at: now(),
         shops: [ERP, A, B].into_iter().zip(at.iter().map(shadow)).collect(),
         conflicts: vec![],
+        withheld: Default::default(),
     }
 }
 
@@ -324,6 +325,14 @@ fn plan_of(removals: usize, items: u64) -> (RunResult, String) {
                         records: vec![],
                         next: Next::End(Some(Cursor("1".into()))),
                     }),
+                }),
+                Effect::ReadAgainList {
+                    lane, shop, kind, ..
+                } => events.push(Event::ReadAgain {
+                    lane,
+                    shop,
+                    kind,
+                    ids: vec![],
                 }),
                 Effect::LoadCatalogue { kind, .. } => {
                     events.push(Event::CatalogueLoaded(match kind {

@@ -55,6 +55,7 @@ fn reads(shop: ShopId, id: &str, fields: Fields, linked: Option<RecordId>) -> St
             fields,
             parts: Default::default(),
         },
+        doubt: None,
         reading: 1,
     }
 }
@@ -115,6 +116,7 @@ fn known_root(name: &str, at: &[ShopId]) -> Known {
             .map(|shop| (*shop, holds("root", named(name, None))))
             .collect(),
         conflicts: vec![],
+        withheld: Default::default(),
     }
 }
 
@@ -129,6 +131,7 @@ fn garden(parent: Option<&str>) -> Known {
         changed_at: now(),
         shops: [(ERP, at(None)), (A, at(parent)), (B, at(parent))].into(),
         conflicts: vec![],
+        withheld: Default::default(),
     }
 }
 
@@ -300,6 +303,14 @@ fn planned(answering: &[ShopId]) -> Vec<ShopId> {
                     let result = answers.then_some(page).ok_or_else(fault);
                     events.push(Event::Pulled { call, result });
                 }
+                Effect::ReadAgainList {
+                    lane, shop, kind, ..
+                } => events.push(Event::ReadAgain {
+                    lane,
+                    shop,
+                    kind,
+                    ids: vec![],
+                }),
                 Effect::LoadCatalogue { root, .. } => {
                     assert_eq!(root.map(|root| root.name).as_deref(), Some(NAME));
                     events.push(Event::CatalogueLoaded(CatalogueChunk {

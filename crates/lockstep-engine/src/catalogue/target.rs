@@ -29,6 +29,8 @@ pub(super) struct Target<'a> {
     pub asked: &'a BTreeSet<Path>,
     pub undone: &'a Undone,
     pub extent: Extent,
+    /// A record of this shop may be this one: it is not made beside it.
+    pub withheld: bool,
 }
 
 impl Target<'_> {
@@ -95,7 +97,7 @@ impl Target<'_> {
                 })
         });
         // What a person removed from this shop is not made again.
-        if once_there || !owner_has_it || !rules.gets_everything(self.shop) {
+        if once_there || self.withheld || !owner_has_it || !rules.gets_everything(self.shop) {
             return Vec::new();
         }
         let archived = wanted

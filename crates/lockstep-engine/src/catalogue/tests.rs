@@ -48,6 +48,7 @@ pub(super) fn staged(shop: ShopId, product: &Product) -> Staged {
             fields: product.fields(),
             parts: product.parts(),
         },
+        doubt: None,
         reading: 1,
     }
 }
@@ -80,6 +81,7 @@ pub(super) fn in_step(title: &str, price: &str) -> Known {
             .map(|shop| (shop, shadow(&coffee(shop, title, price))))
             .into(),
         conflicts: vec![],
+        withheld: Default::default(),
     }
 }
 

@@ -48,6 +48,10 @@ impl Run {
                     };
                     self.read_feed(shop, kind, shared, now, out);
                 }
+                // What a person said of a record is carried out by the reading of it.
+                for shop in self.all_shops(Kind::Product) {
+                    self.list_again(shop, Kind::Product, out);
+                }
                 false
             }
             Phase::ReadCatalogue => {

@@ -3,13 +3,15 @@
 use super::Run;
 use crate::customer::{Also, CallId, Effect, Shared};
 use crate::retry::{Remedy, remedy, sentence};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject};
 use lockstep_model::{
     BadRecord, Cursor, Fault, FaultKind, IntentId, Kind, NaturalKey, Next, Page, PullRequest,
     Record, RemoteId, Scope, ShopId,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+const MORE_TO_READ_AFTER: SignedDuration = SignedDuration::from_secs(5);
 
 /// Reads that are under way, and how far each feed got.
 #[derive(Debug, Default)]
@@ -211,6 +213,11 @@ impl Run {
         out: &mut Vec<Effect>,
     ) {
         self.reads.lists = self.reads.lists.saturating_sub(1);
+        if kind == Kind::Product && ids.len() >= super::CHUNK {
+            // There are more.
+            let at = now.checked_add(MORE_TO_READ_AFTER).unwrap_or(now);
+            shared.look_again(self.lane, at);
+        }
         self.read_by_name(shop, kind, ids, shared, out);
         self.advance(shared, now, out);
     }

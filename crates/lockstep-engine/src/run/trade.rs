@@ -150,7 +150,7 @@ impl Run {
             .collect()
     }
 
-    fn all_shops(&self, kind: Kind) -> Vec<ShopId> {
+    pub(super) fn all_shops(&self, kind: Kind) -> Vec<ShopId> {
         let shops = self.rules.shops.iter();
         shops
             .filter(|(shop, rules)| {

@@ -85,6 +85,7 @@ fn known(at_a: &str) -> CatalogueChunk {
         )]
         .into(),
         conflicts: vec![],
+        withheld: Default::default(),
     };
     CatalogueChunk {
         clusters: vec![Cluster {

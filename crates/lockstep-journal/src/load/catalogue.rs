@@ -13,9 +13,9 @@ use crate::journal::{Counted, last_seq};
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{
-    AtShop, CatalogueChunk, Cluster, Known, RootCategory, Staged, StagedBody,
+    AtShop, CatalogueChunk, Cluster, Doubt, Known, RootCategory, Staged, StagedBody,
 };
-use lockstep_model::entry::Conflict;
+use lockstep_model::entry::{Conflict, MatchAnswer};
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -303,12 +303,14 @@ impl Loader<'_> {
             let (place, keys) = match member {
                 Member::Staged(reading) => {
                     members.staged.push(reading);
+                    self.akin(AKIN_TO_STAGED, reading, &mut next)?;
                     let (place, keys, linked) = self.staged_neighbours(reading)?;
                     next.extend(linked.map(Member::Record));
                     (Some(place), keys)
                 }
                 Member::Record(record) => {
                     members.records.push(record);
+                    self.akin(AKIN_TO_RECORD, record, &mut next)?;
                     self.linked_rows(record, &mut next)?;
                     self.record_place_and_keys(record, &members.first)?
                 }
@@ -372,6 +374,19 @@ impl Loader<'_> {
             )?
             .query_row([reading], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok((place, parse("a record's keys", &keys)?, linked))
+    }
+
+    /// Whom a GTIN that few bear, or a doubt that was noted, joins with this one.
+    fn akin(&self, sql: &str, member: i64, next: &mut Vec<Member>) -> Result<(), JournalError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query(params![member, GTIN_BEARERS_MAX])?;
+        while let Some(row) = rows.next()? {
+            next.push(match row.get(0)? {
+                true => Member::Staged(row.get(1)?),
+                false => Member::Record(row.get(1)?),
+            });
+        }
+        Ok(())
     }
 
     fn linked_rows(&self, record: i64, next: &mut Vec<Member>) -> Result<(), JournalError> {
@@ -488,10 +503,37 @@ impl Loader<'_> {
                 .map(|record| RecordId(id(record))),
             keys: parse("a record's keys", &row.get::<_, String>(2)?)?,
             body,
+            doubt: doubt_of(
+                self.connection,
+                row.get(0)?,
+                self.kind_code,
+                &row.get::<_, String>(1)?,
+            )?,
             reading: id(reading),
         })
     }
 }
+
+/// A GTIN that more records bear than this tells none of them from another.
+const GTIN_BEARERS_MAX: i64 = 4;
+
+/// Of a staged row ?1: first whether it is a staged row itself, then its number.
+const AKIN_TO_STAGED: &str = "WITH own AS MATERIALIZED (
+        SELECT g.gtin FROM staged_gtin g WHERE g.reading = ?1
+        AND (SELECT count(*) FROM (SELECT 1 FROM staged_gtin s WHERE s.gtin = g.gtin LIMIT ?2 + 1)) <= ?2
+        AND (SELECT count(*) FROM (SELECT 1 FROM record_gtin r WHERE r.gtin = g.gtin LIMIT ?2 + 1)) <= ?2)
+    SELECT 1, s.reading FROM own CROSS JOIN staged_gtin s ON s.gtin = own.gtin
+    UNION ALL SELECT 0, r.record FROM own CROSS JOIN record_gtin r ON r.gtin = own.gtin
+    UNION ALL SELECT 0, d.record FROM staged t CROSS JOIN doubt d ON d.shop = t.shop AND d.kind = t.kind AND d.id = t.id
+        WHERE t.reading = ?1";
+const AKIN_TO_RECORD: &str = "WITH own AS MATERIALIZED (
+        SELECT g.gtin FROM record_gtin g WHERE g.record = ?1
+        AND (SELECT count(*) FROM (SELECT 1 FROM staged_gtin s WHERE s.gtin = g.gtin LIMIT ?2 + 1)) <= ?2
+        AND (SELECT count(*) FROM (SELECT 1 FROM record_gtin r WHERE r.gtin = g.gtin LIMIT ?2 + 1)) <= ?2)
+    SELECT 1, s.reading FROM own CROSS JOIN staged_gtin s ON s.gtin = own.gtin
+    UNION ALL SELECT 0, r.record FROM own CROSS JOIN record_gtin r ON r.gtin = own.gtin
+    UNION ALL SELECT 1, t.reading FROM doubt d CROSS JOIN staged t ON t.shop = d.shop AND t.kind = d.kind AND t.id = d.id
+        WHERE d.record = ?1";
 
 /// A row `d` of `due` that something can be done about at the time ?1.
 const IS_DUE_NOW: &str = "NOT EXISTS (
@@ -499,6 +541,49 @@ const IS_DUE_NOW: &str = "NOT EXISTS (
     ) AND NOT EXISTS (
         SELECT 1 FROM intent i WHERE i.subject = 'r:' || d.record AND i.shop = d.shop
     )";
+
+fn doubt_of(
+    connection: &Connection,
+    shop: i64,
+    kind: i64,
+    remote: &str,
+) -> Result<Option<Doubt>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT record, by_sku, answer FROM doubt WHERE shop = ?1 AND kind = ?2 AND id = ?3",
+    )?;
+    let mut rows = query.query(params![shop, kind, remote])?;
+    let mut doubt: Option<Doubt> = None;
+    while let Some(row) = rows.next()? {
+        let doubt = doubt.get_or_insert(Doubt {
+            candidates: BTreeSet::new(),
+            by_sku: row.get(1)?,
+            answer: row.get::<_, Option<i64>>(2)?.map(|answer| match answer {
+                0 => MatchAnswer::NoneOfOurs,
+                record => MatchAnswer::Is {
+                    record: RecordId(id(record)),
+                },
+            }),
+        });
+        doubt.candidates.insert(RecordId(id(row.get(0)?)));
+    }
+    Ok(doubt)
+}
+
+/// Records of shops beside which one of ours is not made.
+fn withheld_of(
+    connection: &Connection,
+    record: i64,
+) -> Result<BTreeSet<(ShopId, RemoteId)>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT shop, id FROM doubt WHERE record = ?1 AND (answer IS NULL OR by_sku = 1 AND answer <> record)",
+    )?;
+    let mut rows = query.query([record])?;
+    let mut withheld = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        withheld.insert((ShopId(id(row.get(0)?)), RemoteId(row.get(1)?)));
+    }
+    Ok(withheld)
+}
 
 /// One of our records with all that is known of it in every shop.
 pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known>, JournalError> {
@@ -547,6 +632,7 @@ pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known
         changed_at: time(changed_at)?,
         shops,
         conflicts: conflicts_of(connection, &subject)?,
+        withheld: withheld_of(connection, record)?,
     }))
 }
 

@@ -5,8 +5,11 @@ use crate::columns::{int, json, kind_code, micros, parse, place, record_subject}
 use crate::projection::{clear_aside, ledger};
 use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
-use lockstep_model::{Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Sku, Value};
+use lockstep_model::{
+    Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Sku, Value, gtins_of,
+};
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
 
 const FIELDS: &str = "a record's fields";
 const PARTS: &str = "the parts of a shop's record";
@@ -88,7 +91,9 @@ pub(super) fn merged(
             Some(ours) => parse(FIELDS, ours)?,
             None => Fields::new(),
         };
+        let had: BTreeSet<String> = gtins_of(&ours).map(str::to_owned).collect();
         merged.ours.apply(&mut ours);
+        note_gtins(connection, record, &had, &ours)?;
         json(FIELDS, &ours)?
     };
     // `None`: it stands as it was.
@@ -119,6 +124,37 @@ pub(super) fn merged(
             .execute(params![record, place])?;
     }
     settle_due(connection, merged, &place)
+}
+
+fn note_gtins(
+    connection: &Connection,
+    record: i64,
+    had: &BTreeSet<String>,
+    ours: &Fields,
+) -> Result<(), JournalError> {
+    let has: BTreeSet<&str> = gtins_of(ours).collect();
+    for gtin in had.iter().filter(|gtin| !has.contains(gtin.as_str())) {
+        connection
+            .prepare_cached("DELETE FROM record_gtin WHERE gtin = ?1 AND record = ?2")?
+            .execute(params![gtin, record])?;
+    }
+    for gtin in has.into_iter().filter(|gtin| !had.contains(*gtin)) {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO record_gtin(gtin, record) VALUES (?1, ?2)")?
+            .execute(params![gtin, record])?;
+    }
+    Ok(())
+}
+
+/// For a file that was made before GTINs were noted.
+pub(crate) fn note_all_gtins(connection: &Connection) -> Result<(), JournalError> {
+    let mut query = connection.prepare("SELECT record, ours FROM record")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let ours: Fields = parse(FIELDS, &row.get::<_, String>(1)?)?;
+        note_gtins(connection, row.get(0)?, &BTreeSet::new(), &ours)?;
+    }
+    Ok(())
 }
 
 fn seen_at(
@@ -523,7 +559,9 @@ pub(super) fn decided(
         return Ok(());
     };
     let mut ours: Fields = parse(FIELDS, &ours)?;
+    let had: BTreeSet<String> = gtins_of(&ours).map(str::to_owned).collect();
     delta.apply(&mut ours);
+    note_gtins(connection, int(record.0), &had, &ours)?;
     connection
         .prepare_cached("UPDATE record SET ours = ?2, changed_at = ?3 WHERE record = ?1")?
         .execute(params![int(record.0), json(FIELDS, &ours)?, micros(at)])?;

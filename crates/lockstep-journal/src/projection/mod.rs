@@ -4,11 +4,13 @@
 //! projections of a journal are a function of its entries.
 
 mod catalogue;
+mod doubts;
 mod intents;
 mod ledger;
 mod orders;
 mod runs;
 
+pub(crate) use catalogue::note_all_gtins;
 pub(crate) use ledger::taken;
 pub(crate) use orders::{copied_from, is_erased};
 
@@ -38,6 +40,8 @@ pub(crate) const TABLES: &[&str] = &[
     "record",
     "record_text",
     "record_key",
+    "record_gtin",
+    "doubt",
     "link",
     "due",
     "intent",
@@ -272,6 +276,24 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             for order in orders {
                 orders::erased(connection, at, order, by.as_deref())?;
                 remember(connection, seq, &order_subject(&order.to_string()))?;
+            }
+        }
+        Body::MatchDoubted {
+            shop,
+            kind,
+            id,
+            candidates,
+            by_sku,
+        } => doubts::doubted(connection, *shop, *kind, id, candidates, *by_sku)?,
+        Body::MatchAnswered {
+            shop,
+            kind,
+            id,
+            answer,
+            by: _,
+        } => {
+            for record in doubts::answered(connection, *shop, *kind, id, *answer)? {
+                remember(connection, seq, &crate::columns::record_subject(record))?;
             }
         }
         Body::OrderAnswered {

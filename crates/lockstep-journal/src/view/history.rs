@@ -93,6 +93,8 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::StocksMapped(_)
         | Body::Done { .. }
         | Body::DueAgain { .. }
+        | Body::MatchDoubted { .. }
+        | Body::MatchAnswered { .. }
         | Body::OrderAnswered { .. }
         | Body::BuyersErased { .. } => None,
     }

@@ -100,6 +100,9 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
          ALTER TABLE record DROP COLUMN changed_at;
          DROP TABLE looked;
+         DROP TABLE record_gtin;
+         DROP TABLE doubt;
+         DROP TABLE staged_gtin;
          ALTER TABLE purchase DROP COLUMN edited;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
