@@ -36,6 +36,10 @@ pub const WAKE_COMMIT_AFTER: Duration = Duration::from_millis(20);
 /// How long a hook waits for its commit before it is answered 503.
 pub const HOOK_WAIT: Duration = Duration::from_secs(5);
 
+/// Doubtful matches in one table, and answers of one.
+pub const MATCHES_MAX: usize = 10_000;
+/// Of them that are carried out in one ask.
+pub const MATCHES_AT_ONCE: usize = 100;
 /// How long a person waits for a worker's answer.
 pub const ASK_WAIT: Duration = Duration::from_secs(30);
 /// A plan reads every shop.

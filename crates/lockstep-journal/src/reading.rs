@@ -215,10 +215,36 @@ impl Journal {
         after: Option<ConflictId>,
         limit: usize,
     ) -> Result<Vec<ConflictRow>, JournalError> {
-        let mut query = self.connection.prepare_cached(
+        self.open_conflicts(
             "SELECT conflict, subject, about, at FROM conflict
              WHERE closed_at IS NULL AND conflict > ?1 ORDER BY conflict LIMIT ?2",
-        )?;
+            after,
+            limit,
+        )
+    }
+
+    /// Those of them that ask which of ours a record of a shop is.
+    pub fn doubtful_matches(
+        &self,
+        after: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<Vec<ConflictRow>, JournalError> {
+        self.open_conflicts(
+            "SELECT conflict, subject, about, at FROM conflict
+             WHERE closed_at IS NULL AND conflict > ?1 AND json_extract(about, '$.about') = 'doubtful_match'
+             ORDER BY conflict LIMIT ?2",
+            after,
+            limit,
+        )
+    }
+
+    fn open_conflicts(
+        &self,
+        sql: &str,
+        after: Option<ConflictId>,
+        limit: usize,
+    ) -> Result<Vec<ConflictRow>, JournalError> {
+        let mut query = self.connection.prepare_cached(sql)?;
         let mut found = query.query(params![
             after.map_or(i64::MIN, |after| int(after.0)),
             rows(limit)

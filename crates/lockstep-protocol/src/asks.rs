@@ -74,6 +74,11 @@ pub enum Question {
         decision: Resolution,
         by: String,
     },
+    /// A person's words on several conflicts, each carried out by itself.
+    DecideEach {
+        decisions: Vec<Decided>,
+        by: String,
+    },
     /// A person's word on an order that is held. Where it says that it is there: by its id or its number there.
     AnswerOrder {
         order: OrderKey,
@@ -106,6 +111,7 @@ impl Question {
             Question::Apply { .. } => "apply",
             Question::Undo { .. } => "undo",
             Question::Decide { .. } => "decide",
+            Question::DecideEach { .. } => "decide_each",
             Question::AnswerOrder { .. } => "answer_order",
             Question::Buyers { .. } => "buyers",
             Question::EraseBuyers { .. } => "erase_buyers",
@@ -118,6 +124,12 @@ impl Question {
     pub fn is_personal(&self) -> bool {
         matches!(self, Question::Buyers { .. } | Question::EraseBuyers { .. })
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    pub conflict: ConflictId,
+    pub decision: Resolution,
 }
 
 /// The body of `POST /asks/{id}`.
@@ -145,6 +157,10 @@ pub enum Answer {
         run: RunId,
     },
     Decided,
+    /// Those that could not be carried out, with the reason.
+    DecidedEach {
+        refused: Vec<(ConflictId, String)>,
+    },
     Buyers {
         buyers: Box<BuyersView>,
     },

@@ -67,6 +67,8 @@ pub mod people {
     /// Posted to, since an address must not stand in a URL.
     pub const BUYERS_EXPORT: &str = "/api/v1/customers/{customer}/buyers/export";
     pub const BUYERS_ERASE: &str = "/api/v1/customers/{customer}/buyers/erase";
+    /// Doubtful matches, as a table.
+    pub const MATCHES: &str = "/api/v1/customers/{customer}/matches";
     pub const CONFLICTS: &str = "/api/v1/customers/{customer}/conflicts";
     pub const CONFLICT_DECIDE: &str = "/api/v1/customers/{customer}/conflicts/{conflict}/decide";
 }

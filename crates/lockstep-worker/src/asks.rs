@@ -15,7 +15,7 @@ use lockstep_model::{
     CustomerId, Fault, FaultKind, Flow, Kind, OrderAnswer, OrderKey, PullRequest, Record, RunId,
     Scope, ShopId,
 };
-use lockstep_protocol::asks::{Answer, Ask, AskId, HookAnswer, Question, ShopAsked};
+use lockstep_protocol::asks::{Answer, Ask, AskId, Decided, HookAnswer, Question, ShopAsked};
 use lockstep_protocol::paths;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -196,6 +196,15 @@ impl Answerer {
                     .await
                     .map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
                 Ok(Answer::Decided)
+            }
+            Question::DecideEach { decisions, by } => {
+                let (customer, handle) = self.held()?;
+                let mut refused = Vec::new();
+                for Decided { conflict, decision } in decisions {
+                    let decided = decide(handle, customer, conflict, decision, by.clone()).await;
+                    refused.extend(decided.err().map(|why| (conflict, why)));
+                }
+                Ok(Answer::DecidedEach { refused })
             }
             Question::AnswerOrder { order, answer, by } => {
                 self.answer_order(order, answer, by).await?;

@@ -59,6 +59,8 @@ pub enum Command {
     Conflicts(Conflicts),
     /// Answer one of them.
     Decide(Decide),
+    /// Which of ours are these records of shops? The questions as CSV, or the answers.
+    Matches(Matches),
     /// The newest orders, or those that wait for a person.
     Orders(Orders),
     /// Say once what the shop that orders go into calls a way to pay or to ship: all orders that wait for it cross.
@@ -311,6 +313,15 @@ pub struct Explain {
 #[derive(Debug, Args)]
 pub struct Conflicts {
     pub customer: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Matches {
+    pub customer: String,
+    /// The table with its column "answer" filled in: the number of a record, "none", or nothing. "-": from standard
+    /// input.
+    #[arg(long, value_name = "FILE")]
+    pub answer: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

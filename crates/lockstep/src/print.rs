@@ -34,6 +34,18 @@ pub fn line(text: &str) {
     }
 }
 
+/// What standard output has as it is.
+pub fn raw(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Beside what standard output has: for people alone.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
 /// What went wrong, with its causes.
 pub fn trouble(error: &anyhow::Error) {
     eprintln!("lockstep: {error:#}");

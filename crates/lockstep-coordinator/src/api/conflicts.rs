@@ -34,8 +34,10 @@ pub async fn list(
     let read = app
         .replicas
         .read(customer, move |journal| {
+            let open = journal.conflicts(after, limit + 1)?;
+            let others = super::matches::candidates(journal, &open)?;
             let mut rows = Vec::new();
-            for row in journal.conflicts(after, limit + 1)? {
+            for row in open {
                 let record = match &row.subject {
                     Subject::Record(record) => journal.record_view(*record)?,
                     Subject::Level { sku, .. } => match journal.record_by_key(sku.as_str())? {
@@ -46,11 +48,12 @@ pub async fn list(
                 };
                 rows.push((row, record.map(|record| said::record_row(&record))));
             }
-            Ok(rows)
+            Ok((rows, others))
         })
         .await?;
+    let (rows, others) = read.value;
     let found = page(
-        read.value,
+        rows,
         limit,
         |(row, _): &(ConflictRow, Option<RecordRow>)| row.conflict.to_string(),
     );
@@ -58,7 +61,7 @@ pub async fn list(
         items: found
             .items
             .into_iter()
-            .map(|(row, record)| said::conflict(&names, customer, &row, record))
+            .map(|(row, record)| said::conflict(&names, customer, &row, record, &others))
             .collect(),
         next: found.next,
     }))

@@ -10,6 +10,7 @@ pub mod held;
 pub mod history;
 pub mod login;
 pub mod logins;
+pub mod matches;
 pub mod orders;
 pub mod overview;
 mod person;

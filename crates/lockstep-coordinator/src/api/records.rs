@@ -114,10 +114,11 @@ pub async fn show(
                     categories.add(id, &category);
                 }
             }
-            Ok(Some((seen, history, categories)))
+            let others = super::matches::candidates(journal, &seen.conflicts)?;
+            Ok(Some((seen, history, categories, others)))
         })
         .await?;
-    let Some((seen, history, categories)) = read.value else {
+    let Some((seen, history, categories, others)) = read.value else {
         return Err(Refusal::not_found(format!(
             "record {named} of {}; if it is new, the journal may not have it yet",
             names.settings.customer.name
@@ -137,7 +138,7 @@ pub async fn show(
             .conflicts
             .iter()
             .map(|conflict: &ConflictRow| {
-                said::conflict(&names, customer, conflict, Some(row.clone()))
+                said::conflict(&names, customer, conflict, Some(row.clone()), &others)
             })
             .collect(),
         as_of: read.as_of,

@@ -8,7 +8,7 @@ use lockstep_journal::{
 };
 use lockstep_model::{
     CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
-    entry::{Body, Cause, Conflict, Hold, Movement, Seen, Settlement, Subject, What},
+    entry::{Body, Cause, Conflict, Hold, MatchAnswer, Movement, Seen, Settlement, Subject, What},
     settings::{CustomerSettings, Policy, StockId, StockMode},
 };
 use lockstep_protocol::people::{
@@ -120,6 +120,15 @@ pub fn record_row(record: &RecordView) -> RecordRow {
             .map(|key| key_text(key))
             .unwrap_or_default(),
         title: record.title.clone(),
+    }
+}
+
+/// One of ours, as people know it.
+pub fn candidate(record: Option<&RecordRow>) -> String {
+    match record {
+        Some(record) if record.title.is_empty() => record.key.clone(),
+        Some(record) => format!("{} {}", record.key, record.title),
+        None => "a record that the journal does not show yet".into(),
     }
 }
 
@@ -387,7 +396,9 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         Body::BaseMoved { cause, .. } => movement_text(names, cause),
         Body::Aside { fault, .. } => fault.message.clone(),
         Body::OrderHeld { reason, .. } => hold_text(reason),
-        Body::OrderAnswered { by, .. } => format!("decided by {by}"),
+        Body::OrderAnswered { by, .. } | Body::MatchAnswered { by: Some(by), .. } => {
+            format!("decided by {by}")
+        }
         Body::BuyersErased { by: Some(by), .. } => format!("erased by {by}"),
         Body::BuyersErased { by: None, .. } => "it was kept as long as the settings say".into(),
         Body::ConflictClosed { decision, by, .. } => match by {
@@ -422,6 +433,16 @@ fn moved(names: &Names, body: &Body) -> Option<String> {
         Body::OrderReleased { .. } => "released".into(),
         Body::Aside { shop, .. } => format!("set aside at {}", names.shop(*shop)),
         Body::ConflictOpened { about, .. } => conflict_title(names, about, ""),
+        Body::MatchAnswered {
+            shop, id, answer, ..
+        } => {
+            let shop = names.shop(*shop);
+            match answer {
+                MatchAnswer::Is { record } => format!("{id} of {shop} is record {record}"),
+                MatchAnswer::NoneOfOurs => format!("{id} of {shop} is none of ours"),
+                MatchAnswer::Over => format!("{id} of {shop} is no longer in doubt"),
+            }
+        }
         Body::ConflictClosed { .. } => "decided".into(),
         Body::BuyersErased { .. } => "the buyer's data was erased".into(),
         Body::OrderAnswered { answer, into, .. } => match answer {
@@ -674,11 +695,13 @@ fn buffer(names: &Names, shop: ShopId) -> Decimal {
     policy.buffer.get(&shop).copied().unwrap_or_default()
 }
 
+/// `others`: the records of ours that a doubtful match could be.
 pub fn conflict(
     names: &Names,
     customer: CustomerId,
     row: &ConflictRow,
     record: Option<RecordRow>,
+    others: &BTreeMap<RecordId, RecordRow>,
 ) -> ConflictView {
     let about = match (&record, &row.subject) {
         (Some(record), _) => record.key.clone(),
@@ -692,15 +715,29 @@ pub fn conflict(
         opened_at: row.at,
         record,
         title: conflict_title(names, &row.about, &about),
-        detail: conflict_detail(names, &row.about),
-        choices: choices(names, &row.about),
+        detail: conflict_detail(names, &row.about, others),
+        choices: choices(names, &row.about, others),
     }
 }
 
 fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
     match about {
-        Conflict::DoubtfulMatch { shop, id, .. } => {
-            format!("{id} of {} could be several of ours", names.shop(*shop))
+        Conflict::DoubtfulMatch {
+            shop,
+            id,
+            title,
+            gtin,
+            ..
+        } => {
+            let shop = names.shop(*shop);
+            let named = match title.as_str() {
+                "" => format!("{id} of {shop}"),
+                title => format!("{title} ({id}) of {shop}"),
+            };
+            match gtin {
+                Some(_) => format!("{named} bears the GTIN of one of ours"),
+                None => format!("{named} could be several of ours"),
+            }
         }
         Conflict::SameKeyTwice { shop, key, .. } => {
             format!(
@@ -738,14 +775,32 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
     }
 }
 
-fn conflict_detail(names: &Names, about: &Conflict) -> String {
+fn conflict_detail(
+    names: &Names,
+    about: &Conflict,
+    others: &BTreeMap<RecordId, RecordRow>,
+) -> String {
     match about {
-        Conflict::DoubtfulMatch { candidates, .. } => {
-            let ids: Vec<String> = candidates.iter().map(ToString::to_string).collect();
-            format!(
-                "It fits our records {}, and nothing was linked. Give it, or them, a SKU of its own in the shop, and the question closes by itself.",
-                ids.join(", ")
-            )
+        Conflict::DoubtfulMatch {
+            candidates,
+            skus,
+            gtin,
+            ..
+        } => {
+            let ours: Vec<String> = candidates
+                .iter()
+                .map(|record| candidate(others.get(record)))
+                .collect();
+            let ours = ours.join("; ");
+            let skus = skus.join(", ");
+            match gtin {
+                Some(gtin) => format!(
+                    "Both bear {gtin}; its SKU there is {skus}, and ours is {ours}. It is not linked, and ours is not made there beside it. If they are the same, give them the same SKU in one of the shops, and the question closes by itself."
+                ),
+                None => format!(
+                    "It bears {skus} there, and fits {ours}. It is not linked, and none of them is made there beside it; their other shops go on. Put the SKUs right in the shop, and the question closes by itself."
+                ),
+            }
         }
         Conflict::SameKeyTwice { ids, .. } => {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
@@ -827,12 +882,31 @@ fn source(names: &Names, path: &Path) -> String {
 }
 
 /// The answers that a person may give: none where only the shops themselves can be put right.
-fn choices(names: &Names, about: &Conflict) -> Vec<Choice> {
+fn choices(
+    names: &Names,
+    about: &Conflict,
+    others: &BTreeMap<RecordId, RecordRow>,
+) -> Vec<Choice> {
     let choice = |label: String, decision| Choice { label, decision };
     match about {
-        Conflict::DoubtfulMatch { .. } | Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => {
-            Vec::new()
+        Conflict::DoubtfulMatch {
+            candidates, gtin, ..
+        } => {
+            let is = candidates.iter().filter(|_| gtin.is_none());
+            let is = is.map(|record| {
+                choice(
+                    format!("it is {}", candidate(others.get(record))),
+                    Resolution::IsRecord { record_id: *record },
+                )
+            });
+            let none = match gtin {
+                Some(_) => "it is another product",
+                None => "it is none of these: leave it alone",
+            };
+            is.chain([choice(none.into(), Resolution::NoneOfOurs)])
+                .collect()
         }
+        Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => Vec::new(),
         Conflict::ChangedInSeveral { values, .. } => values
             .iter()
             .map(|(shop, value)| {

@@ -13,6 +13,7 @@ use super::{
 use askama::Template;
 use axum::{
     extract::{self, Path},
+    http::header,
     response::{IntoResponse, Response},
 };
 use lockstep_model::{ConflictId, CustomerId, Resolution, fields::Value};
@@ -21,6 +22,7 @@ use lockstep_protocol::{
     paths::people,
     people::{
         NeedKind, Overview, Page,
+        matches::{MatchesReply, MatchesRequest, MatchesView},
         records::{ConflictView, DecideRequest},
     },
 };
@@ -89,8 +91,15 @@ struct OneCustomer {
     conflicts: Vec<ConflictRow>,
     held: Vec<NeedRow>,
     next: Option<String>,
+    /// Some of them ask which of ours a record is: those are answered in a table, too.
+    matches: Option<MatchesHrefs>,
     may_edit: bool,
     policies_href: String,
+}
+
+struct MatchesHrefs {
+    table: String,
+    answer: String,
 }
 
 #[derive(serde::Deserialize, Default)]
@@ -130,6 +139,15 @@ pub async fn of_customer(
             .next
             .as_deref()
             .map(|cursor| urls::with_query(&base, &[("cursor", cursor)])),
+        matches: found
+            .items
+            .iter()
+            .flat_map(|conflict| &conflict.choices)
+            .any(|choice| choice.decision == Resolution::NoneOfOurs)
+            .then(|| MatchesHrefs {
+                table: urls::of_customer(customer, "matches.csv"),
+                answer: urls::of_customer(customer, "matches"),
+            }),
         may_edit: visitor.may_edit(),
         policies_href: urls::of_customer(customer, "policies"),
         frame,
@@ -157,6 +175,56 @@ pub async fn of_all(
         frame,
     };
     Ok(Shown(page).into_response())
+}
+
+/// The table, as a file for a spreadsheet.
+pub async fn matches(
+    visitor: Visitor,
+    Path(customer): Path<CustomerId>,
+) -> Result<Response, Failure> {
+    let path = urls::path(people::MATCHES, &[&customer]);
+    let view: MatchesView = visitor.caller.get(&path).await?;
+    let named = format!("attachment; filename=\"matches-{customer}.csv\"");
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, named),
+    ];
+    Ok((headers, view.csv).into_response())
+}
+
+pub async fn answer_matches(
+    Path(customer): Path<CustomerId>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let path = urls::path(people::MATCHES, &[&customer]);
+    let asked = MatchesRequest {
+        csv: posted.values.text("table").to_owned(),
+    };
+    let answered: Result<MatchesReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
+    let back = urls::of_customer(customer, "conflicts");
+    Ok(match answered {
+        Ok(reply) => went_well(&back, in_words(&reply)),
+        Err(problem) => refused(&back, &problem),
+    })
+}
+
+/// Refused lines that are named on the page.
+const REFUSED_SHOWN: usize = 5;
+
+fn in_words(reply: &MatchesReply) -> String {
+    let mut text = format!("{} answered, {} left open.", reply.answered, reply.left);
+    if !reply.refused.is_empty() {
+        let lines = reply.refused.iter().take(REFUSED_SHOWN);
+        let lines: Vec<String> = lines
+            .map(|row| format!("line {}: {}", row.line, row.why))
+            .collect();
+        text.push_str(&format!(
+            " {} refused: {}",
+            reply.refused.len(),
+            lines.join("; ")
+        ));
+    }
+    text
 }
 
 pub async fn decide(

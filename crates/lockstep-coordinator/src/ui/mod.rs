@@ -123,7 +123,9 @@ pub fn router(console: Console) -> Router {
         .route("/orders/{order}/answer", post(held::answer))
         .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))
-        .route("/conflicts/{conflict}/decide", post(conflicts::decide));
+        .route("/conflicts/{conflict}/decide", post(conflicts::decide))
+        .route("/matches.csv", get(conflicts::matches))
+        .route("/matches", post(conflicts::answer_matches));
     Router::new()
         .route(urls::OVERVIEW, get(overview::show))
         .route(urls::LOGIN, get(session::show_login).post(session::log_in))

@@ -4,6 +4,7 @@
 pub mod buyers;
 pub mod customers;
 pub mod login;
+pub mod matches;
 pub mod orders;
 pub mod plan;
 pub mod records;

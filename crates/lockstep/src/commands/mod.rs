@@ -42,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Explain(explain) => people::explain(explain, json).await,
         Command::Conflicts(conflicts) => people::conflicts(conflicts, json).await,
         Command::Decide(decide) => people::decide(decide, json).await,
+        Command::Matches(matches) => people::matches(matches, json).await,
         Command::Orders(orders) => people::orders(orders, json).await,
         Command::Map(map) => people::map(map, json).await,
         Command::Buyers(buyers) => people::buyers(buyers, json).await,
