@@ -124,10 +124,7 @@ fn people(app: &AppState) -> Router {
         .route(api::orders::ORDERS, get(api::orders::list))
         .route(api::orders::ORDER, get(api::orders::show))
         .route(ui::ASIDES, get(api::asides::list))
-        .route(
-            MATCHES,
-            get(api::matches::list).post(api::matches::answer),
-        )
+        .route(MATCHES, get(api::matches::list).post(api::matches::answer))
         .route(CONFLICTS, get(api::conflicts::list))
         .route(CONFLICT_DECIDE, post(api::conflicts::decide))
         .route(BUYERS_EXPORT, post(api::buyers::export))

@@ -11,13 +11,13 @@ use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
-    CatalogueChunk, Consumed, OpenIntent, OrderChunk, RootCategory, StockChunk, UndoChunk,
+    CatalogueChunk, Consumed, Meetings, OpenIntent, OrderChunk, RootCategory, StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Change, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome, Page,
-    PullRequest, Record, RecordId, RemoteId, RunId, ShopId, ShopIdentity, Sku,
+    Change, ConflictId, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome,
+    Page, PullRequest, Record, RecordId, RemoteId, RunId, ShopId, ShopIdentity, Sku,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub struct Opened {
     pub next_conflict: u64,
     pub cursors: BTreeMap<(ShopId, Kind), Cursor>,
     pub open: Vec<OpenIntent>,
+    pub meetings: Meetings,
 }
 
 /// What happened.
@@ -303,6 +304,12 @@ impl Counters {
         id
     }
 
+    pub fn conflict(&mut self) -> ConflictId {
+        let id = ConflictId(self.conflict);
+        self.conflict += 1;
+        id
+    }
+
     pub fn call(&mut self) -> CallId {
         self.call += 1;
         CallId(self.call)
@@ -325,6 +332,9 @@ pub(crate) struct Shared {
     pub stale: BTreeSet<(ShopId, Sku)>,
     pub tries: BTreeMap<ShopId, u32>,
     pub writes_until: Option<Timestamp>,
+    pub meetings: Meetings,
+    /// A shop is written to from now on: whatever goes on without it begins anew.
+    pub let_in: bool,
     /// A lane should look again then: a retry, or an outcome to be looked up.
     pub look_at: BTreeMap<Lane, Timestamp>,
 }
@@ -388,6 +398,8 @@ impl Customer {
                 stale: BTreeSet::new(),
                 tries: BTreeMap::new(),
                 writes_until: Some(Timestamp::MIN),
+                meetings: opened.meetings,
+                let_in: false,
                 look_at: BTreeMap::new(),
             },
             next_run: opened.next_run,
@@ -404,6 +416,11 @@ impl Customer {
 
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_shared(self) -> Shared {
+        self.shared
     }
 
     /// Nothing runs and nothing waits to run now.
@@ -468,15 +485,23 @@ impl Customer {
                 Some(_) => out.push(Effect::Undoing { run: None }),
             },
             Event::Resolved { subject, read, by } => {
-                let lane = match &subject {
-                    Subject::Record(_) => Lane::Catalogue,
-                    Subject::Level { .. } | Subject::Order(_) => Lane::Trade,
+                let lanes: &[Lane] = match &subject {
+                    Subject::Record(_) => &[Lane::Catalogue],
+                    Subject::Level { .. } | Subject::Order(_) => &[Lane::Trade],
+                    Subject::Shop(shop) => {
+                        self.shared.meetings.waiting.remove(shop);
+                        self.shared.meetings.accepted.insert(*shop);
+                        self.shared.let_in = true;
+                        &Lane::ALL
+                    }
                 };
                 if let (Subject::Level { sku, .. }, Some(shop)) = (subject, read) {
                     self.shared.stale.insert((shop, sku));
                 }
-                let waiting = self.waiting.entry(lane).or_default();
-                waiting.because(Cause::Person { name: by });
+                for lane in lanes {
+                    let waiting = self.waiting.entry(*lane).or_default();
+                    waiting.because(Cause::Person { name: by.clone() });
+                }
             }
             Event::Tick => {}
             Event::WritesUntil(until) => self.shared.writes_until = until,
@@ -569,6 +594,14 @@ impl Customer {
                     });
                 }
             }
+        }
+        if std::mem::take(&mut self.shared.let_in) {
+            if let Some(run) = self.runs.get_mut(&Lane::Trade) {
+                run.cancel(
+                    "a shop is written to from now on, and this run went without it: the next one begins at once",
+                );
+            }
+            self.shared.look_again(Lane::Trade, now);
         }
         self.start_what_waits(now, &mut out);
         if let Some(at) = self.next_look(now) {
@@ -703,7 +736,9 @@ impl Customer {
             }
             let id = RunId(self.next_run);
             self.next_run += 1;
-            let mut run = Run::new(id, lane, cause, dry, self.rules.clone(), now);
+            let (rules, unmet) = crate::run::meeting::rules_of(&self.rules, &self.shared, dry);
+            let mut run = Run::new(id, lane, cause, dry, rules, now);
+            run.meets(unmet);
             if let Some(approved) = approved {
                 run.hold_to(approved);
                 out.push(Effect::Applying { run: Some(id) });

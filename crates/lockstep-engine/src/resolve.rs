@@ -2,6 +2,7 @@
 //! next run plans it as it plans everything else.
 
 use crate::rules::Rules;
+use crate::run::meeting::due_in_trade;
 use lockstep_model::cases::{ConflictCase, ConflictSubject, Known, StockCase};
 use lockstep_model::entry::{Again, Body, Conflict, Delta, MatchAnswer, Settlement, Subject, What};
 use lockstep_model::{ChangeSort, Kind, Level, Path, Resolution, ShopId, Value};
@@ -77,6 +78,23 @@ pub fn resolve(
             bodies.push(closed("it is none of ours".into(), Delta::default()));
             Ok(bodies)
         }
+        (Conflict::Meeting { shop, .. }, ConflictSubject::Shop(_), Resolution::Accept) => {
+            let shops = vec![*shop];
+            let again = [
+                Again::Records {
+                    kind: Kind::Category,
+                    shops: shops.clone(),
+                },
+                Again::Records {
+                    kind: Kind::Product,
+                    shops,
+                },
+            ];
+            let mut bodies = vec![closed("accepted".into(), Delta::default())];
+            bodies.extend(again.map(|what| Body::DueAgain { what }));
+            bodies.extend(due_in_trade());
+            Ok(bodies)
+        }
         (
             Conflict::LevelInDoubt { shop, .. },
             ConflictSubject::Level(level),
@@ -122,6 +140,7 @@ pub fn resolve(
         }
         (
             Conflict::DoubtfulMatch { .. }
+            | Conflict::Meeting { .. }
             | Conflict::SameKeyTwice { .. }
             | Conflict::ChangedInSeveral { .. }
             | Conflict::LevelInDoubt { .. }
@@ -129,11 +148,15 @@ pub fn resolve(
             | Conflict::OrderDiffers { .. }
             | Conflict::Limit { .. }
             | Conflict::Undone { .. },
-            ConflictSubject::Record(_) | ConflictSubject::Level(_) | ConflictSubject::Order(_),
+            ConflictSubject::Record(_)
+            | ConflictSubject::Level(_)
+            | ConflictSubject::Order(_)
+            | ConflictSubject::Shop(_),
             Resolution::UseShop { .. }
             | Resolution::UseValue { .. }
             | Resolution::IsRecord { .. }
             | Resolution::NoneOfOurs
+            | Resolution::Accept
             | Resolution::WasWritten
             | Resolution::WasNotWritten
             | Resolution::LeaveAsIs

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lockstep_model::cases::RootCategory;
 use lockstep_model::entry::{AsideSubject, Subject};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Kind, OrderKey, RecordId, Sku};
+use lockstep_model::{Kind, OrderKey, RecordId, ShopId, Sku};
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -94,6 +94,7 @@ pub(crate) fn subject_text(subject: &Subject) -> String {
         Subject::Record(record) => record_subject(int(record.0)),
         Subject::Level { stock, sku } => level_subject(*stock, sku),
         Subject::Order(order) => order_subject(&order.to_string()),
+        Subject::Shop(shop) => format!("s:{shop}"),
     }
 }
 
@@ -113,6 +114,7 @@ fn try_subject(text: &str) -> Option<Subject> {
             })
         }
         "o" => Some(Subject::Order(OrderKey::parse(rest)?)),
+        "s" => Some(Subject::Shop(ShopId(rest.parse().ok()?))),
         _ => None,
     }
 }

@@ -9,8 +9,8 @@ use crate::load::{INTENT_COLUMNS, read_intent};
 use crate::view::{AsideRow, ConflictRow};
 use crate::{Also, Journal, JournalError, Mark};
 use jiff::Timestamp;
-use lockstep_model::cases::OpenIntent;
-use lockstep_model::entry::{Again, Body};
+use lockstep_model::cases::{Meetings, OpenIntent};
+use lockstep_model::entry::{Again, Body, Subject};
 use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
@@ -221,6 +221,31 @@ impl Journal {
             after,
             limit,
         )
+    }
+
+    /// Shops that were met, and those about which a person is asked.
+    pub fn meetings(&self) -> Result<Meetings, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT subject, closed_at IS NULL FROM conflict WHERE subject > 's:' AND subject < 's;'
+             AND json_extract(about, '$.about') = 'meeting' ORDER BY conflict",
+        )?;
+        let mut found = query.query([])?;
+        let mut meetings = Meetings::default();
+        while let Some(row) = found.next()? {
+            if let Subject::Shop(shop) = subject_of(&row.get::<_, String>(0)?)? {
+                if row.get(1)? {
+                    meetings.waiting.insert(shop);
+                } else {
+                    meetings.accepted.insert(shop);
+                }
+            }
+        }
+        let mut query = self.connection.prepare_cached("SELECT shop FROM met")?;
+        let mut found = query.query([])?;
+        while let Some(row) = found.next()? {
+            meetings.accepted.insert(ShopId(id(row.get(0)?)));
+        }
+        Ok(meetings)
     }
 
     /// Those of them that ask which of ours a record of a shop is.

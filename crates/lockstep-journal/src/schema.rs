@@ -171,7 +171,8 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
     }
     if found < 4 {
         transaction.execute_batch(
-            "CREATE TABLE record_gtin(gtin TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (gtin, record))
+            "CREATE TABLE met(shop INTEGER PRIMARY KEY);
+             CREATE TABLE record_gtin(gtin TEXT NOT NULL, record INTEGER NOT NULL, PRIMARY KEY (gtin, record))
                 WITHOUT ROWID;
              CREATE INDEX record_gtin_record ON record_gtin(record);
              CREATE TABLE doubt(shop INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL, record INTEGER NOT NULL,

@@ -40,6 +40,8 @@ CREATE TABLE shop(
     shop     INTEGER PRIMARY KEY,
     identity TEXT NOT NULL
 );
+-- Shops that had no products of their own when they were first read.
+CREATE TABLE met(shop INTEGER PRIMARY KEY);
 CREATE TABLE stock_mapping(
     one  INTEGER PRIMARY KEY CHECK (one = 1),
     body TEXT NOT NULL

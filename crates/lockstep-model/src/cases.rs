@@ -87,6 +87,16 @@ pub enum ConflictSubject {
     Record(Box<Known>),
     Level(Box<StockCase>),
     Order(OrderKey),
+    Shop(ShopId),
+}
+
+/// Shops that were read once before anything was written to them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Meetings {
+    /// A person has not accepted yet: nothing is written to these.
+    pub waiting: BTreeSet<ShopId>,
+    /// A person has, or they had no products of their own.
+    pub accepted: BTreeSet<ShopId>,
 }
 
 /// What we know a shop holds of a record: its shadow.

@@ -169,6 +169,10 @@ pub enum Body {
     DueAgain {
         what: Again,
     },
+    /// A shop had no products of its own when it was first read: what is there later came from us, or came later.
+    ShopMet {
+        shop: ShopId,
+    },
     /// A record of a shop that must not be guessed: which of ours it is, is open. None of these is made there meanwhile.
     MatchDoubted {
         shop: ShopId,
@@ -409,6 +413,7 @@ pub enum Subject {
     Record(RecordId),
     Level { stock: StockId, sku: Sku },
     Order(OrderKey),
+    Shop(ShopId),
 }
 
 /// What an intent changes: enough to tell, from a later reading alone, whether it was applied.
@@ -596,6 +601,13 @@ pub enum Conflict {
         /// All that it shares with the candidates; `None`: it shares SKUs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gtin: Option<String>,
+    },
+    /// A shop that is connected has products of its own. Nothing is written to it before a person has accepted what
+    /// would be.
+    Meeting {
+        shop: ShopId,
+        /// That it showed when it was first read.
+        products: u64,
     },
     /// Two records of one shop bear the same key.
     SameKeyTwice {

@@ -14,6 +14,8 @@ pub enum Resolution {
     IsRecord { record_id: RecordId },
     /// A doubtful match: the shop's record is none of ours.
     NoneOfOurs,
+    /// A shop that was met: what would be written to it is written.
+    Accept,
     /// A level in doubt: our write was applied, and what differs from it moved by itself.
     WasWritten,
     /// A level in doubt: our write was not applied, and what differs from before moved by itself.

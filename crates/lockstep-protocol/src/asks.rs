@@ -75,10 +75,7 @@ pub enum Question {
         by: String,
     },
     /// A person's words on several conflicts, each carried out by itself.
-    DecideEach {
-        decisions: Vec<Decided>,
-        by: String,
-    },
+    DecideEach { decisions: Vec<Decided>, by: String },
     /// A person's word on an order that is held. Where it says that it is there: by its id or its number there.
     AnswerOrder {
         order: OrderKey,

@@ -162,6 +162,7 @@ impl Machine {
             next_conflict: counters.conflict,
             cursors,
             open: journal.open_intents(None, 10_000).expect("open intents"),
+            meetings: journal.meetings().expect("meetings"),
         };
         self.generation += 1;
         self.process = Some(Process {

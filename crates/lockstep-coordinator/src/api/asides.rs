@@ -39,7 +39,9 @@ pub async fn list(
             AsideSubject::Subject(Subject::Record(record)) => (Some(record), None, None),
             AsideSubject::Subject(Subject::Level { sku, .. }) => (None, Some(sku.0), None),
             AsideSubject::Subject(Subject::Order(order)) => (None, None, Some(order.to_string())),
-            AsideSubject::Remote { .. } => (None, None, None),
+            AsideSubject::Subject(Subject::Shop(_)) | AsideSubject::Remote { .. } => {
+                (None, None, None)
+            }
         };
         AsideView {
             shop: row.shop,
@@ -70,6 +72,7 @@ fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {
             let number = known.and_then(|view| view.row.number);
             format!("order {}", number.unwrap_or_else(|| order.id.to_string()))
         }
+        AsideSubject::Subject(Subject::Shop(shop)) => format!("shop {shop}"),
         AsideSubject::Remote { kind, id: Some(id) } => {
             format!("{} {id} there, which cannot be read", kind.as_str())
         }

@@ -123,7 +123,9 @@ fn table(
             String::new(),
         ])?;
     }
-    let bytes = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    let bytes = table
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?;
     // What was written is text.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

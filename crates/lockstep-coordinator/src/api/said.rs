@@ -140,6 +140,7 @@ fn subject_name(subject: &Subject, keys: &BTreeMap<RecordId, String>) -> String 
             .unwrap_or_else(|| format!("record {record}")),
         Subject::Level { sku, .. } => format!("stock of {sku}"),
         Subject::Order(order) => format!("order {}", order.id),
+        Subject::Shop(shop) => format!("shop {shop}"),
     }
 }
 
@@ -708,6 +709,7 @@ pub fn conflict(
         (None, Subject::Level { sku, .. }) => sku.to_string(),
         (None, Subject::Order(order)) => format!("order {}", order.id),
         (None, Subject::Record(record)) => format!("record {record}"),
+        (None, Subject::Shop(shop)) => names.shop(*shop),
     };
     ConflictView {
         conflict: row.conflict,
@@ -738,6 +740,12 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
                 Some(_) => format!("{named} bears the GTIN of one of ours"),
                 None => format!("{named} could be several of ours"),
             }
+        }
+        Conflict::Meeting { shop, .. } => {
+            format!(
+                "{} waits for your word before it is written to",
+                names.shop(*shop)
+            )
         }
         Conflict::SameKeyTwice { shop, key, .. } => {
             format!(
@@ -802,6 +810,14 @@ fn conflict_detail(
                 ),
             }
         }
+        Conflict::Meeting { products, .. } => format!(
+            "It had {products} {} of its own when it was first read. What fits one of ours by link or SKU is linked; what is in doubt is asked below. Nothing is written to it yet: make a plan, see what would be, and accept.",
+            if *products == 1 {
+                "product"
+            } else {
+                "products"
+            }
+        ),
         Conflict::SameKeyTwice { ids, .. } => {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
             format!(
@@ -882,11 +898,7 @@ fn source(names: &Names, path: &Path) -> String {
 }
 
 /// The answers that a person may give: none where only the shops themselves can be put right.
-fn choices(
-    names: &Names,
-    about: &Conflict,
-    others: &BTreeMap<RecordId, RecordRow>,
-) -> Vec<Choice> {
+fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRow>) -> Vec<Choice> {
     let choice = |label: String, decision| Choice { label, decision };
     match about {
         Conflict::DoubtfulMatch {
@@ -906,6 +918,10 @@ fn choices(
             is.chain([choice(none.into(), Resolution::NoneOfOurs)])
                 .collect()
         }
+        Conflict::Meeting { shop, .. } => vec![choice(
+            format!("accept: {} is written to from now on", names.shop(*shop)),
+            Resolution::Accept,
+        )],
         Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => Vec::new(),
         Conflict::ChangedInSeveral { values, .. } => values
             .iter()

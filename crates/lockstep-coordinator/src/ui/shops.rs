@@ -207,6 +207,10 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
             Choice::new("linked", "what exists there"),
             Choice::new("all", "everything; what is missing is created"),
         ]),
+        Field::choice(format!("{link}.firstMeeting"), "First meeting", "When it is first read and has products of its own.", vec![
+            Choice::new("ask", "ask before anything is written to it"),
+            Choice::new("go", "write to it at once"),
+        ]),
         Field::several_ids(format!("{link}.sellsFrom"), "Sells from", "The stocks whose sum it is told. None ticked: the customer's stock.", stocks),
         Field::time(format!("{link}.ordersFrom"), "Orders from", "Orders placed here before this moment do not cross: 2026-05-04 09:00 (UTC). Empty: from the moment of connecting."),
         Field::maybe(format!("{link}.currency"), "Currency", "Three letters, as in EUR. Empty: the shop's own."),

@@ -282,6 +282,7 @@ fn planned(answering: &[ShopId]) -> Vec<ShopId> {
             next_conflict: 1,
             cursors: BTreeMap::new(),
             open: vec![],
+            meetings: Default::default(),
         },
         rules_with_a_root(),
     );

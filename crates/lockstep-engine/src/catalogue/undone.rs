@@ -212,6 +212,7 @@ impl<'a> Question<'a> {
                 restoring: restoring.as_deref(),
             }),
             Conflict::DoubtfulMatch { .. }
+            | Conflict::Meeting { .. }
             | Conflict::SameKeyTwice { .. }
             | Conflict::ChangedInSeveral { .. }
             | Conflict::LevelInDoubt { .. }

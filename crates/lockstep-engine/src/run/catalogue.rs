@@ -55,6 +55,7 @@ impl Run {
                 false
             }
             Phase::ReadCatalogue => {
+                self.meet(shared, out);
                 self.plan(Kind::Category, 0, out);
                 true
             }

@@ -11,6 +11,7 @@ pub(crate) mod approved;
 
 mod catalogue;
 mod cause;
+pub(crate) mod meeting;
 mod outcome;
 mod reading;
 mod trade;
@@ -55,6 +56,8 @@ pub(crate) struct Run {
     writing: Option<writing::Writing>,
     /// Shops that failed in this run, with the sentence for people.
     failed: BTreeMap<ShopId, String>,
+    /// Shops that are still to be met.
+    unmet: BTreeSet<ShopId>,
     /// Shops in which it made items.
     made: BTreeSet<ShopId>,
     needs_person: Option<String>,
@@ -154,6 +157,7 @@ impl Run {
             staging: 0,
             writing: None,
             failed: BTreeMap::new(),
+            unmet: BTreeSet::new(),
             made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,

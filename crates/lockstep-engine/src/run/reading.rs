@@ -20,6 +20,8 @@ pub(crate) struct Reads {
     ended: BTreeMap<(ShopId, Kind), Option<Cursor>>,
     /// Lists of what to read by name that are on their way.
     lists: usize,
+    /// Products that each shop showed.
+    pub products: BTreeMap<ShopId, u64>,
     /// Shops of which the last round found something changed.
     pub moved: BTreeSet<ShopId>,
 }
@@ -325,6 +327,9 @@ impl Run {
                 }
                 Err(bad) => bodies.push(bad_record(shop, kind, bad)),
             }
+        }
+        if kind == Kind::Product {
+            *self.reads.products.entry(shop).or_default() += total as u64;
         }
         self.counts.pulled += total as u64;
         self.counts.bad += bodies.len() as u64;

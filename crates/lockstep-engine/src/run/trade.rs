@@ -185,6 +185,9 @@ impl Run {
         out: &mut Vec<Effect>,
     ) {
         self.orders_after = chunk.next.clone();
+        if self.cancelled.is_some() {
+            return;
+        }
         match self.phase {
             Phase::SeeOrders { .. } => {
                 let bodies = chunk
@@ -287,6 +290,9 @@ impl Run {
         out: &mut Vec<Effect>,
     ) {
         self.stock_after = chunk.next.clone();
+        if self.cancelled.is_some() {
+            return;
+        }
         let mut bodies = Vec::new();
         let mut also = Also::default();
         let mut writes = Vec::new();

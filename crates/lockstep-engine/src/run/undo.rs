@@ -279,7 +279,7 @@ impl Run {
         let cases = self.undo.iter().flat_map(|undo| &undo.cases);
         let records = cases.filter_map(|case| match case.subject {
             Subject::Record(record) => Some(record),
-            Subject::Level { .. } | Subject::Order(_) => None,
+            Subject::Level { .. } | Subject::Order(_) | Subject::Shop(_) => None,
         });
         self.phase = Phase::UndoJudge;
         self.loading = true;
@@ -315,7 +315,7 @@ impl Run {
         for case in cases {
             let mut cluster = match case.subject {
                 Subject::Record(record) => of_record.remove(&record),
-                Subject::Level { .. } | Subject::Order(_) => None,
+                Subject::Level { .. } | Subject::Order(_) | Subject::Shop(_) => None,
             };
             let judged = self.judge(&case, cluster.as_ref());
             let asked = match &mut cluster {
@@ -331,8 +331,7 @@ impl Run {
                 continue;
             };
             for about in asked {
-                let conflict = ConflictId(shared.counters.conflict);
-                shared.counters.conflict += 1;
+                let conflict = shared.counters.conflict();
                 self.counts.conflicts += 1;
                 if let Some(known) = cluster.known.first_mut() {
                     bodies.push(Body::ConflictOpened {
@@ -389,6 +388,7 @@ impl Run {
                 line: line(String::new(), &Value::Empty, &Value::Empty, verdict),
             };
             match case.subject {
+                Subject::Shop(_) => {}
                 Subject::Level { .. } => judged.push(whole(Verdict::Level)),
                 Subject::Order(_) => judged.push(whole(Verdict::Order)),
                 Subject::Record(RecordId::ROOT_CATEGORY) => {

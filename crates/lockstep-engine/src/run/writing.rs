@@ -530,7 +530,7 @@ impl Run {
 
 fn lane_of(subject: &Subject) -> Lane {
     match subject {
-        Subject::Record(_) => Lane::Catalogue,
+        Subject::Record(_) | Subject::Shop(_) => Lane::Catalogue,
         Subject::Level { .. } | Subject::Order(_) => Lane::Trade,
     }
 }

@@ -32,6 +32,7 @@ impl Journal {
                 Some(ConflictSubject::Level(Box::new(case)))
             }
             Subject::Order(order) => Some(ConflictSubject::Order(order)),
+            Subject::Shop(shop) => Some(ConflictSubject::Shop(shop)),
         };
         let Some(subject) = subject else {
             return Ok(None);

@@ -70,6 +70,7 @@ fn label(connection: &Connection, subject: &Subject) -> Result<String, JournalEr
         Subject::Record(record) => record_label(connection, *record)?,
         Subject::Level { sku, .. } => format!("stock of {sku}"),
         Subject::Order(order) => format!("order {}", order.id),
+        Subject::Shop(shop) => format!("shop {shop}"),
     })
 }
 

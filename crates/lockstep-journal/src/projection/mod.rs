@@ -31,6 +31,7 @@ pub(crate) const TABLES: &[&str] = &[
     "head",
     "counter",
     "shop",
+    "met",
     "stock_mapping",
     "cursor",
     "looked",
@@ -278,6 +279,11 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
                 remember(connection, seq, &order_subject(&order.to_string()))?;
             }
         }
+        Body::ShopMet { shop } => {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO met(shop) VALUES (?1)")?
+                .execute([int(shop.0)])?;
+        }
         Body::MatchDoubted {
             shop,
             kind,
@@ -426,6 +432,8 @@ fn conflict_closed(
         }
         Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,
         Subject::Order(order) => orders::mark_dirty(connection, &order.to_string())?,
+        // What was withheld is named by entries of its own.
+        Subject::Shop(_) => {}
     }
     Ok(Some(text))
 }

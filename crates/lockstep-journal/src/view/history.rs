@@ -93,6 +93,7 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::StocksMapped(_)
         | Body::Done { .. }
         | Body::DueAgain { .. }
+        | Body::ShopMet { .. }
         | Body::MatchDoubted { .. }
         | Body::MatchAnswered { .. }
         | Body::OrderAnswered { .. }

@@ -100,6 +100,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;
          ALTER TABLE record DROP COLUMN changed_at;
          DROP TABLE looked;
+         DROP TABLE met;
          DROP TABLE record_gtin;
          DROP TABLE doubt;
          DROP TABLE staged_gtin;

@@ -41,7 +41,7 @@ pub use policies::{Gate, Limits, OrderPolicy, Policies, Policy, StockMode, Stock
 pub use read::read;
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};
-pub use shop::{ALLOW_INSECURE, Assortment, CustomerHasService, Service, ShopRole};
+pub use shop::{ALLOW_INSECURE, Assortment, CustomerHasService, FirstMeeting, Service, ShopRole};
 pub use transform::{PriceRule, Rounding, Tax, Transform, Way};
 pub use validate::{Problem, bare_url_problem};
 pub use wire::OnWire;

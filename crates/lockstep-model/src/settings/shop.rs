@@ -110,6 +110,19 @@ pub enum Assortment {
     Linked,
 }
 
+/// What happens when a shop that is connected has products of its own.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum FirstMeeting {
+    /// It is read and matched, and nothing is written to it before a person has accepted.
+    #[default]
+    Ask,
+    /// It is written to at once.
+    Go,
+}
+
 /// That a shop belongs to the customer, and how it takes part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -121,6 +134,8 @@ pub struct CustomerHasService {
     pub role: ShopRole,
     #[serde(default)]
     pub assortment: Assortment,
+    #[serde(default)]
+    pub first_meeting: FirstMeeting,
     /// Orders placed here before this moment do not cross. Empty: from the moment of connecting.
     #[serde(default)]
     pub orders_from: Option<Timestamp>,
@@ -146,6 +161,7 @@ impl CustomerHasService {
             service_id,
             role,
             assortment: Assortment::default(),
+            first_meeting: FirstMeeting::default(),
             orders_from: None,
             currency: None,
             country: None,

@@ -46,6 +46,7 @@ impl Driver {
                 sku: level.sku,
             },
             ConflictSubject::Order(order) => Subject::Order(order),
+            ConflictSubject::Shop(shop) => Subject::Shop(shop),
         };
         let read = match case.about {
             Conflict::LevelInDoubt { shop, .. } => Some(shop),

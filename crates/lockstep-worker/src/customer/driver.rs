@@ -1026,6 +1026,7 @@ async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> 
             next_conflict: counters.conflict,
             cursors,
             open,
+            meetings: journal.meetings()?,
         })
     })
     .await
