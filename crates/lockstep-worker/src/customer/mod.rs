@@ -4,6 +4,7 @@
 mod answers;
 mod buyers;
 mod calls;
+mod checkpoint;
 mod driver;
 mod file;
 mod plan;
