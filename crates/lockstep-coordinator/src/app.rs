@@ -2,7 +2,7 @@
 
 use crate::{
     admission::{Attempts, Places},
-    archive::Replicas,
+    archive::{Checkpoints, Replicas},
     asks::Waiting,
     events::Events,
     figures::Figures,
@@ -33,6 +33,7 @@ pub struct App {
     pub targets: Targets,
     pub registrations: Registrations,
     pub replicas: Replicas,
+    pub checkpoints: Checkpoints,
     pub attempts: Attempts,
     pub parked: Places,
     /// Calls with a token that the view does not know.

@@ -61,6 +61,17 @@ pub const PERSON_TOKEN_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// Segments applied to a replica before others get their turn.
 pub const REPLICA_BATCH: u32 = 64;
+/// Bytes of segments, compressed, after which a customer's checkpoint is made anew, where the configuration says nothing.
+pub const CHECKPOINT_AFTER_BYTES: u64 = 8 * 1024 * 1024;
+/// A segment counts as so many bytes at least: to take in one costs a transaction.
+pub const CHECKPOINT_SEGMENT_WEIGHT: u64 = 4 * 1024;
+/// … and one checkpoint is so many times as large as what came since the one before, at most: who has a large journal
+/// has it copied less often.
+pub const CHECKPOINT_GROWTH: u64 = 8;
+/// Of each customer. The one before the newest is for a chain that was restored from a backup.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Segments that are weighed at a start, at most.
+pub const CHECKPOINT_SEGMENTS_WEIGHED: u64 = 100_000;
 /// Replicas that are held open.
 pub const REPLICAS_OPEN_MAX: usize = 64;
 /// Rows of a list, if the question does not say.

@@ -1,12 +1,12 @@
 //! What a coordinator is started with. Where it comes from (a file, flags, the environment) is the
 //! binary's business.
 
-use crate::Tls;
+use crate::{Tls, bounds::CHECKPOINT_AFTER_BYTES};
 use lockstep_connector::Registry;
 use std::{net::SocketAddr, path::PathBuf};
 
 pub struct CoordinatorConfig {
-    /// Made if it is missing; holds the default database, the key file, replicas and certificates.
+    /// Made if it is missing; holds the default database, the key file, replicas, checkpoints and certificates.
     pub data: PathBuf,
     /// Port 0: a free one.
     pub listen: SocketAddr,
@@ -19,6 +19,8 @@ pub struct CoordinatorConfig {
     pub registry: Registry,
     /// The key that shop credentials are encrypted with, 64 hex digits or base64. None: a file in the data folder.
     pub secret_key: Option<String>,
+    /// Bytes of a customer's segments, compressed, after which its checkpoint is made anew; a small segment counts as 4 KiB.
+    pub checkpoint_after_bytes: u64,
 }
 
 impl CoordinatorConfig {
@@ -32,6 +34,7 @@ impl CoordinatorConfig {
             tls: Tls::Auto,
             registry,
             secret_key: None,
+            checkpoint_after_bytes: CHECKPOINT_AFTER_BYTES,
         }
     }
 }

@@ -17,6 +17,9 @@ pub async fn follow(app: AppState) {
             () = tokio::time::sleep(EVERY) => {}
         }
         app.view.forget_asks(Timestamp::now());
+        let customers = app.view.all_customers();
+        app.checkpoints
+            .sweep(&customers.into_iter().map(|(id, _)| id).collect());
         for (customer, revision) in app.registrations.due() {
             hooks::register(app.clone(), customer, revision).await;
         }

@@ -42,6 +42,7 @@ fn workers() -> Router<AppState> {
             JOURNAL,
             post(worker_api::take_segment).get(worker_api::give_journal),
         )
+        .route(CHECKPOINT, get(worker_api::give_checkpoint))
         .layer(DefaultBodyLimit::max(SEGMENT_BYTES_MAX));
     Router::new()
         .route(AUTH, post(worker_api::enrol))

@@ -5,7 +5,7 @@ use crate::{
     admission::{Attempts, Places},
     api,
     app::{App, AppState},
-    archive::{self, Replicas},
+    archive::{self, Checkpoints, Replicas},
     asks::Waiting,
     bounds::{PARKED_POLLS_MAX, SHUTDOWN_GRACE, STRANGERS_MAX},
     erasures,
@@ -108,6 +108,8 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
         registrations: Registrations::default(),
         replicas: Replicas::new(&config.data)
             .with_context(|| format!("a folder in {} cannot be made", config.data.display()))?,
+        checkpoints: Checkpoints::open(&config.data, config.checkpoint_after_bytes)
+            .with_context(|| format!("a folder in {} cannot be read", config.data.display()))?,
         attempts: Attempts::default(),
         parked: Places::new(PARKED_POLLS_MAX),
         strangers: Places::new(STRANGERS_MAX),
@@ -128,6 +130,7 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
     tasks.spawn(hooks::write(app.clone(), raised));
     tasks.spawn(owners::follow(app.clone()));
     tasks.spawn(archive::follow(app.clone()));
+    tasks.spawn(archive::follow_growth(app.clone()));
     tasks.spawn(housekeeping::follow(app.clone()));
     tasks.spawn(erasures::follow(app.clone()));
     let handle = Handle::new();

@@ -20,6 +20,10 @@ pub const CATEGORY_DEPTH_MAX: usize = 32;
 pub const SEGMENT_BYTES_MAX: usize = 16 << 20;
 /// A segment as it travels: header and compressed body.
 pub const SEGMENT_ENCODED_BYTES_MAX: usize = 8 << 20;
+/// A checkpoint as it travels.
+pub const CHECKPOINT_BYTES_MAX: u64 = 8 << 30;
+/// The file that is made of it: a million articles in three shops are about 5 GiB.
+pub const CHECKPOINT_FILE_BYTES_MAX: u64 = 64 << 30;
 /// SQLite's page cache of one file.
 pub(crate) const CACHE_KIB: i64 = 4 << 10;
 /// Pages in the write-ahead log before they are moved into the file (4 KiB each).

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use lockstep_model::entry::Entry;
 use lockstep_model::{CustomerId, Epoch, Incarnation, Lane};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use sha2::Digest;
 
 const COLUMNS: &str =
     "sequence, incarnation, epoch, first_seq, last_seq, previous, hash, at, acknowledged";
@@ -24,6 +25,21 @@ pub(crate) struct Cut {
     pub hash: Hash,
     pub at: Timestamp,
     pub acknowledged: bool,
+}
+
+impl Cut {
+    fn header(&self, customer: CustomerId) -> SegmentHeader {
+        SegmentHeader {
+            customer,
+            incarnation: self.incarnation,
+            epoch: self.epoch,
+            sequence: self.sequence,
+            first_seq: self.first_seq,
+            last_seq: self.last_seq,
+            at: self.at,
+            previous: self.previous,
+        }
+    }
 }
 
 pub(crate) fn last_cut(connection: &Connection) -> Result<Option<Cut>, JournalError> {
@@ -157,17 +173,7 @@ impl Journal {
             lines.extend_from_slice(row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?);
             lines.push(b'\n');
         }
-        let header = SegmentHeader {
-            customer: self.customer,
-            incarnation: cut.incarnation,
-            epoch: cut.epoch,
-            sequence: cut.sequence,
-            first_seq: cut.first_seq,
-            last_seq: cut.last_seq,
-            at: cut.at,
-            previous: cut.previous,
-        };
-        let segment = Segment::pack(header, &lines)?;
+        let segment = Segment::pack(cut.header(self.customer), &lines)?;
         if segment.hash == cut.hash {
             Ok(segment)
         } else {
@@ -233,6 +239,55 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Do the entries of this file hash, segment by segment, to the chain that it says? All of it is acknowledged then.
+/// Whoever knows the last hash knows each entry.
+pub(crate) fn prove(connection: &Connection, customer: CustomerId) -> Result<(), SegmentError> {
+    let mut cuts =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM segment ORDER BY sequence"))?;
+    let mut cuts = cuts.query([])?;
+    let mut entries = connection.prepare("SELECT seq, line FROM entry ORDER BY seq")?;
+    let mut entries = entries.query([])?;
+    let mut last: Option<Cut> = None;
+    while let Some(row) = cuts.next()? {
+        let cut = read_cut(row)?;
+        let sequence = cut.sequence;
+        let (before, end, previous) = last.map_or((0, 0, Hash::ZERO), |last| {
+            (last.sequence, last.last_seq, last.hash)
+        });
+        if sequence != before + 1 {
+            return Err(SegmentError::Gap {
+                wanted: before + 1,
+                found: sequence,
+            });
+        }
+        if cut.previous != previous || !cut.acknowledged {
+            return Err(SegmentError::BrokenChain { sequence });
+        }
+        let mut hasher = cut.header(customer).hasher();
+        for seq in end + 1..=cut.last_seq {
+            let entry = entries.next()?;
+            let Some(entry) = entry.filter(|_| cut.first_seq == end + 1) else {
+                return Err(SegmentError::Disorder { sequence, seq });
+            };
+            if id(entry.get(0)?) != seq {
+                return Err(SegmentError::Disorder { sequence, seq });
+            }
+            hasher.update(
+                entry
+                    .get_ref(1)?
+                    .as_bytes()
+                    .map_err(rusqlite::Error::from)?,
+            );
+            hasher.update(b"\n");
+        }
+        if Hash(hasher.finalize().into()) != cut.hash {
+            return Err(SegmentError::WrongHash);
+        }
+        last = Some(cut);
+    }
+    Ok(())
 }
 
 fn accept_one(

@@ -1,7 +1,7 @@
-//! What can go wrong with a customer's file, and with a segment of one.
+//! What can go wrong with a customer's file, and with a segment or a checkpoint of one.
 
 use lockstep_model::{CustomerId, Epoch, Incarnation};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -156,5 +156,63 @@ pub enum SegmentError {
 impl From<rusqlite::Error> for SegmentError {
     fn from(source: rusqlite::Error) -> Self {
         SegmentError::Journal(source.into())
+    }
+}
+
+/// Why a checkpoint was not made or not taken. Whoever wanted it replays the segments: nothing is lost but time.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("this is no checkpoint: {reason}")]
+    Malformed { reason: &'static str },
+    #[error("its {what} is not the one that was announced: it was damaged or changed")]
+    NotAsAnnounced { what: &'static str },
+    #[error("its tables have the format {found}; this Lockstep's have {known}")]
+    OtherFormat { found: u64, known: u64 },
+    #[error("it belongs to customer {found}, not to customer {wanted}")]
+    WrongCustomer {
+        wanted: CustomerId,
+        found: CustomerId,
+    },
+    #[error("SQLite finds its file damaged: {found}")]
+    Unsound { found: String },
+    #[error("it has rows in \"{table}\", which belong to one file and are in no segment")]
+    NotShared { table: &'static str },
+    #[error("its entries are not those of its segments: {0}")]
+    Chain(#[from] SegmentError),
+    #[error("{what}: {found} of at most {max}")]
+    TooLarge {
+        what: &'static str,
+        found: u64,
+        max: u64,
+    },
+    #[error("it was stopped before it was made")]
+    Stopped,
+    #[error("{} cannot be read or written: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl CheckpointError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    }
+
+    pub(crate) fn bound(what: &'static str, found: u64, max: u64) -> Result<(), Self> {
+        if found <= max {
+            return Ok(());
+        }
+        Err(CheckpointError::TooLarge { what, found, max })
+    }
+}
+
+impl From<rusqlite::Error> for CheckpointError {
+    fn from(source: rusqlite::Error) -> Self {
+        CheckpointError::Journal(source.into())
     }
 }

@@ -4,6 +4,7 @@
 //!  entries ──► projections: links, shadows, ledger, orders, what is due, history      (rebuilt from entries alone)
 //!     │
 //!     └─────► segments: hash-chained pieces that a coordinator acknowledges           (accepted by another file)
+//!  a file of acknowledged segments alone ──► checkpoint: a copy that another file begins with
 //!  beside them, for this file alone: staged pages, plan rows, the keys of personal data
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod buyers;
 mod chain;
+mod checkpoint;
 mod columns;
 mod error;
 mod fingerprint;
@@ -32,7 +34,8 @@ mod view;
 pub mod bounds;
 
 pub use buyers::{BuyerPage, Erased, forget_keys_of};
-pub use error::{JournalError, SegmentError};
+pub use checkpoint::{Checkpoint, CheckpointHead, Making, Stopper, Unpacking};
+pub use error::{CheckpointError, JournalError, SegmentError};
 pub use journal::{Also, Counters, Head, Journal, Mark};
 pub use plan::PlanRow;
 pub use reading::OrderToRead;

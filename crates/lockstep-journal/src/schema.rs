@@ -10,8 +10,18 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-const FORMAT: i64 = 4;
+pub(crate) const FORMAT: i64 = 4;
 const SCHEMA: &str = include_str!("schema.sql");
+/// What belongs to one file: never an entry, in no segment, and empty in a replica.
+pub(crate) const OWN_TABLES: &[&str] = &[
+    "staged",
+    "staged_key",
+    "staged_gtin",
+    "staged_order",
+    "staged_level",
+    "person_key",
+    "plan",
+];
 
 pub(crate) fn open_file(path: &Path, customer: CustomerId) -> Result<Connection, JournalError> {
     let failed = |source| JournalError::Open {
@@ -38,15 +48,20 @@ pub(crate) fn open_in_memory(customer: CustomerId) -> Result<Connection, Journal
 /// Makes the file, if it is not there, for its owner's eyes alone: the keys of personal data lie in it. SQLite gives
 /// the files beside it the same rights.
 fn make_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    match create_private(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// A file that is not there yet, for its owner's eyes alone.
+pub(crate) fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
@@ -142,6 +157,23 @@ fn table_count(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
+/// The same tables with the same columns as a new file.
+pub(crate) fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let fresh = Connection::open_in_memory()?;
+    fresh.execute_batch(SCHEMA)?;
+    Ok(columns(connection)? == columns(&fresh)?)
+}
+
+fn columns(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    connection
+        .prepare(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*' ORDER BY 1, 2",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// What later formats added to the tables, unless another opener of the same file was faster.
 fn renew(connection: &mut Connection) -> Result<(), JournalError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -200,4 +232,22 @@ fn make(connection: &mut Connection, customer: CustomerId) -> Result<(), Journal
     }
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_table_is_the_journals_or_follows_from_it_or_is_the_files_own() {
+        let file = open_in_memory(CustomerId(1)).unwrap();
+        let there: BTreeSet<String> = columns(&file).unwrap().into_iter().map(|c| c.0).collect();
+        let known = ["meta", "entry", "segment"];
+        let known = known
+            .iter()
+            .chain(crate::projection::TABLES)
+            .chain(OWN_TABLES);
+        assert_eq!(there, known.map(|name| (*name).to_owned()).collect());
+    }
 }

@@ -27,13 +27,13 @@ const HASH_BYTES: usize = 32;
 /// Of the header up to and without the previous hash.
 const NUMBERS: usize = 7;
 const HEADER_BYTES: usize = MAGIC.len() + 1 + NUMBERS * 8 + 2 * HASH_BYTES + 2 * 4;
-const COMPRESSION_LEVEL: i32 = 3;
+pub(crate) const COMPRESSION_LEVEL: i32 = 3;
 
 /// To make one costs more than a small segment does, so one is kept; whoever finds it in use makes his own.
 static COMPRESSOR: Mutex<Option<Compressor<'static>>> = Mutex::new(None);
 static DECOMPRESSOR: Mutex<Option<Decompressor<'static>>> = Mutex::new(None);
 
-/// SHA-256 of a segment. All zeros stands before the first.
+/// SHA-256, of a segment first of all. All zeros stands before the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct Hash(pub [u8; HASH_BYTES]);
 
@@ -120,10 +120,16 @@ impl SegmentHeader {
     }
 
     pub(crate) fn hash(&self, lines: &[u8]) -> Hash {
-        let mut hasher = Sha256::new();
-        hasher.update(self.bytes());
+        let mut hasher = self.hasher();
         hasher.update(lines);
         Hash(hasher.finalize().into())
+    }
+
+    /// The lines are still to come.
+    pub(crate) fn hasher(&self) -> Sha256 {
+        let mut hasher = Sha256::new();
+        hasher.update(self.bytes());
+        hasher
     }
 }
 

@@ -16,9 +16,15 @@ pub const SEGMENT_SEQUENCE: HeaderName = HeaderName::from_static("lockstep-seque
 pub const SEGMENT_PREVIOUS: HeaderName = HeaderName::from_static("lockstep-previous");
 pub const SEGMENT_HASH: HeaderName = HeaderName::from_static("lockstep-hash");
 
+/// Of a checkpoint: how many bytes follow, and their SHA-256.
+pub const CHECKPOINT_BYTES: HeaderName = HeaderName::from_static("lockstep-checkpoint-bytes");
+pub const CHECKPOINT_SHA256: HeaderName = HeaderName::from_static("lockstep-checkpoint-sha256");
+
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Whole segments, one after another: see [`crate::segment::write_frame`].
 pub const SEGMENTS: &str = "application/vnd.lockstep.segments";
+/// One checkpoint, as the journal makes it.
+pub const CHECKPOINT: &str = "application/vnd.lockstep.checkpoint";
 
 /// `Prefer: wait=55`
 pub fn prefer_wait(seconds: u64) -> String {

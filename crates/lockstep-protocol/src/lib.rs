@@ -13,6 +13,7 @@
 pub mod asks;
 pub mod auth;
 mod bytes;
+pub mod checkpoint;
 pub mod delta;
 mod etag;
 pub mod headers;

@@ -12,6 +12,8 @@ pub mod worker {
     pub const LEASE: &str = "/worker/v1/lease";
     pub const LEASE_RELEASE: &str = "/worker/v1/lease/release";
     pub const JOURNAL: &str = "/worker/v1/journal/{customer}";
+    /// The newest checkpoint of it.
+    pub const CHECKPOINT: &str = "/worker/v1/journal/{customer}/checkpoint";
     pub const ASK: &str = "/worker/v1/asks/{ask}";
     pub const CREDENTIALS: &str = "/worker/v1/credentials/{customer}/{shop}";
 }

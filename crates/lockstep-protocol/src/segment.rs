@@ -125,7 +125,7 @@ impl SegmentHeader {
     }
 }
 
-fn read<T: FromStr>(
+pub(crate) fn read<T: FromStr>(
     headers: &HeaderMap,
     name: &HeaderName,
     what: &'static str,

@@ -76,8 +76,21 @@ async fn last(
     db: &impl ConnectionTrait,
     customer: i64,
 ) -> Result<Option<SegmentHead>, StorageError> {
+    at(db, customer, None).await
+}
+
+/// The segment of this number, or the last one.
+async fn at(
+    db: &impl ConnectionTrait,
+    customer: i64,
+    sequence: Option<u64>,
+) -> Result<Option<SegmentHead>, StorageError> {
+    let mut found = segment::Entity::find();
+    if let Some(sequence) = sequence {
+        found = found.filter(segment::Column::Sequence.eq(signed(sequence)));
+    }
     // Not the body.
-    let row = segment::Entity::find()
+    let row = found
         .select_only()
         .columns([
             segment::Column::Incarnation,
@@ -167,6 +180,36 @@ impl Storage {
         last(&self.db, signed(customer.0)).await
     }
 
+    /// Where the chain stands at this number; `None`: it has no such segment.
+    pub async fn segment_at(
+        &self,
+        customer: CustomerId,
+        sequence: u64,
+    ) -> Result<Option<SegmentHead>, StorageError> {
+        at(&self.db, signed(customer.0), Some(sequence)).await
+    }
+
+    /// How large the segments after this one are, in order, at most so many.
+    pub async fn segment_sizes_after(
+        &self,
+        customer: CustomerId,
+        sequence: u64,
+        limit: u64,
+    ) -> Result<Vec<(u64, u64)>, StorageError> {
+        let sizes = segment::Entity::find()
+            .select_only()
+            .columns([segment::Column::Sequence, segment::Column::BodyBytes])
+            .filter(segment::Column::Customer.eq(signed(customer.0)))
+            .filter(segment::Column::Sequence.gt(signed(sequence)))
+            .order_by_asc(segment::Column::Sequence)
+            .limit(limit)
+            .into_tuple::<(i64, i64)>()
+            .all(&self.db)
+            .await?;
+        let unsigned_both = |(sequence, bytes)| (unsigned(sequence), unsigned(bytes));
+        Ok(sizes.into_iter().map(unsigned_both).collect())
+    }
+
     /// The segments after this one, in order, whole ones until `bytes_max` is passed; at least one, if there
     /// is one.
     pub async fn segments_after(
@@ -175,20 +218,10 @@ impl Storage {
         sequence: u64,
         bytes_max: usize,
     ) -> Result<Vec<Segment>, StorageError> {
-        let sizes = segment::Entity::find()
-            .select_only()
-            .columns([segment::Column::Sequence, segment::Column::BodyBytes])
-            .filter(segment::Column::Customer.eq(signed(customer.0)))
-            .filter(segment::Column::Sequence.gt(signed(sequence)))
-            .order_by_asc(segment::Column::Sequence)
-            .limit(1_000)
-            .into_tuple::<(i64, i64)>()
-            .all(&self.db)
-            .await?;
+        let sizes = self.segment_sizes_after(customer, sequence, 1_000).await?;
         let mut left = bytes_max as u64;
         let mut upto = None;
         for (sequence, bytes) in sizes {
-            let bytes = unsigned(bytes);
             if upto.is_some() && bytes > left {
                 break;
             }
@@ -201,7 +234,7 @@ impl Storage {
         let rows = segment::Entity::find()
             .filter(segment::Column::Customer.eq(signed(customer.0)))
             .filter(segment::Column::Sequence.gt(signed(sequence)))
-            .filter(segment::Column::Sequence.lte(upto))
+            .filter(segment::Column::Sequence.lte(signed(upto)))
             .order_by_asc(segment::Column::Sequence)
             .all(&self.db)
             .await?;

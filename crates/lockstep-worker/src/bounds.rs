@@ -62,6 +62,12 @@ pub const MAILBOX: usize = 64;
 pub const JOURNAL_QUEUE: usize = 64;
 /// Before compression.
 pub const SEGMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A checkpoint from its first byte to its last; it may be large and the way slow.
+pub const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(3600);
+/// One that breaks off is begun anew so often before the segments are replayed instead.
+pub const CHECKPOINT_TRIES: usize = 3;
+/// Pieces of one that wait for the disk.
+pub const CHECKPOINT_QUEUE: usize = 16;
 /// A customer's task that does not stop by itself is ended.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to work for a customer that was refused to us, as long as it is in our settings.

@@ -20,10 +20,11 @@ pub enum CrashPoint {
     AfterShippingSegment,
     SettingsSave,
     DuringRestore,
+    DuringCheckpoint,
 }
 
 impl CrashPoint {
-    pub const ALL: [CrashPoint; 12] = [
+    pub const ALL: [CrashPoint; 13] = [
         CrashPoint::AfterPull,
         CrashPoint::AfterStage,
         CrashPoint::BeforeIntent,
@@ -36,6 +37,7 @@ impl CrashPoint {
         CrashPoint::AfterShippingSegment,
         CrashPoint::SettingsSave,
         CrashPoint::DuringRestore,
+        CrashPoint::DuringCheckpoint,
     ];
 
     pub fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ impl CrashPoint {
             CrashPoint::AfterShippingSegment => "after_shipping_segment",
             CrashPoint::SettingsSave => "settings_save",
             CrashPoint::DuringRestore => "during_restore",
+            CrashPoint::DuringCheckpoint => "during_checkpoint",
         }
     }
 }

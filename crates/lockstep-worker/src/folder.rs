@@ -11,6 +11,7 @@
 //! customers/7.settings    what decisions were last made by
 //! customers/7.checked     when each shop last said who it is
 //! customers/7.restoring   while the coordinator's copy is fetched
+//! customers/7.restored    made of a checkpoint; it takes the journal's place when it is whole
 //! ```
 
 use data_encoding::HEXLOWER;
@@ -96,11 +97,24 @@ impl Folder {
             Err(error) => return Err(at(&path)(error.into())),
         }
         let instance = count_start(root)?;
-        Ok(Folder {
+        let folder = Folder {
             root: root.to_owned(),
             instance,
             _lock: lock,
-        })
+        };
+        folder.clear_all_restored()?;
+        Ok(folder)
+    }
+
+    /// What another start was in the middle of; who still needs it begins again.
+    fn clear_all_restored(&self) -> Result<(), FolderError> {
+        for path in self.customer_files()? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.contains(RESTORED)) {
+                fs::remove_file(&path).map_err(at(&path))?;
+            }
+        }
+        Ok(())
     }
 
     /// This start of a worker from this folder.
@@ -118,7 +132,7 @@ impl Folder {
     pub fn set_journal_aside(&self, customer: CustomerId) -> Result<(), FolderError> {
         let path = self.journal(customer);
         let stamp = jiff::Timestamp::now().as_millisecond();
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in SQLITE_SUFFIXES {
             let from = with_suffix(&path, suffix);
             let to = with_suffix(&path, &format!(".{stamp}.old{suffix}"));
             match fs::rename(&from, &to) {
@@ -183,6 +197,35 @@ impl Folder {
         self.remove(&restoring(customer))
     }
 
+    /// Where a journal is made of a checkpoint.
+    pub fn restored(&self, customer: CustomerId) -> PathBuf {
+        self.path(&restored(customer))
+    }
+
+    /// What is left of one goes: it was not whole, or it was not right.
+    pub fn clear_restored(&self, customer: CustomerId) -> Result<(), FolderError> {
+        for suffix in SQLITE_SUFFIXES {
+            self.remove(&format!("{}{suffix}", restored(customer)))?;
+        }
+        Ok(())
+    }
+
+    /// It takes the place of a journal with nothing in it. Both are closed.
+    pub fn place_restored(&self, customer: CustomerId) -> Result<(), FolderError> {
+        let (from, to) = (self.restored(customer), self.journal(customer));
+        // SQLite takes its log along when it closes a file: what has one is not closed.
+        let log = with_suffix(&from, "-wal");
+        if log.exists() {
+            return Err(at(&log)(io::ErrorKind::ResourceBusy.into()));
+        }
+        // The log of a file must not be found beside another: the file goes last, and what follows has none.
+        for suffix in SQLITE_SUFFIXES.iter().rev() {
+            self.remove(&format!("customers/{customer}.journal{suffix}"))?;
+        }
+        fs::rename(&from, &to).map_err(at(&from))?;
+        sync_folder(&to)
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -224,6 +267,15 @@ impl Folder {
             Ok(()) | Err(_) => sync_folder(&path),
         }
     }
+}
+
+/// A file, and what SQLite keeps beside it.
+const SQLITE_SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+const RESTORED: &str = ".restored";
+
+fn restored(customer: CustomerId) -> String {
+    format!("customers/{customer}{RESTORED}")
 }
 
 fn restoring(customer: CustomerId) -> String {
@@ -387,5 +439,33 @@ mod tests {
             .unwrap()
             .count();
         assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn what_was_restored_takes_the_place_of_the_journal_when_it_is_closed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let customer = CustomerId(7);
+        let log = with_suffix(&folder.restored(customer), "-wal");
+        for path in [
+            folder.journal(customer),
+            with_suffix(&folder.journal(customer), "-wal"),
+            folder.restored(customer),
+            log.clone(),
+        ] {
+            fs::write(path, b"x").unwrap();
+        }
+        folder.place_restored(customer).unwrap_err();
+        fs::remove_file(log).unwrap();
+        fs::write(folder.restored(customer), b"restored").unwrap();
+        folder.place_restored(customer).unwrap();
+        assert_eq!(fs::read(folder.journal(customer)).unwrap(), b"restored");
+        let left = fs::read_dir(place.path().join("customers")).unwrap();
+        assert_eq!(left.count(), 1, "no log of another file");
+        fs::write(folder.restored(CustomerId(8)), b"half").unwrap();
+        drop(folder);
+        let folder = Folder::open(place.path()).unwrap();
+        assert!(!folder.restored(CustomerId(8)).exists());
+        assert_eq!(folder.journals().unwrap(), [customer].into());
     }
 }

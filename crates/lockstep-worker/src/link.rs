@@ -2,7 +2,7 @@
 
 use crate::bounds;
 use crate::clock::BootTime;
-use crate::coordinator::{CallError, Coordinator, Incoming, Standing};
+use crate::coordinator::{CallError, Coordinator, Incoming, Pieces, Standing};
 use crate::crash::CrashPoints;
 use crate::folder::{Folder, FolderError};
 use crate::identity::{Key, Pass};
@@ -180,13 +180,7 @@ impl Link {
         bytes_max: usize,
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Incoming, CallError> {
-        let pass = self.pass().ok_or_else(|| CallError::NoAnswer {
-            reason: "this worker has no token yet".into(),
-            retry_after: None,
-        })?;
-        let mut token = http::HeaderValue::try_from(format!("Bearer {}", pass.token.reveal()))
-            .map_err(|_| CallError::Unreadable("the token cannot be sent".into()))?;
-        token.set_sensitive(true);
+        let token = self.bearer()?;
         self.coordinator
             .call(method, path, timeout, bytes_max, |request| {
                 prepare(
@@ -196,6 +190,29 @@ impl Link {
                 )
             })
             .await
+    }
+
+    /// As this worker, an answer that is read piece by piece.
+    pub async fn open(&self, path: &str, timeout: Duration) -> Result<Pieces, CallError> {
+        let token = self.bearer()?;
+        self.coordinator
+            .open(path, timeout, |request| {
+                request
+                    .header(header::AUTHORIZATION, token.clone())
+                    .header(WORKER_INSTANCE, self.folder.instance().to_string())
+            })
+            .await
+    }
+
+    fn bearer(&self) -> Result<http::HeaderValue, CallError> {
+        let pass = self.pass().ok_or_else(|| CallError::NoAnswer {
+            reason: "this worker has no token yet".into(),
+            retry_after: None,
+        })?;
+        let mut token = http::HeaderValue::try_from(format!("Bearer {}", pass.token.reveal()))
+            .map_err(|_| CallError::Unreadable("the token cannot be sent".into()))?;
+        token.set_sensitive(true);
+        Ok(token)
     }
 
     pub async fn post_json<T: Serialize + Sync>(

@@ -25,6 +25,7 @@ pub struct Coordinator {
     pub public_url: String,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
+    pub checkpoint_after_kib: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lockstep_journal::{Also, Hash, Journal, Segment};
+use lockstep_journal::{Also, Checkpoint, Hash, Journal, Making, Segment, Unpacking};
 use lockstep_model::entry::{Body, Delta, Merged, Seen};
 use lockstep_model::{Kind, RecordId, RunId, ShopId};
 use rusqlite::Connection;
@@ -18,6 +18,8 @@ const ENTRIES_AT_ONCE: u64 = 200;
 /// As the worker cuts and takes them.
 const SEGMENT_BYTES: usize = 4 << 20;
 const SEGMENTS_AT_ONCE: usize = 64;
+/// As the coordinator gives a checkpoint.
+const PIECE_BYTES: usize = 64 << 10;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -43,6 +45,11 @@ pub struct Written {
     restore: Took,
     /// The same segments decompressed, and their lines written to a file.
     bare_restore: Took,
+    checkpoint_bytes: u64,
+    /// A coordinator makes one of a file of these segments.
+    checkpoint: Took,
+    /// A worker makes a file of it, proven.
+    from_checkpoint: Took,
 }
 
 pub fn run(options: &Options) -> Result<Written> {
@@ -65,6 +72,7 @@ pub fn run(options: &Options) -> Result<Written> {
     drop(journal);
 
     let restore = restore(&options.folder, &segments, head)?;
+    let (made, checkpoint) = checkpoint(&options.folder)?;
     Ok(Written {
         records: options.records,
         line_bytes: segments.iter().map(|s| u64::from(s.lines_bytes)).sum(),
@@ -74,6 +82,9 @@ pub fn run(options: &Options) -> Result<Written> {
         bare_append: bare_append(&options.folder, &segments)?,
         restore,
         bare_restore: bare_restore(&options.folder, &segments)?,
+        checkpoint_bytes: made.bytes,
+        checkpoint,
+        from_checkpoint: from_checkpoint(&options.folder, made, head)?,
     })
 }
 
@@ -125,6 +136,37 @@ fn restore(folder: &Path, segments: &[Segment], head: Option<(u64, Hash)>) -> Re
     anyhow::ensure!(
         journal.head()?.segment == head,
         "what was restored is not what was cut"
+    );
+    Ok(took)
+}
+
+/// Of the file that was restored: a replica is the same.
+fn checkpoint(folder: &Path) -> Result<(Checkpoint, Took)> {
+    let watch = Stopwatch::start();
+    let making = Making::of(&folder.join("restored.sqlite"), CUSTOMER)?;
+    let made = making.write(&folder.join("checkpoint"))?;
+    Ok((made.context("there are segments")?, watch.stop()))
+}
+
+fn from_checkpoint(folder: &Path, made: Checkpoint, head: Option<(u64, Hash)>) -> Result<Took> {
+    let path = folder.join("unpacked.sqlite");
+    let watch = Stopwatch::start();
+    let mut file = std::fs::File::open(folder.join("checkpoint"))?;
+    let mut unpacking = Unpacking::begin(&path, made)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = std::io::Read::read(&mut file, &mut piece)?;
+        if read == 0 {
+            break;
+        }
+        unpacking.take(&piece[..read])?;
+    }
+    unpacking.finish()?;
+    let journal = Journal::open(&path, CUSTOMER)?;
+    let took = watch.stop();
+    anyhow::ensure!(
+        journal.head()?.segment == head,
+        "what was unpacked is not what was cut"
     );
     Ok(took)
 }

@@ -123,10 +123,13 @@ struct Written {
     bare_append: Took,
     restore: Took,
     bare_restore: Took,
+    checkpoint_bytes: u64,
+    checkpoint: Took,
+    from_checkpoint: Took,
 }
 
 /// Entries appended with all that follows from them beside their bare lines, and a file restored from its segments
-/// beside the same segments decompressed onto the disk.
+/// beside the same segments decompressed onto the disk; and one made of a checkpoint.
 pub fn journal(bench: &Bench) -> Result<Figures> {
     let folder = bench.folder.path().join("journal");
     std::fs::create_dir_all(&folder)
@@ -155,8 +158,26 @@ pub fn journal(bench: &Bench) -> Result<Figures> {
         mib(&written.restore),
         written.restore.wall_seconds,
     ));
+    bench.say(&format!(
+        "  from a checkpoint {:.0} entries a CPU second, wall {:.1} s; making it: wall {:.1} s, CPU {:.1} s, {:.1} MiB",
+        each(&written.from_checkpoint),
+        written.from_checkpoint.wall_seconds,
+        written.checkpoint.wall_seconds,
+        written.checkpoint.cpu_seconds,
+        written.checkpoint_bytes as f64 / MIB,
+    ));
     let mut more = Map::new();
     more.insert("entries".to_owned(), written.records.into());
+    more.insert(
+        "from_checkpoint".to_owned(),
+        json!({
+            "ratio": each(&written.from_checkpoint) / each(&written.restore),
+            "ours": each(&written.from_checkpoint),
+            "other": each(&written.restore),
+            "wall_seconds": [written.from_checkpoint.wall_seconds, written.restore.wall_seconds],
+            "making_wall_seconds": written.checkpoint.wall_seconds,
+        }),
+    );
     more.insert(
         "append_mib".to_owned(),
         json!([mib(&written.append), mib(&written.bare_append)]),
@@ -167,6 +188,7 @@ pub fn journal(bench: &Bench) -> Result<Figures> {
             "line": bytes(written.line_bytes),
             "file": bytes(written.file_bytes),
             "segment": bytes(written.segment_bytes),
+            "checkpoint": bytes(written.checkpoint_bytes),
         }),
     );
     more.insert(

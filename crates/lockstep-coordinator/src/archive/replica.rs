@@ -88,6 +88,6 @@ impl Replica {
     }
 }
 
-fn file(folder: &Path, customer: CustomerId) -> PathBuf {
+pub fn file(folder: &Path, customer: CustomerId) -> PathBuf {
     folder.join(format!("{customer}.replica"))
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  segment acknowledged ──► poke ──► follow: segments after the last ──► writer ──► file ◄── reader ◄── pages
+//!                                                                                     ▲ checkpoints
 //! ```
 //! Writer and reader are two connections to one file, so that a page does not wait for a long catch-up.
 
@@ -102,6 +103,10 @@ impl Replicas {
             state: Mutex::default(),
             moved: Notify::new(),
         })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -293,6 +298,10 @@ async fn catch_up(app: &AppState, customer: CustomerId) -> Result<(), CatchUpErr
             return Ok(());
         }
         taken += segments.len() as u32;
+        let sizes: Vec<u64> = segments
+            .iter()
+            .map(|segment| segment.body.len() as u64)
+            .collect();
         let applied = tokio::task::spawn_blocking(move || {
             let applied = apply(&mut writer, customer, &segments);
             if applied.is_err() {
@@ -311,6 +320,7 @@ async fn catch_up(app: &AppState, customer: CustomerId) -> Result<(), CatchUpErr
         };
         app.replicas
             .applied(customer, entries.last().map(|entry| entry.at), false);
+        app.checkpoints.grown(customer, sizes);
         let rows = found::rows(&entries);
         app.storage.put_search_rows(customer, &rows).await?;
         app.events.tell(Topic::Records, Some(customer));

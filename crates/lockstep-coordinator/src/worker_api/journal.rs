@@ -17,7 +17,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use lockstep_journal::Segment;
-use lockstep_model::CustomerId;
+use lockstep_model::{CustomerId, WorkerId};
 use lockstep_protocol::{
     Code,
     bounds::JOURNAL_BYTES_MAX,
@@ -148,13 +148,7 @@ pub async fn give(
     Path(customer): Path<CustomerId>,
     Query(After { after }): Query<After>,
 ) -> Answer<Response> {
-    let owner = app.storage.owner(customer).await?;
-    if owner.and_then(|owned| owned.ownership.worker) != Some(slot.id) {
-        return Err(Refusal::new(
-            Code::OldEpoch,
-            format!("customer {customer} is not this worker's"),
-        ));
-    }
+    owned_by(&app, customer, slot.id).await?;
     let segments = app
         .storage
         .segments_after(customer, after, JOURNAL_BYTES_MAX)
@@ -173,4 +167,16 @@ pub async fn give(
             .map_err(|error| Refusal::internal("writing the journal", error))?;
     }
     Ok(([(header::CONTENT_TYPE, SEGMENTS)], frames).into_response())
+}
+
+/// A journal is its owner's to read.
+pub(super) async fn owned_by(app: &AppState, customer: CustomerId, worker: WorkerId) -> Answer<()> {
+    let owner = app.storage.owner(customer).await?;
+    if owner.and_then(|owned| owned.ownership.worker) == Some(worker) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::OldEpoch,
+        format!("customer {customer} is not this worker's"),
+    ))
 }

@@ -2,6 +2,7 @@
 //! worker and a person that are made for this.
 
 mod asks;
+mod checkpoints;
 mod enrolment;
 mod events;
 mod hooks;

@@ -15,6 +15,7 @@ use lockstep_protocol::{
         AuthRequest, Bearer, Facts, Pending, TokenReply, TokenRequest, return_challenge,
         token_challenge,
     },
+    checkpoint::CheckpointHeader,
     delta::{Held, SettingsReply},
     headers::{WORKER_INSTANCE, prefer_wait},
     lease::{HeldLease, LeaseReply, ReleaseRequest},
@@ -239,6 +240,24 @@ impl TestWorker {
         let bytes = response.bytes().await.unwrap();
         if ok {
             return Ok(bytes.to_vec());
+        }
+        Err(serde_json::from_slice(&bytes).unwrap())
+    }
+}
+
+impl TestWorker {
+    pub async fn checkpoint(
+        &self,
+        customer: CustomerId,
+    ) -> Result<(CheckpointHeader, Vec<u8>), Problem> {
+        let path = fill(paths::CHECKPOINT, &[&customer]);
+        let request = self.known(self.client.get(self.url(&path)));
+        let response = request.send().await.unwrap();
+        let ok = response.status().is_success();
+        let told = CheckpointHeader::from_headers(response.headers());
+        let bytes = response.bytes().await.unwrap();
+        if ok {
+            return Ok((told.unwrap(), bytes.to_vec()));
         }
         Err(serde_json::from_slice(&bytes).unwrap())
     }

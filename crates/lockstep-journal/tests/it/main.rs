@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod chain;
+mod checkpoints;
 mod crash;
 mod files;
 mod paging;

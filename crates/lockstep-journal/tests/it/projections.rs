@@ -11,7 +11,7 @@ use lockstep_model::{
 };
 use proptest::prelude::*;
 
-const SKUS: [&str; 4] = ["A", "B", "C/1", "Ä"];
+pub const SKUS: [&str; 4] = ["A", "B", "C/1", "Ä"];
 
 fn shop() -> impl Strategy<Value = ShopId> {
     (1_u64..4).prop_map(ShopId)
@@ -220,15 +220,16 @@ fn body() -> impl Strategy<Value = Body> {
             (1_u64..5).prop_map(|record| Again::Record(RecordId(record))),
             shop().prop_map(|shop| Again::Records { kind: Kind::Product, shops: vec![shop] }),
         ].prop_map(|what| Body::DueAgain { what }),
+        1 => order_key().prop_map(|order| Body::BuyersErased { orders: vec![order], by: None }),
     ]
 }
 
 /// A step of a life: an append, after which everything may be looked at to the end.
-fn step() -> impl Strategy<Value = (Vec<Body>, bool)> {
+pub fn step() -> impl Strategy<Value = (Vec<Body>, bool)> {
     (prop::collection::vec(body(), 1..6), any::<bool>())
 }
 
-fn live(journal: &mut Journal, bodies: Vec<Body>, settles: bool) {
+pub fn live(journal: &mut Journal, bodies: Vec<Body>, settles: bool) {
     let mut also = Also::default();
     if settles {
         let stock = journal.load_stock(None, 100).unwrap();

@@ -4,7 +4,7 @@ use crate::bounds;
 use crate::trust::Trust;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
-use lockstep_protocol::Problem;
+use lockstep_protocol::{Problem, bounds::BODY_BYTES_MAX};
 use reqwest::{RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,6 +131,40 @@ impl Coordinator {
         bytes_max: usize,
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Incoming, CallError> {
+        self.ask(method, path, timeout, prepare, |request| {
+            answer(request, bytes_max)
+        })
+        .await
+    }
+
+    /// As `call`, of an answer that is read piece by piece; from its first to its last byte it has `timeout`.
+    pub async fn open(
+        &self,
+        path: &str,
+        timeout: Duration,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Pieces, CallError> {
+        let opened = self.ask(Method::GET, path, timeout, prepare, |request| async {
+            // Whoever gives it has to read it first.
+            let begun = tokio::time::timeout(bounds::STREAM_TIMEOUT, begin(request)).await;
+            let reply = begun.unwrap_or_else(|_| Err(is_silent()))?;
+            if reply.status().is_success() {
+                return Ok(Pieces { reply });
+            }
+            // It says why not, which is no more than any refusal.
+            Err(refusal(whole(reply, BODY_BYTES_MAX).await?))
+        });
+        opened.await
+    }
+
+    async fn ask<T, F: Future<Output = Result<T, CallError>>>(
+        &self,
+        method: Method,
+        path: &str,
+        timeout: Duration,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+        answer: impl Fn(RequestBuilder) -> F,
+    ) -> Result<T, CallError> {
         let mut reason = String::new();
         let mut retry_after = None;
         let first = self.current.load(Ordering::Relaxed);
@@ -143,7 +177,7 @@ impl Coordinator {
             url.set_path(path);
             let request = self.client.request(method.clone(), url.clone());
             let request = prepare(request.timeout(timeout));
-            match answer(request, bytes_max).await {
+            match answer(request).await {
                 Err(CallError::NoAnswer {
                     reason: why,
                     retry_after: after,
@@ -165,12 +199,53 @@ impl Coordinator {
     }
 }
 
-async fn answer(request: RequestBuilder, bytes_max: usize) -> Result<Incoming, CallError> {
-    let no_answer = |error: reqwest::Error| CallError::NoAnswer {
+/// An answer that has begun.
+#[derive(Debug)]
+pub struct Pieces {
+    reply: reqwest::Response,
+}
+
+impl Pieces {
+    pub fn headers(&self) -> &HeaderMap {
+        self.reply.headers()
+    }
+
+    /// `None`: that was all.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
+        match tokio::time::timeout(bounds::READ_TIMEOUT, self.reply.chunk()).await {
+            Ok(piece) => piece.map_err(no_answer),
+            Err(_) => Err(is_silent()),
+        }
+    }
+}
+
+fn is_silent() -> CallError {
+    CallError::NoAnswer {
+        reason: "no answer in time".into(),
+        retry_after: None,
+    }
+}
+
+fn no_answer(error: reqwest::Error) -> CallError {
+    CallError::NoAnswer {
         reason: describe(&error),
         retry_after: None,
-    };
-    let mut reply = request.send().await.map_err(no_answer)?;
+    }
+}
+
+async fn begin(request: RequestBuilder) -> Result<reqwest::Response, CallError> {
+    request.send().await.map_err(no_answer)
+}
+
+async fn answer(request: RequestBuilder, bytes_max: usize) -> Result<Incoming, CallError> {
+    let incoming = whole(begin(request).await?, bytes_max).await?;
+    if incoming.status.is_success() || incoming.status == StatusCode::NOT_MODIFIED {
+        return Ok(incoming);
+    }
+    Err(refusal(incoming))
+}
+
+async fn whole(mut reply: reqwest::Response, bytes_max: usize) -> Result<Incoming, CallError> {
     let (status, headers) = (reply.status(), reply.headers().clone());
     let mut body = BytesMut::new();
     while let Some(piece) = reply.chunk().await.map_err(no_answer)? {
@@ -180,32 +255,38 @@ async fn answer(request: RequestBuilder, bytes_max: usize) -> Result<Incoming, C
         }
         body.extend_from_slice(&piece);
     }
-    let body = body.freeze();
-    if status.is_success() || status == StatusCode::NOT_MODIFIED {
-        return Ok(Incoming {
-            status,
-            headers,
-            body,
-        });
-    }
+    Ok(Incoming {
+        status,
+        headers,
+        body: body.freeze(),
+    })
+}
+
+/// What an answer means that says no.
+fn refusal(incoming: Incoming) -> CallError {
+    let Incoming {
+        status,
+        headers,
+        body,
+    } = incoming;
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let retry_after = retry_after(&headers, problem.as_ref());
     if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
         let said = problem.map(|problem| format!(": {problem}"));
-        return Err(CallError::NoAnswer {
+        return CallError::NoAnswer {
             reason: format!("status {}{}", status.as_u16(), said.unwrap_or_default()),
             retry_after,
-        });
+        };
     }
     match problem {
-        Some(problem) => Err(CallError::Refused {
+        Some(problem) => CallError::Refused {
             problem: Box::new(problem),
             retry_after,
-        }),
-        None => Err(CallError::Unreadable(format!(
+        },
+        None => CallError::Unreadable(format!(
             "it answers with status {} and no reason",
             status.as_u16()
-        ))),
+        )),
     }
 }
 

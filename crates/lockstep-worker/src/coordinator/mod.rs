@@ -4,4 +4,4 @@ mod answer;
 mod client;
 
 pub use answer::{Standing, Verdict, verdict};
-pub use client::{CallError, Coordinator, Incoming};
+pub use client::{CallError, Coordinator, Incoming, Pieces};

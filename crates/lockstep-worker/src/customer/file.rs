@@ -83,13 +83,15 @@ impl File {
         Ok(result.await.map_err(|_| FileError::Closed)??)
     }
 
-    /// Waits until the thread has let go of the file, which it does when no clone is left.
-    pub async fn close(self) {
+    /// Waits until the thread has let go of the file, which it does when no clone is left. False: it has not.
+    pub async fn close(self) -> bool {
         let File { jobs, mut ended } = self;
         drop(jobs);
         let gone = async { while ended.changed().await.is_ok() {} };
-        if tokio::time::timeout(CLOSE_PATIENCE, gone).await.is_err() {
+        let closed = tokio::time::timeout(CLOSE_PATIENCE, gone).await.is_ok();
+        if !closed {
             tracing::warn!("a customer's journal is still in use though it was to be closed");
         }
+        closed
     }
 }

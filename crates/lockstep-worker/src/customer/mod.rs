@@ -5,6 +5,7 @@ mod answers;
 mod buyers;
 mod calls;
 mod checked;
+mod checkpoint;
 mod driver;
 mod file;
 mod plan;

@@ -1,8 +1,8 @@
 //! Opens a customer's journal for the epoch that was granted: from this disk if the chain there is the
-//! coordinator's, else from the coordinator's segments.
+//! coordinator's, else from the coordinator's newest checkpoint and its segments.
 
-use super::Seat;
 use super::file::{File, FileError};
+use super::{Seat, checkpoint};
 use crate::bounds;
 use crate::clock;
 use crate::coordinator::CallError;
@@ -10,7 +10,7 @@ use crate::crash::CrashPoint;
 use crate::folder::FolderError;
 use crate::link::Link;
 use http::Method;
-use lockstep_journal::{Also, Head, Segment, SegmentError};
+use lockstep_journal::{Also, Hash, Head, Segment, SegmentError};
 use lockstep_model::entry::Body;
 use lockstep_protocol::{bounds as wire_bounds, paths, segment::read_frames};
 
@@ -41,7 +41,9 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
     }
     // Until it is whole, the file is of no use: who dies in the middle goes on from there.
     link.folder.begin_restoring(seat.customer)?;
-    if !catch_up(link, seat, &file, &head).await? {
+    if head.seq == 0 {
+        file = anew(link, seat, file).await?;
+    } else if !catch_up(link, seat, &file, Base::Own(&head)).await? {
         tracing::warn!(
             customer = %seat.customer,
             "this disk's journal is not the coordinator's: somebody else went on with the customer; it is set aside and fetched anew"
@@ -49,12 +51,7 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
         file.close().await;
         link.folder.set_journal_aside(seat.customer)?;
         clear_aside(link, seat.customer);
-        file = File::open(path, seat.customer).await?;
-        if !catch_up(link, seat, &file, &Head::default()).await? {
-            return Err(RestoreError::Damaged(
-                "its segments do not follow one another".into(),
-            ));
-        }
+        file = anew(link, seat, File::open(path, seat.customer).await?).await?;
     }
     let opened = Body::Opened {
         customer: seat.customer,
@@ -72,19 +69,77 @@ pub async fn open(link: &Link, seat: &Seat) -> Result<File, RestoreError> {
     Ok(file)
 }
 
+/// Fills a file that has nothing in it: from the newest checkpoint and the segments after it, else from all segments.
+async fn anew(link: &Link, seat: &Seat, empty: File) -> Result<File, RestoreError> {
+    let path = link.folder.journal(seat.customer);
+    let is_closed = empty.close().await;
+    if is_closed && from_checkpoint(link, seat).await? {
+        return Ok(File::open(path, seat.customer).await?);
+    }
+    let file = File::open(path, seat.customer).await?;
+    if catch_up(link, seat, &file, Base::Own(&Head::default())).await? {
+        return Ok(file);
+    }
+    Err(RestoreError::Damaged(
+        "its segments do not follow one another".into(),
+    ))
+}
+
+/// The journal's place is taken by a file that the chain has confirmed, or not at all: who dies before begins again.
+async fn from_checkpoint(link: &Link, seat: &Seat) -> Result<bool, RestoreError> {
+    let Some(head) = checkpoint::fetch(link, seat).await else {
+        return Ok(false);
+    };
+    let file = File::open(link.folder.restored(seat.customer), seat.customer).await?;
+    let base = Base::Checkpoint(head.sequence, head.hash);
+    let caught_up = catch_up(link, seat, &file, base).await;
+    let is_closed = file.close().await;
+    let why = match caught_up {
+        Ok(true) if is_closed => {
+            link.folder.place_restored(seat.customer)?;
+            return Ok(true);
+        }
+        Ok(true) => "its file is still in use".to_owned(),
+        Ok(false) => "the coordinator's segments do not go on from it".to_owned(),
+        // Nobody answers, or the customer is another's: the segments cannot be had either.
+        Err(RestoreError::Call(error)) => return Err(error.into()),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(customer = %seat.customer, why, "the checkpoint is of no use; all segments are replayed");
+    checkpoint::clear(link, seat);
+    Ok(false)
+}
+
+/// What the coordinator's segments are to go on from.
+enum Base<'a> {
+    /// A journal of this disk. It may be further than the coordinator, whose database was perhaps restored.
+    Own(&'a Head),
+    /// A checkpoint up to this segment. It counts for nothing unless the coordinator has that very segment.
+    Checkpoint(u64, Hash),
+}
+
 /// Takes over what the coordinator has beyond this file. False: the two do not fit.
 async fn catch_up(
     link: &Link,
     seat: &Seat,
     file: &File,
-    head: &Head,
+    base: Base<'_>,
 ) -> Result<bool, RestoreError> {
+    let (last, must_confirm) = match base {
+        Base::Own(head) => (head.segment.map_or(0, |(sequence, _)| sequence), None),
+        Base::Checkpoint(sequence, hash) => (sequence, Some((sequence, hash))),
+    };
     // The last one was perhaps taken and its acknowledgement lost.
-    let mut after = head
-        .segment
-        .map_or(0, |(sequence, _)| sequence.saturating_sub(1));
+    let mut after = last.saturating_sub(1);
+    let mut unconfirmed = must_confirm;
     loop {
         let segments = fetch(link, seat, after).await?;
+        if let Some(wanted) = unconfirmed.take() {
+            let first = segments.first();
+            if first.map(|first| (first.header.sequence, first.hash)) != Some(wanted) {
+                return Ok(false);
+            }
+        }
         let Some(last) = segments.last().map(|segment| segment.header.sequence) else {
             return Ok(true);
         };

@@ -3,13 +3,15 @@
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use ed25519_dalek::{Verifier, VerifyingKey};
+use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use lockstep_journal::{Journal, Making, Segment};
 use lockstep_model::settings::{CustomerSettings, OnWire};
 use lockstep_model::{CustomerId, Epoch, Flow, Incarnation, Revision, ShopId, WorkerId};
 use lockstep_protocol::asks::{Answer, Ask, AskId, Question};
@@ -17,10 +19,13 @@ use lockstep_protocol::auth::{
     AuthRequest, Bearer, Pending, RenewRequest, TokenReply, TokenRequest, renew_challenge,
     return_challenge, token_challenge,
 };
+use lockstep_protocol::checkpoint::CheckpointHeader;
 use lockstep_protocol::delta::{CurrentSet, Member, SettingsReply, Upsert};
 use lockstep_protocol::headers::{LEASE_UNTIL_MS, PREFER, wait_seconds};
 use lockstep_protocol::lease::{LeaseReply, LeaseRequest, ReleaseRequest};
-use lockstep_protocol::segment::{SegmentHeader, SegmentOutcome, SegmentReply, write_frame};
+use lockstep_protocol::segment::{
+    SegmentHash, SegmentHeader, SegmentOutcome, SegmentReply, write_frame,
+};
 use lockstep_protocol::status::{StatusReply, StatusReport};
 use lockstep_protocol::wanted::{Wake, Wanted};
 use lockstep_protocol::{
@@ -48,6 +53,12 @@ pub struct Mind {
     asks: Vec<Ask>,
     pub answers: BTreeMap<AskId, Answer>,
     pub journals: BTreeMap<CustomerId, Vec<(SegmentHeader, Bytes)>>,
+    /// Segments that were given, each time that one was.
+    pub given: Vec<u64>,
+    pub checkpoint: Option<Made>,
+    pub checkpoints_asked: usize,
+    /// So many answers with a checkpoint break off in the middle.
+    pub breaks_off: usize,
     epochs: BTreeMap<CustomerId, Epoch>,
     pub released: Vec<CustomerId>,
     pub reports: Vec<StatusReport>,
@@ -59,6 +70,35 @@ pub struct Mind {
     /// Segments are not taken (503).
     pub takes_no_segments: bool,
     pub lease_ms: i64,
+}
+
+/// A checkpoint, and what is told of it.
+#[derive(Clone)]
+pub struct Made {
+    pub told: CheckpointHeader,
+    pub bytes: Vec<u8>,
+}
+
+impl Made {
+    /// Of the first so many of these segments, as a coordinator's replica takes them in.
+    pub fn of(journal: &[(SegmentHeader, Bytes)], upto: usize, customer: CustomerId) -> Made {
+        let place = tempfile::tempdir().unwrap();
+        let (replica, to) = (place.path().join("replica"), place.path().join("made"));
+        let mut file = Journal::open(&replica, customer).unwrap();
+        for (_, body) in &journal[..upto] {
+            file.accept(&Segment::decode(body).unwrap()).unwrap();
+        }
+        drop(file);
+        let making = Making::of(&replica, customer).unwrap();
+        let made = making.write(&to).unwrap().unwrap();
+        let told = CheckpointHeader {
+            head: journal[upto - 1].0.head(),
+            bytes: made.bytes,
+            sha256: SegmentHash(made.sha256.0),
+        };
+        let bytes = std::fs::read(&to).unwrap();
+        Made { told, bytes }
+    }
 }
 
 pub struct Enrolment {
@@ -108,6 +148,10 @@ impl FakeCoordinator {
             asks: Vec::new(),
             answers: BTreeMap::new(),
             journals: BTreeMap::new(),
+            given: Vec::new(),
+            checkpoint: None,
+            checkpoints_asked: 0,
+            breaks_off: 0,
             epochs: BTreeMap::new(),
             released: Vec::new(),
             reports: Vec::new(),
@@ -274,6 +318,7 @@ async fn serve(app: Shared, port: u16) -> (u16, JoinHandle<()>) {
         .route(paths::worker::LEASE, post(lease))
         .route(paths::worker::LEASE_RELEASE, post(release))
         .route(paths::worker::JOURNAL, post(take_segment).get(give_journal))
+        .route(paths::worker::CHECKPOINT, get(give_checkpoint))
         .route(paths::worker::ASK, post(answer))
         .with_state(app);
     let task = tokio::spawn(async move {
@@ -586,7 +631,7 @@ async fn take_segment(
                 header.previous,
                 head.map_or_else(Default::default, |head| head.hash)
             );
-            lockstep_journal::Segment::decode(&body).unwrap();
+            Segment::decode(&body).unwrap();
             journal.push((header, body));
             SegmentOutcome::Accepted
         }
@@ -614,8 +659,9 @@ async fn give_journal(
     if let Err(refused) = app.known(&headers) {
         return refused;
     }
-    let mind = app.mind.lock().unwrap();
+    let mut mind = app.mind.lock().unwrap();
     let mut frames = Vec::new();
+    let mut given = Vec::new();
     let segments = mind
         .journals
         .get(&CustomerId(customer))
@@ -627,8 +673,37 @@ async fn give_journal(
         .take(2)
     {
         write_frame(&mut frames, header, body).unwrap();
+        given.push(header.sequence);
     }
+    mind.given.extend(given);
     frames.into_response()
+}
+
+async fn give_checkpoint(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    if let Err(refused) = app.known(&headers) {
+        return refused;
+    }
+    let mut mind = app.mind.lock().unwrap();
+    mind.checkpoints_asked += 1;
+    let Some(Made { told, bytes }) = mind.checkpoint.clone() else {
+        return no(Code::NotFound);
+    };
+    let breaks_off = mind.breaks_off > 0;
+    mind.breaks_off = mind.breaks_off.saturating_sub(1);
+    let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
+    let body = if breaks_off {
+        let broken = async {
+            // What came before it is sent.
+            tokio::task::yield_now().await;
+            Err(std::io::Error::other("the coordinator is gone"))
+        };
+        Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(broken)))
+    } else {
+        Body::from(bytes)
+    };
+    let mut response = body.into_response();
+    response.headers_mut().extend(told.to_headers());
+    response
 }
 
 async fn answer(

@@ -6,3 +6,4 @@ mod http_port;
 mod scripted_server;
 mod shop;
 mod sync;
+mod takeover;

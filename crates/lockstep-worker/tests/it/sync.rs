@@ -13,13 +13,13 @@ use rust_decimal::Decimal;
 use std::path::Path;
 use std::sync::Arc;
 
-struct Stage {
-    coordinator: FakeCoordinator,
-    mall: Mall,
-    place: tempfile::TempDir,
+pub struct Stage {
+    pub coordinator: FakeCoordinator,
+    pub mall: Mall,
+    pub place: tempfile::TempDir,
 }
 
-async fn stage(movable: bool) -> Stage {
+pub async fn stage(movable: bool) -> Stage {
     let coordinator = FakeCoordinator::start().await;
     coordinator.with(|mind| mind.confirms_by_itself = true);
     coordinator.set(settings(movable));
@@ -41,17 +41,17 @@ impl Stage {
         self.config_at(self.place.path())
     }
 
-    fn config_at(&self, data: &Path) -> WorkerConfig {
+    pub fn config_at(&self, data: &Path) -> WorkerConfig {
         let registry = Registry::new(vec![Arc::new(self.mall.clone())]);
         WorkerConfig::new(self.coordinator.url.clone(), data, registry)
     }
 
-    async fn round(&self) -> SyncOutcome {
+    pub async fn round(&self) -> SyncOutcome {
         sync_once(self.config()).await
     }
 
     /// Rounds until one has nothing to write.
-    async fn settle(&self) {
+    pub async fn settle(&self) {
         for _ in 0..10 {
             let before = self.pushes();
             let outcome = self.round().await;
@@ -66,14 +66,14 @@ impl Stage {
         panic!("ten rounds and still something to write");
     }
 
-    fn pushes(&self) -> usize {
+    pub fn pushes(&self) -> usize {
         [ERP, WEB]
             .map(|shop| self.mall.with(shop, |shop| shop.pushes))
             .iter()
             .sum()
     }
 
-    fn units(&self, sku: &str) -> [Option<Decimal>; 2] {
+    pub fn units(&self, sku: &str) -> [Option<Decimal>; 2] {
         [ERP, WEB].map(|shop| self.mall.with(shop, |shop| shop.units(sku)))
     }
 
@@ -83,7 +83,7 @@ impl Stage {
     }
 }
 
-fn units(n: i64) -> [Option<Decimal>; 2] {
+pub fn units(n: i64) -> [Option<Decimal>; 2] {
     [Some(Decimal::from(n)); 2]
 }
 

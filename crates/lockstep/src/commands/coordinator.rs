@@ -50,6 +50,7 @@ pub async fn run(arguments: Coordinator, config: &Config, as_json: bool) -> anyh
         secret_key: std::env::var("LOCKSTEP_KEY")
             .ok()
             .filter(|key| !key.is_empty()),
+        checkpoint_after_bytes: u64::from(file.checkpoint_after_kib) * 1024,
     })
     .await?;
     let first = running.first_login();

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Trouble};
 use crate::people::Api;
 use crate::print;
 use anyhow::Context;
-use lockstep_coordinator::{CoordinatorConfig, RunningCoordinator, Tls};
+use lockstep_coordinator::{CoordinatorConfig, RunningCoordinator};
 use lockstep_model::settings::{
     Assortment, Branch, BranchId, BranchServiceIdentifier, Customer, CustomerHasService,
     CustomerSettings, OnWire, PaymentMethod, PaymentMethodId, PaymentMethodServiceIdentifier,
@@ -136,16 +136,9 @@ impl Stage {
             shops.push(Shop::start(config).await?);
         }
         let data = folder.join("coordinator");
-        let coordinator = lockstep_coordinator::start(CoordinatorConfig {
-            data: data.clone(),
-            listen: arguments.listen,
-            database: None,
-            public_url: None,
-            tls: Tls::Auto,
-            registry: lockstep_connectors::registry(),
-            secret_key: None,
-        })
-        .await?;
+        let mut config = CoordinatorConfig::local(&data, lockstep_connectors::registry());
+        config.listen = arguments.listen;
+        let coordinator = lockstep_coordinator::start(config).await?;
         let login = kept_login(&data, &coordinator)?;
         // Off loopback it shows a certificate of its own.
         let trust = match coordinator.fingerprint() {

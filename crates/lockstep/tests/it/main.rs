@@ -2,6 +2,7 @@
 
 mod buyers;
 mod chapter_six;
+mod checkpoints;
 mod conflicts;
 mod crashes;
 mod demo_story;

@@ -85,6 +85,12 @@ pub async fn segments_are_accepted_in_order_and_once(place: &Place) {
         SegmentOutcome::Gap(_)
     ));
 
+    let first = storage.segment_at(CUSTOMER, 1).await.unwrap().unwrap();
+    assert_eq!((first.sequence, first.hash), (1, hash(1)));
+    assert_eq!(storage.segment_at(CUSTOMER, 3).await.unwrap(), None);
+    let sizes = storage.segment_sizes_after(CUSTOMER, 1, 9).await.unwrap();
+    assert_eq!(sizes, [(2, 1)]);
+
     let read = storage.segments_after(CUSTOMER, 0, 1_000).await.unwrap();
     let bodies: Vec<_> = read.iter().map(|segment| segment.body.as_slice()).collect();
     assert_eq!(bodies, [b"a", b"b"]);

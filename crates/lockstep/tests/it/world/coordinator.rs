@@ -12,12 +12,14 @@ pub struct Coordinator {
     pub url: String,
     pub data: PathBuf,
     folder: PathBuf,
+    /// Beyond what it is called with: the text of a configuration file.
+    configured: Option<String>,
 }
 
 impl Coordinator {
     pub async fn start(folder: &Path) -> Coordinator {
         let data = folder.join("coordinator");
-        let mut process = spawn(folder, &data, "127.0.0.1:0");
+        let mut process = spawn(folder, &data, "127.0.0.1:0", None);
         let said = process
             .json_line("where it is", seconds(30), |line| line["url"].is_string())
             .await;
@@ -29,14 +31,22 @@ impl Coordinator {
             url,
             data,
             folder: folder.to_owned(),
+            configured: None,
         }
+    }
+
+    /// … as this says from now on.
+    pub async fn start_again_configured(&mut self, text: &str) {
+        self.configured = Some(text.to_owned());
+        self.start_again().await;
     }
 
     /// After a kill: the same folder, the same address.
     pub async fn start_again(&mut self) {
         self.process.kill();
         let address = self.url.trim_start_matches("http://").to_owned();
-        self.process = spawn(&self.folder, &self.data, &address);
+        let configured = self.configured.as_deref();
+        self.process = spawn(&self.folder, &self.data, &address, configured);
         self.process
             .json_line("where it is", seconds(30), |line| line["url"].is_string())
             .await;
@@ -50,8 +60,13 @@ impl Coordinator {
     }
 }
 
-fn spawn(folder: &Path, data: &Path, listen: &str) -> Process {
+fn spawn(folder: &Path, data: &Path, listen: &str, configured: Option<&str>) -> Process {
     let mut command = command();
+    if let Some(text) = configured {
+        let file = folder.join("coordinator.toml");
+        std::fs::write(&file, text).expect("a configuration file");
+        command.arg("--config").arg(file);
+    }
     command
         .args(["--json", "coordinator", "--listen", listen, "--data"])
         .arg(data);
