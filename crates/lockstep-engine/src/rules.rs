@@ -1,12 +1,13 @@
 //! What a run goes by: one revision of the customer's settings, with what each shop can do. Fixed for a whole run.
 
+use crate::catalogue::Terms;
 use lockstep_model::cases::RootCategory;
 use lockstep_model::settings::{
     Assortment, CustomerHasService, CustomerSettings, Policy, StockId, StockMode,
 };
 use lockstep_model::{
-    Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Flow, Kind, RemoteId, Revision,
-    ShopId, ShopIdentity, StockSemantics,
+    Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Fields, Flow, Kind, Path,
+    RemoteId, Revision, ShopId, ShopIdentity, StockSemantics,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -137,10 +138,32 @@ impl Rules {
         self.settings.policies.orders.into
     }
 
-    pub fn gets_everything(&self, shop: ShopId) -> bool {
+    /// Are records made there at all?
+    fn is_given_records(&self, shop: ShopId) -> bool {
         self.shops
             .get(&shop)
-            .is_some_and(|rules| rules.link.assortment == Assortment::All)
+            .is_some_and(|rules| rules.link.assortment != Assortment::Linked)
+    }
+
+    /// Is this record of ours made there? The category tree is there whole where anything is.
+    pub fn gives(&self, shop: ShopId, kind: Kind, ours: &Fields, terms: &Terms) -> bool {
+        let Some(rules) = self.shops.get(&shop) else {
+            return false;
+        };
+        match rules.link.assortment {
+            Assortment::All => true,
+            Assortment::Linked => false,
+            Assortment::Picked => {
+                kind != Kind::Product || {
+                    let path = Path::new(&Field::Categories);
+                    let in_owner = self.catalogue_owner().zip(ours.get(&path));
+                    let in_owner =
+                        in_owner.and_then(|(owner, value)| terms.to_theirs(owner, &path, value));
+                    let in_owner = in_owner.as_ref().map(|value| value.as_list().to_vec());
+                    rules.link.picks.names(ours, &in_owner.unwrap_or_default())
+                }
+            }
+        }
     }
 
     /// Is the category tree put under a root category of its own in this shop? Not in the one that it comes from, nor
@@ -150,7 +173,7 @@ impl Rules {
         self.settings.customer.create_root_category
             && self.flow_is_on(Flow::Categories)
             && owner.is_some_and(|owner| owner != shop)
-            && self.gets_everything(shop)
+            && self.is_given_records(shop)
             && self.shops.get(&shop).is_some_and(|rules| {
                 let abilities = &rules.abilities;
                 let writes = |sort| abilities.batches.contains_key(&sort);

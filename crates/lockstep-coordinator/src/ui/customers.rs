@@ -236,6 +236,7 @@ pub fn shop_rows(settings: &CustomerSettings, failing: &[NeedRow]) -> Vec<ShopRo
             },
             assortment: match link.map(|link| link.assortment) {
                 Some(Assortment::All) => "everything",
+                Some(Assortment::Picked) => "what is picked",
                 Some(Assortment::Linked) => "what exists there",
                 None => "—",
             },

@@ -73,6 +73,8 @@ enum Sort {
     Secret,
     Texts,
     Numbers,
+    /// On one line, separated by commas.
+    Words,
     /// `ask`, `owner:3` …
     Policy,
     /// `pooled`, `owned:3`
@@ -162,6 +164,11 @@ impl Field {
         Self::new(name, label, help, Input::Several(of), Sort::Texts)
     }
 
+    /// Several, separated by commas.
+    pub fn words(name: impl Into<String>, label: &str, help: &str) -> Self {
+        Field::new(name, label, help, Input::Line, Sort::Words)
+    }
+
     pub fn at(mut self, value: impl Into<String>) -> Self {
         self.value = value.into();
         self
@@ -209,6 +216,9 @@ impl Field {
                 Some(true) => "on".into(),
                 _ => String::new(),
             },
+            (Sort::Words, Some(Value::Array(values))) => {
+                values.iter().map(plain).collect::<Vec<_>>().join(", ")
+            }
             (Sort::Texts | Sort::Numbers, Some(Value::Array(values))) => {
                 values.iter().map(plain).collect::<Vec<_>>().join("\n")
             }
@@ -266,6 +276,10 @@ impl Field {
                 Some(secret) => json!(secret.trim()),
             },
             Sort::Texts => json!(text.lines().collect::<Vec<_>>()),
+            Sort::Words => {
+                let words = text.split(',').map(str::trim);
+                json!(words.filter(|word| !word.is_empty()).collect::<Vec<_>>())
+            }
             Sort::Numbers => {
                 let ids = text.lines().map(|line| {
                     line.parse::<u64>()

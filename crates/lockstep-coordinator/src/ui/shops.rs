@@ -198,6 +198,8 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
     form.group("How we log in", "Keys are encrypted where they are kept and never shown again. An empty field leaves the stored one.", secrets);
     let stocks = settings.stocks.iter();
     let stocks = stocks.map(|row| Choice::new(row.id, &row.name)).collect();
+    let versions = settings.shop_versions.iter();
+    let versions = versions.map(|row| Choice::new(row.id, &row.name)).collect();
     form.group("How it takes part", "", vec![
         Field::choice(format!("{link}.role"), "Role", "Orders come together in the ERP; usually it owns products, prices and stock. A customer has one at the most.", vec![
             Choice::new("shop", "shop"),
@@ -206,7 +208,12 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
         Field::choice(format!("{link}.assortment"), "Assortment", "What of the owner's catalogue it gets. Begin with what exists there: it is linked and nothing is created.", vec![
             Choice::new("linked", "what exists there"),
             Choice::new("all", "everything; what is missing is created"),
+            Choice::new("picked", "what is picked below; it is created where it is missing"),
         ]),
+        Field::words(format!("{link}.picks.categories"), "Picked categories", "Of the owner, by its ids, separated by commas."),
+        Field::several_ids(format!("{link}.picks.shopVersions"), "Picked shop versions", "", versions),
+        Field::words(format!("{link}.picks.attributes"), "Picked attributes", "Of the owner, as in channel=b2c, separated by commas."),
+        Field::words(format!("{link}.picks.skus"), "Picked by hand", "SKUs, separated by commas."),
         Field::choice(format!("{link}.firstMeeting"), "First meeting", "When it is first read and has products of its own.", vec![
             Choice::new("ask", "ask before anything is written to it"),
             Choice::new("go", "write to it at once"),

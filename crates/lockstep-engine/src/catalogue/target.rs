@@ -97,7 +97,8 @@ impl Target<'_> {
                 })
         });
         // What a person removed from this shop is not made again.
-        if once_there || self.withheld || !owner_has_it || !rules.gets_everything(self.shop) {
+        let is_given = || rules.gives(self.shop, self.kind, ours, terms);
+        if once_there || self.withheld || !owner_has_it || !is_given() {
             return Vec::new();
         }
         let archived = wanted

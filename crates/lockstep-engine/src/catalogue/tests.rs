@@ -190,6 +190,56 @@ fn a_record_that_only_its_owner_has_is_made_where_everything_is_wanted() {
 }
 
 #[test]
+fn a_shop_with_a_picked_assortment_gets_what_is_picked_and_keeps_what_it_has() {
+    let picked = |sku: &str| {
+        let mut rules = our_rules();
+        let link = &mut rules.shops.get_mut(&B).unwrap().link;
+        link.assortment = Assortment::Picked;
+        link.picks.skus = vec![sku.into()];
+        rules
+    };
+    let new = || vec![staged(ERP, &coffee(ERP, "Coffee", "6.90"))];
+    let made = |decision: &Decision| -> Vec<ShopId> {
+        sets(decision).into_iter().map(|(shop, _)| shop).collect()
+    };
+    let decision = decide_on(vec![], new(), &picked("KH-100"));
+    assert_eq!(made(&decision), [A, B]);
+    let decision = decide_on(vec![], new(), &picked("KH-200"));
+    assert_eq!(made(&decision), [A]);
+    // It is there: it is kept in step.
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))],
+        &picked("KH-200"),
+    );
+    assert_eq!(made(&decision), [A, B]);
+}
+
+#[test]
+fn a_shop_gets_what_the_owner_has_in_a_picked_category() {
+    let mut rules = our_rules();
+    let link = &mut rules.shops.get_mut(&B).unwrap().link;
+    link.assortment = Assortment::Picked;
+    link.picks.categories = vec!["c7".into()];
+    let categories = [(ERP, [("c7".into(), RecordId(40))].into())];
+    let terms = Terms::new(categories.into(), &rules.settings);
+    let gives = |categories: &[&str]| {
+        let ours = Product {
+            categories: Some(categories.iter().map(|id| (*id).into()).collect()),
+            ..coffee(ERP, "Coffee", "6.90")
+        };
+        rules.gives(B, Kind::Product, &ours.fields(), &terms)
+    };
+    assert!(gives(&["39", "40"]));
+    assert!(!gives(&["39"]));
+    let ours = Default::default();
+    assert!(
+        rules.gives(B, Kind::Category, &ours, &terms),
+        "the tree is whole"
+    );
+}
+
+#[test]
 fn a_record_that_only_a_shop_has_goes_nowhere() {
     let decision = decide_on(
         vec![],

@@ -8,6 +8,7 @@
 //! - Serialising gives the *export*: secrets are `null`. [`OnWire`] alone carries them.
 //! - [`digest`] is over (customer id, revision), never over rendered JSON.
 
+mod assortment;
 mod customer;
 mod digest;
 mod identified;
@@ -24,6 +25,7 @@ mod validate;
 mod wire;
 
 pub use crate::{fields::FieldGroup, flow::Flow};
+pub use assortment::{Assortment, Picks};
 pub use customer::Customer;
 pub use digest::{SettingsDigest, digest};
 pub use identified::{
@@ -41,7 +43,7 @@ pub use policies::{Gate, Limits, OrderPolicy, Policies, Policy, StockMode, Stock
 pub use read::read;
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};
-pub use shop::{ALLOW_INSECURE, Assortment, CustomerHasService, FirstMeeting, Service, ShopRole};
+pub use shop::{ALLOW_INSECURE, CustomerHasService, FirstMeeting, Service, ShopRole};
 pub use transform::{PriceRule, Rounding, Tax, Transform, Way};
 pub use validate::{Problem, bare_url_problem};
 pub use wire::OnWire;

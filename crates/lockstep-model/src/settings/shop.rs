@@ -1,7 +1,7 @@
 //! `services` and `customerHasServices`: the customer's shops. A *service* in the source is one account
 //! on a platform, which the rest of Lockstep calls a shop; an ERP account is one too.
 
-use super::{Credentials, RowId, Secret, StockId, Transform};
+use super::{Assortment, Credentials, Picks, RowId, Secret, StockId, Transform};
 use crate::ids::{Currency, CustomerId, ShopId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -97,19 +97,6 @@ pub enum ShopRole {
     Shop,
 }
 
-/// What of the owner's catalogue a shop gets.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "camelCase")]
-pub enum Assortment {
-    /// Everything; what is missing is created.
-    All,
-    /// Only what exists there already: linked, and nothing is created. The default on connecting.
-    #[default]
-    Linked,
-}
-
 /// What happens when a shop that is connected has products of its own.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -134,6 +121,8 @@ pub struct CustomerHasService {
     pub role: ShopRole,
     #[serde(default)]
     pub assortment: Assortment,
+    #[serde(default)]
+    pub picks: Picks,
     #[serde(default)]
     pub first_meeting: FirstMeeting,
     /// Orders placed here before this moment do not cross. Empty: from the moment of connecting.
@@ -161,6 +150,7 @@ impl CustomerHasService {
             service_id,
             role,
             assortment: Assortment::default(),
+            picks: Picks::default(),
             first_meeting: FirstMeeting::default(),
             orders_from: None,
             currency: None,

@@ -164,6 +164,11 @@ impl CustomerSettings {
         }
         for (at, link) in self.customer_has_services.iter().enumerate() {
             let path = format!("customerHasServices[{at}].transform");
+            link.picks.check(
+                found,
+                &format!("customerHasServices[{at}]"),
+                link.assortment,
+            );
             let transform = &link.transform;
             transform.check(found, &path, link.service_id, &self.policies);
         }
