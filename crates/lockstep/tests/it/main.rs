@@ -13,6 +13,7 @@ mod fields;
 mod held;
 mod history;
 mod in_chromium;
+mod meetings;
 mod moved;
 mod on_medusa;
 mod pinned;
