@@ -395,6 +395,9 @@ async fn a_root_category_is_found_again_when_all_that_was_known_of_it_is_lost() 
     let shops = [scene.erp.client(), scene.web1.client(), scene.web2.client()];
     let mut settings = crate::world::settings::of_practice_shops(0, "Kahvila Oy", true, &shops);
     settings["customer"]["createRootCategory"] = json!(true);
+    for shop in 1..=2 {
+        settings["customerHasServices"][shop]["firstMeeting"] = json!("go");
+    }
     let people = &scene.coordinator.people;
     let customer = people.create(&settings).await;
     until("the new customer's first runs are over", async || {
