@@ -148,7 +148,8 @@ struct AnsweredTable {
 }
 
 fn answers(text: &str) -> Result<AnsweredTable, String> {
-    let text = text.trim_start_matches('\u{feff}');
+    // So that lines are counted as people count them.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let head = text.lines().next().unwrap_or_default();
     let separator = [b'\t', b';', b',']
         .into_iter()
