@@ -91,14 +91,18 @@ async fn shows(shop: &ShopClient, want: &[(&str, &[&str])]) {
             ((*title).to_owned(), skus.collect())
         })
         .collect();
-    eventually(&format!("{} shows {want:?}", shop.name), seconds(60), async || {
-        let there = catalogue(shop).await;
-        if there == want {
-            Ok(())
-        } else {
-            Err(format!("{there:?}"))
-        }
-    })
+    eventually(
+        &format!("{} shows {want:?}", shop.name),
+        seconds(60),
+        async || {
+            let there = catalogue(shop).await;
+            if there == want {
+                Ok(())
+            } else {
+                Err(format!("{there:?}"))
+            }
+        },
+    )
     .await;
 }
 
@@ -151,9 +155,16 @@ async fn a_full_shop_is_matched_and_not_written_to_before_a_person_has_answered_
     let taken = people
         .does(&["--json", "matches", &scene.id(), "--answer", &file])
         .await;
-    assert_eq!(taken.json(), json!({ "answered": 2, "left": 0, "refused": [] }));
+    assert_eq!(
+        taken.json(),
+        json!({ "answered": 2, "left": 0, "refused": [] })
+    );
     scene.until_at_rest().await;
-    assert_eq!(scene.web1.writes().await, BTreeMap::new(), "not accepted yet");
+    assert_eq!(
+        scene.web1.writes().await,
+        BTreeMap::new(),
+        "not accepted yet"
+    );
 
     accept(&scene, &asked).await;
     // Two in one is Blue by a person's word: Red is not made beside it, for its SKU is there.
@@ -170,7 +181,12 @@ async fn a_full_shop_is_matched_and_not_written_to_before_a_person_has_answered_
         .types(&["matches", &scene.id(), "--answer", &file])
         .await;
     assert_eq!(again.code, 3, "{again:?}");
-    assert!(again.out.contains("line 2: the question is not open any more"), "{again:?}");
+    assert!(
+        again
+            .out
+            .contains("line 2: the question is not open any more"),
+        "{again:?}"
+    );
     scene.until_at_rest().await;
     shows(&scene.web1, &want).await;
 }
@@ -189,7 +205,10 @@ async fn what_was_in_doubt_is_linked_or_made_once_the_shop_has_put_it_right() {
     let path = format!("/api/v1/products/{}", id.as_str().expect("an id"));
     scene
         .web1
-        .patch(&path, json!({ "variants": [{ "id": variant, "sku": "M-3" }] }))
+        .patch(
+            &path,
+            json!({ "variants": [{ "id": variant, "sku": "M-3" }] }),
+        )
         .await;
     shows(&scene.web1, &ALL).await;
     questions(&scene, 0).await;
