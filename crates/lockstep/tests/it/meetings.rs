@@ -127,10 +127,10 @@ async fn a_full_shop_is_matched_and_not_written_to_before_a_person_has_answered_
     let plan = people.types(&["--json", "plan", &scene.id()]).await.json();
     let rows = plan["rows"].as_array().expect("rows").iter();
     let made: Vec<&Value> = rows
-        .filter(|row| row["shop"] == 2 && row["sign"] == "create" && row["kind"] == "product")
+        .filter(|row| row["shop"] == 2 && row["sign"] == "create")
         .map(|row| &row["key"])
         .collect();
-    assert_eq!(made, [&json!("M-4")], "{plan}");
+    assert_eq!(made, [&json!("M-4 White")], "{plan}");
 
     let table = people.types(&["matches", &scene.id()]).await;
     assert_eq!(table.code, 3, "{table:?}");
