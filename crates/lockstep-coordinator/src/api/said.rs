@@ -811,7 +811,7 @@ fn conflict_detail(
             }
         }
         Conflict::Meeting { products, .. } => format!(
-            "It had {products} {} of its own when it was first read. What fits one of ours by link or SKU is linked; what is in doubt is asked below. Nothing is written to it yet: make a plan, see what would be, and accept.",
+            "It had {products} {} of its own when it was first read. What fits one of ours by its SKU is linked; what is in doubt is asked about by itself. Nothing is written to it yet: make a plan, see what would be, and accept.",
             if *products == 1 {
                 "product"
             } else {

@@ -6,7 +6,7 @@ use super::{
     failure::{Failure, Shown},
     frame::Frame,
     overview::NeedRow,
-    session::{Posted, Visitor, refused, went_well},
+    session::{Posted, Visitor, refused, went_partly, went_well},
     urls,
     widgets::{Id, When},
 };
@@ -35,6 +35,8 @@ pub struct ConflictRow {
     pub detail: String,
     pub opened: When,
     pub record: Option<(String, String)>,
+    /// Where to see first what would be written.
+    pub plan: Option<String>,
     pub action: String,
     pub choices: Vec<Offer>,
 }
@@ -70,6 +72,11 @@ impl ConflictRow {
             title: conflict.title.clone(),
             detail: conflict.detail.clone(),
             opened: When::new(conflict.opened_at, frame.now),
+            plan: conflict
+                .choices
+                .iter()
+                .any(|choice| choice.decision == Resolution::Accept)
+                .then(|| urls::of_customer(customer, "plan")),
             record: conflict.record.as_ref().map(|row| {
                 let name = if row.title.is_empty() {
                     &row.key
@@ -203,7 +210,8 @@ pub async fn answer_matches(
     let answered: Result<MatchesReply, Problem> = posted.visitor.caller.post(&path, &asked).await;
     let back = urls::of_customer(customer, "conflicts");
     Ok(match answered {
-        Ok(reply) => went_well(&back, in_words(&reply)),
+        Ok(reply) if reply.refused.is_empty() => went_well(&back, in_words(&reply)),
+        Ok(reply) => went_partly(&back, in_words(&reply)),
         Err(problem) => refused(&back, &problem),
     })
 }

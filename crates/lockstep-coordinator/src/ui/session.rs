@@ -232,6 +232,17 @@ pub fn went_well(to: &str, text: impl Into<String>) -> Response {
     )
 }
 
+/// Not all of it was done.
+pub fn went_partly(to: &str, text: impl Into<String>) -> Response {
+    go(
+        to,
+        Flash {
+            went_well: false,
+            text: text.into(),
+        },
+    )
+}
+
 /// The problem's words on the page that the person came from.
 pub fn refused(to: &str, problem: &Problem) -> Response {
     go(

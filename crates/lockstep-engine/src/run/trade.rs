@@ -189,7 +189,10 @@ impl Run {
             return;
         }
         match self.phase {
-            Phase::SeeOrders { .. } => {
+            Phase::SeeOrders { round } => {
+                if round > 0 {
+                    self.distrust_levels_of(&chunk, shared);
+                }
                 let bodies = chunk
                     .cases
                     .iter()
@@ -202,6 +205,15 @@ impl Run {
             }
             Phase::Orders { .. } => self.decide_orders(chunk, shared, now, out),
             _ => {}
+        }
+    }
+
+    /// Orders that moved while their levels were read: the levels may show any step of them, also one that no reading of
+    /// the order ever showed (placed and cancelled in between).
+    fn distrust_levels_of(&self, chunk: &OrderChunk, shared: &mut Shared) {
+        for (shop, moved) in chunk.cases.iter().flat_map(|case| &case.staged) {
+            let skus = moved.state.lines.iter().filter_map(|line| line.sku.clone());
+            shared.stale.extend(skus.map(|sku| (*shop, sku)));
         }
     }
 

@@ -195,6 +195,8 @@ impl CustomerSettings {
     /// A shop whose orders have no beginning yet crosses those from its activation on: what was placed before is
     /// read for what it took alone. The beginning that was stored stays where the edit names none.
     pub fn begin_orders_as(&mut self, stored: Option<&CustomerSettings>, now: Timestamp) {
+        // As people write it.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         for link in &mut self.customer_has_services {
             let before = stored.and_then(|stored| stored.link(link.service_id));
             link.orders_from = link

@@ -60,3 +60,8 @@ fn a_clock_that_is_put_right_does_not_make_a_late_write_an_absent_one() {
 fn a_product_is_edited_before_the_answer_to_its_create_is_known() {
     are_clean(&[2_073_810, 2_085_773], 7);
 }
+
+#[test]
+fn an_order_placed_and_cancelled_while_its_level_is_read_is_not_seen_in_that_level() {
+    are_clean(&[4_002_041], 7);
+}
