@@ -151,9 +151,11 @@ pub async fn give(
     app.tail.look(app).await
 }
 
-/// Runs until the coordinator stops: completes moves whose owner has been silent for too long.
+/// Runs until the coordinator stops: completes moves whose owner has been silent for too long. First it gives what nobody
+/// has: whoever was there before may have died between letting a worker in and that.
 pub async fn follow(app: AppState) {
     let started_ms = now_ms();
+    let mut is_settled = false;
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return,
@@ -161,6 +163,14 @@ pub async fn follow(app: AppState) {
         }
         if !app.view.is_fresh() {
             continue;
+        }
+        if !is_settled {
+            match settle(&app).await {
+                Ok(()) => is_settled = true,
+                Err(error) => {
+                    tracing::warn!(%error, "customers that nobody has could not be given; it is tried again");
+                }
+            }
         }
         for (customer, owner) in app.view.leaving() {
             if let Err(error) = complete(&app, customer, owner, started_ms).await {

@@ -9,6 +9,7 @@ use lockstep_protocol::{
     paths::{fill, people},
     people::runs::{SyncReply, SyncRequest},
 };
+use lockstep_storage::{Options, Storage, WorkerState};
 
 #[tokio::test]
 async fn a_restart_changes_nothing_for_a_worker() {
@@ -66,4 +67,28 @@ async fn stopping_ends_the_polls_that_wait() {
     world.coordinator.shutdown().await;
     let ended = waiting.await.unwrap();
     assert!(ended.is_err(), "{ended:?} at {url}");
+}
+
+#[tokio::test]
+async fn a_customer_that_the_last_coordinator_did_not_come_to_give_is_given_by_the_next() {
+    let mut world = World::new().await;
+    let mut one = TestWorker::confirmed(&world, "one").await;
+    let two = TestWorker::confirmed(&world, "two").await;
+    world.apply(&kahvila(1)).await;
+    world.coordinator.shutdown().await;
+    // It was there alone for a moment, and nobody looked.
+    let storage = Storage::open(Options::in_folder(world.folder.path()))
+        .await
+        .unwrap();
+    storage
+        .set_worker_state(two.id, WorkerState::Gone)
+        .await
+        .unwrap();
+    drop(storage);
+    world.coordinator = coordinator_in(world.folder.path()).await;
+    one.base = world.coordinator.url().to_owned();
+    while one.held.customers.is_empty() {
+        one.news().await;
+    }
+    assert!(one.held.customers.contains_key(&CustomerId(1)));
 }

@@ -65,3 +65,8 @@ fn a_product_is_edited_before_the_answer_to_its_create_is_known() {
 fn an_order_placed_and_cancelled_while_its_level_is_read_is_not_seen_in_that_level() {
     are_clean(&[4_002_041], 7);
 }
+
+#[test]
+fn a_level_is_not_believed_whose_shop_failed_before_its_orders_were_read_once_more() {
+    are_clean(&[4_060_805], 7);
+}
