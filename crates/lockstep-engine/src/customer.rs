@@ -322,6 +322,8 @@ pub(crate) struct Shared {
     pub cursors: BTreeMap<(ShopId, Kind), Cursor>,
     /// Intents whose outcome is not known.
     pub open: BTreeMap<IntentId, OpenIntent>,
+    /// Those of them that another process left, until their time to settle is known to be counted by our clock.
+    pub left_open: BTreeSet<IntentId>,
     /// Shops that cannot be reached, or ask for peace, until then.
     pub down: BTreeMap<ShopId, Timestamp>,
     /// Shops that let us in no more until a person has done something, with the sentence that says so.
@@ -372,13 +374,8 @@ pub struct Customer {
 
 impl Customer {
     pub fn new(opened: Opened, rules: impl Into<Arc<Rules>>) -> Self {
-        // By whose clock a look was to prove something nobody knows any more: it counts anew, by ours.
-        let anew = |open| OpenIntent {
-            look_at: None,
-            ..open
-        };
-        let open = opened.open.into_iter().map(anew);
-        let open = open.map(|open| (open.intent, open));
+        let open = opened.open.into_iter().map(|open| (open.intent, open));
+        let open: BTreeMap<_, _> = open.collect();
         let rules = rules.into();
         Self {
             pairs: pairs_of(&rules),
@@ -391,7 +388,8 @@ impl Customer {
                     call: 0,
                 },
                 cursors: opened.cursors,
-                open: open.collect(),
+                left_open: open.keys().copied().collect(),
+                open,
                 down: BTreeMap::new(),
                 shut: BTreeMap::new(),
                 missed: BTreeMap::new(),

@@ -503,11 +503,17 @@ impl Run {
 
 impl Run {
     /// Of a write that was meant before this worker began, nobody knows whether and when it was sent: at the latest
-    /// just now, by whoever was at it. From here on its time to settle counts, once.
+    /// just now, by whoever was at it. From here on its time to settle counts, once. What another process waited for
+    /// goes on if that can be by our clock too (one that is ended again and again would never come to its end else);
+    /// if it has passed already, whoever said so may have had another clock.
     fn count_from_now(&self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
         let mut bodies = Vec::new();
         for open in shared.open.values_mut() {
-            if open.look_at.is_some() || lane_of(&open.subject) != self.lane {
+            if lane_of(&open.subject) != self.lane {
+                continue;
+            }
+            let is_left = shared.left_open.remove(&open.intent);
+            if open.look_at.is_some() && !is_left {
                 continue;
             }
             let settles_after_ms = self
@@ -518,6 +524,9 @@ impl Run {
             let look_at = now
                 .checked_add(settles_after_ms.milliseconds())
                 .unwrap_or(Timestamp::MAX);
+            if open.look_at.is_some_and(|at| at > now && at <= look_at) {
+                continue;
+            }
             open.look_at = Some(look_at);
             bodies.push(Body::Settled {
                 intent: open.intent,
