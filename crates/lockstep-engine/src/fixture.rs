@@ -1,11 +1,12 @@
 //! Settings and rules for tests: an ERP that owns everything, and web shops.
 
+use crate::customer::Event;
 use crate::rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, Policies, RowId, Service, ShopRole,
 };
 use lockstep_model::{
-    ChangeSort, CustomerId, Kind, Revision, ShopId, ShopIdentity, StockSemantics, Takes,
+    ChangeSort, CustomerId, Kind, Lane, Revision, ShopId, ShopIdentity, StockSemantics, Takes,
 };
 use std::sync::Arc;
 
@@ -42,6 +43,16 @@ pub fn abilities() -> Abilities {
         level_writes: LevelWrites::CompareAndSet,
         holds: |_| true,
         removes: |_| true,
+    }
+}
+
+/// The answer to `ReadAgainList` where there is nothing to read by name.
+pub fn nothing_to_read(lane: Lane, shop: ShopId, kind: Kind) -> Event {
+    Event::ReadAgain {
+        lane,
+        shop,
+        kind,
+        ids: vec![],
     }
 }
 

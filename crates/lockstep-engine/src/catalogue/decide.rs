@@ -73,7 +73,15 @@ pub fn decide(
     ids: &mut Ids<'_>,
     now: Timestamp,
 ) -> Decision {
-    decide_within(cluster, rules, terms, looked, run, ids, now, Extent::All)
+    let context = Context {
+        rules,
+        terms,
+        looked,
+        run,
+        now,
+        extent: Extent::All,
+    };
+    decide_within(cluster, &context, ids)
 }
 
 /// As `decide`, but nothing is written other than what an undo puts back.
@@ -86,9 +94,15 @@ pub(crate) fn put_back(
     now: Timestamp,
 ) -> Decision {
     // Which of two changes is later is not for an undo to say.
-    let looked = BTreeMap::new();
-    let extent = Extent::PutBack;
-    decide_within(cluster, rules, terms, &looked, run, ids, now, extent)
+    let context = Context {
+        rules,
+        terms,
+        looked: &BTreeMap::new(),
+        run,
+        now,
+        extent: Extent::PutBack,
+    };
+    decide_within(cluster, &context, ids)
 }
 
 /// What may be written.
@@ -99,20 +113,17 @@ pub(super) enum Extent {
     PutBack,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the whole context of a decision; two callers"
-)]
-fn decide_within(
-    cluster: &Cluster,
-    rules: &Rules,
-    terms: &Terms,
-    looked: &BTreeMap<ShopId, Timestamp>,
+/// What a decision goes by, beside what it is about.
+struct Context<'a> {
+    rules: &'a Rules,
+    terms: &'a Terms,
+    looked: &'a BTreeMap<ShopId, Timestamp>,
     run: RunId,
-    ids: &mut Ids<'_>,
     now: Timestamp,
     extent: Extent,
-) -> Decision {
+}
+
+fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) -> Decision {
     let is_root = cluster.key == RootCategory::KEY
         || cluster
             .known
@@ -121,7 +132,7 @@ fn decide_within(
     let matching = if is_root {
         Matching::whole(cluster)
     } else {
-        Matching::of(cluster, rules)
+        Matching::of(cluster, context.rules)
     };
     let consumed = cluster
         .staged
@@ -139,18 +150,9 @@ fn decide_within(
         consumed,
         lines: Vec::new(),
     };
-    let context = Context {
-        rules,
-        terms,
-        looked,
-        run,
-        now,
-        extent,
-        is_root,
-    };
     let mut records = Vec::new();
     for group in &matching.groups {
-        records.push(decide_on(group, &context, ids, &mut decision));
+        records.push(decide_on(group, is_root, context, ids, &mut decision));
     }
     decision
         .bodies
@@ -158,20 +160,10 @@ fn decide_within(
     decision
 }
 
-/// What a decision goes by, beside what it is about.
-struct Context<'a> {
-    rules: &'a Rules,
-    terms: &'a Terms,
-    looked: &'a BTreeMap<ShopId, Timestamp>,
-    run: RunId,
-    now: Timestamp,
-    extent: Extent,
-    is_root: bool,
-}
-
 /// On one record; which it is.
 fn decide_on(
     group: &Group<'_>,
+    is_root: bool,
     context: &Context<'_>,
     ids: &mut Ids<'_>,
     decision: &mut Decision,
@@ -183,7 +175,6 @@ fn decide_on(
         run,
         now,
         extent,
-        is_root,
     } = *context;
     let known = group.known;
     let kind = known

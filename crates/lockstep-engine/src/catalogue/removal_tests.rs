@@ -3,7 +3,7 @@
 use super::Decision;
 use super::tests::{decide_on, now, open, our_rules, sets, shadow, staged};
 use crate::customer::{Customer, Effect, Event, Opened};
-use crate::fixture::{A, B, ERP};
+use crate::fixture::{A, B, ERP, nothing_to_read};
 use crate::rules::Rules;
 use crate::write::Sign;
 use jiff::Timestamp;
@@ -329,12 +329,7 @@ fn plan_of(removals: usize, items: u64) -> (RunResult, String) {
                 }),
                 Effect::ReadAgainList {
                     lane, shop, kind, ..
-                } => events.push(Event::ReadAgain {
-                    lane,
-                    shop,
-                    kind,
-                    ids: vec![],
-                }),
+                } => events.push(nothing_to_read(lane, shop, kind)),
                 Effect::LoadCatalogue { kind, .. } => {
                     events.push(Event::CatalogueLoaded(match kind {
                         Kind::Product => chunk.clone(),

@@ -3,7 +3,7 @@
 use super::tests::{now, our_rules, sets};
 use super::{Decision, Ids, Terms, decide};
 use crate::customer::{Customer, Effect, Event, Opened};
-use crate::fixture::{A, B, ERP};
+use crate::fixture::{A, B, ERP, nothing_to_read};
 use crate::rules::Rules;
 use lockstep_model::cases::{
     AtShop, CatalogueChunk, Cluster, Known, RootCategory, Staged, StagedBody,
@@ -306,12 +306,7 @@ fn planned(answering: &[ShopId]) -> Vec<ShopId> {
                 }
                 Effect::ReadAgainList {
                     lane, shop, kind, ..
-                } => events.push(Event::ReadAgain {
-                    lane,
-                    shop,
-                    kind,
-                    ids: vec![],
-                }),
+                } => events.push(nothing_to_read(lane, shop, kind)),
                 Effect::LoadCatalogue { root, .. } => {
                     assert_eq!(root.map(|root| root.name).as_deref(), Some(NAME));
                     events.push(Event::CatalogueLoaded(CatalogueChunk {

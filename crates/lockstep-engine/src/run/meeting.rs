@@ -105,7 +105,7 @@ impl Run {
 mod tests {
     use super::*;
     use crate::customer::{Customer, Event, Opened};
-    use crate::fixture::{A, B, rules};
+    use crate::fixture::{A, B, nothing_to_read, rules};
     use jiff::Timestamp;
     use lockstep_model::cases::{CatalogueChunk, Meetings};
     use lockstep_model::{Cursor, Next, Page, Product, Record, Takes, Variant};
@@ -222,12 +222,7 @@ mod tests {
                     }),
                     Effect::ReadAgainList {
                         lane, shop, kind, ..
-                    } => events.push(Event::ReadAgain {
-                        lane,
-                        shop,
-                        kind,
-                        ids: vec![],
-                    }),
+                    } => events.push(nothing_to_read(lane, shop, kind)),
                     Effect::LoadCatalogue { .. } => {
                         events.push(Event::CatalogueLoaded(CatalogueChunk::default()));
                     }
