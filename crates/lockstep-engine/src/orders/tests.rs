@@ -327,7 +327,7 @@ fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_
     let mut settings = (*rules.settings).clone();
     settings.policies.orders.collective_buyer = true;
     rules.settings = Arc::new(settings);
-    let items = [("KH-100".into(), "v1".into())].into();
+    let items = [("KH-100".into(), [].into())].into();
     let key = in_doubt().order;
     let made = compose(&key, &order_of("o1", 1), person, ERP, &items, &rules).unwrap();
     let buyer = &made.order.person;
