@@ -176,6 +176,18 @@ pub struct PracticeShop {
     /// When an order lowers the stock: placement, payment, reserve, shipment or never.
     #[arg(long, value_name = "WHEN", default_value = "placement")]
     pub takes: lockstep_practice::Takes,
+    /// A stock beside the main one, as in outlet=Outlet. May be given several times.
+    #[arg(long, value_name = "ID=NAME", value_parser = named)]
+    pub stock: Vec<lockstep_practice::Location>,
+}
+
+fn named(text: &str) -> Result<lockstep_practice::Location, String> {
+    match text.split_once('=') {
+        Some((id, name)) if !id.is_empty() && !name.is_empty() => {
+            Ok(lockstep_practice::Location::new(id, name))
+        }
+        _ => Err("an id and a name are wanted, as in outlet=Outlet".into()),
+    }
 }
 
 #[derive(Debug, Args)]

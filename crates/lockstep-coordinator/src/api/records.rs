@@ -9,7 +9,8 @@ use crate::{
 use axum::extract::State;
 use lockstep_journal::{ConflictRow, Found, Journal, JournalError, RecordView as Seen};
 use lockstep_model::{
-    CustomerId, Field, Path, RecordId, ShopId, Sku, Takes, Value, VariantField, entry::Subject,
+    CustomerId, Field, Path, RecordId, ShopId, ShopIdentity, Sku, Value, VariantField,
+    entry::Subject,
 };
 use lockstep_protocol::people::{
     ListQuery, Page,

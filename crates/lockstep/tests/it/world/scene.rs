@@ -18,6 +18,8 @@ pub struct ShopPlan {
     pub movable: bool,
     /// `enableSyncing` at first.
     pub enabled: bool,
+    /// The ERP has a second stock, `outlet`.
+    pub outlet: bool,
 }
 
 impl Default for ShopPlan {
@@ -27,6 +29,7 @@ impl Default for ShopPlan {
             units: 10,
             movable: true,
             enabled: true,
+            outlet: false,
         }
     }
 }
@@ -184,7 +187,10 @@ impl Scene {
 async fn shops(folder: &Path, plan: ShopPlan) -> (PracticeShop, PracticeShop, PracticeShop) {
     let products = plan.products.to_string();
     let units = plan.units.to_string();
-    let seed = ["--products", products.as_str(), "--units", units.as_str()];
+    let mut seed = vec!["--products", products.as_str(), "--units", units.as_str()];
+    if plan.outlet {
+        seed.extend(["--stock", "outlet=Outlet"]);
+    }
     tokio::join!(
         PracticeShop::start(folder, "ERP", "placement", &seed),
         PracticeShop::start(folder, "Web shop 1", "payment", &[]),
