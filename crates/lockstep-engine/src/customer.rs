@@ -6,13 +6,14 @@
 use crate::catalogue::Decision;
 use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
+use crate::run::levels::OfLevels;
 use crate::run::undo::UndoShown;
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
-    CatalogueChunk, ClosingChunk, Consumed, Meetings, OpenIntent, OrderChunk, RootCategory,
-    StockChunk, UndoChunk,
+    CatalogueChunk, ClosingChunk, Consumed, Meetings, OpenConflict, OpenIntent, OrderChunk,
+    RootCategory, StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
@@ -38,6 +39,7 @@ pub struct Opened {
     pub cursors: BTreeMap<(ShopId, Kind), Cursor>,
     pub open: Vec<OpenIntent>,
     pub meetings: Meetings,
+    pub asked_of_levels: Vec<OpenConflict>,
 }
 
 /// What happened.
@@ -70,6 +72,7 @@ pub enum Event {
     /// A person has answered a question: what follows from it is in the journal.
     Resolved {
         subject: Subject,
+        conflict: Option<ConflictId>,
         /// The shop whose level was in doubt: it is read by name before it is computed with.
         read: Option<ShopId>,
         by: String,
@@ -346,6 +349,7 @@ pub(crate) struct Shared {
     pub meetings: Meetings,
     /// A shop is written to from now on: whatever goes on without it begins anew.
     pub let_in: bool,
+    pub of_levels: OfLevels,
     /// When it was last gone through all orders for those that are over.
     pub closed: Option<Timestamp>,
     /// A lane should look again then: a retry, or an outcome to be looked up.
@@ -409,6 +413,7 @@ impl Customer {
                 writes_until: Some(Timestamp::MIN),
                 meetings: opened.meetings,
                 let_in: false,
+                of_levels: OfLevels::new(opened.asked_of_levels),
                 closed: None,
                 look_at: BTreeMap::new(),
             },
@@ -494,10 +499,19 @@ impl Customer {
                 None => self.undo_asked = Some(UndoAsked { run, by, dry }),
                 Some(_) => out.push(Effect::Undoing { run: None }),
             },
-            Event::Resolved { subject, read, by } => {
+            Event::Resolved {
+                subject,
+                conflict,
+                read,
+                by,
+            } => {
                 let lanes: &[Lane] = match &subject {
                     Subject::Record(_) => &[Lane::Catalogue],
                     Subject::Level { .. } | Subject::Order(_) => &[Lane::Trade],
+                    Subject::Levels => {
+                        self.shared.of_levels.accept(conflict);
+                        &[Lane::Trade]
+                    }
                     Subject::Shop(shop) => {
                         self.shared.meetings.waiting.remove(shop);
                         self.shared.meetings.accepted.insert(*shop);

@@ -96,6 +96,11 @@ pub fn resolve(
             Ok(bodies)
         }
         (
+            Conflict::ManySoldOut { .. } | Conflict::StockSwitched { .. },
+            ConflictSubject::Levels,
+            Resolution::Accept,
+        ) => Ok(vec![closed("accepted".into(), Delta::default())]),
+        (
             Conflict::LevelInDoubt { shop, .. },
             ConflictSubject::Level(level),
             Resolution::WasWritten | Resolution::WasNotWritten,
@@ -141,6 +146,8 @@ pub fn resolve(
         (
             Conflict::DoubtfulMatch { .. }
             | Conflict::Meeting { .. }
+            | Conflict::ManySoldOut { .. }
+            | Conflict::StockSwitched { .. }
             | Conflict::SameKeyTwice { .. }
             | Conflict::ChangedInSeveral { .. }
             | Conflict::LevelInDoubt { .. }
@@ -151,7 +158,8 @@ pub fn resolve(
             ConflictSubject::Record(_)
             | ConflictSubject::Level(_)
             | ConflictSubject::Order(_)
-            | ConflictSubject::Shop(_),
+            | ConflictSubject::Shop(_)
+            | ConflictSubject::Levels,
             Resolution::UseShop { .. }
             | Resolution::UseValue { .. }
             | Resolution::IsRecord { .. }
@@ -506,6 +514,7 @@ mod tests {
                 stock: StockId(1),
                 status: None,
                 base: Some(Decimal::TEN),
+                counted_by: None,
                 other_bases: BTreeMap::new(),
                 levels: [(shop, at)].into(),
                 lines: vec![],

@@ -95,6 +95,7 @@ pub(crate) fn subject_text(subject: &Subject) -> String {
         Subject::Level { stock, sku } => level_subject(*stock, sku),
         Subject::Order(order) => order_subject(&order.to_string()),
         Subject::Shop(shop) => format!("s:{shop}"),
+        Subject::Levels => "t:".into(),
     }
 }
 
@@ -115,6 +116,7 @@ fn try_subject(text: &str) -> Option<Subject> {
         }
         "o" => Some(Subject::Order(OrderKey::parse(rest)?)),
         "s" => Some(Subject::Shop(ShopId(rest.parse().ok()?))),
+        "t" => Some(Subject::Levels),
         _ => None,
     }
 }

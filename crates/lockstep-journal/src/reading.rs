@@ -3,13 +3,13 @@
 use crate::bounds::VIEW_ROWS_MAX;
 use crate::columns::{
     aside_of, id, int, kind_code, order_key_of, order_key_of_subject, order_subject, parse,
-    subject_of, time,
+    subject_of, subject_text, time,
 };
-use crate::load::{INTENT_COLUMNS, read_intent};
+use crate::load::{INTENT_COLUMNS, conflicts_of, read_intent};
 use crate::view::{AsideRow, ConflictRow};
 use crate::{Also, Journal, JournalError, Mark};
 use jiff::Timestamp;
-use lockstep_model::cases::{Meetings, OpenIntent};
+use lockstep_model::cases::{Meetings, OpenConflict, OpenIntent};
 use lockstep_model::entry::{Again, Body, Subject};
 use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};
 use rusqlite::{OptionalExtension, params};
@@ -246,6 +246,11 @@ impl Journal {
             meetings.accepted.insert(ShopId(id(row.get(0)?)));
         }
         Ok(meetings)
+    }
+
+    /// What is asked about all levels.
+    pub fn asked_of_levels(&self) -> Result<Vec<OpenConflict>, JournalError> {
+        conflicts_of(&self.connection, &subject_text(&Subject::Levels))
     }
 
     /// Those of them that ask which of ours a record of a shop is.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-pub(crate) const FORMAT: i64 = 4;
+pub(crate) const FORMAT: i64 = 5;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What belongs to one file: never an entry, in no segment, and empty in a replica.
 pub(crate) const OWN_TABLES: &[&str] = &[
@@ -215,6 +215,15 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
              CREATE INDEX staged_gtin_reading ON staged_gtin(reading);",
         )?;
         crate::projection::note_all_gtins(&transaction)?;
+    }
+    if found < 5 {
+        transaction.execute_batch(
+            "ALTER TABLE base ADD COLUMN counted_by INTEGER;
+             UPDATE base SET counted_by = (
+                SELECT json_extract(m.cause, '$.shop') FROM movement m
+                WHERE m.sku = base.sku AND m.stock = base.stock AND json_extract(m.cause, '$.movement') = 'opening'
+                ORDER BY m.seq DESC LIMIT 1);",
+        )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;
     transaction.commit()?;

@@ -264,6 +264,8 @@ CREATE TABLE base(
     sku   TEXT NOT NULL,
     stock INTEGER NOT NULL,
     base  TEXT NOT NULL,
+    -- The shop that it was opened by, or that owned the stock later.
+    counted_by INTEGER,
     PRIMARY KEY (sku, stock)
 ) WITHOUT ROWID;
 CREATE TABLE movement(

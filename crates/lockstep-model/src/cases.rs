@@ -88,6 +88,7 @@ pub enum ConflictSubject {
     Level(Box<StockCase>),
     Order(OrderKey),
     Shop(ShopId),
+    Levels,
 }
 
 /// Shops that were read once before anything was written to them.
@@ -217,6 +218,10 @@ pub struct StagedOrder {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StockChunk {
     pub cases: Vec<StockCase>,
+    /// Levels of ours that there is anything to decide on, and all of them. Of the first chunk, and where they are many:
+    /// else 0.
+    pub due: u64,
+    pub total: u64,
     pub next: Option<(Sku, StockId)>,
 }
 
@@ -229,6 +234,8 @@ pub struct StockCase {
     pub status: Option<Status>,
     /// `None`: not opened yet.
     pub base: Option<Decimal>,
+    /// The shop that it was opened by, or that owned the stock later.
+    pub counted_by: Option<ShopId>,
     /// The SKU's other stocks that were opened.
     pub other_bases: BTreeMap<StockId, Decimal>,
     pub levels: BTreeMap<ShopId, LevelAt>,

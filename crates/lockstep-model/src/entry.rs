@@ -414,9 +414,14 @@ pub struct Overruled {
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     Record(RecordId),
-    Level { stock: StockId, sku: Sku },
+    Level {
+        stock: StockId,
+        sku: Sku,
+    },
     Order(OrderKey),
     Shop(ShopId),
+    /// All levels of the customer.
+    Levels,
 }
 
 /// What an intent changes: enough to tell, from a later reading alone, whether it was applied.
@@ -535,6 +540,8 @@ impl<'de> Deserialize<'de> for Personal {
 pub enum Movement {
     /// The first reading of the stock's owner.
     Opening { shop: ShopId },
+    /// Another shop owns the stock now: what it shows beyond what it was told.
+    Switched { shop: ShopId },
     /// A receipt, a count, a hand edit, a till: the owner's level moved and no order says why.
     Unexplained { shop: ShopId },
     /// The lines of an order are final everywhere: they leave the sum and the base alike.
@@ -641,6 +648,18 @@ pub enum Conflict {
     },
     /// One side shipped the order, the other cancelled it.
     ShippedAndCancelled { shipped: ShopId, cancelled: ShopId },
+    /// A run would tell shops that so many of their items are sold out: an empty source looks like that. What sells out is
+    /// not written before a person has accepted; the rest goes on.
+    ManySoldOut {
+        levels: u64,
+        /// Of so many.
+        of: u64,
+        /// In percent.
+        limit: u32,
+    },
+    /// Another shop owns the stock now, and shows other numbers than the others were told. Its own are not counted before a
+    /// person has accepted.
+    StockSwitched { owner: ShopId, levels: u64 },
     /// A plan would go beyond a limit.
     Limit {
         name: String,
@@ -701,6 +720,7 @@ mod tests {
             Body::StocksMapped(StockMapping {
                 default: Some(StockId(1)),
                 shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+                homes: [(ShopId(4), StockId(2))].into(),
             }),
             Body::Done {
                 orders: vec![],
@@ -728,11 +748,13 @@ mod tests {
         let mapping = StockMapping {
             default: Some(StockId(1)),
             shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+            homes: [(ShopId(4), StockId(2))].into(),
         };
         let (mapped, other) = ("w".into(), "x".into());
         assert_eq!(mapping.stock(ShopId(3), Some(&mapped)), Some(StockId(2)));
         assert_eq!(mapping.stock(ShopId(3), Some(&other)), None);
         assert_eq!(mapping.stock(ShopId(3), None), Some(StockId(1)));
+        assert_eq!(mapping.stock(ShopId(4), None), Some(StockId(2)));
         assert_eq!(mapping.stock(ShopId(4), Some(&other)), Some(StockId(1)));
     }
 }

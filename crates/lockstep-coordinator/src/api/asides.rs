@@ -39,9 +39,8 @@ pub async fn list(
             AsideSubject::Subject(Subject::Record(record)) => (Some(record), None, None),
             AsideSubject::Subject(Subject::Level { sku, .. }) => (None, Some(sku.0), None),
             AsideSubject::Subject(Subject::Order(order)) => (None, None, Some(order.to_string())),
-            AsideSubject::Subject(Subject::Shop(_)) | AsideSubject::Remote { .. } => {
-                (None, None, None)
-            }
+            AsideSubject::Subject(Subject::Shop(_) | Subject::Levels)
+            | AsideSubject::Remote { .. } => (None, None, None),
         };
         AsideView {
             shop: row.shop,
@@ -73,6 +72,7 @@ fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {
             format!("order {}", number.unwrap_or_else(|| order.id.to_string()))
         }
         AsideSubject::Subject(Subject::Shop(shop)) => format!("shop {shop}"),
+        AsideSubject::Subject(Subject::Levels) => "all stock levels".into(),
         AsideSubject::Remote { kind, id: Some(id) } => {
             format!("{} {id} there, which cannot be read", kind.as_str())
         }

@@ -44,7 +44,7 @@ pub async fn list(
                         Some(record) => journal.record_view(record)?,
                         None => None,
                     },
-                    Subject::Order(_) | Subject::Shop(_) => None,
+                    Subject::Order(_) | Subject::Shop(_) | Subject::Levels => None,
                 };
                 rows.push((row, record.map(|record| said::record_row(&record))));
             }

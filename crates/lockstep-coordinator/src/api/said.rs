@@ -145,6 +145,7 @@ fn subject_name(subject: &Subject, keys: &BTreeMap<RecordId, String>) -> String 
         Subject::Level { sku, .. } => format!("stock of {sku}"),
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
+        Subject::Levels => "all stock levels".into(),
     }
 }
 
@@ -362,7 +363,10 @@ fn who(names: &Names, body: &Body, change: Option<&Change>) -> String {
         | (Body::LevelOverruled { shop, .. }, _)
         | (
             Body::BaseMoved {
-                cause: Movement::Opening { shop } | Movement::Unexplained { shop },
+                cause:
+                    Movement::Opening { shop }
+                    | Movement::Switched { shop }
+                    | Movement::Unexplained { shop },
                 ..
             },
             _,
@@ -493,6 +497,9 @@ fn signed(number: Decimal) -> String {
 fn movement_text(names: &Names, cause: &Movement) -> String {
     match cause {
         Movement::Opening { .. } => "opening".into(),
+        Movement::Switched { shop } => {
+            format!("{} counts the stock from here on", names.shop(*shop))
+        }
         Movement::Unexplained { shop } => format!("receipt or count in {}", names.shop(*shop)),
         Movement::Closing { order } => format!("order {} is final everywhere", order.id),
     }
@@ -702,6 +709,7 @@ pub fn conflict(
         (None, Subject::Order(order)) => format!("order {}", order.id),
         (None, Subject::Record(record)) => format!("record {record}"),
         (None, Subject::Shop(shop)) => names.shop(*shop),
+        (None, Subject::Levels) => "all stock levels".into(),
     };
     ConflictView {
         conflict: row.conflict,
@@ -732,6 +740,15 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
                 Some(_) => format!("{named} bears the GTIN of one of ours"),
                 None => format!("{named} could be several of ours"),
             }
+        }
+        Conflict::ManySoldOut { levels, of, .. } => {
+            format!("{levels} of {of} stock levels would be set to sold out")
+        }
+        Conflict::StockSwitched { owner, .. } => {
+            format!(
+                "{} counts the stock now, and shows other numbers",
+                names.shop(*owner)
+            )
         }
         Conflict::Meeting { shop, .. } => {
             format!(
@@ -802,6 +819,13 @@ fn conflict_detail(
                 ),
             }
         }
+        Conflict::ManySoldOut { limit, .. } => format!(
+            "That is more than {limit} %, and an empty or broken source looks like that. What sells out is not written to any shop yet; every other level is. If it is so, accept; if not, mend the source, and the question closes by itself."
+        ),
+        Conflict::StockSwitched { levels, .. } => format!(
+            "It shows {levels} {} otherwise than the shops were told. The numbers of before still hold, and orders go on. Make a plan to see what would be written; accept, and its numbers count; or give the stock back to its owner of before, and the question closes by itself.",
+            if *levels == 1 { "level" } else { "levels" }
+        ),
         Conflict::Meeting { products, .. } => format!(
             "It had {products} {} of its own when it was first read. What fits one of ours by its SKU is linked; what is in doubt is asked about by itself. Nothing is written to it yet: make a plan, see what would be, and accept.",
             if *products == 1 {
@@ -910,6 +934,17 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             is.chain([choice(none.into(), Resolution::NoneOfOurs)])
                 .collect()
         }
+        Conflict::ManySoldOut { .. } => vec![choice(
+            "accept: they are sold out".into(),
+            Resolution::Accept,
+        )],
+        Conflict::StockSwitched { owner, .. } => vec![choice(
+            format!(
+                "accept: what {} shows counts from now on",
+                names.shop(*owner)
+            ),
+            Resolution::Accept,
+        )],
         Conflict::Meeting { shop, .. } => vec![choice(
             format!("accept: {} is written to from now on", names.shop(*shop)),
             Resolution::Accept,

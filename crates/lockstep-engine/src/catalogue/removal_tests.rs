@@ -292,7 +292,7 @@ fn plan_of(removals: usize, items: u64) -> (RunResult, String) {
             next_conflict: 1,
             cursors: Default::default(),
             open: vec![],
-            meetings: Default::default(),
+            ..Opened::default()
         },
         our_rules(),
     );

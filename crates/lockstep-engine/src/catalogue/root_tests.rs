@@ -282,7 +282,7 @@ fn planned(answering: &[ShopId]) -> Vec<ShopId> {
             next_conflict: 1,
             cursors: BTreeMap::new(),
             open: vec![],
-            meetings: Default::default(),
+            ..Opened::default()
         },
         rules_with_a_root(),
     );

@@ -213,6 +213,8 @@ impl<'a> Question<'a> {
             }),
             Conflict::DoubtfulMatch { .. }
             | Conflict::Meeting { .. }
+            | Conflict::ManySoldOut { .. }
+            | Conflict::StockSwitched { .. }
             | Conflict::SameKeyTwice { .. }
             | Conflict::ChangedInSeveral { .. }
             | Conflict::LevelInDoubt { .. }

@@ -105,6 +105,7 @@ impl Run {
             | Phase::ReadLevels { .. }
             | Phase::ReadTouched { .. }
             | Phase::Close { .. }
+            | Phase::Weigh
             | Phase::Stock
             | Phase::Orders { .. }
             | Phase::UndoLoad
@@ -248,10 +249,10 @@ impl Run {
                 chunk.total
             ));
         }
-        if removals > 10 && removals * 100 > limit * chunk.items.max(1) {
+        if removals > 10 && removals * 100 > limit * chunk.items.max(1) && self.approved.is_none() {
             self.needs_person = Some(format!(
                 "This plan would remove {removals} of {} variants from products that stay, more than the limit of \
-                 {limit} %. Nothing was written. If it is meant so, raise the limit and sync again.",
+                 {limit} %. Nothing was written. If it is meant so, make a plan and apply it as it is shown.",
                 chunk.items
             ));
         }

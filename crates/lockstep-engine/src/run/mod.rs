@@ -11,6 +11,7 @@ pub(crate) mod approved;
 
 mod catalogue;
 mod cause;
+pub(crate) mod levels;
 pub(crate) mod meeting;
 mod outcome;
 mod reading;
@@ -28,6 +29,7 @@ use crate::rules::Rules;
 use crate::write::PlanLine;
 use approved::Approved;
 use jiff::Timestamp;
+use levels::LevelsOfRun;
 use lockstep_model::cases::{CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult};
 use lockstep_model::settings::StockId;
@@ -60,6 +62,7 @@ pub(crate) struct Run {
     unmet: BTreeSet<ShopId>,
     /// It went through all orders for those that are over.
     closed: bool,
+    levels: LevelsOfRun,
     /// Shops in which it made items.
     made: BTreeSet<ShopId>,
     needs_person: Option<String>,
@@ -112,6 +115,8 @@ pub(crate) enum Phase {
     Close {
         after: Option<OrderKey>,
     },
+    /// How many items would be told to be sold out is counted before anything is written.
+    Weigh,
     Stock,
     Orders {
         pass: u8,
@@ -165,6 +170,7 @@ impl Run {
             failed: BTreeMap::new(),
             unmet: BTreeSet::new(),
             closed: false,
+            levels: LevelsOfRun::default(),
             made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,
@@ -227,7 +233,11 @@ impl Run {
                 (_, Some(writing)) if writing.is_sending() => Step::Push,
                 (_, Some(_)) => Step::WriteAhead,
                 (
-                    Phase::Plan { .. } | Phase::Close { .. } | Phase::Stock | Phase::Orders { .. },
+                    Phase::Plan { .. }
+                    | Phase::Close { .. }
+                    | Phase::Weigh
+                    | Phase::Stock
+                    | Phase::Orders { .. },
                     None,
                 ) => Step::Plan,
                 (Phase::Apply { .. }, None) => Step::Push,

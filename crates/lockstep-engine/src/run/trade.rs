@@ -83,6 +83,7 @@ impl Run {
             }
             Phase::Close { after } => {
                 if !self.is_time_to_close(shared, now) {
+                    self.take_acceptance(shared);
                     self.phase = Phase::Stock;
                     self.stock_after = None;
                     self.load_stock(out);
@@ -98,6 +99,14 @@ impl Run {
                 });
                 true
             }
+            Phase::Weigh => {
+                if self.stock_after.is_none() {
+                    self.is_weighed();
+                    self.phase = Phase::Stock;
+                }
+                self.load_stock(out);
+                true
+            }
             Phase::Stock => {
                 if self.stock_after.is_some() {
                     self.load_stock(out);
@@ -105,6 +114,7 @@ impl Run {
                     self.phase = Phase::ReadLevels { round: 1 };
                     return false;
                 } else {
+                    self.ask_about_levels(shared, out);
                     self.phase = Phase::Orders { pass: 0 };
                     self.pass_writes = 0;
                     self.orders_after = None;
@@ -362,6 +372,11 @@ impl Run {
         if self.cancelled.is_some() {
             return;
         }
+        if self.phase == Phase::Weigh || self.has_to_weigh(&chunk) {
+            self.phase = Phase::Weigh;
+            self.weigh(&chunk, now);
+            return;
+        }
         let mut bodies = Vec::new();
         let mut also = Also::default();
         let mut writes = Vec::new();
@@ -370,12 +385,17 @@ impl Run {
             .iter_mut()
             .map(|case| self.leave_out_unproven_levels(case, shared))
             .collect();
+        let switch = self.how_to_switch();
         let counter = &mut shared.counters.conflict;
         let decisions: Vec<StockDecision> = cases
             .chunk_by(|one, other| one.sku == other.sku)
-            .flat_map(|cases| stock::evaluate(cases, &self.rules, self.id, counter, now))
+            .flat_map(|cases| stock::evaluate(cases, &self.rules, self.id, counter, now, switch))
             .collect();
-        for ((case, decision), is_unproven) in cases.iter().zip(decisions).zip(unproven) {
+        if self.dry {
+            self.count_shown(&decisions, chunk.total);
+        }
+        for ((case, mut decision), is_unproven) in cases.iter().zip(decisions).zip(unproven) {
+            let is_withheld = self.withhold(&mut decision);
             bodies.extend(decision.bodies);
             self.show(decision.lines);
             for (shop, reading) in decision.consumed {
@@ -384,7 +404,7 @@ impl Run {
             }
             let only_shown = self.dry && !decision.writes.is_empty();
             let stale = decision.writes.iter().any(|write| self.is_stale(write));
-            if decision.done && !only_shown && !stale && !is_unproven {
+            if decision.done && !only_shown && !stale && !is_unproven && !is_withheld {
                 also.skus_done.push((case.sku.clone(), case.stock));
             }
             if !self.dry {

@@ -540,7 +540,7 @@ impl Run {
 fn lane_of(subject: &Subject) -> Lane {
     match subject {
         Subject::Record(_) | Subject::Shop(_) => Lane::Catalogue,
-        Subject::Level { .. } | Subject::Order(_) => Lane::Trade,
+        Subject::Level { .. } | Subject::Order(_) | Subject::Levels => Lane::Trade,
     }
 }
 

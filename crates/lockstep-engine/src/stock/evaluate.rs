@@ -24,6 +24,19 @@ pub struct StockDecision {
     pub consumed: Vec<(ShopId, u64)>,
     /// Nothing is left to do for it until something is read.
     pub done: bool,
+    /// The stock's new owner shows another number than the others were told, and nobody has accepted it.
+    pub is_switched: bool,
+}
+
+/// What becomes of numbers that a new owner of the stock shows otherwise than the others were told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// They wait for a person.
+    Asked,
+    /// They count.
+    Accepted,
+    /// What would be written if they counted.
+    Shown,
 }
 
 /// What an open level intent turns out to have been, by a later reading.
@@ -45,8 +58,9 @@ pub fn evaluate(
     run: RunId,
     next_conflict: &mut u64,
     now: Timestamp,
+    switch: Switch,
 ) -> Vec<StockDecision> {
-    let read: Vec<Reading> = cases
+    let mut read: Vec<Reading> = cases
         .iter()
         .map(|case| take_in(case, rules, run, next_conflict, now))
         .collect();
@@ -63,7 +77,18 @@ pub fn evaluate(
         .map(|(case, _)| case.stock)
         .collect();
     let ledger = Ledger::of(rules);
-    let books = ledger.books(bases, &first.lines);
+    let mut books = ledger.books(bases.clone(), &first.lines);
+    let mut any_moved = false;
+    for (case, reading) in cases.iter().zip(&mut read) {
+        let Some(delta) = switched(case, reading, &books, rules, switch) else {
+            continue;
+        };
+        any_moved = true;
+        *bases.entry(case.stock).or_default() += delta;
+    }
+    if any_moved {
+        books = ledger.books(bases, &first.lines);
+    }
     cases
         .iter()
         .zip(read)
@@ -79,6 +104,42 @@ struct Reading {
     holds: BTreeMap<ShopId, Level>,
     /// The base is not to be relied on.
     blocked: bool,
+}
+
+/// Another shop owns the stock than when the SKU was opened.
+fn is_switch(case: &StockCase, rules: &Rules) -> Option<ShopId> {
+    let owner = rules.stock_owner()?;
+    let before = case.counted_by.filter(|_| case.base.is_some())?;
+    (before != owner).then_some(owner)
+}
+
+/// By how many units the base moves so that the new owner's number is its target: what it shows is the truth from here on.
+fn switched(
+    case: &StockCase,
+    reading: &mut Reading,
+    books: &Books<'_>,
+    rules: &Rules,
+    switch: Switch,
+) -> Option<Decimal> {
+    let owner = is_switch(case, rules)?;
+    let shows = reading.holds.get(&owner)?.available();
+    let told = books.pool(owner, case.stock) + books.pending(owner, case.stock);
+    let delta = shows - told;
+    let decision = &mut reading.decision;
+    if !delta.is_zero() && switch == Switch::Asked {
+        decision.is_switched = true;
+        decision.done = false;
+        // Its number stays what it is until a person has seen it.
+        reading.holds.remove(&owner);
+        return None;
+    }
+    if switch == Switch::Shown {
+        decision.done = false;
+    } else {
+        let cause = Movement::Switched { shop: owner };
+        decision.bodies.push(moved(case, delta, cause));
+    }
+    Some(delta)
 }
 
 fn take_in(
@@ -101,7 +162,7 @@ fn take_in(
         let Some(shop_rules) = rules.shops.get(shop) else {
             continue;
         };
-        let counts = owner.is_none_or(|owner| owner == *shop);
+        let counts = owner.is_none_or(|owner| owner == *shop) && is_switch(case, rules).is_none();
         let Some((level, reading)) = &at.staged else {
             match &at.held {
                 // There is no level any more, so nothing to write and nothing to wait for.
@@ -197,7 +258,7 @@ fn take_in(
                 }
                 Some(_) => {}
             }
-        } else if delta != Decimal::ZERO {
+        } else if delta != Decimal::ZERO && owner != Some(*shop) {
             decision.bodies.push(Body::LevelOverruled {
                 shop: *shop,
                 stock: case.stock,

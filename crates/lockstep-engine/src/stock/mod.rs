@@ -9,7 +9,7 @@ mod evaluate;
 mod ledger;
 
 pub use close::close;
-pub use evaluate::{StockDecision, evaluate};
+pub use evaluate::{StockDecision, Switch, evaluate};
 pub use ledger::{Booked, Books, Ledger};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Several stocks: an ERP that has two, a shop that sells from both and is told their sum, and one that sells from the
 //! second alone.
 
-use super::{StockDecision, close, evaluate};
+use super::{StockDecision, Switch, close, evaluate};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::Rules;
 use jiff::Timestamp;
@@ -199,6 +199,7 @@ impl World {
             stock,
             status: None,
             base: other_bases.remove(&stock),
+            counted_by: Some(ERP),
             other_bases,
             levels,
             lines,
@@ -210,7 +211,7 @@ impl World {
     fn sync(&mut self) -> usize {
         let cases = [MAIN, OUTLET].map(|stock| self.case(stock));
         let now = Timestamp::UNIX_EPOCH;
-        let decisions = evaluate(&cases, &self.rules, RunId(1), &mut 1, now);
+        let decisions = evaluate(&cases, &self.rules, RunId(1), &mut 1, now, Switch::Asked);
         let mut count = 0;
         for (stock, decision) in [MAIN, OUTLET].into_iter().zip(decisions) {
             count += decision.writes.len();

@@ -1,12 +1,12 @@
 //! The ledger against a made-up world: shops that take stock at every possible step, buyers, an ERP that receives
 //! goods, and a reader that sees all of it at once.
 
-use super::{Ledger, StockDecision};
+use super::{Ledger, StockDecision, Switch};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::{LevelWrites, Rules};
 use jiff::Timestamp;
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, OpenIntent, StockCase};
-use lockstep_model::entry::{Body, Subject, What};
+use lockstep_model::entry::{Body, Movement, Subject, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{CustomerId, IntentId, Level, OrderKey, RunId, ShopId, Takes};
 use proptest::prelude::*;
@@ -123,9 +123,16 @@ fn evaluate(
     next_conflict: &mut u64,
     now: Timestamp,
 ) -> StockDecision {
-    super::evaluate(std::slice::from_ref(case), rules, run, next_conflict, now)
-        .pop()
-        .unwrap()
+    super::evaluate(
+        std::slice::from_ref(case),
+        rules,
+        run,
+        next_conflict,
+        now,
+        Switch::Asked,
+    )
+    .pop()
+    .unwrap()
 }
 
 fn key(order: u64, origin: ShopId) -> OrderKey {
@@ -253,6 +260,7 @@ impl World {
             stock: StockId::default(),
             status: None,
             base: self.base,
+            counted_by: None,
             other_bases: BTreeMap::new(),
             levels,
             lines,
@@ -418,6 +426,7 @@ fn after_an_open_write(
         stock: StockId::default(),
         status: None,
         base: Some(was.into()),
+        counted_by: None,
         other_bases: BTreeMap::new(),
         levels: [(ERP, at)].into(),
         lines: vec![],
@@ -614,6 +623,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
             stock: StockId(1),
             status: None,
             base: Some(Decimal::TEN),
+            counted_by: None,
             other_bases: BTreeMap::new(),
             levels: levels
                 .map(|(shop, units)| (shop, at(units, shop == lost_by)))
@@ -628,4 +638,71 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
         assert_eq!(written, wanted);
         assert!(decision.done);
     }
+}
+
+/// A opened the ledger with ten, and the ERP owns the stock now.
+fn owned_by_another(shown_by_the_erp: i64, switch: Switch) -> StockDecision {
+    let rules = rules(Takes::Placement, Takes::Placement, Takes::Placement);
+    let level = |units: i64| Level {
+        sku: "X".into(),
+        stock: "main".into(),
+        item: None,
+        on_hand: units.into(),
+        reserved: Decimal::ZERO,
+        version: None,
+        location: None,
+        modified_at: None,
+    };
+    let levels = [(ERP, shown_by_the_erp), (A, 10), (B, 10)].map(|(shop, units)| {
+        let at = LevelAt {
+            held: Some((level(10), Decimal::ZERO)),
+            staged: Some((level(units), 1)),
+            ..LevelAt::default()
+        };
+        (shop, at)
+    });
+    let case = StockCase {
+        sku: "X".into(),
+        stock: StockId::default(),
+        status: None,
+        base: Some(Decimal::TEN),
+        counted_by: Some(A),
+        other_bases: BTreeMap::new(),
+        levels: levels.into(),
+        lines: vec![],
+        conflicts: vec![],
+    };
+    let now = Timestamp::UNIX_EPOCH;
+    let cases = std::slice::from_ref(&case);
+    super::evaluate(cases, &rules, RunId(1), &mut 1, now, switch)
+        .pop()
+        .unwrap()
+}
+
+#[test]
+fn what_another_owner_shows_counts_once_a_person_has_accepted_it() {
+    let moved = |decision: &StockDecision| -> Vec<(Decimal, Movement)> {
+        let bodies = decision.bodies.iter();
+        bodies
+            .filter_map(|body| match body {
+                Body::BaseMoved { delta, cause, .. } => Some((*delta, cause.clone())),
+                _ => None,
+            })
+            .collect()
+    };
+    let to_erp = Movement::Switched { shop: ERP };
+    let asked = owned_by_another(7, Switch::Asked);
+    assert!(asked.is_switched && !asked.done);
+    assert!(asked.writes.is_empty() && moved(&asked).is_empty());
+    let accepted = owned_by_another(7, Switch::Accepted);
+    assert_eq!(moved(&accepted), [(Decimal::from(-3), to_erp.clone())]);
+    let written: Vec<ShopId> = accepted.writes.iter().map(|write| write.shop).collect();
+    assert_eq!(written, [A, B]);
+    let shown = owned_by_another(7, Switch::Shown);
+    assert_eq!(shown.lines, accepted.lines);
+    assert!(moved(&shown).is_empty());
+    // Where it shows what the others were told there is nothing to ask.
+    let in_step = owned_by_another(10, Switch::Asked);
+    assert_eq!(moved(&in_step), [(Decimal::ZERO, to_erp)]);
+    assert!(in_step.done && in_step.writes.is_empty());
 }

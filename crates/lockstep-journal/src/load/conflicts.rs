@@ -33,6 +33,7 @@ impl Journal {
             }
             Subject::Order(order) => Some(ConflictSubject::Order(order)),
             Subject::Shop(shop) => Some(ConflictSubject::Shop(shop)),
+            Subject::Levels => Some(ConflictSubject::Levels),
         };
         let Some(subject) = subject else {
             return Ok(None);

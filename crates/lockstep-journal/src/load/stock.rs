@@ -10,7 +10,21 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So many levels are no flood, whatever they are a part of: all are not counted for them.
+const A_FEW: usize = 10;
+
 impl Journal {
+    fn weigh(&self) -> Result<(u64, u64), JournalError> {
+        let counts = self
+            .connection
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM (SELECT sku, stock FROM sku_dirty UNION SELECT sku, stock FROM staged_level)),
+                        (SELECT count(*) FROM base)",
+            )?
+            .query_row([], |row| Ok((id(row.get(0)?), id(row.get(1)?))))?;
+        Ok(counts)
+    }
+
     /// SKUs that are dirty, or whose levels were read and differ from what we know, in order.
     pub fn load_stock(
         &self,
@@ -54,6 +68,9 @@ impl Journal {
         for (sku, stock) in &keys[..count] {
             chunk.cases.push(stock_case(&self.connection, sku, *stock)?);
         }
+        if after.is_none() && keys.len() > A_FEW {
+            (chunk.due, chunk.total) = self.weigh()?;
+        }
         if keys.len() > count {
             chunk.next = chunk
                 .cases
@@ -72,6 +89,12 @@ pub(crate) fn stock_case(
     let key = params![sku.0, int(stock.0)];
     let mut bases = bases(connection, sku)?;
     let base = bases.remove(&stock);
+    let counted_by: Option<Option<ShopId>> = connection
+        .prepare_cached("SELECT counted_by FROM base WHERE sku = ?1 AND stock = ?2")?
+        .query_row(key, |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.map(|shop| ShopId(id(shop))))
+        })
+        .optional()?;
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
@@ -133,6 +156,7 @@ pub(crate) fn stock_case(
         stock,
         status: status(connection, sku)?,
         base,
+        counted_by: counted_by.flatten(),
         other_bases: bases,
         levels,
         lines: lines(connection, sku)?,

@@ -71,6 +71,7 @@ fn label(connection: &Connection, subject: &Subject) -> Result<String, JournalEr
         Subject::Level { sku, .. } => format!("stock of {sku}"),
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
+        Subject::Levels => "all levels".into(),
     })
 }
 

@@ -41,11 +41,11 @@ pub(super) fn intended(
                 ledger::aim(connection, *shop, *stock, sku, &number(*target))?;
             }
         }
-        Subject::Order(_) | Subject::Shop(_) => {}
+        Subject::Order(_) | Subject::Shop(_) | Subject::Levels => {}
     }
     let sku = match subject {
         Subject::Level { sku, .. } => Some(sku.as_str()),
-        Subject::Record(_) | Subject::Order(_) | Subject::Shop(_) => None,
+        Subject::Record(_) | Subject::Order(_) | Subject::Shop(_) | Subject::Levels => None,
     };
     connection
         .prepare_cached(
@@ -136,7 +136,7 @@ pub(super) fn settled(
             ledger::settled(connection, shop, stock, &sku, &what, how)?;
         }
         Subject::Order(order) => orders::settled(connection, shop, &order, &what, how)?,
-        Subject::Shop(_) => {}
+        Subject::Shop(_) | Subject::Levels => {}
     }
     Ok(Some(text))
 }

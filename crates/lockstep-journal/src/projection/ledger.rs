@@ -60,12 +60,17 @@ pub(super) fn base_moved(
         .query_row(key, |row| row.get(0))
         .optional()?;
     let base = old.as_deref().map_or(Ok(Decimal::ZERO), decimal)? + delta;
+    let counted_by = match cause {
+        Movement::Opening { shop } | Movement::Switched { shop } => Some(int(shop.0)),
+        Movement::Unexplained { .. } | Movement::Closing { .. } => None,
+    };
     connection
         .prepare_cached(
-            "INSERT INTO base(sku, stock, base) VALUES (?1, ?2, ?3)
-             ON CONFLICT (sku, stock) DO UPDATE SET base = excluded.base",
+            "INSERT INTO base(sku, stock, base, counted_by) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (sku, stock) DO UPDATE SET
+                base = excluded.base, counted_by = ifnull(excluded.counted_by, counted_by)",
         )?
-        .execute(params![sku.0, int(stock.0), number(base)])?;
+        .execute(params![sku.0, int(stock.0), number(base), counted_by])?;
     connection
         .prepare_cached(
             "INSERT INTO movement(sku, stock, seq, at, delta, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

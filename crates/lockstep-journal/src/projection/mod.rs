@@ -433,7 +433,7 @@ fn conflict_closed(
         Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,
         Subject::Order(order) => orders::mark_dirty(connection, &order.to_string())?,
         // What was withheld is named by entries of its own.
-        Subject::Shop(_) => {}
+        Subject::Shop(_) | Subject::Levels => {}
     }
     Ok(Some(text))
 }

@@ -3,6 +3,7 @@
 use crate::support::*;
 use lockstep_journal::{Journal, JournalError};
 use lockstep_model::CustomerId;
+use lockstep_model::entry::{Body, Movement};
 
 #[test]
 fn a_journal_survives_being_closed() {
@@ -90,7 +91,16 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
     let path = folder.path().join("7.journal");
     let mut journal = Journal::open(&path, CUSTOMER).unwrap();
     map_stocks(&mut journal);
-    append(&mut journal, vec![level_seen(WEB, &level("A", 10), 0)]);
+    let opening = Body::BaseMoved {
+        sku: "A".into(),
+        stock: MAIN,
+        delta: units(10),
+        cause: Movement::Opening { shop: ERP },
+    };
+    append(
+        &mut journal,
+        vec![level_seen(WEB, &level("A", 10), 0), opening],
+    );
     drop(journal);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
@@ -105,6 +115,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          DROP TABLE doubt;
          DROP TABLE staged_gtin;
          ALTER TABLE purchase DROP COLUMN edited;
+         ALTER TABLE base DROP COLUMN counted_by;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();
@@ -113,6 +124,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
         let journal = Journal::open(&path, CUSTOMER).unwrap();
         let chunk = journal.load_stock(None, 10).unwrap();
         assert!(!chunk.cases[0].levels[&WEB].gone);
+        assert_eq!(chunk.cases[0].counted_by, Some(ERP));
     }
 }
 

@@ -47,12 +47,18 @@ impl Driver {
             },
             ConflictSubject::Order(order) => Subject::Order(order),
             ConflictSubject::Shop(shop) => Subject::Shop(shop),
+            ConflictSubject::Levels => Subject::Levels,
         };
         let read = match case.about {
             Conflict::LevelInDoubt { shop, .. } => Some(shop),
             _ => None,
         };
-        self.on(Event::Resolved { subject, read, by });
+        self.on(Event::Resolved {
+            subject,
+            conflict: Some(case.conflict),
+            read,
+            by,
+        });
         Ok(Ok(()))
     }
 
@@ -122,6 +128,7 @@ impl Driver {
         self.ship.notify_one();
         let resolved = Event::Resolved {
             subject: Subject::Order(order),
+            conflict: None,
             read: None,
             by,
         };

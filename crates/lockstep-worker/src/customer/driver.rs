@@ -1037,6 +1037,7 @@ async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> 
             cursors,
             open,
             meetings: journal.meetings()?,
+            asked_of_levels: journal.asked_of_levels()?,
         })
     })
     .await
