@@ -16,6 +16,7 @@ mod dice;
 mod door;
 mod faults;
 mod mistakes;
+mod pace;
 mod scenario;
 mod shop;
 mod sim;

@@ -204,7 +204,9 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let newest = dice.chance(30);
     // Dice of its own, so that the rest of a seed's history stays what it was. What comes back after an order was closed
     // is found where the ERP's own number moves.
-    let closes_at_once = Dice::new(!scenario.seed).chance(40);
+    let mut more = Dice::new(!scenario.seed);
+    let closes_at_once = more.chance(40);
+    let calls_per_second = more.chance(30).then(|| more.between(4, 12));
     let mut world = World {
         titles_follow_edits: newest,
         ..World::default()
@@ -226,11 +228,12 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let closes_at_once = closes_at_once && shops[&ERP].traits.copies_take != Takes::Never;
     let rules = rules(&shops, newest, closes_at_once);
     let mut sim = Sim::new(shops, rules, dice.clone(), scenario.mistake, now);
+    sim.calls_per_second = calls_per_second.map(|calls| calls as f64);
     sim.trace = scenario.traced.then(Vec::new);
     for (shop, state) in sim.shops.clone() {
         sim.tell(|| format!("shop {shop}: {:?}", state.traits));
     }
-    sim.tell(|| format!("newest titles: {newest}; closes at once: {closes_at_once}; {faults:?}"));
+    sim.tell(|| format!("newest titles: {newest}; closes at once: {closes_at_once}; calls a second: {calls_per_second:?}; {faults:?}"));
     sim.run_until(later(now, PEACE_MS));
     sim.faults = faults;
     (sim, world)

@@ -6,9 +6,10 @@ use crate::dice::Dice;
 use crate::door::push_of;
 use crate::faults::Faults;
 use crate::mistakes::Mistake;
+use crate::pace::{Next as Turned, Pace, shop_of};
 use crate::scenario::ERP;
 use crate::shop::SimShop;
-use crate::worker::{Machine, Process, Shipping};
+use crate::worker::{Machine, Process, Shipping, since_ever};
 use jiff::Timestamp;
 use lockstep_engine::{CallId, Effect, Event, Rules};
 use lockstep_journal::{ConflictRow, Journal, PlanRow};
@@ -54,6 +55,12 @@ enum Due {
         shop: ShopId,
         changes: Vec<Change>,
     },
+    /// A call to this shop may leave.
+    Turn {
+        machine: usize,
+        generation: u64,
+        shop: ShopId,
+    },
     /// The journal is offered to the coordinator.
     Offer {
         machine: usize,
@@ -94,6 +101,8 @@ pub struct Sim {
     pub faults: Faults,
     pub rules: Arc<Rules>,
     pub mistake: Option<Mistake>,
+    /// So many calls a second each shop wants; `None`: as they come.
+    pub calls_per_second: Option<f64>,
     pub coordinator: Coordinator,
     pub crashes: u64,
     pub effects: u64,
@@ -129,6 +138,7 @@ impl Sim {
             faults: Faults::default(),
             rules: Arc::new(rules),
             mistake,
+            calls_per_second: None,
             coordinator: Coordinator {
                 epochs_unchecked: mistake == Some(Mistake::EpochUnchecked),
                 ..Coordinator::default()
@@ -350,6 +360,7 @@ impl Sim {
         if let Due::Event { machine, .. }
         | Due::Tick { machine, .. }
         | Due::Push { machine, .. }
+        | Due::Turn { machine, .. }
         | Due::Offer { machine, .. }
         | Due::Renew { machine, .. } = &due
         {
@@ -392,6 +403,15 @@ impl Sim {
                     self.read_since = later(self.now, -READ_BEFORE_MS - LONGEST_PAUSE_MS);
                     self.push(machine, call, shop, changes);
                     self.read_since = Timestamp::MAX;
+                }
+            }
+            Due::Turn {
+                machine,
+                generation,
+                shop,
+            } => {
+                if self.process(machine, generation).is_some() {
+                    self.let_calls_go(machine, shop);
                 }
             }
             Due::Offer {
@@ -692,59 +712,8 @@ impl Sim {
                 process.waiting.insert(lane, 0);
                 None
             }
-            Effect::Pull {
-                call,
-                shop,
-                request,
-            } => {
-                if self.mistake.is_some() {
-                    let process = self.process(machine, generation)?;
-                    process.pulls.insert(call, (shop, request.kind));
-                }
-                let fault = self.faults.of_a_read(&mut self.dice, clock);
-                let result = match fault {
-                    Some(fault) => Err(fault),
-                    None => Ok(self.shops[&shop].pull(&request)),
-                };
-                self.reply(machine, Event::Pulled { call, result });
-                None
-            }
-            Effect::Find { call, shop, key } => {
-                let fault = self.faults.of_a_read(&mut self.dice, clock);
-                let result = match fault {
-                    Some(fault) => Err(fault),
-                    None => Ok(self.shops[&shop].find(&key, now)),
-                };
-                self.note(|| {
-                    let found = result.as_ref().map(Vec::len);
-                    format!("found {found:?} of {key:?} in shop {shop}")
-                });
-                self.reply(machine, Event::Found { call, result });
-                None
-            }
-            Effect::Push {
-                call,
-                shop,
-                changes,
-            } => {
-                if self.dice.chance(self.faults.paused) {
-                    let until = later(now, self.dice.between(1_000, LONGEST_PAUSE_MS));
-                    self.machines[machine].paused_until = until;
-                    self.forget_replies();
-                    self.note(|| format!("machine {machine} is suspended until {until}"));
-                    self.at(
-                        until,
-                        Due::Push {
-                            machine,
-                            generation,
-                            call,
-                            shop,
-                            changes,
-                        },
-                    );
-                } else {
-                    self.push(machine, call, shop, changes);
-                }
+            Effect::Pull { .. } | Effect::Find { .. } | Effect::Push { .. } => {
+                self.call(machine, effect);
                 None
             }
             Effect::WaitUntil(at) => {
@@ -804,6 +773,128 @@ impl Sim {
         }
     }
 
+    /// A call leaves, or waits for its turn.
+    fn call(&mut self, machine: usize, call: Effect) {
+        let (Some(per_second), Some(shop)) = (self.calls_per_second, shop_of(&call)) else {
+            self.leave(machine, call);
+            return;
+        };
+        let now = since_ever(self.now);
+        let Some(process) = &mut self.machines[machine].process else {
+            return;
+        };
+        let pace = process
+            .paces
+            .entry(shop)
+            .or_insert_with(|| Pace::new(per_second, now));
+        pace.wait(call);
+        self.let_calls_go(machine, shop);
+    }
+
+    fn pace(&mut self, machine: usize, shop: ShopId) -> Option<&mut Pace> {
+        let process = self.machines[machine].process.as_mut()?;
+        process.paces.get_mut(&shop)
+    }
+
+    fn let_calls_go(&mut self, machine: usize, shop: ShopId) {
+        let now = since_ever(self.now);
+        while let Some(pace) = self.pace(machine, shop) {
+            match pace.next(now) {
+                Turned::Call(call) => {
+                    if pace.is_too_fast(now) {
+                        let what = format!("shop {shop} is called faster than it wants");
+                        self.unexplained.push(what);
+                    }
+                    self.leave(machine, call);
+                }
+                Turned::At(at) => {
+                    let wait = at.saturating_sub(now).as_millis().max(1);
+                    let generation = self.machines[machine].generation;
+                    let turn = Due::Turn {
+                        machine,
+                        generation,
+                        shop,
+                    };
+                    self.at(later(self.now, i64::try_from(wait).unwrap_or(1) + 1), turn);
+                    return;
+                }
+                Turned::Nothing => return,
+            }
+        }
+    }
+
+    fn heard<T>(&mut self, machine: usize, shop: ShopId, result: &Result<T, Fault>) {
+        let now = since_ever(self.now);
+        if let Some(pace) = self.pace(machine, shop) {
+            pace.heard(result.as_ref().err(), now);
+        }
+    }
+
+    fn leave(&mut self, machine: usize, call: Effect) {
+        let now = self.now;
+        let clock = self.machines[machine].clock(now);
+        let generation = self.machines[machine].generation;
+        match call {
+            Effect::Pull {
+                call,
+                shop,
+                request,
+            } => {
+                if self.mistake.is_some() {
+                    let Some(process) = self.process(machine, generation) else {
+                        return;
+                    };
+                    process.pulls.insert(call, (shop, request.kind));
+                }
+                let fault = self.faults.of_a_read(&mut self.dice, clock);
+                let result = match fault {
+                    Some(fault) => Err(fault),
+                    None => Ok(self.shops[&shop].pull(&request)),
+                };
+                self.heard(machine, shop, &result);
+                self.reply(machine, Event::Pulled { call, result });
+            }
+            Effect::Find { call, shop, key } => {
+                let fault = self.faults.of_a_read(&mut self.dice, clock);
+                let result = match fault {
+                    Some(fault) => Err(fault),
+                    None => Ok(self.shops[&shop].find(&key, now)),
+                };
+                self.note(|| {
+                    let found = result.as_ref().map(Vec::len);
+                    format!("found {found:?} of {key:?} in shop {shop}")
+                });
+                self.heard(machine, shop, &result);
+                self.reply(machine, Event::Found { call, result });
+            }
+            Effect::Push {
+                call,
+                shop,
+                changes,
+            } => {
+                if self.dice.chance(self.faults.paused) {
+                    let until = later(now, self.dice.between(1_000, LONGEST_PAUSE_MS));
+                    self.machines[machine].paused_until = until;
+                    self.forget_replies();
+                    self.note(|| format!("machine {machine} is suspended until {until}"));
+                    self.at(
+                        until,
+                        Due::Push {
+                            machine,
+                            generation,
+                            call,
+                            shop,
+                            changes,
+                        },
+                    );
+                } else {
+                    self.push(machine, call, shop, changes);
+                }
+            }
+            other => unreachable!("no call to a shop: {other:?}"),
+        }
+    }
+
     /// A batch leaves, if the process may still write.
     fn push(&mut self, machine: usize, call: CallId, shop: ShopId, changes: Vec<Change>) {
         let now = self.now;
@@ -822,6 +913,7 @@ impl Sim {
         if let Some(fault) = refused {
             self.note(|| format!("not sent to {shop}: {fault}"));
             let result = Err(fault);
+            self.heard(machine, shop, &result);
             self.reply(machine, Event::Pushed { call, result });
             return;
         }
@@ -866,6 +958,7 @@ impl Sim {
             if lose { unknown } else { outcomes }
         };
         let result = Ok(outcomes);
+        self.heard(machine, shop, &result);
         self.reply(machine, Event::Pushed { call, result });
     }
 

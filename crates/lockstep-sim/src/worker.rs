@@ -1,6 +1,7 @@
 //! A machine that workers run on: its disk, its clock, and the process that lives there now, if any.
 
 use crate::coordinator::{Coordinator, Refusal};
+use crate::pace::Pace;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_engine::clock::SteadyClock;
 use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
@@ -44,6 +45,8 @@ pub struct Process {
     /// Only the last wish to be woken counts.
     pub tick: u64,
     pub pulls: BTreeMap<CallId, (ShopId, Kind)>,
+    /// Calls that wait, where shops want to be called slowly.
+    pub paces: BTreeMap<ShopId, Pace>,
 }
 
 /// How an attempt to ship the journal ended.
@@ -175,6 +178,7 @@ impl Machine {
             queue: VecDeque::new(),
             tick: 0,
             pulls: BTreeMap::new(),
+            paces: BTreeMap::new(),
         });
     }
 
@@ -208,7 +212,7 @@ impl Machine {
 }
 
 /// A clock that nobody sets.
-fn since_ever(now: Timestamp) -> Duration {
+pub fn since_ever(now: Timestamp) -> Duration {
     now.duration_since(Timestamp::UNIX_EPOCH).unsigned_abs()
 }
 
