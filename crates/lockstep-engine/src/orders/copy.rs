@@ -1,5 +1,6 @@
 //! The copy of an order in the receiver's terms, or the reason why it must wait.
 
+use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
 use crate::rules::Rules;
 use lockstep_model::entry::Hold;
@@ -39,6 +40,7 @@ pub fn compose(
         }
     }
     let mut state = origin.clone();
+    state.charges = spread_over_rates(origin);
     match check_sums(origin) {
         Sums::Exact => {}
         Sums::Rounding(difference) => state.charges.push(Charge {

@@ -127,7 +127,7 @@ fn what_was_mended_is_tried_again_and_what_is_in_doubt_is_not() {
     assert!(again(None).is_err(), "nothing holds it");
 }
 
-fn order_of(id: &str, units: i64) -> OrderState {
+pub(super) fn order_of(id: &str, units: i64) -> OrderState {
     let line = OrderLine {
         id: "1".into(),
         sku: Some("KH-100".into()),
