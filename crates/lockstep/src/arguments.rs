@@ -63,7 +63,8 @@ pub enum Command {
     Matches(Matches),
     /// The newest orders, or those that wait for a person.
     Orders(Orders),
-    /// Say once what the shop that orders go into calls a way to pay or to ship: all orders that wait for it cross.
+    /// Say once what the shop that orders go into calls a way to pay or to ship, or which of its tax rates stands for
+    /// one: all orders that wait for it cross.
     Map(Map),
     /// Say how it goes on with an order that is held.
     Answer(Answer),
@@ -359,7 +360,7 @@ pub struct Orders {
 pub struct Map {
     pub customer: String,
     #[command(flatten)]
-    pub method: MapMethod,
+    pub word: MapWord,
     /// The order's shop, by its id or name.
     #[arg(long, value_name = "SHOP")]
     pub of: String,
@@ -393,13 +394,16 @@ pub struct AnswerWord {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub struct MapMethod {
+pub struct MapWord {
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub payment_method: Option<String>,
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub shipping_method: Option<String>,
+    /// In percent, as the order bears it.
+    #[arg(long, value_name = "PERCENT")]
+    pub tax_rate: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

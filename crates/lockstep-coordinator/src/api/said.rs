@@ -558,7 +558,9 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         ),
         Hold::UnknownTaxRate { rate } => (
             format!("{orders} {waits} for a tax rate of {rate} %"),
-            format!("{into} has none. Add it there and try again."),
+            format!(
+                "{into} has none. Say once which of its rates stands for it, and all that wait for the same cross; the amounts stay as they are. Or add it there and try again."
+            ),
         ),
         Hold::InDoubt => (
             format!("{may} of {} may have been made already", names.shop(origin)),

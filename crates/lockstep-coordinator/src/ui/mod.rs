@@ -119,7 +119,7 @@ pub fn router(console: Console) -> Router {
         .route("/stock/{sku}", get(records::explain))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))
-        .route("/orders/map", post(held::map_method))
+        .route("/orders/map", post(held::map_word))
         .route("/orders/{order}/answer", post(held::answer))
         .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))

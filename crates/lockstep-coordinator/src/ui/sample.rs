@@ -22,7 +22,7 @@ use lockstep_model::{
     RecordId, Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
     entry::{Counts, Hold, RunResult},
     settings::{
-        Customer, CustomerHasService, CustomerSettings, Method, MethodAt, Policies, RowId, Secret,
+        Customer, CustomerHasService, CustomerSettings, Mappable, NamedAt, Policies, RowId, Secret,
         Service, ShopRole, Stock, StockId, StockServiceIdentifier,
     },
 };
@@ -835,8 +835,8 @@ fn held_orders() -> HeldView {
             unmapped,
         };
     let unmapped = Unmapped {
-        method: Method::Payment,
-        from: MethodAt {
+        what: Mappable::PaymentMethod,
+        from: NamedAt {
             shop: WOO,
             id: "mobilepay".into(),
         },

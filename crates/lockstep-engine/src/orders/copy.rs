@@ -2,6 +2,7 @@
 
 use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
+use super::words::say_rates;
 use crate::rules::Rules;
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::CustomerSettings;
@@ -58,15 +59,8 @@ pub fn compose(
             });
         }
     }
-    if let Some(receiver) = receiver
-        && !receiver.identity.tax_rates.is_empty()
-        && let Some(rate) = origin
-            .tax_by_rate
-            .keys()
-            .find(|rate| !receiver.identity.tax_rates.contains(rate))
-    {
-        return Err(Hold::UnknownTaxRate { rate: *rate });
-    }
+    let identity = receiver.map(|receiver| &receiver.identity);
+    say_rates(&mut state, key.shop, identity, &settings.policies.orders)?;
 
     let methods = |listed: bool, own: &Option<RemoteId>, mapped: Option<&str>| match own {
         None => Ok(None),

@@ -7,6 +7,7 @@ mod edits;
 mod spread;
 mod steps;
 mod sums;
+mod words;
 
 pub use answer::answer;
 pub use copy::compose;

@@ -138,7 +138,9 @@ fn shares_by_tax(
         let Some(factor) = factor.filter(|factor| factor.abs() <= FACTOR_MAX) else {
             return (lines.clone(), None);
         };
-        let gross = taxed(rate) * factor;
+        let Some(gross) = taxed(rate).checked_mul(factor) else {
+            return (lines.clone(), None);
+        };
         slack += minor * factor.abs() * parts_at(order, rate);
         rest -= gross;
         shares.insert(rate, gross);

@@ -7,10 +7,12 @@ use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
+use lockstep_model::settings::{OrderPolicy, RateInto};
 use lockstep_model::{
-    Address, ConflictId, CustomerId, Fulfilment, IntentId, OrderAnswer, OrderKey, OrderLine,
-    OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
+    Address, ConflictId, CustomerId, Fulfilment, IntentId, NewOrder, OrderAnswer, OrderKey,
+    OrderLine, OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
 };
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -311,6 +313,70 @@ fn promised_money_is_taken_once_the_goods_have_left_where_the_setting_says_so() 
     }
 }
 
+fn with_policy(rules: &mut Rules, change: impl FnOnce(&mut OrderPolicy)) {
+    let mut settings = (*rules.settings).clone();
+    change(&mut settings.policies.orders);
+    rules.settings = Arc::new(settings);
+}
+
+/// What is made of the order in the ERP, which has the items.
+fn copied(origin: &OrderState, person: Person, rules: &Rules) -> Result<NewOrder, Hold> {
+    let items = [("KH-100".into(), "v1".into())].into();
+    compose(&in_doubt().order, origin, person, ERP, &items, rules)
+}
+
+#[test]
+fn a_rate_that_the_receiver_lacks_holds_the_order_until_one_of_its_own_stands_for_it() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let (ours, theirs) = (Decimal::from(25), Decimal::new(255, 1));
+    rules.shops.get_mut(&ERP).unwrap().identity.tax_rates = vec![theirs, Decimal::ZERO];
+    let mut origin = order_of("o1", 2);
+    origin.tax_by_rate = [(ours, 4.into())].into();
+    let held = copied(&origin, Person::default(), &rules);
+    assert_eq!(held, Err(Hold::UnknownTaxRate { rate: ours }));
+    // Without a word by rate, its lines say it.
+    origin.tax_by_rate.clear();
+    assert!(copied(&origin, Person::default(), &rules).is_err());
+    origin.tax_by_rate = [(ours, 4.into())].into();
+    let row = |into| RateInto {
+        shop: Some(A),
+        rate: ours,
+        into,
+    };
+    with_policy(&mut rules, |policy| policy.tax_rates = vec![row(theirs)]);
+    let made = copied(&origin, Person::default(), &rules).unwrap();
+    let (line, was) = (&made.order.state.lines[0], &origin.lines[0]);
+    assert_eq!(line.tax_rate, theirs);
+    assert_eq!(
+        (line.net, line.tax, line.gross),
+        (was.net, was.tax, was.gross)
+    );
+    assert_eq!(made.order.state.tax_by_rate, [(theirs, 4.into())].into());
+    // What stands for it has to be there as well.
+    with_policy(&mut rules, |policy| {
+        policy.tax_rates = vec![row(Decimal::TEN)];
+    });
+    assert!(copied(&origin, Person::default(), &rules).is_err());
+}
+
+#[test]
+fn a_line_that_an_edit_adds_bears_the_mapped_rate() {
+    let case = crossed(order_of("o1", 3), order_of("S-76", 2), true);
+    let decision = decided(&case, |rules| {
+        with_policy(rules, |policy| {
+            policy.tax_rates.push(RateInto {
+                shop: None,
+                rate: 25.into(),
+                into: 24.into(),
+            });
+        });
+    });
+    let Some((ERP, OrderStep::Edit { lines })) = step_to(&decision) else {
+        panic!("no edit");
+    };
+    assert_eq!(lines[&"KH-100".into()].tax_rate, 24.into());
+}
+
 #[test]
 fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_the_person() {
     let person = Person {
@@ -324,12 +390,8 @@ fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_
         ..Person::default()
     };
     let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
-    let mut settings = (*rules.settings).clone();
-    settings.policies.orders.collective_buyer = true;
-    rules.settings = Arc::new(settings);
-    let items = [("KH-100".into(), "v1".into())].into();
-    let key = in_doubt().order;
-    let made = compose(&key, &order_of("o1", 1), person, ERP, &items, &rules).unwrap();
+    with_policy(&mut rules, |policy| policy.collective_buyer = true);
+    let made = copied(&order_of("o1", 1), person, &rules).unwrap();
     let buyer = &made.order.person;
     assert_eq!(buyer.name.as_deref(), Some("Woo"));
     assert_eq!((&buyer.email, &buyer.phone), (&None, &None));

@@ -5,6 +5,7 @@ use super::{
     ALLOW_INSECURE, CustomerSettings, FieldGroup, Identifier, Policy, Service, ShopRole, StockMode,
 };
 use crate::ids::ShopId;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -377,6 +378,7 @@ impl CustomerSettings {
                 self.check_linked(found, format!("policies.orders.gates[{at}].shop"), shop);
             }
         }
+        self.check_tax_rates(found);
         for (path, percent) in [
             (
                 "policies.limits.archivePercentMax",
@@ -391,6 +393,39 @@ impl CustomerSettings {
                 found.push(Problem::new(
                     path,
                     format!("{percent} % is not a limit; at most 1000"),
+                ));
+            }
+        }
+    }
+
+    fn check_tax_rates(&self, found: &mut Vec<Problem>) {
+        let rows = &self.policies.orders.tax_rates;
+        if rows.len() > ROWS_MAX {
+            let message = format!("more than {ROWS_MAX} rows");
+            found.push(Problem::new("policies.orders.taxRates", message));
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let path = format!("policies.orders.taxRates[{at}]");
+            if let Some(shop) = row.shop {
+                self.check_linked(found, format!("{path}.shop"), shop);
+            }
+            for (name, rate) in [("rate", row.rate), ("into", row.into)] {
+                if rate.is_sign_negative() || rate > Decimal::ONE_HUNDRED {
+                    found.push(Problem::new(
+                        format!("{path}.{name}"),
+                        format!("{rate} is not a tax rate in percent"),
+                    ));
+                }
+            }
+            if let Some(before) = first.insert((row.shop, row.rate), at) {
+                found.push(Problem::new(
+                    format!("{path}.rate"),
+                    format!(
+                        "{} % is mapped already, in policies.orders.taxRates[{before}]",
+                        row.rate.normalize()
+                    ),
                 ));
             }
         }
@@ -668,6 +703,31 @@ mod tests {
         assert_eq!(
             problem,
             ["customer.email: \"matti@\" is not an e-mail address"]
+        );
+    }
+
+    #[test]
+    fn a_tax_rate_is_mapped_once_for_a_shop_and_is_a_rate() {
+        let row = |shop, rate: i64, into: i64| RateInto {
+            shop,
+            rate: rate.into(),
+            into: into.into(),
+        };
+        let problem = problems(|settings| {
+            settings.policies.orders.tax_rates = vec![
+                row(None, 24, 25),
+                row(Some(ShopId(2)), 24, 25),
+                row(Some(ShopId(2)), 24, 10),
+                row(Some(ShopId(7)), 24, 250),
+            ];
+        });
+        assert_eq!(
+            problem,
+            [
+                "policies.orders.taxRates[2].rate: 24 % is mapped already, in policies.orders.taxRates[1]",
+                "policies.orders.taxRates[3].shop: there is no shop 7 in services",
+                "policies.orders.taxRates[3].into: 250 is not a tax rate in percent",
+            ]
         );
     }
 
