@@ -556,6 +556,9 @@ pub enum Hold {
     UnmappedShippingMethod {
         id: RemoteId,
     },
+    UnmappedPaymentTerm {
+        id: RemoteId,
+    },
     /// The parts do not add up to the total within a minor unit a line.
     Sums {
         total: Decimal,

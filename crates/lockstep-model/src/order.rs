@@ -40,6 +40,9 @@ pub struct OrderState {
     /// The shop's own ids.
     pub payment_method: Option<RemoteId>,
     pub shipping_method: Option<RemoteId>,
+    /// Until when it has to be paid, where the shop says so.
+    #[serde(default)]
+    pub payment_term: Option<RemoteId>,
     pub parcels: Vec<Parcel>,
 }
 
@@ -197,7 +200,7 @@ pub struct NewOrder {
     pub key: OrderKey,
     /// The buyer's number with the origin's prefix, for the reference field.
     pub reference: String,
-    /// The origin's order, its methods already in the receiver's ids.
+    /// The origin's order, its methods, term and rates already in the receiver's words.
     pub order: Order,
     pub branch: Option<RemoteId>,
     pub stock: Option<RemoteId>,

@@ -63,8 +63,8 @@ pub enum Command {
     Matches(Matches),
     /// The newest orders, or those that wait for a person.
     Orders(Orders),
-    /// Say once what the shop that orders go into calls a way to pay or to ship, or which of its tax rates stands for
-    /// one: all orders that wait for it cross.
+    /// Say once what the shop that orders go into calls a way to pay or to ship or a payment term, or which of its tax
+    /// rates stands for one: all orders that wait for it cross.
     Map(Map),
     /// Say how it goes on with an order that is held.
     Answer(Answer),
@@ -401,6 +401,9 @@ pub struct MapWord {
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub shipping_method: Option<String>,
+    /// Until when invoice orders have to be paid, as the order's shop calls it.
+    #[arg(long, value_name = "ID")]
+    pub payment_term: Option<String>,
     /// In percent, as the order bears it.
     #[arg(long, value_name = "PERCENT")]
     pub tax_rate: Option<String>,

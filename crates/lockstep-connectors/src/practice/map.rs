@@ -214,6 +214,7 @@ fn order(order: wire::Order) -> Result<Order, String> {
                 .collect(),
             payment_method: order.payment_method.map(RemoteId),
             shipping_method: order.shipping_method.map(RemoteId),
+            payment_term: order.payment_term.map(RemoteId),
             parcels: order.parcels.into_iter().map(parcel).collect(),
         },
         person: Person {

@@ -98,6 +98,7 @@ fn unmapped(names: &Names, origin: ShopId, hold: &Hold) -> Option<Unmapped> {
     let (what, id) = match hold {
         Hold::UnmappedPaymentMethod { id } => (Mappable::PaymentMethod, id.clone()),
         Hold::UnmappedShippingMethod { id } => (Mappable::ShippingMethod, id.clone()),
+        Hold::UnmappedPaymentTerm { id } => (Mappable::PaymentTerm, id.clone()),
         Hold::UnknownTaxRate { rate } => (Mappable::TaxRate, rate.normalize().to_string().into()),
         Hold::Gate
         | Hold::UnknownSku { .. }

@@ -505,6 +505,9 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnmappedShippingMethod { id } => {
             format!("the shipping method {id} has no identifier in the settings")
         }
+        Hold::UnmappedPaymentTerm { id } => {
+            format!("the payment term {id} has no identifier in the settings")
+        }
         Hold::Sums { total, parts } => format!("its parts add up to {parts}, not to {total}"),
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
@@ -541,6 +544,10 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         ),
         Hold::UnmappedShippingMethod { id } => (
             format!("{orders} {waits} for the shipping method \"{id}\""),
+            format!("Say once what {into} calls it, and all that wait for the same cross."),
+        ),
+        Hold::UnmappedPaymentTerm { id } => (
+            format!("{orders} {waits} for the payment term \"{id}\""),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
         ),
         Hold::UnknownSku { sku } => (

@@ -39,7 +39,8 @@ impl Answers {
             Hold::Gate
             | Hold::BuyerErased
             | Hold::UnmappedPaymentMethod { .. }
-            | Hold::UnmappedShippingMethod { .. } => (false, false),
+            | Hold::UnmappedShippingMethod { .. }
+            | Hold::UnmappedPaymentTerm { .. } => (false, false),
             Hold::UnknownSku { .. }
             | Hold::NoSku { .. }
             | Hold::Sums { .. }

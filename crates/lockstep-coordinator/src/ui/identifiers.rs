@@ -108,7 +108,7 @@ const SECTIONS: [Section; 7] = [
         slug: "payment-terms",
         label: "Payment terms",
         one: "payment term",
-        about: "Until when an invoice order has to be paid.",
+        about: "Until when an invoice order has to be paid. One that names its term is held until the receiving shop's identifier of it stands here; one that names none gets the first.",
         rows: "paymentTerms",
         identifiers: "paymentTermServiceIdentifiers",
         of: "paymentTermId",

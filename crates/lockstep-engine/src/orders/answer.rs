@@ -75,6 +75,7 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
             | Hold::NoSku { .. }
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. }
+            | Hold::UnmappedPaymentTerm { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
             | Hold::Refused { .. },

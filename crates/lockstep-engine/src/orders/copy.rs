@@ -2,7 +2,7 @@
 
 use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
-use super::words::say_rates;
+use super::words::{say_rates, say_term};
 use crate::rules::Rules;
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::CustomerSettings;
@@ -89,6 +89,8 @@ pub fn compose(
     let lists_shipping = receiver.is_some_and(|shop| !shop.identity.shipping_methods.is_empty());
     state.shipping_method = methods(lists_shipping, &origin.shipping_method, shipping)
         .map_err(|id| Hold::UnmappedShippingMethod { id })?;
+    let term = say_term(origin, key.shop, into, identity, settings)?;
+    state.payment_term.clone_from(&term.id);
 
     // A charge for which the customer names a product becomes a line with it.
     let shipping_product = shipping_id.and_then(|ours| {
@@ -127,17 +129,6 @@ pub fn compose(
             id,
         ))
     });
-    // Only an order that is not paid has a term.
-    let term = (origin.payment == lockstep_model::Payment::Accepted)
-        .then(|| settings.payment_terms.first())
-        .flatten();
-    let payment_term = term.and_then(|term| {
-        named(CustomerSettings::name_in(
-            &settings.payment_term_service_identifiers,
-            into,
-            term.id,
-        ))
-    });
     let prefix = rules
         .shops
         .get(&key.shop)
@@ -156,8 +147,8 @@ pub fn compose(
         },
         branch,
         stock,
-        payment_term,
-        due_days: term.map(|term| term.due_days),
+        payment_term: term.id,
+        due_days: term.due_days,
         send_confirmation: customer.send_mcf_confirmation_email,
     })
 }

@@ -7,9 +7,12 @@ use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
-use lockstep_model::settings::{OrderPolicy, RateInto};
+use lockstep_model::settings::{
+    Mappable, NamedAt, OrderPolicy, PaymentTerm, PaymentTermId, PaymentTermServiceIdentifier,
+    RateInto, RowId,
+};
 use lockstep_model::{
-    Address, ConflictId, CustomerId, Fulfilment, IntentId, NewOrder, OrderAnswer, OrderKey,
+    Address, ConflictId, CustomerId, Fulfilment, IntentId, Named, NewOrder, OrderAnswer, OrderKey,
     OrderLine, OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
 };
 use rust_decimal::Decimal;
@@ -164,6 +167,7 @@ pub(super) fn order_of(id: &str, units: i64) -> OrderState {
         lines: vec![line],
         payment_method: None,
         shipping_method: None,
+        payment_term: None,
         parcels: vec![],
     }
 }
@@ -357,6 +361,83 @@ fn a_rate_that_the_receiver_lacks_holds_the_order_until_one_of_its_own_stands_fo
         policy.tax_rates = vec![row(Decimal::TEN)];
     });
     assert!(copied(&origin, Person::default(), &rules).is_err());
+}
+
+/// Ours are 1: 14 days, and 2: 30 days, which the ERP calls 14d and 30d and A calls net14 alone.
+fn with_terms(rules: &mut Rules) {
+    let mut settings = (*rules.settings).clone();
+    let id = PaymentTermId;
+    settings.payment_terms = [(1, 14), (2, 30)]
+        .map(|(number, due_days)| PaymentTerm {
+            id: id(number),
+            name: format!("{due_days} days"),
+            due_days,
+        })
+        .to_vec();
+    let rows = [(ERP, 1, "14d"), (ERP, 2, "30d"), (A, 1, "net14")];
+    settings.payment_term_service_identifiers = (1..)
+        .zip(rows)
+        .map(
+            |(row, (shop, term, identifier))| PaymentTermServiceIdentifier {
+                id: RowId(row),
+                payment_term_id: id(term),
+                service_id: shop,
+                identifier: identifier.into(),
+            },
+        )
+        .collect();
+    rules.settings = Arc::new(settings);
+    let listed = ["14d", "30d"].map(|id| Named {
+        id: id.into(),
+        name: String::new(),
+    });
+    rules.shops.get_mut(&ERP).unwrap().identity.payment_terms = listed.to_vec();
+}
+
+#[test]
+fn an_order_s_own_term_is_said_in_the_receiver_s_word_and_holds_it_until_it_can_be() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    with_terms(&mut rules);
+    let mut origin = order_of("o1", 1);
+    origin.payment = Payment::Accepted;
+    let made = |origin: &OrderState, rules: &Rules| {
+        let made = copied(origin, Person::default(), rules)?;
+        assert_eq!(made.payment_term, made.order.state.payment_term);
+        Ok((made.payment_term.map(|id| id.0), made.due_days))
+    };
+    let first = Ok((Some("14d".to_owned()), Some(14)));
+    assert_eq!(made(&origin, &rules), first, "without a word of its own");
+    origin.payment_term = Some("net14".into());
+    assert_eq!(made(&origin, &rules), first);
+    origin.payment_term = Some("net30".into());
+    let held = Hold::UnmappedPaymentTerm { id: "net30".into() };
+    assert_eq!(made(&origin, &rules), Err(held));
+    let mut settings = (*rules.settings).clone();
+    let at = |shop, id: &str| NamedAt {
+        shop,
+        id: id.into(),
+    };
+    settings
+        .map(Mappable::PaymentTerm, &at(A, "net30"), &at(ERP, "30d"), "")
+        .unwrap();
+    rules.settings = Arc::new(settings);
+    assert_eq!(made(&origin, &rules), Ok((Some("30d".into()), Some(30))));
+    // Nothing is due of what is paid.
+    origin.payment = Payment::Paid;
+    origin.payment_term = Some("net60".into());
+    assert_eq!(made(&origin, &rules), Ok((None, None)));
+    // Where the receiver knows no terms, the origin's word stays.
+    origin.payment = Payment::Accepted;
+    rules.shops.get_mut(&ERP).unwrap().identity.payment_terms = vec![];
+    assert_eq!(made(&origin, &rules), Ok((Some("net60".into()), None)));
+}
+
+#[test]
+fn an_order_of_an_older_journal_names_no_term() {
+    let mut stored = serde_json::to_value(order_of("o1", 1)).unwrap();
+    stored.as_object_mut().unwrap().remove("payment_term");
+    let read: OrderState = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, order_of("o1", 1));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! the order.
 
 use lockstep_model::entry::Hold;
-use lockstep_model::settings::OrderPolicy;
-use lockstep_model::{ChargeKind, OrderState, ShopId, ShopIdentity};
+use lockstep_model::settings::{CustomerSettings, OrderPolicy};
+use lockstep_model::{ChargeKind, OrderState, Payment, RemoteId, ShopId, ShopIdentity};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -40,4 +40,48 @@ pub(super) fn say_rates(
     }
     state.tax_by_rate = taxes;
     Ok(())
+}
+
+/// Until when the copy has to be paid: the receiver's name of it, and days.
+pub(super) struct Term {
+    pub id: Option<RemoteId>,
+    pub due_days: Option<u32>,
+}
+
+/// The order's own term; for one that was accepted and names none, the first of the settings. What is paid has none.
+pub(super) fn say_term(
+    origin: &OrderState,
+    from: ShopId,
+    into: ShopId,
+    receiver: Option<&ShopIdentity>,
+    settings: &CustomerSettings,
+) -> Result<Term, Hold> {
+    let rows = &settings.payment_term_service_identifiers;
+    let named = origin.payment_term.as_ref();
+    let own = named.filter(|_| origin.payment < Payment::Paid);
+    let Some(own) = own else {
+        let is_accepted = origin.payment == Payment::Accepted;
+        let first = settings.payment_terms.first().filter(|_| is_accepted);
+        return Ok(Term {
+            id: first
+                .and_then(|term| CustomerSettings::name_in(rows, into, term.id))
+                .map(RemoteId::from),
+            due_days: first.map(|term| term.due_days),
+        });
+    };
+    let ours = CustomerSettings::named(rows, from, own.as_str());
+    let days = ours.and_then(|ours| settings.payment_terms.iter().find(|term| term.id == ours));
+    let id = match ours.and_then(|ours| CustomerSettings::name_in(rows, into, ours)) {
+        Some(said) => RemoteId::from(said),
+        None if receiver.is_some_and(|receiver| !receiver.payment_terms.is_empty()) => {
+            return Err(Hold::UnmappedPaymentTerm { id: own.clone() });
+        }
+        // A receiver that lists none keeps the origin's name for it.
+        None => own.clone(),
+    };
+    Ok(Term {
+        id: Some(id),
+        // One that was mapped alone says no days: the receiver has its own.
+        due_days: days.map(|term| term.due_days).filter(|days| *days > 0),
+    })
 }

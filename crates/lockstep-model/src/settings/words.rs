@@ -2,8 +2,9 @@
 //! words.
 
 use super::{
-    CustomerSettings, PaymentMethod, PaymentMethodId, PaymentMethodServiceIdentifier, RateInto,
-    RowId, ShippingMethod, ShippingMethodId, ShippingMethodServiceIdentifier,
+    CustomerSettings, PaymentMethod, PaymentMethodId, PaymentMethodServiceIdentifier, PaymentTerm,
+    PaymentTermId, PaymentTermServiceIdentifier, RateInto, RowId, ShippingMethod, ShippingMethodId,
+    ShippingMethodServiceIdentifier,
 };
 use crate::{Named, RemoteId, ShopId, ShopIdentity};
 use rust_decimal::Decimal;
@@ -16,14 +17,17 @@ pub enum Mappable {
     PaymentMethod,
     #[serde(rename = "shipping")]
     ShippingMethod,
+    #[serde(rename = "payment_term")]
+    PaymentTerm,
     #[serde(rename = "tax_rate")]
     TaxRate,
 }
 
 impl Mappable {
-    pub const ALL: [Mappable; 3] = [
+    pub const ALL: [Mappable; 4] = [
         Mappable::PaymentMethod,
         Mappable::ShippingMethod,
+        Mappable::PaymentTerm,
         Mappable::TaxRate,
     ];
 
@@ -32,6 +36,7 @@ impl Mappable {
         match self {
             Mappable::PaymentMethod => "payment method",
             Mappable::ShippingMethod => "shipping method",
+            Mappable::PaymentTerm => "payment term",
             Mappable::TaxRate => "tax rate",
         }
     }
@@ -41,6 +46,7 @@ impl Mappable {
         match self {
             Mappable::PaymentMethod => "payment",
             Mappable::ShippingMethod => "shipping",
+            Mappable::PaymentTerm => "payment_term",
             Mappable::TaxRate => "tax_rate",
         }
     }
@@ -48,7 +54,9 @@ impl Mappable {
     /// The page where what is said of it is changed.
     pub fn kept_among(self) -> &'static str {
         match self {
-            Mappable::PaymentMethod | Mappable::ShippingMethod => "identifiers",
+            Mappable::PaymentMethod | Mappable::ShippingMethod | Mappable::PaymentTerm => {
+                "identifiers"
+            }
             Mappable::TaxRate => "policies",
         }
     }
@@ -62,6 +70,7 @@ impl Mappable {
         match self {
             Mappable::PaymentMethod => shop.payment_methods.clone(),
             Mappable::ShippingMethod => shop.shipping_methods.clone(),
+            Mappable::PaymentTerm => shop.payment_terms.clone(),
             Mappable::TaxRate => {
                 let rates = shop.tax_rates.iter().map(Decimal::normalize);
                 let named = rates.map(|rate| Named {
@@ -76,7 +85,9 @@ impl Mappable {
     /// Two words that mean the same: a rate may be written with a comma, or with zeros at its end.
     pub fn is_same(self, one: &str, other: &str) -> bool {
         match self {
-            Mappable::PaymentMethod | Mappable::ShippingMethod => one == other,
+            Mappable::PaymentMethod | Mappable::ShippingMethod | Mappable::PaymentTerm => {
+                one == other
+            }
             Mappable::TaxRate => match (percent(one), percent(other)) {
                 (Some(one), Some(other)) => one == other,
                 _ => false,
@@ -120,7 +131,7 @@ enum Known<Id> {
 
 macro_rules! map_method {
     ($settings:ident, $from:ident, $into:ident, $name:ident, $rows:ident, $identifiers:ident,
-     $row:ident, $id:ident, $identifier:ident, $of:ident) => {{
+     $row:ident { $extra:ident: $value:expr }, $id:ident, $identifier:ident, $of:ident) => {{
         let known = &$settings.$identifiers;
         let first = CustomerSettings::named(known, $from.shop, $from.id.as_str());
         let second = CustomerSettings::named(known, $into.shop, $into.id.as_str());
@@ -145,7 +156,7 @@ macro_rules! map_method {
                 $settings.$rows.push($row {
                     id: ours,
                     name: $name.to_owned(),
-                    product_id: None,
+                    $extra: $value,
                 });
                 (ours, vec![$from, $into])
             }
@@ -181,7 +192,7 @@ impl CustomerSettings {
                 name,
                 payment_methods,
                 payment_method_service_identifiers,
-                PaymentMethod,
+                PaymentMethod { product_id: None },
                 PaymentMethodId,
                 PaymentMethodServiceIdentifier,
                 payment_method_id
@@ -193,10 +204,23 @@ impl CustomerSettings {
                 name,
                 shipping_methods,
                 shipping_method_service_identifiers,
-                ShippingMethod,
+                ShippingMethod { product_id: None },
                 ShippingMethodId,
                 ShippingMethodServiceIdentifier,
                 shipping_method_id
+            ),
+            Mappable::PaymentTerm => map_method!(
+                self,
+                from,
+                into,
+                name,
+                payment_terms,
+                payment_term_service_identifiers,
+                // The receiver knows its own.
+                PaymentTerm { due_days: 0 },
+                PaymentTermId,
+                PaymentTermServiceIdentifier,
+                payment_term_id
             ),
             Mappable::TaxRate => self.map_rate(from, into),
         }
@@ -306,6 +330,29 @@ mod tests {
             Err(NotMapped::Already("card".into()))
         );
         assert_eq!(settings, before);
+    }
+
+    #[test]
+    fn a_term_that_nobody_knew_becomes_one_of_ours_at_the_end_of_the_list() {
+        let mut settings = settings();
+        settings.payment_terms.push(PaymentTerm {
+            id: PaymentTermId(4),
+            name: "14 days".into(),
+            due_days: 14,
+        });
+        let from = at(WEB, "net30");
+        let said = settings.map(Mappable::PaymentTerm, &from, &at(ERP, "30d"), "30 days net");
+        assert_eq!(said, Ok(true));
+        let names: Vec<&str> = settings
+            .payment_terms
+            .iter()
+            .map(|term| term.name.as_str())
+            .collect();
+        // The first one counts for orders that name none.
+        assert_eq!(names, ["14 days", "30 days net"]);
+        let rows = &settings.payment_term_service_identifiers;
+        let ours = CustomerSettings::named(rows, WEB, "net30").unwrap();
+        assert_eq!(CustomerSettings::name_in(rows, ERP, ours), Some("30d"));
     }
 
     #[test]

@@ -131,6 +131,7 @@ fn option_of(what: Mappable) -> &'static str {
     match what {
         Mappable::PaymentMethod => "--payment-method",
         Mappable::ShippingMethod => "--shipping-method",
+        Mappable::PaymentTerm => "--payment-term",
         Mappable::TaxRate => "--tax-rate",
     }
 }
@@ -142,6 +143,7 @@ pub async fn map(arguments: arguments::Map, as_json: bool) -> anyhow::Result<Exi
     let given = [
         (Mappable::PaymentMethod, word.payment_method),
         (Mappable::ShippingMethod, word.shipping_method),
+        (Mappable::PaymentTerm, word.payment_term),
         (Mappable::TaxRate, word.tax_rate),
     ];
     let given = given.into_iter().find_map(|(what, id)| Some((what, id?)));
