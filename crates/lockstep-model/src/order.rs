@@ -168,6 +168,17 @@ pub struct Person {
     pub note: Option<String>,
 }
 
+impl Person {
+    /// Where the goods go: of the delivery address, else of the other.
+    pub fn country(&self) -> Option<&str> {
+        let address = self.shipping.as_ref().or(self.billing.as_ref())?;
+        address
+            .country
+            .as_deref()
+            .filter(|country| !country.is_empty())
+    }
+}
+
 impl std::fmt::Debug for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Person(…)")

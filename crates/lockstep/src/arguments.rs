@@ -64,7 +64,7 @@ pub enum Command {
     /// The newest orders, or those that wait for a person.
     Orders(Orders),
     /// Say once what the shop that orders go into calls a way to pay or to ship or a payment term, or which of its tax
-    /// rates stands for one: all orders that wait for it cross.
+    /// rates or countries stands for one: all orders that wait for it cross.
     Map(Map),
     /// Say how it goes on with an order that is held.
     Answer(Answer),
@@ -177,6 +177,9 @@ pub struct PracticeShop {
     /// When an order lowers the stock: placement, payment, reserve, shipment or never.
     #[arg(long, value_name = "WHEN", default_value = "placement")]
     pub takes: lockstep_practice::Takes,
+    /// A country that it sends to, may be given several times; any, if none is given.
+    #[arg(long = "country", value_name = "CODE")]
+    pub countries: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -407,6 +410,9 @@ pub struct MapWord {
     /// In percent, as the order bears it.
     #[arg(long, value_name = "PERCENT")]
     pub tax_rate: Option<String>,
+    /// Two letters, where the order goes.
+    #[arg(long, value_name = "CODE")]
+    pub country: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -99,6 +99,7 @@ fn unmapped(names: &Names, origin: ShopId, hold: &Hold) -> Option<Unmapped> {
         Hold::UnmappedPaymentMethod { id } => (Mappable::PaymentMethod, id.clone()),
         Hold::UnmappedShippingMethod { id } => (Mappable::ShippingMethod, id.clone()),
         Hold::UnmappedPaymentTerm { id } => (Mappable::PaymentTerm, id.clone()),
+        Hold::UnmappedCountry { country } => (Mappable::Country, country.as_str().into()),
         Hold::UnknownTaxRate { rate } => (Mappable::TaxRate, rate.normalize().to_string().into()),
         Hold::Gate
         | Hold::UnknownSku { .. }

@@ -508,6 +508,9 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnmappedPaymentTerm { id } => {
             format!("the payment term {id} has no identifier in the settings")
         }
+        Hold::UnmappedCountry { country } => {
+            format!("it goes to {country}, which is none of the receiving shop's countries")
+        }
         Hold::Sums { total, parts } => format!("its parts add up to {parts}, not to {total}"),
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
@@ -549,6 +552,12 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         Hold::UnmappedPaymentTerm { id } => (
             format!("{orders} {waits} for the payment term \"{id}\""),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
+        ),
+        Hold::UnmappedCountry { country } => (
+            format!("{orders} {waits} for the country {country}"),
+            format!(
+                "{into} does not send there. Say once which of its countries stands for it in the copies' addresses, and all that wait for the same cross. Or add it there and try again."
+            ),
         ),
         Hold::UnknownSku { sku } => (
             format!("{orders} {waits} for the SKU {sku}"),

@@ -45,6 +45,7 @@ impl Answers {
             | Hold::NoSku { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
+            | Hold::UnmappedCountry { .. }
             | Hold::Refused { .. } => (true, false),
         };
         Answers { again, in_doubt }

@@ -155,6 +155,11 @@ fn form(settings: &CustomerSettings) -> Form {
         "An order whose tax rate the receiving shop lacks is held until one of its rates stands for it. The amounts stay as the buyer paid them.",
         rate_fields(settings, &gate_shops),
     );
+    form.group(
+        "Countries",
+        "An order that goes to a country which the receiving shop does not list is held until one of its countries stands for it in the copy's addresses.",
+        country_fields(settings, &gate_shops),
+    );
     form.group("Limits", "An automatic run stops before it applies a plan beyond these, and asks.", vec![
         Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan."),
         Field::number("policies.limits.priceMovePercentMax", "Price moved, %", "One price in one step. A price in cents where euros were meant is a hundred times off."),
@@ -182,6 +187,37 @@ fn rate_fields(settings: &CustomerSettings, shops: &[Choice]) -> Vec<Field> {
             Field::rate(
                 format!("{path}.into"),
                 &format!("{which}: stands for it there, %"),
+                "",
+            ),
+        ]
+    });
+    rows.collect()
+}
+
+fn country_fields(settings: &CustomerSettings, shops: &[Choice]) -> Vec<Field> {
+    let count = settings.policies.orders.countries.len() + 1;
+    let rows = (0..count).flat_map(|at| {
+        let path = format!("policies.orders.countries[{at}]");
+        let which = if at + 1 == count {
+            "New country"
+        } else {
+            "Country"
+        };
+        [
+            Field::id(
+                format!("{path}.shop"),
+                &format!("{which}: orders of"),
+                "",
+                shops.to_vec(),
+            ),
+            Field::maybe(
+                format!("{path}.country"),
+                &format!("{which}, two letters"),
+                "Where the order goes. Empty to take the line away.",
+            ),
+            Field::maybe(
+                format!("{path}.into"),
+                &format!("{which}: stands for it there"),
                 "",
             ),
         ]
@@ -235,10 +271,13 @@ fn drop_empty_ranks(settings: &mut Value) {
     }
 }
 
-/// A line without a rate says nothing.
-fn drop_empty_rates(settings: &mut Value) {
-    if let Some(Value::Array(rates)) = settings.pointer_mut("/policies/orders/taxRates") {
-        rates.retain(|row| row.get("rate").is_some_and(|rate| !rate.is_null()));
+/// A line without a rate, or without a country, says nothing.
+fn drop_empty_lines(settings: &mut Value) {
+    for (list, of) in [("taxRates", "rate"), ("countries", "country")] {
+        let list = format!("/policies/orders/{list}");
+        if let Some(Value::Array(rows)) = settings.pointer_mut(&list) {
+            rows.retain(|row| row.get(of).is_some_and(|value| !value.is_null()));
+        }
     }
 }
 
@@ -249,8 +288,9 @@ fn ask_for_missing(form: &mut Form, settings: &Value) {
         let Some(row) = field.name.strip_suffix(".into") else {
             continue;
         };
-        if row.ends_with(']') && is_empty(&field.name) && !is_empty(&format!("{row}.rate")) {
-            field.problem = Some("say which of its rates stands for it".into());
+        let mut first = ["rate", "country"].iter();
+        if is_empty(&field.name) && first.any(|first| !is_empty(&format!("{row}.{first}"))) {
+            field.problem = Some("say which of its own stands for it there".into());
         }
     }
 }
@@ -288,7 +328,7 @@ pub async fn save(
     keep_foreign_states(&mut edit.json, &before);
     drop_empty_gates(&mut edit.json);
     ask_for_missing(&mut form, &edit.json);
-    drop_empty_rates(&mut edit.json);
+    drop_empty_lines(&mut edit.json);
     drop_empty_ranks(&mut edit.json);
     saved_or_shown(&ui, edit, form, "Policies", ABOUT, "policies").await
 }
@@ -412,7 +452,7 @@ mod tests {
             .map(|field| field.name.as_str())
             .collect();
         assert_eq!(wrong, ["policies.orders.taxRates[1].into"]);
-        drop_empty_rates(&mut settings);
+        drop_empty_lines(&mut settings);
         assert_eq!(
             settings["policies"]["orders"]["taxRates"],
             json!([{"rate": "24", "into": null}])

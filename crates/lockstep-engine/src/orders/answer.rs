@@ -76,6 +76,7 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. }
             | Hold::UnmappedPaymentTerm { .. }
+            | Hold::UnmappedCountry { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
             | Hold::Refused { .. },

@@ -2,7 +2,7 @@
 
 use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
-use super::words::{say_rates, say_term};
+use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::CustomerSettings;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub fn compose(
     key: &OrderKey,
     origin: &OrderState,
-    person: Person,
+    mut person: Person,
     into: ShopId,
     items: &BTreeMap<Sku, RemoteId>,
     rules: &Rules,
@@ -91,6 +91,11 @@ pub fn compose(
         .map_err(|id| Hold::UnmappedShippingMethod { id })?;
     let term = say_term(origin, key.shop, into, identity, settings)?;
     state.payment_term.clone_from(&term.id);
+    let policy = &settings.policies.orders;
+    if let Some(country) = person.country() {
+        check_country(country, key.shop, identity, policy)?;
+    }
+    say_countries(&mut person, key.shop, policy);
 
     // A charge for which the customer names a product becomes a line with it.
     let shipping_product = shipping_id.and_then(|ours| {

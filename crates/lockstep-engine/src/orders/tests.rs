@@ -8,8 +8,8 @@ use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
 use lockstep_model::settings::{
-    Mappable, NamedAt, OrderPolicy, PaymentTerm, PaymentTermId, PaymentTermServiceIdentifier,
-    RateInto, RowId,
+    CountryInto, Mappable, NamedAt, OrderPolicy, PaymentTerm, PaymentTermId,
+    PaymentTermServiceIdentifier, RateInto, RowId,
 };
 use lockstep_model::{
     Address, ConflictId, CustomerId, Fulfilment, IntentId, Named, NewOrder, OrderAnswer, OrderKey,
@@ -438,6 +438,68 @@ fn an_order_of_an_older_journal_names_no_term() {
     stored.as_object_mut().unwrap().remove("payment_term");
     let read: OrderState = serde_json::from_value(stored).unwrap();
     assert_eq!(read, order_of("o1", 1));
+}
+
+fn who_lives_in(shipping: &str, billing: &str) -> Person {
+    let address = |country: &str| {
+        Some(Address {
+            country: Some(country.into()),
+            ..Address::default()
+        })
+    };
+    Person {
+        shipping: address(shipping),
+        billing: address(billing),
+        ..Person::default()
+    }
+}
+
+#[test]
+fn a_country_that_the_receiver_does_not_know_holds_the_order_until_one_of_its_own_stands_for_it() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let origin = order_of("o1", 1);
+    let to_aland = || who_lives_in("AX", "SE");
+    assert!(copied(&origin, to_aland(), &rules).is_ok(), "it knows any");
+    rules.shops.get_mut(&ERP).unwrap().identity.countries = vec!["FI".into()];
+    let held = Hold::UnmappedCountry {
+        country: "AX".into(),
+    };
+    assert_eq!(copied(&origin, to_aland(), &rules), Err(held));
+    assert!(copied(&origin, who_lives_in("FI", "AX"), &rules).is_ok());
+    with_policy(&mut rules, |policy| {
+        policy.countries.push(CountryInto {
+            shop: Some(A),
+            country: "AX".into(),
+            into: "FI".into(),
+        });
+    });
+    let made = copied(&origin, to_aland(), &rules).unwrap();
+    assert_eq!(made.order.person, who_lives_in("FI", "SE"));
+    // Without a delivery address the other counts.
+    let pick_up = Person {
+        shipping: None,
+        ..who_lives_in("", "NO")
+    };
+    assert!(copied(&origin, pick_up, &rules).is_err());
+}
+
+#[test]
+fn an_order_that_is_held_for_its_country_is_not_read_again_before_that_is_mapped() {
+    let mut case = in_doubt();
+    case.open.clear();
+    case.known = [(A, order_of("o1", 1))].into();
+    case.items = [(ERP, [("KH-100".into(), "v1".into())].into())].into();
+    case.held = Some(Hold::UnmappedCountry {
+        country: "AX".into(),
+    });
+    let knows = |rules: &mut Rules, countries: &[&str]| {
+        let countries = countries.iter().map(|country| (*country).to_owned());
+        rules.shops.get_mut(&ERP).unwrap().identity.countries = countries.collect();
+    };
+    let waits = decided(&case, |rules| knows(rules, &["FI"]));
+    assert!(!waits.read_again && waits.writes.is_empty() && waits.bodies.is_empty());
+    let goes_on = decided(&case, |rules| knows(rules, &["FI", "AX"]));
+    assert!(goes_on.read_again);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::{CustomerSettings, OrderPolicy};
-use lockstep_model::{ChargeKind, OrderState, Payment, RemoteId, ShopId, ShopIdentity};
+use lockstep_model::{ChargeKind, OrderState, Payment, Person, RemoteId, ShopId, ShopIdentity};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -84,4 +84,33 @@ pub(super) fn say_term(
         // One that was mapped alone says no days: the receiver has its own.
         due_days: days.map(|term| term.due_days).filter(|days| *days > 0),
     })
+}
+
+/// Holds an order that goes to a country which the receiver does not list and nobody has mapped.
+pub(super) fn check_country(
+    country: &str,
+    from: ShopId,
+    receiver: Option<&ShopIdentity>,
+    policy: &OrderPolicy,
+) -> Result<(), Hold> {
+    let listed = receiver.map_or(&[][..], |receiver| &receiver.countries);
+    let said = policy.country_into(from, country).unwrap_or(country);
+    let is_listed = |known: &String| known.eq_ignore_ascii_case(said);
+    if listed.is_empty() || listed.iter().any(is_listed) {
+        return Ok(());
+    }
+    Err(Hold::UnmappedCountry {
+        country: country.to_ascii_uppercase(),
+    })
+}
+
+/// The receiver's countries in a copy's addresses.
+pub(super) fn say_countries(person: &mut Person, from: ShopId, policy: &OrderPolicy) {
+    let addresses = [&mut person.billing, &mut person.shipping];
+    for address in addresses.into_iter().flatten() {
+        let country = address.country.as_deref();
+        if let Some(said) = country.and_then(|country| policy.country_into(from, country)) {
+            address.country = Some(said.to_owned());
+        }
+    }
 }

@@ -132,6 +132,7 @@ fn sort_of(hold: &Hold, held: String) -> Option<String> {
         | Hold::UnmappedPaymentMethod { .. }
         | Hold::UnmappedShippingMethod { .. }
         | Hold::UnmappedPaymentTerm { .. }
+        | Hold::UnmappedCountry { .. }
         | Hold::UnknownTaxRate { .. }
         | Hold::BuyerErased
         | Hold::InDoubt => Some(held),

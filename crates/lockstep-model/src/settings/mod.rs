@@ -38,7 +38,9 @@ pub use ids::{
     BranchId, PaymentMethodId, PaymentTermId, RowId, ShelfId, ShippingMethodId, ShopVersionId,
     StockId,
 };
-pub use policies::{Gate, Limits, OrderPolicy, Policies, Policy, RateInto, StockMode, StockPolicy};
+pub use policies::{
+    CountryInto, Gate, Limits, OrderPolicy, Policies, Policy, RateInto, StockMode, StockPolicy,
+};
 pub use read::read;
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};

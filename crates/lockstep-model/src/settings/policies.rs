@@ -136,6 +136,8 @@ pub struct OrderPolicy {
     pub buyers_kept_days: u32,
     /// Tax rates that the receiving shop lacks, and which of its own stands for each. Amounts stay as they are.
     pub tax_rates: Vec<RateInto>,
+    /// Countries that the receiving shop does not know, and which of its own stands for each in a copy's addresses.
+    pub countries: Vec<CountryInto>,
 }
 
 impl Default for OrderPolicy {
@@ -148,6 +150,7 @@ impl Default for OrderPolicy {
             capture_on_shipment: false,
             buyers_kept_days: 90,
             tax_rates: Vec::new(),
+            countries: Vec::new(),
         }
     }
 }
@@ -174,6 +177,29 @@ impl OrderPolicy {
         };
         of(Some(shop)).or_else(|| of(None)).map(|row| row.into)
     }
+}
+
+impl OrderPolicy {
+    /// As [`OrderPolicy::rate_into`], for a country that this shop's orders go to.
+    pub fn country_into(&self, shop: ShopId, country: &str) -> Option<&str> {
+        let of = |of: Option<ShopId>| {
+            let mut rows = self.countries.iter();
+            rows.find(|row| row.shop == of && row.country.eq_ignore_ascii_case(country))
+        };
+        let row = of(Some(shop)).or_else(|| of(None));
+        row.map(|row| row.into.as_str())
+    }
+}
+
+/// A country in the receiver's. ISO 3166 alpha-2, upper case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountryInto {
+    /// `None`: orders of every shop that says nothing of its own.
+    #[serde(default)]
+    pub shop: Option<ShopId>,
+    pub country: String,
+    pub into: String,
 }
 
 /// One shop's tax rate in the receiver's. Percent.
@@ -308,7 +334,10 @@ mod tests {
         assert_eq!(into(3, 24), Some(Decimal::TEN));
         assert_eq!(into(3, 14), None);
         let before: OrderPolicy = serde_json::from_str(r#"{"into": 1}"#).unwrap();
-        assert!(before.tax_rates.is_empty(), "as they were stored before");
+        assert!(
+            before.tax_rates.is_empty() && before.countries.is_empty(),
+            "as they were stored before"
+        );
     }
 
     #[test]

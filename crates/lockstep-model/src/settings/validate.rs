@@ -379,6 +379,7 @@ impl CustomerSettings {
             }
         }
         self.check_tax_rates(found);
+        self.check_countries(found);
         for (path, percent) in [
             (
                 "policies.limits.archivePercentMax",
@@ -425,6 +426,39 @@ impl CustomerSettings {
                     format!(
                         "{} % is mapped already, in policies.orders.taxRates[{before}]",
                         row.rate.normalize()
+                    ),
+                ));
+            }
+        }
+    }
+
+    fn check_countries(&self, found: &mut Vec<Problem>) {
+        let rows = &self.policies.orders.countries;
+        if rows.len() > ROWS_MAX {
+            let message = format!("more than {ROWS_MAX} rows");
+            found.push(Problem::new("policies.orders.countries", message));
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let path = format!("policies.orders.countries[{at}]");
+            if let Some(shop) = row.shop {
+                self.check_linked(found, format!("{path}.shop"), shop);
+            }
+            for (name, country) in [("country", &row.country), ("into", &row.into)] {
+                if !is_country(country) {
+                    found.push(Problem::new(
+                        format!("{path}.{name}"),
+                        format!("\"{country}\" is not a country's two letters, as in \"FI\""),
+                    ));
+                }
+            }
+            if let Some(before) = first.insert((row.shop, &row.country), at) {
+                found.push(Problem::new(
+                    format!("{path}.country"),
+                    format!(
+                        "{} is mapped already, in policies.orders.countries[{before}]",
+                        row.country
                     ),
                 ));
             }
@@ -486,6 +520,10 @@ pub(super) fn group_name(group: FieldGroup) -> &'static str {
         FieldGroup::Attributes => "attributes",
         FieldGroup::Identifiers => "identifiers",
     }
+}
+
+pub(super) fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 pub(super) fn is_currency(text: &str) -> bool {
@@ -727,6 +765,26 @@ mod tests {
                 "policies.orders.taxRates[2].rate: 24 % is mapped already, in policies.orders.taxRates[1]",
                 "policies.orders.taxRates[3].shop: there is no shop 7 in services",
                 "policies.orders.taxRates[3].into: 250 is not a tax rate in percent",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_country_is_mapped_once_for_a_shop_and_has_two_letters() {
+        let row = |country: &str, into: &str| CountryInto {
+            shop: None,
+            country: country.into(),
+            into: into.into(),
+        };
+        let problem = problems(|settings| {
+            settings.policies.orders.countries =
+                vec![row("AX", "FI"), row("AX", "SE"), row("Estonia", "FI")];
+        });
+        assert_eq!(
+            problem,
+            [
+                "policies.orders.countries[1].country: AX is mapped already, in policies.orders.countries[0]",
+                "policies.orders.countries[2].country: \"Estonia\" is not a country's two letters, as in \"FI\"",
             ]
         );
     }

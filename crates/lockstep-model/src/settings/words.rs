@@ -1,10 +1,11 @@
-//! What an order says in the words of its shop (how it is paid and shipped, its tax rates), said in another shop's
+//! What an order says in the words of its shop (how it is paid and shipped, its tax rates, where it goes), said in another shop's
 //! words.
 
+use super::validate::is_country;
 use super::{
-    CustomerSettings, PaymentMethod, PaymentMethodId, PaymentMethodServiceIdentifier, PaymentTerm,
-    PaymentTermId, PaymentTermServiceIdentifier, RateInto, RowId, ShippingMethod, ShippingMethodId,
-    ShippingMethodServiceIdentifier,
+    CountryInto, CustomerSettings, PaymentMethod, PaymentMethodId, PaymentMethodServiceIdentifier,
+    PaymentTerm, PaymentTermId, PaymentTermServiceIdentifier, RateInto, RowId, ShippingMethod,
+    ShippingMethodId, ShippingMethodServiceIdentifier,
 };
 use crate::{Named, RemoteId, ShopId, ShopIdentity};
 use rust_decimal::Decimal;
@@ -21,14 +22,17 @@ pub enum Mappable {
     PaymentTerm,
     #[serde(rename = "tax_rate")]
     TaxRate,
+    #[serde(rename = "country")]
+    Country,
 }
 
 impl Mappable {
-    pub const ALL: [Mappable; 4] = [
+    pub const ALL: [Mappable; 5] = [
         Mappable::PaymentMethod,
         Mappable::ShippingMethod,
         Mappable::PaymentTerm,
         Mappable::TaxRate,
+        Mappable::Country,
     ];
 
     /// For people.
@@ -38,6 +42,7 @@ impl Mappable {
             Mappable::ShippingMethod => "shipping method",
             Mappable::PaymentTerm => "payment term",
             Mappable::TaxRate => "tax rate",
+            Mappable::Country => "country",
         }
     }
 
@@ -48,6 +53,7 @@ impl Mappable {
             Mappable::ShippingMethod => "shipping",
             Mappable::PaymentTerm => "payment_term",
             Mappable::TaxRate => "tax_rate",
+            Mappable::Country => "country",
         }
     }
 
@@ -57,7 +63,7 @@ impl Mappable {
             Mappable::PaymentMethod | Mappable::ShippingMethod | Mappable::PaymentTerm => {
                 "identifiers"
             }
-            Mappable::TaxRate => "policies",
+            Mappable::TaxRate | Mappable::Country => "policies",
         }
     }
 
@@ -79,6 +85,13 @@ impl Mappable {
                 });
                 named.collect()
             }
+            Mappable::Country => {
+                let named = shop.countries.iter().map(|country| Named {
+                    id: country.as_str().into(),
+                    name: country.clone(),
+                });
+                named.collect()
+            }
         }
     }
 
@@ -88,6 +101,7 @@ impl Mappable {
             Mappable::PaymentMethod | Mappable::ShippingMethod | Mappable::PaymentTerm => {
                 one == other
             }
+            Mappable::Country => one.trim().eq_ignore_ascii_case(other.trim()),
             Mappable::TaxRate => match (percent(one), percent(other)) {
                 (Some(one), Some(other)) => one == other,
                 _ => false,
@@ -223,6 +237,32 @@ impl CustomerSettings {
                 payment_term_id
             ),
             Mappable::TaxRate => self.map_rate(from, into),
+            Mappable::Country => self.map_country(from, into),
+        }
+    }
+
+    fn map_country(&mut self, from: &NamedAt, into: &NamedAt) -> Result<bool, NotMapped> {
+        let read = |at: &NamedAt| {
+            let country = at.id.as_str().trim().to_ascii_uppercase();
+            if is_country(&country) {
+                Ok(country)
+            } else {
+                Err(NotMapped::Unreadable(at.id.to_string()))
+            }
+        };
+        let (country, into) = (read(from)?, read(into)?);
+        let orders = &mut self.policies.orders;
+        match orders.country_into(from.shop, &country) {
+            Some(there) if there == into => Ok(false),
+            Some(there) => Err(NotMapped::Already(there.to_owned())),
+            None => {
+                orders.countries.push(CountryInto {
+                    shop: Some(from.shop),
+                    country,
+                    into,
+                });
+                Ok(true)
+            }
         }
     }
 
@@ -376,6 +416,23 @@ mod tests {
         assert_eq!(into(WEB), Some(Decimal::new(255, 1)));
         assert_eq!(into(OTHER), Some(Decimal::TEN));
         assert_eq!(into(ERP), None);
+    }
+
+    #[test]
+    fn a_country_is_mapped_for_its_shop() {
+        let mut settings = settings();
+        let mut map =
+            |from, into: &str| settings.map(Mappable::Country, &at(WEB, from), &at(ERP, into), "");
+        assert_eq!(map("AX", "fi"), Ok(true));
+        assert_eq!(map("ax", "FI"), Ok(false));
+        assert_eq!(map("AX", "SE"), Err(NotMapped::Already("FI".into())));
+        assert_eq!(
+            map("Åland", "FI"),
+            Err(NotMapped::Unreadable("Åland".into()))
+        );
+        let orders = &settings.policies.orders;
+        assert_eq!(orders.country_into(WEB, "AX"), Some("FI"));
+        assert_eq!(orders.country_into(OTHER, "AX"), None);
     }
 
     #[test]

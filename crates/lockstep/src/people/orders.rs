@@ -133,6 +133,7 @@ fn option_of(what: Mappable) -> &'static str {
         Mappable::ShippingMethod => "--shipping-method",
         Mappable::PaymentTerm => "--payment-term",
         Mappable::TaxRate => "--tax-rate",
+        Mappable::Country => "--country",
     }
 }
 
@@ -145,6 +146,7 @@ pub async fn map(arguments: arguments::Map, as_json: bool) -> anyhow::Result<Exi
         (Mappable::ShippingMethod, word.shipping_method),
         (Mappable::PaymentTerm, word.payment_term),
         (Mappable::TaxRate, word.tax_rate),
+        (Mappable::Country, word.country),
     ];
     let given = given.into_iter().find_map(|(what, id)| Some((what, id?)));
     let (what, id) = given.ok_or_else(|| Trouble::wrong_use("it was not said what is mapped"))?;
