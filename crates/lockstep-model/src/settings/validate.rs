@@ -277,13 +277,13 @@ impl CustomerSettings {
                 )
             };
         }
-        // Orders go one way: several of the shops' methods may be one in the shop that takes them.
+        // Orders go one way: several of the shops' methods, or terms, may be one in the shop that takes them.
         let gathers = self.policies.orders.into;
         section!(branch_service_identifiers "branchServiceIdentifiers" of branches "branches", "branch");
         section!(stock_service_identifiers "stockServiceIdentifiers" of stocks "stocks", "stock");
         section!(shop_version_service_identifiers "shopVersionServiceIdentifiers" of shop_versions "shopVersions", "shop version");
         section!(shipping_method_service_identifiers "shippingMethodServiceIdentifiers" of shipping_methods "shippingMethods", "shipping method", gathers);
-        section!(payment_term_service_identifiers "paymentTermServiceIdentifiers" of payment_terms "paymentTerms", "payment term");
+        section!(payment_term_service_identifiers "paymentTermServiceIdentifiers" of payment_terms "paymentTerms", "payment term", gathers);
         section!(payment_method_service_identifiers "paymentMethodServiceIdentifiers" of payment_methods "paymentMethods", "payment method", gathers);
         section!(shelf_service_identifiers "shelfServiceIdentifiers" of shelves "shelves", "shelf");
     }
@@ -684,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn two_methods_may_be_one_in_the_shop_that_orders_go_into() {
+    fn two_methods_or_terms_may_be_one_in_the_shop_that_orders_go_into() {
         let gathered = |into: Option<ShopId>| {
             problems(|settings| {
                 settings.policies.orders.into = into;
@@ -702,11 +702,24 @@ mod tests {
                             identifier: "card".into(),
                         },
                     );
+                    settings.payment_terms.push(PaymentTerm {
+                        id: PaymentTermId(id),
+                        name: "30 days".into(),
+                        due_days: 30,
+                    });
+                    settings
+                        .payment_term_service_identifiers
+                        .push(PaymentTermServiceIdentifier {
+                            id: RowId(id),
+                            payment_term_id: PaymentTermId(id),
+                            service_id: ShopId(2),
+                            identifier: "net30".into(),
+                        });
                 }
             })
         };
         assert_eq!(gathered(Some(ShopId(2))), Vec::<String>::new());
-        assert_eq!(gathered(None).len(), 1);
+        assert_eq!(gathered(None).len(), 2);
     }
 
     #[test]
