@@ -18,6 +18,8 @@ pub struct ShopPlan {
     pub movable: bool,
     /// `enableSyncing` at first.
     pub enabled: bool,
+    /// That it sends to; any, if none is named.
+    pub countries: &'static [&'static str],
 }
 
 impl Default for ShopPlan {
@@ -27,6 +29,7 @@ impl Default for ShopPlan {
             units: 10,
             movable: true,
             enabled: true,
+            countries: &[],
         }
     }
 }
@@ -185,8 +188,13 @@ async fn shops(folder: &Path, plan: ShopPlan) -> (PracticeShop, PracticeShop, Pr
     let products = plan.products.to_string();
     let units = plan.units.to_string();
     let seed = ["--products", products.as_str(), "--units", units.as_str()];
+    let countries = plan
+        .countries
+        .iter()
+        .flat_map(|country| ["--country", *country]);
+    let erp: Vec<&str> = seed.into_iter().chain(countries).collect();
     tokio::join!(
-        PracticeShop::start(folder, "ERP", "placement", &seed),
+        PracticeShop::start(folder, "ERP", "placement", &erp),
         PracticeShop::start(folder, "Web shop 1", "payment", &[]),
         PracticeShop::start(folder, "Web shop 2", "reserve", &[]),
     )
