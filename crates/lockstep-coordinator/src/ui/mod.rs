@@ -11,6 +11,7 @@ mod assets;
 mod conflicts;
 mod customer_form;
 mod customers;
+mod erase;
 mod failure;
 mod form;
 mod frame;
@@ -121,6 +122,7 @@ pub fn router(console: Console) -> Router {
         .route("/orders/{order}", get(orders::show))
         .route("/orders/map", post(held::map_word))
         .route("/orders/{order}/answer", post(held::answer))
+        .route("/orders/{order}/erase", post(erase::erase))
         .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))
         .route("/conflicts/{conflict}/decide", post(conflicts::decide))

@@ -32,6 +32,7 @@ use lockstep_protocol::{
     paths::people,
     people::{
         CallRate, Lag, Need, NeedKind, Overview, Page,
+        buyers::ErasureView,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner},
         login::{LoginReply, Me, Role},
         orders::{HeldGroup, HeldOrder, HeldView, Unmapped},
@@ -1202,6 +1203,7 @@ fn api(full: bool, sent: Sent) -> Router {
             Json(if id == 7 { held_orders() } else { HeldView { groups: vec![], as_of: None } })
         }))
         .route(people::ORDERS_MAP, post(noted("map", |_| Json(ApplyReply { id: KAHVILA, revision: Revision(12), changed: true }).into_response())))
+        .route(people::BUYERS_ERASE, post(noted("erase", |_| Json(ErasureView { id: 1, by: "operator".into(), asked_at: ago(1), done_at: Some(ago(1)), orders: 1, unreadable: 0 }).into_response())))
         .route(people::ORDER_ANSWER, post(noted("answer", |_| StatusCode::NO_CONTENT.into_response())))
         .route(ORDER, get(|Path((_, key)): Path<(u64, String)>| async move { Json(order(&key)) }))
         .route("/api/v1/broken", get(|| async { json!({}).to_string() }))
