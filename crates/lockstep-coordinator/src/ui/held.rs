@@ -177,7 +177,7 @@ pub async fn map_word(
     Ok(match saved {
         Ok(_) => went_well(
             &back,
-            &format!(
+            format!(
                 "Saved among the {}. All orders that waited for it cross now.",
                 what.kept_among()
             ),
