@@ -11,7 +11,8 @@ use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
-    CatalogueChunk, Consumed, Meetings, OpenIntent, OrderChunk, RootCategory, StockChunk, UndoChunk,
+    CatalogueChunk, ClosingChunk, Consumed, Meetings, OpenIntent, OrderChunk, RootCategory,
+    StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
 use lockstep_model::settings::StockId;
@@ -100,6 +101,8 @@ pub enum Event {
     UndoLoaded(UndoChunk),
     OrdersLoaded(OrderChunk),
     StockLoaded(StockChunk),
+    /// The answer to `LoadClosing`.
+    ClosingLoaded(ClosingChunk),
     /// The answer to `ReadAgainList`.
     ReadAgain {
         lane: Lane,
@@ -173,6 +176,12 @@ pub enum Effect {
     /// Answered by `StockLoaded`.
     LoadStock {
         after: Option<(Sku, StockId)>,
+        limit: usize,
+    },
+    /// Orders after this one that are final everywhere and have not moved since `before`. Answered by `ClosingLoaded`.
+    LoadClosing {
+        after: Option<OrderKey>,
+        before: Timestamp,
         limit: usize,
     },
     /// Which levels (SKUs), orders or products (their ids) of this shop have to be read by name, since a write of
@@ -337,6 +346,8 @@ pub(crate) struct Shared {
     pub meetings: Meetings,
     /// A shop is written to from now on: whatever goes on without it begins anew.
     pub let_in: bool,
+    /// When it was last gone through all orders for those that are over.
+    pub closed: Option<Timestamp>,
     /// A lane should look again then: a retry, or an outcome to be looked up.
     pub look_at: BTreeMap<Lane, Timestamp>,
 }
@@ -398,6 +409,7 @@ impl Customer {
                 writes_until: Some(Timestamp::MIN),
                 meetings: opened.meetings,
                 let_in: false,
+                closed: None,
                 look_at: BTreeMap::new(),
             },
             next_run: opened.next_run,
@@ -550,6 +562,11 @@ impl Customer {
             Event::StockLoaded(chunk) => {
                 self.drive(Lane::Trade, &mut out, |run, shared, out| {
                     run.stock_loaded(chunk, shared, now, out);
+                });
+            }
+            Event::ClosingLoaded(chunk) => {
+                self.drive(Lane::Trade, &mut out, |run, shared, out| {
+                    run.closing_loaded(chunk, shared, now, out);
                 });
             }
             Event::ReadAgain {

@@ -316,6 +316,7 @@ mod tests {
     use lockstep_model::settings::StockId;
     use lockstep_model::{ConflictId, IntentId, RecordId, RunId, Takes};
     use rust_decimal::Decimal;
+    use std::collections::BTreeMap;
 
     const PRICE: &str = "variant/KH-100/price/EUR";
 
@@ -505,6 +506,7 @@ mod tests {
                 stock: StockId(1),
                 status: None,
                 base: Some(Decimal::TEN),
+                other_bases: BTreeMap::new(),
                 levels: [(shop, at)].into(),
                 lines: vec![],
                 conflicts: vec![],

@@ -211,7 +211,7 @@ impl Rules {
         }
     }
 
-    /// Our stock that a shop's own stock stands for. A shop with one stock and no identifier means the customer's.
+    /// Our stock that a shop's own stock stands for. A shop with one stock and no identifier means its home.
     pub fn stock_of(&self, shop: ShopId, stock: &RemoteId) -> Option<StockId> {
         let rows = &self.settings.stock_service_identifiers;
         if let Some(id) = CustomerSettings::named(rows, shop, stock.as_str()) {
@@ -223,7 +223,7 @@ impl Rules {
             [] => true,
             [first, ..] => first.id == *stock,
         };
-        (!mapped && only).then(|| self.default_stock())
+        (!mapped && only).then(|| self.settings.home_stock(shop))
     }
 
     pub fn default_stock(&self) -> StockId {

@@ -3,13 +3,13 @@
 //! Forgetting is an entry, so that it reaches every file of this journal: each drops the keys that it has when it takes
 //! the entry in. Sums and lines of the orders remain.
 
-use crate::columns::{id, order_key_of, parse, time};
+use crate::columns::{id, order_key_of, time};
+use crate::load::is_final_since;
 use crate::{Also, Journal, JournalError, projection, schema, seal};
 use jiff::Timestamp;
 use lockstep_model::entry::Body;
-use lockstep_model::{OrderKey, OrderState, Person, Stage};
+use lockstep_model::{OrderKey, Person};
 use rusqlite::{OptionalExtension, params};
-use serde::Deserialize;
 use std::path::Path;
 
 /// What is kept of buyers, in the order of orders, from one after another.
@@ -26,12 +26,6 @@ pub struct Erased {
     pub at: Timestamp,
     /// `None`: by the settings' bound.
     pub by: Option<String>,
-}
-
-/// The time of an entry, of all that it says.
-#[derive(Deserialize)]
-struct At {
-    at: Timestamp,
 }
 
 impl Journal {
@@ -65,35 +59,11 @@ impl Journal {
         let (keys, next) = self.keys_after(after, limit)?;
         let mut past = Vec::new();
         for order in keys {
-            if self.is_past(&order, before)? {
+            if is_final_since(&self.connection, &order.to_string(), before)? {
                 past.push(order);
             }
         }
         Ok((past, next))
-    }
-
-    fn is_past(&self, order: &OrderKey, before: Timestamp) -> Result<bool, JournalError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT k.state, e.line FROM known_order k LEFT JOIN entry e ON e.seq = k.seq WHERE k.order_key = ?1",
-        )?;
-        let mut rows = query.query([order.to_string()])?;
-        let mut any = false;
-        while let Some(row) = rows.next()? {
-            any = true;
-            let state: OrderState = parse("an order's state", &row.get::<_, String>(0)?)?;
-            let is_over = state.cancelled
-                || state.stage == Stage::Unplaced
-                || state.lines.iter().all(lockstep_model::OrderLine::is_final);
-            // An entry that retention has taken is older than any bound.
-            let at = match row.get::<_, Option<String>>(1)? {
-                Some(line) => parse::<At>("an entry's time", &line)?.at,
-                None => Timestamp::MIN,
-            };
-            if !is_over || at >= before {
-                return Ok(false);
-            }
-        }
-        Ok(any)
     }
 
     fn keys_after(

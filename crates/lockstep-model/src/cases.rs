@@ -199,9 +199,12 @@ pub struct OrderCase {
     pub edited: BTreeSet<Sku>,
     /// Its buyer is forgotten, and stays so.
     pub buyer_erased: bool,
-    /// Which of the order's SKUs the receiving shops are known to have: shop → SKU → its item there.
-    pub items: BTreeMap<ShopId, BTreeMap<Sku, RemoteId>>,
+    /// Which of the order's SKUs the receiving shops are known to have, and how many of each can be sold there.
+    pub items: BTreeMap<ShopId, BTreeMap<Sku, Sellable>>,
 }
+
+/// Units by stock of ours.
+pub type Sellable = BTreeMap<StockId, Decimal>;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagedOrder {
@@ -217,7 +220,7 @@ pub struct StockChunk {
     pub next: Option<(Sku, StockId)>,
 }
 
-/// One SKU in one stock: all shops' levels and all order lines that count.
+/// One SKU in one stock: all shops' levels there, and the order lines that count in any stock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StockCase {
     pub sku: Sku,
@@ -226,6 +229,8 @@ pub struct StockCase {
     pub status: Option<Status>,
     /// `None`: not opened yet.
     pub base: Option<Decimal>,
+    /// The SKU's other stocks that were opened.
+    pub other_bases: BTreeMap<StockId, Decimal>,
     pub levels: BTreeMap<ShopId, LevelAt>,
     pub lines: Vec<LineCase>,
     pub conflicts: Vec<OpenConflict>,
@@ -249,7 +254,7 @@ pub struct LevelAt {
 }
 
 /// What one order has of one SKU, over all its lines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LineCase {
     pub order: OrderKey,
     pub number: String,
@@ -257,19 +262,38 @@ pub struct LineCase {
     pub before_opening: bool,
     /// The order stands outside: its gate is open or it crossed, so it counts from acceptance.
     pub accepted: bool,
-    pub sides: BTreeMap<ShopId, LineSide>,
+    /// By the stock that the shop has it in.
+    pub sides: BTreeMap<ShopId, BTreeMap<StockId, LineSide>>,
     /// A copy of it is being made in these shops (an intent is open).
     pub on_its_way: Vec<ShopId>,
 }
 
 /// One shop's side of an order line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LineSide {
     /// What the buyer still gets or got: ordered less cancelled and returned.
     pub wanted: Decimal,
     pub taken: Decimal,
     /// Shipped, cancelled or returned in full: it will take nothing more.
     pub done: bool,
+}
+
+/// SKUs with orders that are over.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClosingChunk {
+    pub cases: Vec<ClosingCase>,
+    /// Continue after this order; `None`: that was the last.
+    pub next: Option<OrderKey>,
+}
+
+/// One SKU in all its stocks: every order line that counts, and the orders among them that are over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosingCase {
+    pub sku: Sku,
+    pub bases: BTreeMap<StockId, Decimal>,
+    pub lines: Vec<LineCase>,
+    /// Nothing of them has moved for the time that the settings say, nothing is to be carried, nobody is asked.
+    pub over: BTreeSet<OrderKey>,
 }
 
 /// What one run wrote, record by record: what an undo of it goes by.

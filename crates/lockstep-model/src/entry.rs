@@ -251,6 +251,9 @@ pub struct StockMapping {
     pub default: Option<StockId>,
     #[serde(default, deserialize_with = "by_id")]
     pub shops: BTreeMap<ShopId, BTreeMap<RemoteId, StockId>>,
+    /// For the order lines of these shops that name no stock.
+    #[serde(default, deserialize_with = "by_id")]
+    pub homes: BTreeMap<ShopId, StockId>,
 }
 
 impl StockMapping {
@@ -258,7 +261,7 @@ impl StockMapping {
     pub fn stock(&self, shop: ShopId, remote: Option<&RemoteId>) -> Option<StockId> {
         match (self.shops.get(&shop).filter(|map| !map.is_empty()), remote) {
             (Some(map), Some(remote)) => map.get(remote).copied(),
-            (None, _) | (_, None) => self.default,
+            (None, _) | (_, None) => self.homes.get(&shop).copied().or(self.default),
         }
     }
 }
@@ -705,6 +708,7 @@ mod tests {
             Body::StocksMapped(StockMapping {
                 default: Some(StockId(1)),
                 shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+                homes: BTreeMap::new(),
             }),
             Body::Done {
                 orders: vec![],
@@ -732,6 +736,7 @@ mod tests {
         let mapping = StockMapping {
             default: Some(StockId(1)),
             shops: [(ShopId(3), [("w".into(), StockId(2))].into())].into(),
+            homes: BTreeMap::new(),
         };
         let (mapped, other) = ("w".into(), "x".into());
         assert_eq!(mapping.stock(ShopId(3), Some(&mapped)), Some(StockId(2)));

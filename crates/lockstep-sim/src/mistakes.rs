@@ -90,16 +90,16 @@ impl Mistake {
             }
             (Mistake::CopyCountedAsSale, Event::StockLoaded(chunk)) => {
                 count_again(chunk, |line| {
-                    let side = line.sides.get(&ERP).filter(|_| line.order.shop != ERP)?;
-                    Some((ERP, *side))
+                    let side = side_of(line, ERP).filter(|_| line.order.shop != ERP)?;
+                    Some((ERP, side))
                 });
             }
             (Mistake::ShipmentCountedAsSale, Event::StockLoaded(chunk)) => {
                 count_again(chunk, |line| {
-                    let side = line.sides.get(&line.order.shop)?;
+                    let side = side_of(line, line.order.shop)?;
                     let taken = LineSide {
                         taken: side.wanted,
-                        ..*side
+                        ..side
                     };
                     (side.done && !side.wanted.is_zero()).then_some((line.order.shop, taken))
                 });
@@ -196,6 +196,11 @@ fn forget_values(chunk: &mut CatalogueChunk) {
     }
 }
 
+/// Shops have one stock here.
+fn side_of(line: &LineCase, shop: ShopId) -> Option<LineSide> {
+    line.sides.get(&shop)?.values().next().copied()
+}
+
 /// Adds lines of orders that do not exist.
 fn count_again(chunk: &mut StockChunk, again: impl Fn(&LineCase) -> Option<(ShopId, LineSide)>) {
     for case in &mut chunk.cases {
@@ -207,7 +212,7 @@ fn count_again(chunk: &mut StockChunk, again: impl Fn(&LineCase) -> Option<(Shop
                 let mut line = line.clone();
                 line.order.shop = shop;
                 line.order.id = RemoteId(format!("{}-again", line.order.id));
-                line.sides = [(shop, side)].into();
+                line.sides = [(shop, [(StockId::default(), side)].into())].into();
                 Some(line)
             })
             .collect();

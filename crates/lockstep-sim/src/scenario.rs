@@ -130,11 +130,14 @@ fn abilities(traits: &Traits) -> Abilities {
     }
 }
 
-fn rules(shops: &BTreeMap<ShopId, SimShop>, newest: bool) -> Rules {
+fn rules(shops: &BTreeMap<ShopId, SimShop>, newest: bool, closes_at_once: bool) -> Rules {
     let mut settings = CustomerSettings::new(Customer::new(CustomerId(1), "Made up"));
     settings.policies = Policies::owned_by(ERP);
     if newest {
         settings.policies.texts = Policy::Newest;
+    }
+    if closes_at_once {
+        settings.policies.stock.close_after_days = 0;
     }
     // Prices leap here as nobody's would.
     settings.policies.limits.price_move_percent_max = 1_000;
@@ -199,6 +202,9 @@ pub fn product(number: i64) -> Product {
 fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let now = Timestamp::from_second(1_772_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
     let newest = dice.chance(30);
+    // Dice of its own, so that the rest of a seed's history stays what it was. What comes back after an order was closed
+    // is found where the ERP's own number moves.
+    let closes_at_once = Dice::new(!scenario.seed).chance(40);
     let mut world = World {
         titles_follow_edits: newest,
         ..World::default()
@@ -217,13 +223,14 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         }
     }
     let faults = Faults::from(dice);
-    let rules = rules(&shops, newest);
+    let closes_at_once = closes_at_once && shops[&ERP].traits.copies_take != Takes::Never;
+    let rules = rules(&shops, newest, closes_at_once);
     let mut sim = Sim::new(shops, rules, dice.clone(), scenario.mistake, now);
     sim.trace = scenario.traced.then(Vec::new);
     for (shop, state) in sim.shops.clone() {
         sim.tell(|| format!("shop {shop}: {:?}", state.traits));
     }
-    sim.tell(|| format!("newest titles: {newest}; {faults:?}"));
+    sim.tell(|| format!("newest titles: {newest}; closes at once: {closes_at_once}; {faults:?}"));
     sim.run_until(later(now, PEACE_MS));
     sim.faults = faults;
     (sim, world)

@@ -793,6 +793,7 @@ impl Sim {
             | Effect::LoadUndo { .. }
             | Effect::LoadOrders { .. }
             | Effect::LoadStock { .. }
+            | Effect::LoadClosing { .. }
             | Effect::ReadAgainList { .. }
             | Effect::SavePlan { .. }
             | Effect::LoadPlan { .. }
@@ -1009,6 +1010,15 @@ fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) -> Option<E
             journal
                 .load_stock(after.as_ref(), limit)
                 .expect("levels are loaded"),
+        ),
+        Effect::LoadClosing {
+            after,
+            before,
+            limit,
+        } => Event::ClosingLoaded(
+            journal
+                .load_closing(after.as_ref(), before, limit)
+                .expect("orders that are over are loaded"),
         ),
         Effect::ReadAgainList {
             lane,

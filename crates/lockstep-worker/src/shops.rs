@@ -200,18 +200,18 @@ fn abilities(manifest: &Manifest) -> Abilities {
     }
 }
 
-/// Which of the shops' stocks is which of ours, by the settings. A shop without a word about it means its
-/// first stock; the others of that shop are not kept in step.
+/// Which of the shops' stocks is which of ours, by the settings. A shop without a word about it means its first stock, and
+/// by that the first that it sells from; the others of that shop are not kept in step.
 pub fn stock_mapping(
     settings: &CustomerSettings,
     identities: &BTreeMap<ShopId, ShopIdentity>,
 ) -> StockMapping {
-    let default = settings.customer.stock_id.unwrap_or_default();
     let mut mapping = StockMapping {
-        default: Some(default),
-        shops: BTreeMap::new(),
+        default: Some(settings.customer.stock_id.unwrap_or_default()),
+        ..StockMapping::default()
     };
     for (service, _) in settings.shops() {
+        let home = settings.home_stock(service.id);
         let named = settings
             .stock_service_identifiers
             .iter()
@@ -221,8 +221,9 @@ pub fn stock_mapping(
         if map.is_empty() {
             let stocks = identities.get(&service.id).map(|identity| &identity.stocks);
             let first = stocks.and_then(|stocks| stocks.first());
-            map.extend(first.map(|stock| (stock.id.clone(), default)));
+            map.extend(first.map(|stock| (stock.id.clone(), home)));
         }
+        mapping.homes.insert(service.id, home);
         if !map.is_empty() {
             mapping.shops.insert(service.id, map);
         }

@@ -180,6 +180,18 @@ pub struct PracticeShop {
     /// A country that it sends to, may be given several times; any, if none is given.
     #[arg(long = "country", value_name = "CODE")]
     pub countries: Vec<String>,
+    /// A stock beside the main one, as in outlet=Outlet. May be given several times.
+    #[arg(long, value_name = "ID=NAME", value_parser = named)]
+    pub stock: Vec<lockstep_practice::Location>,
+}
+
+fn named(text: &str) -> Result<lockstep_practice::Location, String> {
+    match text.split_once('=') {
+        Some((id, name)) if !id.is_empty() && !name.is_empty() => {
+            Ok(lockstep_practice::Location::new(id, name))
+        }
+        _ => Err("an id and a name are wanted, as in outlet=Outlet".into()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,8 @@ use crate::{
 use axum::extract::State;
 use lockstep_journal::{ConflictRow, Found, Journal, JournalError, RecordView as Seen};
 use lockstep_model::{
-    CustomerId, Field, Path, RecordId, ShopId, Sku, Takes, Value, VariantField, entry::Subject,
+    CustomerId, Field, Path, RecordId, ShopId, ShopIdentity, Sku, Value, VariantField,
+    entry::Subject,
 };
 use lockstep_protocol::people::{
     ListQuery, Page,
@@ -295,23 +296,16 @@ pub async fn explain(
             let Some(explanation) = journal.ledger(&wanted)? else {
                 return Ok(None);
             };
-            let mut placed = BTreeMap::new();
-            for line in explanation.stocks.iter().flat_map(|stock| &stock.lines) {
-                let order = journal.order_view(&line.order)?;
-                if let Some(origin) = order.and_then(|order| order.row.origin) {
-                    placed.insert(line.order.to_string(), origin.placed_at);
-                }
-            }
-            let mut takes: BTreeMap<ShopId, Takes> = BTreeMap::new();
+            let mut identities: BTreeMap<ShopId, ShopIdentity> = BTreeMap::new();
             for shop in shops {
                 if let Some(identity) = journal.identity(shop)? {
-                    takes.insert(shop, identity.stock.copies_take);
+                    identities.insert(shop, identity);
                 }
             }
-            Ok(Some((explanation, placed, takes)))
+            Ok(Some((explanation, identities)))
         })
         .await?;
-    let Some((explanation, placed, takes)) = read.value else {
+    let Some((explanation, identities)) = read.value else {
         return Err(Refusal::not_found(format!(
             "stock of \"{sku}\" at {}; SKUs are kept as given: spaces and case count",
             names.settings.customer.name
@@ -320,11 +314,7 @@ pub async fn explain(
     Ok(Json(StockExplained {
         customer_id: customer,
         sku,
-        stocks: explanation
-            .stocks
-            .iter()
-            .map(|stock| said::ledger(&names, stock, &placed, &takes))
-            .collect(),
+        stocks: said::stocks(&names, &explanation, &identities),
         as_of: read.as_of,
     }))
 }

@@ -3,13 +3,17 @@
 
 use super::customers::stored;
 use crate::{AppState, refusal::Answer};
+use lockstep_engine::stock::{Books, Ledger};
 use lockstep_journal::{
-    Change, ConflictRow, HistoryItem, RecordView, RunView, StockExplained, WriteRow, WriteState,
+    Change, ConflictRow, Explanation, HistoryItem, RecordView, RunView, StockExplained, WriteRow,
+    WriteState,
 };
 use lockstep_model::{
-    CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, Takes, Value,
+    CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, ShopIdentity,
+    Value,
+    cases::LineCase,
     entry::{Body, Cause, Conflict, Hold, MatchAnswer, Movement, Seen, Settlement, Subject, What},
-    settings::{CustomerSettings, Policy, StockId, StockMode},
+    settings::{CustomerSettings, Policy, StockId},
 };
 use lockstep_protocol::people::{
     records::{
@@ -593,125 +597,113 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
     }
 }
 
-/// One stock of a SKU: what came, what is committed to whom, and what each shop shows.
-pub fn ledger(
+/// The stocks of a SKU: what came, what is committed to whom, and what each shop shows and shall show, by the rule that
+/// the worker goes by.
+pub fn stocks(
     names: &Names,
-    explained: &StockExplained,
-    placed: &BTreeMap<String, jiff::Timestamp>,
-    takes: &BTreeMap<ShopId, Takes>,
+    explained: &Explanation,
+    shops: &BTreeMap<ShopId, ShopIdentity>,
+) -> Vec<StockLedger> {
+    let rule = Ledger::new(
+        &names.settings,
+        shops.iter().map(|(shop, identity)| (*shop, identity)),
+    );
+    let lines: Vec<LineCase> = explained
+        .lines
+        .iter()
+        .map(|line| line.line.clone())
+        .collect();
+    let books = rule.books(explained.bases.clone(), &lines);
+    let stocks = explained.stocks.iter();
+    stocks
+        .map(|stock| stock_ledger(names, explained, stock, &books))
+        .collect()
+}
+
+fn stock_ledger(
+    names: &Names,
+    explained: &Explanation,
+    stock: &StockExplained,
+    books: &Books<'_>,
 ) -> StockLedger {
-    let base = explained.base.unwrap_or_default();
-    let pool = explained.pool.unwrap_or_default();
+    let base = explained.bases.get(&stock.stock);
+    let base = base.copied().unwrap_or_default();
+    let committed = books.committed(stock.stock);
     let mut movements = Vec::new();
-    if !explained.movements_before.is_zero()
-        && let Some(first) = explained.movements.first()
+    if !stock.movements_before.is_zero()
+        && let Some(first) = stock.movements.first()
     {
         movements.push(MovementRow {
             at: first.at,
-            units: explained.movements_before,
+            units: stock.movements_before,
             what: "earlier".into(),
             order: None,
         });
     }
-    movements.extend(explained.movements.iter().map(|movement| MovementRow {
+    movements.extend(stock.movements.iter().map(|movement| MovementRow {
         at: movement.at,
         units: movement.delta,
         what: movement_text(names, &movement.cause),
         order: None,
     }));
-    for line in explained
-        .lines
-        .iter()
-        .filter(|line| !line.committed.is_zero())
-    {
-        let origin = format!("{} {}", names.shop(line.order.shop), line.number);
-        let copies: Vec<String> = line
-            .copies
-            .iter()
+    for booked in books.lines(stock.stock) {
+        if booked.committed.is_zero() {
+            continue;
+        }
+        let line = booked.line;
+        let known = explained.lines.iter().find(|known| known.line == *line);
+        let copies = known.into_iter().flat_map(|known| &known.copies);
+        let copies: Vec<String> = copies
             .map(|(shop, number)| format!("{} {number}", names.shop(*shop)))
             .collect();
-        let order = match copies.is_empty() {
-            true => origin,
-            false => format!("{origin} (its copy: {})", copies.join(", ")),
-        };
+        let origin = format!("{} {}", names.shop(line.order.shop), line.number);
         movements.push(MovementRow {
-            at: placed
-                .get(&line.order.to_string())
-                .copied()
+            at: known
+                .and_then(|known| known.placed_at)
                 .or_else(|| movements.last().map(|last| last.at))
                 .unwrap_or_default(),
-            units: -line.committed,
+            units: -booked.committed,
             what: "order".into(),
-            order: Some(order),
+            order: Some(match copies.is_empty() {
+                true => origin,
+                false => format!("{origin} (its copy: {})", copies.join(", ")),
+            }),
         });
     }
     movements.sort_by_key(|movement| movement.at);
+    let levels = stock.levels.iter().map(|level| {
+        let shown = books.shown(level.shop, &stock.stock);
+        let is_open = shown.iter().any(|stock| books.is_open(*stock));
+        let target = if is_open {
+            books.target(level.shop, stock.stock)
+        } else {
+            level.available
+        };
+        LevelRow {
+            shop: level.shop,
+            name: names.shop(level.shop),
+            on_hand: level.on_hand,
+            reserved: level.reserved,
+            available: level.available,
+            taken: level.taken,
+            sells_from: match shown {
+                [_] => Vec::new(),
+                several => several.iter().map(|stock| names.stock(*stock)).collect(),
+            },
+            pending: books.pending(level.shop, stock.stock),
+            target,
+            clamped: level.meant == Some(target),
+        }
+    });
     StockLedger {
-        stock: explained.stock,
-        stock_name: names.stock(explained.stock),
+        stock: stock.stock,
+        stock_name: names.stock(stock.stock),
         base,
-        committed: explained.committed,
-        pool,
-        levels: explained
-            .levels
-            .iter()
-            .map(|level| {
-                let pending = pending(names, explained, level.shop, takes);
-                LevelRow {
-                    shop: level.shop,
-                    name: names.shop(level.shop),
-                    on_hand: level.on_hand,
-                    reserved: level.reserved,
-                    available: level.available,
-                    taken: level.taken,
-                    pending,
-                    target: match explained.pool {
-                        Some(pool) => (pool + pending - buffer(names, level.shop))
-                            .max(Decimal::ZERO.min(level.available)),
-                        None => level.available,
-                    },
-                }
-            })
-            .collect(),
+        committed,
+        pool: base - committed,
+        levels: levels.collect(),
         movements,
     }
-}
-
-/// Committed units of orders that this shop holds, or is about to be given, and has not taken yet but will.
-fn pending(
-    names: &Names,
-    explained: &StockExplained,
-    shop: ShopId,
-    takes: &BTreeMap<ShopId, Takes>,
-) -> Decimal {
-    let settings = &names.settings;
-    // Orders that are still to arrive: the receiver will take them itself and is not corrected for them.
-    let receives = settings.policies.orders.into == Some(shop) && settings.customer.sync_orders;
-    if takes.get(&shop) == Some(&Takes::Never) {
-        return Decimal::ZERO;
-    }
-    explained
-        .lines
-        .iter()
-        .filter_map(|line| {
-            let taken = line.taken.get(&shop).copied();
-            let comes = receives && line.order.shop != shop && !line.before_opening;
-            let holds = taken.is_some() || comes || line.on_its_way.contains(&shop);
-            holds.then(|| (line.committed - taken.unwrap_or_default()).max(Decimal::ZERO))
-        })
-        .sum()
-}
-
-fn buffer(names: &Names, shop: ShopId) -> Decimal {
-    let policy = &names.settings.policies.stock;
-    let owner = match policy.mode {
-        StockMode::Owned { owner } => Some(owner),
-        _ => None,
-    };
-    if owner == Some(shop) {
-        return Decimal::ZERO;
-    }
-    policy.buffer.get(&shop).copied().unwrap_or_default()
 }
 
 /// `others`: the records of ours that a doubtful match could be.

@@ -110,6 +110,11 @@ fn form(settings: &CustomerSettings) -> Form {
             "",
         )
     }));
+    stock.push(Field::number(
+        "policies.stock.closeAfterDays",
+        "Days until orders are closed",
+        "So long after an order is final everywhere it leaves the sums: what it was counted for is taken off the base, and no shop's number moves.",
+    ));
     form.group("Stock", "A buffer is units that a shop is not told of: it shows that much less than there is, never below zero.", stock);
     form.group("Orders", "", vec![
         Field::id("policies.orders.into", "Orders go into", "Every other shop's orders are copied into this one, and their states carried back.", into),

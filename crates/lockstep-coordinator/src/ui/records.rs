@@ -392,6 +392,8 @@ pub struct Why {
 
 pub struct Level {
     pub name: String,
+    /// The stocks whose sum it shows, if they are several.
+    pub sells_from: String,
     pub href: String,
     pub on_hand: String,
     pub reserved: String,
@@ -421,6 +423,7 @@ fn why(explained: &StockExplained, stock: &StockLedger, frame: &Frame) -> Why {
     let customer = explained.customer_id;
     let level = |level: &LevelRow| Level {
         name: level.name.clone(),
+        sells_from: level.sells_from.join(" + "),
         href: urls::shop(customer, level.shop),
         on_hand: units(level.on_hand),
         reserved: units(level.reserved),
@@ -430,6 +433,8 @@ fn why(explained: &StockExplained, stock: &StockLedger, frame: &Frame) -> Why {
         target: units(level.target),
         state: if level.available == level.target {
             State::good("in step")
+        } else if level.clamped {
+            State::attention(format!("the shop does not take {}", units(level.target)))
         } else {
             State::attention(format!("on its way to {}", units(level.target)))
         },

@@ -721,8 +721,10 @@ fn explained(sku: &str) -> StockExplained {
                 reserved: reserved.into(),
                 available: (on_hand - reserved).into(),
                 taken: taken.into(),
+                sells_from: vec![],
                 pending: pending.into(),
                 target: target.into(),
+                clamped: false,
             }
         };
     let moved = |seconds, units: i64, what: &str, order: Option<&str>| MovementRow {

@@ -218,7 +218,7 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
             Choice::new("ask", "ask before anything is written to it"),
             Choice::new("go", "write to it at once"),
         ]),
-        Field::several_ids(format!("{link}.sellsFrom"), "Sells from", "The stocks whose sum it is told. None ticked: the customer's stock.", stocks),
+        Field::several_ids(format!("{link}.sellsFrom"), "Sells from", "The stocks whose sum it is told, if it has one stock of its own; its orders go to the first that has all of an order. None ticked: the customer's stock.", stocks),
         Field::time(format!("{link}.ordersFrom"), "Orders from", "Orders placed here before this moment do not cross: 2026-05-04 09:00 (UTC). Empty: from the moment of connecting."),
         Field::maybe(format!("{link}.currency"), "Currency", "Three letters, as in EUR. Empty: the shop's own."),
         Field::maybe(format!("{link}.country"), "Country", "Two letters, as in FI: for the tax rate that turns net prices into gross ones."),

@@ -4,8 +4,9 @@ use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
 use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
+use lockstep_model::cases::Sellable;
 use lockstep_model::entry::Hold;
-use lockstep_model::settings::CustomerSettings;
+use lockstep_model::settings::{CustomerSettings, StockId};
 use lockstep_model::{
     Charge, ChargeKind, NewOrder, Order, OrderKey, OrderLine, OrderState, Person, RemoteId, ShopId,
     Sku,
@@ -13,13 +14,13 @@ use lockstep_model::{
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
-/// Composes what shall be made in `into`. `items`: which SKUs the receiver has.
+/// Composes what shall be made in `into`. `items`: which SKUs the receiver has, and how many of each.
 pub fn compose(
     key: &OrderKey,
     origin: &OrderState,
     mut person: Person,
     into: ShopId,
-    items: &BTreeMap<Sku, RemoteId>,
+    items: &BTreeMap<Sku, Sellable>,
     rules: &Rules,
 ) -> Result<NewOrder, Hold> {
     let settings = &rules.settings;
@@ -127,13 +128,14 @@ pub fn compose(
             id,
         ))
     });
-    let stock = customer.stock_id.and_then(|id| {
-        named(CustomerSettings::name_in(
-            &settings.stock_service_identifiers,
-            into,
-            id,
-        ))
-    });
+    let stock = named(CustomerSettings::name_in(
+        &settings.stock_service_identifiers,
+        into,
+        taken_from(key.shop, origin, items, rules),
+    ));
+    for line in &mut state.lines {
+        line.stock.clone_from(&stock);
+    }
     let prefix = rules
         .shops
         .get(&key.shop)
@@ -156,6 +158,40 @@ pub fn compose(
         due_days: term.due_days,
         send_confirmation: customer.send_mcf_confirmation_email,
     })
+}
+
+/// The stock that the goods go out of: the one that the origin took them from, where it has several of ours; else the
+/// first that the origin sells from and that has all of them.
+fn taken_from(
+    origin: ShopId,
+    order: &OrderState,
+    items: &BTreeMap<Sku, Sellable>,
+    rules: &Rules,
+) -> StockId {
+    let settings = &rules.settings;
+    let home = settings.home_stock(origin);
+    let mut named = order.lines.iter().map(|line| {
+        let stock = line.stock.as_ref()?;
+        rules.stock_of(origin, stock)
+    });
+    let first = named.next().flatten();
+    let sells_from = settings
+        .link(origin)
+        .map(|link| link.sells_from.as_slice())
+        .unwrap_or_default();
+    if let Some(stock) = first
+        && sells_from.len() < 2
+        && named.all(|stock| stock == first)
+    {
+        return stock;
+    }
+    let has_all = |stock: &&StockId| {
+        order.wanted().iter().all(|(sku, units)| {
+            let there = items.get(sku).and_then(|sellable| sellable.get(*stock));
+            there.is_some_and(|there| there >= units)
+        })
+    };
+    sells_from.iter().find(has_all).copied().unwrap_or(home)
 }
 
 /// The one buyer of a shop. The goods still go to the person who bought them: addresses, language and note stay.

@@ -325,7 +325,7 @@ fn with_policy(rules: &mut Rules, change: impl FnOnce(&mut OrderPolicy)) {
 
 /// What is made of the order in the ERP, which has the items.
 fn copied(origin: &OrderState, person: Person, rules: &Rules) -> Result<NewOrder, Hold> {
-    let items = [("KH-100".into(), "v1".into())].into();
+    let items = [("KH-100".into(), [].into())].into();
     compose(&in_doubt().order, origin, person, ERP, &items, rules)
 }
 
@@ -488,7 +488,7 @@ fn an_order_that_is_held_for_its_country_is_not_read_again_before_that_is_mapped
     let mut case = in_doubt();
     case.open.clear();
     case.known = [(A, order_of("o1", 1))].into();
-    case.items = [(ERP, [("KH-100".into(), "v1".into())].into())].into();
+    case.items = [(ERP, [("KH-100".into(), [].into())].into())].into();
     case.held = Some(Hold::UnmappedCountry {
         country: "AX".into(),
     });

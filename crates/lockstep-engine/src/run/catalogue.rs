@@ -104,6 +104,7 @@ impl Run {
             | Phase::SeeOrders { .. }
             | Phase::ReadLevels { .. }
             | Phase::ReadTouched { .. }
+            | Phase::Close { .. }
             | Phase::Stock
             | Phase::Orders { .. }
             | Phase::UndoLoad

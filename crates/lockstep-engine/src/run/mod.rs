@@ -28,7 +28,7 @@ use crate::rules::Rules;
 use crate::write::PlanLine;
 use approved::Approved;
 use jiff::Timestamp;
-use lockstep_model::cases::{CatalogueChunk, OrderChunk, StockChunk};
+use lockstep_model::cases::{CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult};
 use lockstep_model::settings::StockId;
 use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
@@ -58,6 +58,8 @@ pub(crate) struct Run {
     failed: BTreeMap<ShopId, String>,
     /// Shops that are still to be met.
     unmet: BTreeSet<ShopId>,
+    /// It went through all orders for those that are over.
+    closed: bool,
     /// Shops in which it made items.
     made: BTreeSet<ShopId>,
     needs_person: Option<String>,
@@ -105,6 +107,10 @@ pub(crate) enum Phase {
     /// Levels by name: those that changed orders touched.
     ReadTouched {
         round: u8,
+    },
+    /// Orders that are over leave the sums.
+    Close {
+        after: Option<OrderKey>,
     },
     Stock,
     Orders {
@@ -158,6 +164,7 @@ impl Run {
             writing: None,
             failed: BTreeMap::new(),
             unmet: BTreeSet::new(),
+            closed: false,
             made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,
@@ -219,7 +226,10 @@ impl Run {
             step: match (&self.phase, &self.writing) {
                 (_, Some(writing)) if writing.is_sending() => Step::Push,
                 (_, Some(_)) => Step::WriteAhead,
-                (Phase::Plan { .. } | Phase::Stock | Phase::Orders { .. }, None) => Step::Plan,
+                (
+                    Phase::Plan { .. } | Phase::Close { .. } | Phase::Stock | Phase::Orders { .. },
+                    None,
+                ) => Step::Plan,
                 (Phase::Apply { .. }, None) => Step::Push,
                 (Phase::Over, None) => Step::Finished,
                 (
@@ -456,6 +466,18 @@ impl Run {
     ) {
         self.loading = false;
         self.stock_chunk(chunk, shared, now, out);
+        self.advance(shared, now, out);
+    }
+
+    pub fn closing_loaded(
+        &mut self,
+        chunk: ClosingChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.loading = false;
+        self.closing_chunk(chunk, shared, now, out);
         self.advance(shared, now, out);
     }
 }

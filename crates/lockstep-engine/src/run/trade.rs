@@ -4,10 +4,10 @@
 use super::{CHUNK, Phase, Run};
 use crate::customer::{Also, Effect, Shared};
 use crate::orders;
-use crate::stock;
+use crate::stock::{self, StockDecision};
 use crate::write::Write;
-use jiff::Timestamp;
-use lockstep_model::cases::{OrderChunk, StockCase, StockChunk};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_model::cases::{ClosingChunk, OrderChunk, StockCase, StockChunk};
 use lockstep_model::entry::Subject;
 use lockstep_model::{Flow, Kind, NaturalKey, RemoteId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,10 +39,8 @@ impl Run {
             Phase::ReadOrders { round } => {
                 // Nothing new since the levels were read: the reading is undisturbed.
                 if round > 0 && self.reads.moved.is_empty() {
-                    self.phase = Phase::Stock;
-                    self.stock_after = None;
-                    self.load_stock(out);
-                    return true;
+                    self.phase = Phase::Close { after: None };
+                    return false;
                 }
                 self.phase = Phase::SeeOrders { round };
                 self.orders_after = None;
@@ -78,12 +76,27 @@ impl Run {
                         self.read_feed(shop, Kind::Order, shared, now, out);
                     }
                 } else {
+                    self.phase = Phase::Close { after: None };
+                    return false;
+                }
+                false
+            }
+            Phase::Close { after } => {
+                if !self.is_time_to_close(shared, now) {
                     self.phase = Phase::Stock;
                     self.stock_after = None;
                     self.load_stock(out);
                     return true;
                 }
-                false
+                let days = self.rules.settings.policies.stock.close_after_days;
+                let kept = SignedDuration::from_hours(24 * i64::from(days));
+                self.loading = true;
+                out.push(Effect::LoadClosing {
+                    after,
+                    before: now.checked_sub(kept).unwrap_or(Timestamp::MIN),
+                    limit: CHUNK,
+                });
+                true
             }
             Phase::Stock => {
                 if self.stock_after.is_some() {
@@ -123,6 +136,37 @@ impl Run {
                 true
             }
         }
+    }
+
+    /// Once a day, or as often as an order can be over.
+    fn is_time_to_close(&self, shared: &Shared, now: Timestamp) -> bool {
+        let days = self.rules.settings.policies.stock.close_after_days.min(1);
+        let rest = SignedDuration::from_hours(24 * i64::from(days));
+        !self.dry
+            && !self.closed
+            && shared
+                .closed
+                .is_none_or(|closed| now.duration_since(closed) >= rest)
+    }
+
+    pub(super) fn closing_chunk(
+        &mut self,
+        chunk: ClosingChunk,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.cancelled.is_some() {
+            return;
+        }
+        if chunk.next.is_none() {
+            shared.closed = Some(now);
+            self.closed = true;
+        }
+        let cases = chunk.cases.iter();
+        let bodies = cases.flat_map(|case| stock::close(case, &self.rules));
+        self.append(bodies.collect(), Also::default(), out);
+        self.phase = Phase::Close { after: chunk.next };
     }
 
     /// Shops that this run was woken for.
@@ -321,15 +365,17 @@ impl Run {
         let mut bodies = Vec::new();
         let mut also = Also::default();
         let mut writes = Vec::new();
-        for mut case in chunk.cases {
-            let is_unproven = self.leave_out_unproven_levels(&mut case, shared);
-            let decision = stock::evaluate(
-                &case,
-                &self.rules,
-                self.id,
-                &mut shared.counters.conflict,
-                now,
-            );
+        let mut cases = chunk.cases;
+        let unproven: Vec<bool> = cases
+            .iter_mut()
+            .map(|case| self.leave_out_unproven_levels(case, shared))
+            .collect();
+        let counter = &mut shared.counters.conflict;
+        let decisions: Vec<StockDecision> = cases
+            .chunk_by(|one, other| one.sku == other.sku)
+            .flat_map(|cases| stock::evaluate(cases, &self.rules, self.id, counter, now))
+            .collect();
+        for ((case, decision), is_unproven) in cases.iter().zip(decisions).zip(unproven) {
             bodies.extend(decision.bodies);
             self.show(decision.lines);
             for (shop, reading) in decision.consumed {

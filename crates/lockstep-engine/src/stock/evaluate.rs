@@ -1,7 +1,7 @@
 //! One SKU in one stock: takes in what was read, moves the base by what no order explains, and asks for the writes
 //! that bring every shop to its target.
 
-use super::rule::target;
+use super::ledger::{Books, Ledger};
 use crate::catalogue::settled_by;
 use crate::rules::{LevelWrites, Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
@@ -13,7 +13,7 @@ use lockstep_model::{
     Change, ChangeSort, ConflictId, Flow, IntentId, Level, RunId, ShopId, Sku, Status,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StockDecision {
@@ -37,20 +37,63 @@ enum Found {
     TooEarly,
 }
 
+/// All cases of one SKU that there is anything to decide on, by stock. What was read in each is taken in before any is
+/// written by: a shop may be told the sum of several stocks.
 pub fn evaluate(
+    cases: &[StockCase],
+    rules: &Rules,
+    run: RunId,
+    next_conflict: &mut u64,
+    now: Timestamp,
+) -> Vec<StockDecision> {
+    let read: Vec<Reading> = cases
+        .iter()
+        .map(|case| take_in(case, rules, run, next_conflict, now))
+        .collect();
+    let Some(first) = cases.first() else {
+        return Vec::new();
+    };
+    let mut bases = first.other_bases.clone();
+    let opened = cases.iter().zip(&read);
+    bases.extend(opened.filter_map(|(case, reading)| Some((case.stock, reading.base?))));
+    let blocked: BTreeSet<StockId> = cases
+        .iter()
+        .zip(&read)
+        .filter(|(_, reading)| reading.blocked)
+        .map(|(case, _)| case.stock)
+        .collect();
+    let ledger = Ledger::of(rules);
+    let books = ledger.books(bases, &first.lines);
+    cases
+        .iter()
+        .zip(read)
+        .map(|(case, reading)| aim(case, reading, &books, &blocked, rules, now))
+        .collect()
+}
+
+/// What the readings of one stock come to.
+struct Reading {
+    decision: StockDecision,
+    base: Option<Decimal>,
+    /// What each shop holds now, as far as it is known; a shop whose reading is not consistent is left out.
+    holds: BTreeMap<ShopId, Level>,
+    /// The base is not to be relied on.
+    blocked: bool,
+}
+
+fn take_in(
     case: &StockCase,
     rules: &Rules,
     run: RunId,
     next_conflict: &mut u64,
     now: Timestamp,
-) -> StockDecision {
+) -> Reading {
     let mut decision = StockDecision {
         done: true,
         ..StockDecision::default()
     };
     let owner = rules.stock_owner();
     let mut base = case.base;
-    // What each shop holds now, as far as it is known; a shop whose reading is not consistent is left out.
     let mut holds: BTreeMap<ShopId, Level> = BTreeMap::new();
     let mut blocked = !case.conflicts.is_empty();
 
@@ -165,15 +208,37 @@ pub fn evaluate(
         holds.insert(*shop, level.clone());
     }
 
-    let (Some(base), false) = (base, blocked) else {
-        decision.done &= !blocked;
-        return decision;
-    };
-    for (shop, level) in holds {
+    Reading {
+        decision,
+        base,
+        holds,
+        blocked,
+    }
+}
+
+fn aim(
+    case: &StockCase,
+    reading: Reading,
+    books: &Books<'_>,
+    blocked: &BTreeSet<StockId>,
+    rules: &Rules,
+    now: Timestamp,
+) -> StockDecision {
+    let mut decision = reading.decision;
+    decision.done &= !reading.blocked;
+    for (shop, level) in reading.holds {
         let (Some(at), Some(shop_rules)) = (case.levels.get(&shop), rules.shops.get(&shop)) else {
             continue;
         };
-        let target = target(shop, base, &case.lines, rules);
+        let shown = books.shown(shop, &case.stock);
+        if shown.iter().any(|stock| blocked.contains(stock)) {
+            decision.done = false;
+            continue;
+        }
+        if !shown.iter().any(|stock| books.is_open(*stock)) {
+            continue;
+        }
+        let target = books.target(shop, case.stock);
         if level.available() == target || at.meant == Some(target) {
             continue;
         }

@@ -4,11 +4,15 @@
 //! count twice. Here an order line counts once wherever it lives, and the base moves only by what orders do not
 //! explain.
 
+mod close;
 mod evaluate;
-mod rule;
+mod ledger;
 
+pub use close::close;
 pub use evaluate::{StockDecision, evaluate};
-pub use rule::{committed, pending, pool, target};
+pub use ledger::{Booked, Books, Ledger};
 
+#[cfg(test)]
+mod stocks_tests;
 #[cfg(test)]
 mod tests;

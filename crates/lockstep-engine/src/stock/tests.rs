@@ -1,7 +1,7 @@
 //! The ledger against a made-up world: shops that take stock at every possible step, buyers, an ERP that receives
 //! goods, and a reader that sees all of it at once.
 
-use super::evaluate;
+use super::{Ledger, StockDecision};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::{LevelWrites, Rules};
 use jiff::Timestamp;
@@ -116,6 +116,18 @@ struct World {
     next_order: u64,
 }
 
+fn evaluate(
+    case: &StockCase,
+    rules: &Rules,
+    run: RunId,
+    next_conflict: &mut u64,
+    now: Timestamp,
+) -> StockDecision {
+    super::evaluate(std::slice::from_ref(case), rules, run, next_conflict, now)
+        .pop()
+        .unwrap()
+}
+
 fn key(order: u64, origin: ShopId) -> OrderKey {
     OrderKey {
         customer: CustomerId(1),
@@ -199,7 +211,7 @@ impl World {
                         taken: held.taken.into(),
                         done: held.shipped || held.cancelled,
                     };
-                    Some((*shop, side))
+                    Some((*shop, [(StockId::default(), side)].into()))
                 });
                 let held = self.shops[origin].orders[order];
                 LineCase {
@@ -241,6 +253,7 @@ impl World {
             stock: StockId::default(),
             status: None,
             base: self.base,
+            other_bases: BTreeMap::new(),
             levels,
             lines,
             conflicts: vec![],
@@ -331,7 +344,7 @@ fn line_at_a(wanted: i64, taken: i64, accepted: bool) -> LineCase {
         number: "1".into(),
         before_opening: false,
         accepted,
-        sides: [(A, side)].into(),
+        sides: [(A, [(StockId::default(), side)].into())].into(),
         on_its_way: vec![],
     }
 }
@@ -339,11 +352,15 @@ fn line_at_a(wanted: i64, taken: i64, accepted: bool) -> LineCase {
 #[test]
 fn a_cancelled_order_counts_for_nothing_though_its_shop_does_not_give_it_back() {
     let rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
-    let cancelled = line_at_a(0, 2, false);
-    assert_eq!(super::committed(&cancelled, &rules), Decimal::ZERO);
-    let returned = line_at_a(0, 2, true);
+    let ledger = Ledger::of(&rules);
+    let committed = |accepted: bool| {
+        let lines = [line_at_a(0, 2, accepted)];
+        let books = ledger.books(BTreeMap::new(), &lines);
+        books.committed(StockId::default())
+    };
+    assert_eq!(committed(false), Decimal::ZERO);
     assert_eq!(
-        super::committed(&returned, &rules),
+        committed(true),
         Decimal::TWO,
         "what came back and was not put back is gone"
     );
@@ -401,6 +418,7 @@ fn after_an_open_write(
         stock: StockId::default(),
         status: None,
         base: Some(was.into()),
+        other_bases: BTreeMap::new(),
         levels: [(ERP, at)].into(),
         lines: vec![],
         conflicts: vec![],
@@ -596,6 +614,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
             stock: StockId(1),
             status: None,
             base: Some(Decimal::TEN),
+            other_bases: BTreeMap::new(),
             levels: levels
                 .map(|(shop, units)| (shop, at(units, shop == lost_by)))
                 .into(),

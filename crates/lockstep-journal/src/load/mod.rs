@@ -1,14 +1,15 @@
 //! What the engine is shown, chunk by chunk: everything to decide on some records, orders or levels, and nothing else.
 
 mod catalogue;
+mod closing;
 mod conflicts;
 mod orders;
 mod stock;
 mod undo;
 
 pub(crate) use catalogue::known;
-pub(crate) use orders::{copies, known_states};
-pub(crate) use stock::lines;
+pub(crate) use orders::{copies, is_final_since, known_states};
+pub(crate) use stock::{bases, lines};
 
 use crate::JournalError;
 use crate::bounds::CHUNK_MAX;

@@ -6,10 +6,14 @@ use crate::columns::{
 };
 use crate::{Journal, JournalError, projection, seal};
 use jiff::Timestamp;
-use lockstep_model::cases::{OrderCase, OrderChunk, StagedOrder};
+use lockstep_model::cases::{OrderCase, OrderChunk, Sellable, StagedOrder};
 use lockstep_model::entry::Conflict;
-use lockstep_model::{Kind, Level, OrderKey, OrderState, Parts, RemoteId, ShopId, Sku};
+use lockstep_model::settings::StockId;
+use lockstep_model::{
+    Kind, Level, OrderKey, OrderLine, OrderState, Parts, RemoteId, ShopId, Sku, Stage,
+};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STATE: &str = "an order's state";
@@ -121,6 +125,41 @@ pub(crate) fn known_states(
     Ok(known)
 }
 
+/// The time of an entry, of all that it says.
+#[derive(Deserialize)]
+struct At {
+    at: Timestamp,
+}
+
+/// Final in every shop that has it, or never placed, and not moved since `before`. An order that nobody has is not.
+pub(crate) fn is_final_since(
+    connection: &Connection,
+    order_key: &str,
+    before: Timestamp,
+) -> Result<bool, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT k.state, e.line FROM known_order k LEFT JOIN entry e ON e.seq = k.seq WHERE k.order_key = ?1",
+    )?;
+    let mut rows = query.query([order_key])?;
+    let mut any = false;
+    while let Some(row) = rows.next()? {
+        any = true;
+        let state: OrderState = parse(STATE, &row.get::<_, String>(0)?)?;
+        let is_over = state.cancelled
+            || state.stage == Stage::Unplaced
+            || state.lines.iter().all(OrderLine::is_final);
+        // An entry that retention has taken is older than any bound.
+        let at = match row.get::<_, Option<String>>(1)? {
+            Some(line) => parse::<At>("an entry's time", &line)?.at,
+            None => Timestamp::MIN,
+        };
+        if !is_over || at >= before {
+            return Ok(false);
+        }
+    }
+    Ok(any)
+}
+
 pub(crate) fn copies(
     connection: &Connection,
     order_key: &str,
@@ -161,8 +200,8 @@ fn order_case(
     for shop in receivers {
         let mut here = BTreeMap::new();
         for sku in &skus {
-            if let Some(item) = item(connection, *shop, sku)? {
-                here.insert((*sku).clone(), item);
+            if let Some(sellable) = sellable(connection, *shop, sku)? {
+                here.insert((*sku).clone(), sellable);
             }
         }
         items.insert(*shop, here);
@@ -216,36 +255,38 @@ fn staged_states(
     Ok(staged)
 }
 
-/// What a shop calls the item with this SKU, if it is known to have one.
-fn item(
+/// What the shop can sell of an item. `None`: it does not have it.
+fn sellable(
     connection: &Connection,
     shop: ShopId,
     sku: &Sku,
-) -> Result<Option<RemoteId>, JournalError> {
+) -> Result<Option<Sellable>, JournalError> {
+    let mut sellable = Sellable::new();
     {
         let mut query = connection.prepare_cached(
-            "SELECT l.parts FROM record_key k CROSS JOIN link l ON l.record = k.record
-             WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0 ORDER BY l.seq DESC",
+            "SELECT stock, level FROM level WHERE shop = ?1 AND sku = ?2 AND gone = 0",
         )?;
-        let mut rows = query.query(params![kind_code(Kind::Product), sku.as_str(), int(shop.0)])?;
+        let mut rows = query.query(params![int(shop.0), sku.as_str()])?;
         while let Some(row) = rows.next()? {
-            let parts: Parts = parse("the parts of a shop's record", &row.get::<_, String>(0)?)?;
-            if let Some(item) = parts.variants.get(sku) {
-                return Ok(Some(item.clone()));
-            }
+            let level: Level = parse("a stock level", &row.get::<_, String>(1)?)?;
+            sellable.insert(StockId(id(row.get(0)?)), level.available());
         }
     }
-    let level: Option<String> = connection
-        .prepare_cached(
-            "SELECT level FROM level WHERE shop = ?1 AND sku = ?2 AND gone = 0 LIMIT 1",
-        )?
-        .query_row(params![int(shop.0), sku.as_str()], |row| row.get(0))
-        .optional()?;
-    let Some(level) = level else {
-        return Ok(None);
-    };
-    let level: Level = parse("a stock level", &level)?;
-    Ok(Some(level.item.unwrap_or_else(|| sku.as_str().into())))
+    if !sellable.is_empty() {
+        return Ok(Some(sellable));
+    }
+    let mut query = connection.prepare_cached(
+        "SELECT l.parts FROM record_key k CROSS JOIN link l ON l.record = k.record
+         WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0",
+    )?;
+    let mut rows = query.query(params![kind_code(Kind::Product), sku.as_str(), int(shop.0)])?;
+    while let Some(row) = rows.next()? {
+        let parts: Parts = parse("the parts of a shop's record", &row.get::<_, String>(0)?)?;
+        if parts.variants.contains_key(sku) {
+            return Ok(Some(sellable));
+        }
+    }
+    Ok(None)
 }
 
 /// Questions about this order that a person has answered.

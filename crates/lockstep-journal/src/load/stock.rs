@@ -7,6 +7,7 @@ use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase, StockChunk};
 use lockstep_model::settings::StockId;
 use lockstep_model::{Kind, ShopId, Sku, Status};
 use rusqlite::{Connection, OptionalExtension, params};
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Journal {
@@ -42,10 +43,18 @@ impl Journal {
             .map(|(sku, stock)| (Sku(sku), StockId(id(stock))))
             .collect();
         let mut chunk = StockChunk::default();
-        for (sku, stock) in keys.iter().take(limit) {
+        let mut count = limit.min(keys.len());
+        // The stocks of one SKU stay together, since a shop may be told their sum.
+        while let (Some(last), Some(next)) = (keys[..count].last(), keys.get(count))
+            && last.0 == next.0
+            && keys[0].0 != last.0
+        {
+            count -= 1;
+        }
+        for (sku, stock) in &keys[..count] {
             chunk.cases.push(stock_case(&self.connection, sku, *stock)?);
         }
-        if keys.len() > limit {
+        if keys.len() > count {
             chunk.next = chunk
                 .cases
                 .last()
@@ -61,10 +70,8 @@ pub(crate) fn stock_case(
     stock: StockId,
 ) -> Result<StockCase, JournalError> {
     let key = params![sku.0, int(stock.0)];
-    let base: Option<String> = connection
-        .prepare_cached("SELECT base FROM base WHERE sku = ?1 AND stock = ?2")?
-        .query_row(key, |row| row.get(0))
-        .optional()?;
+    let mut bases = bases(connection, sku)?;
+    let base = bases.remove(&stock);
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
@@ -125,9 +132,10 @@ pub(crate) fn stock_case(
         sku: sku.clone(),
         stock,
         status: status(connection, sku)?,
-        base: base.as_deref().map(decimal).transpose()?,
+        base,
+        other_bases: bases,
         levels,
-        lines: lines(connection, sku, stock)?,
+        lines: lines(connection, sku)?,
         conflicts: conflicts_of(connection, &subject)?,
     })
 }
@@ -146,29 +154,44 @@ fn status(connection: &Connection, sku: &Sku) -> Result<Option<Status>, JournalE
     Ok(status.flatten().as_deref().and_then(Status::parse))
 }
 
-/// What every order has of the SKU, but for what is closed.
-pub(crate) fn lines(
+pub(crate) fn bases(
     connection: &Connection,
     sku: &Sku,
-    stock: StockId,
-) -> Result<Vec<LineCase>, JournalError> {
-    let mut sides: BTreeMap<String, BTreeMap<ShopId, LineSide>> = BTreeMap::new();
+) -> Result<BTreeMap<StockId, Decimal>, JournalError> {
+    let mut query = connection.prepare_cached("SELECT stock, base FROM base WHERE sku = ?1")?;
+    let mut rows = query.query([sku.as_str()])?;
+    let mut bases = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let base = decimal(&row.get::<_, String>(1)?)?;
+        bases.insert(StockId(id(row.get(0)?)), base);
+    }
+    Ok(bases)
+}
+
+/// By shop and by stock there.
+type Sides = BTreeMap<ShopId, BTreeMap<StockId, LineSide>>;
+
+/// What every order has of the SKU in any stock, but for what is closed.
+pub(crate) fn lines(connection: &Connection, sku: &Sku) -> Result<Vec<LineCase>, JournalError> {
+    let mut sides: BTreeMap<String, Sides> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
-            "SELECT order_key, shop, wanted, taken, done FROM order_line
-             WHERE sku = ?1 AND stock = ?2 AND closed = 0 ORDER BY order_key",
+            "SELECT order_key, shop, stock, wanted, taken, done FROM order_line
+             WHERE sku = ?1 AND closed = 0",
         )?;
-        let mut rows = query.query(params![sku.0, int(stock.0)])?;
+        let mut rows = query.query([sku.as_str()])?;
         while let Some(row) = rows.next()? {
             let side = LineSide {
-                wanted: decimal(&row.get::<_, String>(2)?)?,
-                taken: decimal(&row.get::<_, String>(3)?)?,
-                done: row.get(4)?,
+                wanted: decimal(&row.get::<_, String>(3)?)?,
+                taken: decimal(&row.get::<_, String>(4)?)?,
+                done: row.get(5)?,
             };
-            sides
+            let stocks = sides
                 .entry(row.get(0)?)
                 .or_default()
-                .insert(ShopId(id(row.get(1)?)), side);
+                .entry(ShopId(id(row.get(1)?)))
+                .or_default();
+            stocks.insert(StockId(id(row.get(2)?)), side);
         }
     }
     sides
@@ -177,11 +200,7 @@ pub(crate) fn lines(
         .collect()
 }
 
-fn line(
-    connection: &Connection,
-    order_key: &str,
-    sides: BTreeMap<ShopId, LineSide>,
-) -> Result<LineCase, JournalError> {
+fn line(connection: &Connection, order_key: &str, sides: Sides) -> Result<LineCase, JournalError> {
     let order = order_key_of(order_key)?;
     let origin: Option<(String, bool, bool)> = connection
         .prepare_cached(

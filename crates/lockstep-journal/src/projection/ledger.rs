@@ -293,13 +293,17 @@ pub(super) fn shadow_forgets(
     Ok(())
 }
 
+/// To be looked at, in every stock: a shop may be told the sum of several.
 pub(super) fn mark_dirty(
     connection: &Connection,
     sku: &Sku,
     stock: StockId,
 ) -> Result<(), JournalError> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO sku_dirty(sku, stock) VALUES (?1, ?2)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO sku_dirty(sku, stock)
+             SELECT ?1, ?2 UNION ALL SELECT DISTINCT sku, stock FROM level WHERE sku = ?1 AND stock <> ?2",
+        )?
         .execute(params![sku.0, int(stock.0)])?;
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! A SKU explained: what came, what is committed to whom, what every shop shows and was told to show.
+//! A SKU explained: what came, which orders have it, what every shop shows and was told to show.
 
 use super::{Explanation, LevelExplained, LineExplained, MovementExplained, StockExplained};
 use crate::bounds::VIEW_ROWS_MAX;
 use crate::columns::{decimal, id, int, level_subject, parse, time};
-use crate::load::{known_states, lines};
+use crate::load::{bases, known_states, lines};
 use crate::{Journal, JournalError, projection};
 use lockstep_model::cases::LineCase;
-use lockstep_model::entry::{Entry, Movement};
+use lockstep_model::entry::Entry;
 use lockstep_model::settings::StockId;
-use lockstep_model::{Level, ShopId, Sku, Takes};
-use rusqlite::{OptionalExtension, params};
+use lockstep_model::{Level, ShopId, Sku};
+use rusqlite::params;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
@@ -27,9 +27,14 @@ impl Journal {
         if stocks.is_empty() {
             return Ok(None);
         }
+        let lines = lines(&self.connection, sku)?.into_iter();
         Ok(Some(Explanation {
             sku: sku.clone(),
             record: self.record_by_key(sku.as_str())?,
+            bases: bases(&self.connection, sku)?,
+            lines: lines
+                .map(|line| self.line_explained(line))
+                .collect::<Result<_, _>>()?,
             stocks: stocks
                 .into_iter()
                 .map(|stock| self.stock_explained(sku, stock))
@@ -38,46 +43,26 @@ impl Journal {
     }
 
     fn stock_explained(&self, sku: &Sku, stock: StockId) -> Result<StockExplained, JournalError> {
-        let key = params![sku.0, int(stock.0)];
-        let base: Option<String> = self
-            .connection
-            .prepare_cached("SELECT base FROM base WHERE sku = ?1 AND stock = ?2")?
-            .query_row(key, |row| row.get(0))
-            .optional()?;
-        let base = base.as_deref().map(decimal).transpose()?;
-        let (owner, movements) = self.movements(sku, stock)?;
+        let movements = self.movements(sku, stock)?;
         let told: Decimal = movements.iter().map(|movement| movement.delta).sum();
-        let lines: Vec<LineExplained> = lines(&self.connection, sku, stock)?
-            .into_iter()
-            .map(|line| self.line_explained(line, owner))
-            .collect::<Result<_, _>>()?;
-        let committed = lines.iter().map(|line| line.committed).sum();
+        let base = bases(&self.connection, sku)?.remove(&stock);
         let dirty = self
             .connection
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM sku_dirty WHERE sku = ?1 AND stock = ?2)",
             )?
-            .query_row(key, |row| row.get(0))?;
+            .query_row(params![sku.0, int(stock.0)], |row| row.get(0))?;
         Ok(StockExplained {
             stock,
-            owner,
-            base,
             movements_before: base.unwrap_or_default() - told,
             movements,
-            lines,
-            committed,
-            pool: base.map(|base| base - committed),
             levels: self.levels(sku, stock)?,
             dirty,
         })
     }
 
-    /// The newest movements in order, and whose reading opened the ledger.
-    fn movements(
-        &self,
-        sku: &Sku,
-        stock: StockId,
-    ) -> Result<(Option<ShopId>, Vec<MovementExplained>), JournalError> {
+    /// The newest movements in order.
+    fn movements(&self, sku: &Sku, stock: StockId) -> Result<Vec<MovementExplained>, JournalError> {
         let mut query = self.connection.prepare_cached(
             "SELECT seq, at, delta, cause FROM movement WHERE sku = ?1 AND stock = ?2 ORDER BY seq DESC LIMIT ?3",
         )?;
@@ -93,78 +78,18 @@ impl Journal {
             });
         }
         movements.reverse();
-        let opening: Option<String> = self
-            .connection
-            .prepare_cached(
-                "SELECT cause FROM movement
-                 WHERE sku = ?1 AND stock = ?2 AND json_extract(cause, '$.movement') = 'opening'
-                 ORDER BY seq DESC LIMIT 1",
-            )?
-            .query_row(params![sku.0, int(stock.0)], |row| row.get(0))
-            .optional()?;
-        let owner = match opening {
-            Some(cause) => match parse("why the base moved", &cause)? {
-                Movement::Opening { shop } => Some(shop),
-                Movement::Unexplained { .. } | Movement::Closing { .. } => None,
-            },
-            None => None,
-        };
-        Ok((owner, movements))
+        Ok(movements)
     }
 
-    fn line_explained(
-        &self,
-        line: LineCase,
-        owner: Option<ShopId>,
-    ) -> Result<LineExplained, JournalError> {
-        let committed = self.committed(&line, owner)?;
-        let copies = known_states(&self.connection, &line.order.to_string())?
-            .into_iter()
-            .filter(|(shop, _)| *shop != line.order.shop)
-            .map(|(shop, state)| (shop, state.number))
-            .collect();
+    fn line_explained(&self, line: LineCase) -> Result<LineExplained, JournalError> {
+        let mut states = known_states(&self.connection, &line.order.to_string())?;
+        let origin = states.remove(&line.order.shop);
+        let copies = states.into_iter();
         Ok(LineExplained {
-            copies,
-            committed,
-            taken: line
-                .sides
-                .iter()
-                .map(|(shop, side)| (*shop, side.taken))
-                .collect(),
-            order: line.order,
-            number: line.number,
-            before_opening: line.before_opening,
-            accepted: line.accepted,
-            on_its_way: line.on_its_way,
+            placed_at: origin.map(|origin| origin.placed_at),
+            copies: copies.map(|(shop, state)| (shop, state.number)).collect(),
+            line,
         })
-    }
-
-    /// Rule 2 of the ledger: the largest taken of an order's sides; the owner's alone once its side is done; an
-    /// accepted order counts from acceptance where the origin takes late.
-    fn committed(&self, line: &LineCase, owner: Option<ShopId>) -> Result<Decimal, JournalError> {
-        let owners = owner.and_then(|owner| line.sides.get(&owner).map(|side| (owner, side)));
-        if line.before_opening {
-            return Ok(owners.map_or(Decimal::ZERO, |(_, side)| side.taken));
-        }
-        if let Some((owner, side)) = owners
-            && owner != line.order.shop
-            && side.done
-        {
-            return Ok(side.taken);
-        }
-        let taken = line.sides.values().map(|side| side.taken).max();
-        let taken = taken.unwrap_or_default();
-        if let Some(origin) = line.sides.get(&line.order.shop)
-            && line.accepted
-            && !origin.done
-        {
-            let late = projection::identity(&self.connection, line.order.shop)?
-                .is_some_and(|shop| matches!(shop.stock.takes, Takes::Shipment | Takes::Never));
-            if late {
-                return Ok(taken.max(origin.wanted));
-            }
-        }
-        Ok(taken)
     }
 
     fn levels(&self, sku: &Sku, stock: StockId) -> Result<Vec<LevelExplained>, JournalError> {

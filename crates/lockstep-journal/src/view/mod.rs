@@ -7,6 +7,7 @@ mod records;
 mod runs;
 
 use jiff::Timestamp;
+use lockstep_model::cases::LineCase;
 use lockstep_model::entry::{
     AsideSubject, Body, Cause, Conflict, Counts, Hold, Movement, RunResult, Subject, What,
 };
@@ -189,27 +190,23 @@ pub struct OrderView {
     pub erased: Option<(Timestamp, Option<String>)>,
 }
 
-/// Where the units of a SKU are: what `lockstep explain` prints.
+/// Where the units of a SKU are: what `lockstep explain` prints. What the lines come to, the rule of the ledger says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     pub sku: Sku,
     pub record: Option<RecordId>,
+    /// Of the stocks that were opened.
+    pub bases: BTreeMap<StockId, Decimal>,
+    pub lines: Vec<LineExplained>,
     pub stocks: Vec<StockExplained>,
 }
 
-/// `pool = base − Σ committed`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StockExplained {
     pub stock: StockId,
-    /// The shop whose first reading opened the ledger: the stock's owner.
-    pub owner: Option<ShopId>,
-    pub base: Option<Decimal>,
     pub movements: Vec<MovementExplained>,
     /// Older movements that were left out.
     pub movements_before: Decimal,
-    pub lines: Vec<LineExplained>,
-    pub committed: Decimal,
-    pub pool: Option<Decimal>,
     pub levels: Vec<LevelExplained>,
     /// Something has moved that was not looked at yet.
     pub dirty: bool,
@@ -225,17 +222,11 @@ pub struct MovementExplained {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LineExplained {
-    pub order: OrderKey,
-    pub number: String,
+    pub line: LineCase,
+    /// When it was placed, if its origin was seen.
+    pub placed_at: Option<Timestamp>,
     /// The copies' numbers, by shop.
     pub copies: BTreeMap<ShopId, String>,
-    pub before_opening: bool,
-    pub accepted: bool,
-    /// Units for which the order counts once, wherever it lives.
-    pub committed: Decimal,
-    /// Units that each shop's own line has taken.
-    pub taken: BTreeMap<ShopId, Decimal>,
-    pub on_its_way: Vec<ShopId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

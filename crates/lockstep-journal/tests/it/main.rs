@@ -3,6 +3,7 @@
 mod catalogue;
 mod chain;
 mod checkpoints;
+mod closing;
 mod crash;
 mod files;
 mod paging;

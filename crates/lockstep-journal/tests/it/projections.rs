@@ -156,6 +156,7 @@ fn mapping() -> impl Strategy<Value = StockMapping> {
             .into(),
             _ => [(ShopId(2), [("main".into(), StockId(2))].into())].into(),
         },
+        homes: [(ShopId(2), StockId(u64::from(mapped)))].into(),
     })
 }
 

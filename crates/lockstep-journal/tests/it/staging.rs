@@ -217,6 +217,7 @@ fn an_unmapped_stock_is_left_out() {
     let mapping = StockMapping {
         default: Some(MAIN),
         shops: [(WEB, [("main".into(), MAIN)].into())].into(),
+        ..StockMapping::default()
     };
     journal.map_stocks(at(0), mapping.clone()).unwrap().unwrap();
     assert_eq!(journal.map_stocks(at(0), mapping).unwrap(), None);

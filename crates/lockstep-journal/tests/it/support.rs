@@ -257,7 +257,31 @@ pub fn order_seen(shop: ShopId, order: &OrderKey, state: OrderState) -> Body {
 pub fn map_stocks(journal: &mut Journal) {
     let mapping = lockstep_model::entry::StockMapping {
         default: Some(MAIN),
-        shops: Default::default(),
+        ..Default::default()
     };
     journal.map_stocks(at(0), mapping).unwrap();
+}
+
+/// All that was to be looked at has been.
+pub fn settle(journal: &mut Journal) {
+    let skus = journal
+        .load_stock(None, 100)
+        .unwrap()
+        .cases
+        .into_iter()
+        .map(|case| (case.sku, case.stock))
+        .collect();
+    let orders = journal
+        .load_orders(None, 100, at(0), &[])
+        .unwrap()
+        .cases
+        .into_iter()
+        .map(|case| case.order)
+        .collect();
+    let also = Also {
+        skus_done: skus,
+        orders_done: orders,
+        ..Also::default()
+    };
+    journal.append(at(0), vec![], also).unwrap();
 }

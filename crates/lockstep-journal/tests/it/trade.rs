@@ -7,8 +7,8 @@ use lockstep_model::entry::{
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Kind, Level, OrderAnswer, Payment, Record, ShopId, ShopIdentity, Sku,
-    StockSemantics, Takes,
+    Fault, FaultKind, Kind, Level, OrderAnswer, OrderKey, Payment, Record, ShopId, ShopIdentity,
+    Sku, StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -30,30 +30,6 @@ fn world() -> Journal {
     );
     settle(&mut journal);
     journal
-}
-
-/// Everything that is dirty is looked at to the end.
-fn settle(journal: &mut Journal) {
-    let skus = journal
-        .load_stock(None, 100)
-        .unwrap()
-        .cases
-        .into_iter()
-        .map(|case| (case.sku, case.stock))
-        .collect();
-    let orders = journal
-        .load_orders(None, 100, at(0), &[])
-        .unwrap()
-        .cases
-        .into_iter()
-        .map(|case| case.order)
-        .collect();
-    let also = Also {
-        skus_done: skus,
-        orders_done: orders,
-        ..Also::default()
-    };
-    journal.append(at(0), vec![], also).unwrap();
 }
 
 fn dirty(journal: &Journal) -> Vec<Sku> {
@@ -118,8 +94,8 @@ fn a_case_shows_every_side_of_a_line() {
     assert_eq!(line.number, "#o1");
     assert!(line.accepted);
     assert_eq!(line.on_its_way, [ERP]);
-    assert_eq!(line.sides[&WEB].wanted, units(2));
-    assert!(!line.sides[&WEB].done);
+    assert_eq!(line.sides[&WEB][&MAIN].wanted, units(2));
+    assert!(!line.sides[&WEB][&MAIN].done);
 
     // Made, and not seen yet: still on its way.
     append(&mut journal, vec![settled(1, done("s76", None))]);
@@ -242,8 +218,8 @@ fn the_items_of_a_receiver_come_from_links_or_levels() {
     journal.stage(WEB, vec![order(state("o1", lines))]).unwrap();
     let chunk = journal.load_orders(None, 10, at(0), &[ERP]).unwrap();
     let items = &chunk.cases[0].items[&ERP];
-    assert_eq!(items[&"A".into()].as_str(), "A");
-    assert_eq!(items[&"B".into()].as_str(), "p1-B");
+    assert_eq!(items[&"A".into()], [(MAIN, units(10))].into());
+    assert_eq!(items[&"B".into()], [].into());
     assert!(!items.contains_key(&"C".into()));
 }
 
@@ -431,7 +407,7 @@ fn another_mapping_of_stocks_moves_the_lines() {
     let other = StockId(9);
     let mapping = StockMapping {
         default: Some(other),
-        shops: Default::default(),
+        ..StockMapping::default()
     };
     journal.map_stocks(at(0), mapping).unwrap();
     let explained = journal.ledger(&"A".into()).unwrap().unwrap();
@@ -442,8 +418,9 @@ fn another_mapping_of_stocks_moves_the_lines() {
             .find(|explained| explained.stock == stock)
             .unwrap()
     };
-    assert!(of(MAIN).lines.is_empty() && of(MAIN).levels.is_empty());
-    assert_eq!(of(other).committed, units(2));
+    assert!(of(MAIN).levels.is_empty() && of(other).dirty);
+    let line = &explained.lines[0].line;
+    assert_eq!(line.sides[&WEB].keys().collect::<Vec<_>>(), [&other]);
 }
 
 #[test]
@@ -482,14 +459,19 @@ fn a_sku_is_explained() {
     );
     let explained = journal.ledger(&"A".into()).unwrap().unwrap();
     assert_eq!(explained.record.unwrap().0, 1);
+    assert_eq!(explained.bases, [(MAIN, units(15))].into());
     let stock = &explained.stocks[0];
-    assert_eq!(stock.owner, Some(ERP));
-    assert_eq!(stock.base, Some(units(15)));
     assert_eq!(stock.movements.len(), 2);
     assert_eq!(stock.movements_before, units(0));
-    assert_eq!(stock.committed, units(1 + 2 + 4));
-    assert_eq!(stock.pool, Some(units(8)));
-    assert_eq!(stock.lines[0].copies[&ERP], "#s76");
+    let orders: Vec<&OrderKey> = explained
+        .lines
+        .iter()
+        .map(|line| &line.line.order)
+        .collect();
+    assert_eq!(orders, [&o1, &o2, &o3]);
+    let taken = |shop: ShopId| explained.lines[0].line.sides[&shop][&MAIN].taken;
+    assert_eq!((taken(WEB), taken(ERP)), (units(1), units(1)));
+    assert_eq!(explained.lines[0].copies, [(ERP, "#s76".into())].into());
     assert!(
         serde_json::to_string(&explained)
             .unwrap()

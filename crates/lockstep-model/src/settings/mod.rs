@@ -53,6 +53,7 @@ pub use words::{Mappable, NamedAt, NotMapped};
 use crate::ids::{CustomerId, ShopId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// All settings of one customer. Serialises without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +179,20 @@ impl CustomerSettings {
         self.shops()
             .find(|(_, link)| link.role == ShopRole::Erp)
             .map(|(service, _)| service.id)
+    }
+
+    /// The stock that a shop means where it names none: the only one that it has a name for, else the first that it sells
+    /// from, else the customer's.
+    pub fn home_stock(&self, shop: ShopId) -> StockId {
+        let rows = self.stock_service_identifiers.iter();
+        let named: BTreeSet<StockId> = rows
+            .filter(|row| row.service_id == shop)
+            .map(|row| row.stock_id)
+            .collect();
+        let only = named.first().filter(|_| named.len() == 1).copied();
+        only.or_else(|| self.link(shop)?.sells_from.first().copied())
+            .or(self.customer.stock_id)
+            .unwrap_or_default()
     }
 
     /// Our id of what this shop calls `identifier`, in one of the identifier sections.

@@ -46,7 +46,7 @@ impl Policies {
         let mut policies = Policies {
             stock: StockPolicy {
                 mode: StockMode::Owned { owner },
-                buffer: BTreeMap::new(),
+                ..StockPolicy::default()
             },
             orders: OrderPolicy {
                 into: Some(owner),
@@ -100,13 +100,25 @@ impl Policies {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StockPolicy {
     pub mode: StockMode,
     /// Units that a selling shop is not told of: it is told max(0, target − buffer).
     #[serde(with = "by_shop")]
     pub buffer: BTreeMap<ShopId, Decimal>,
+    /// Days after which an order that is final everywhere leaves the sums: it and the base are lowered alike.
+    pub close_after_days: u32,
+}
+
+impl Default for StockPolicy {
+    fn default() -> Self {
+        Self {
+            mode: StockMode::default(),
+            buffer: BTreeMap::new(),
+            close_after_days: 180,
+        }
+    }
 }
 
 /// On the wire: `{"owned": {"owner": 3}}` or `"pooled"`.

@@ -118,8 +118,14 @@ pub struct LevelRow {
     pub reserved: Decimal,
     pub available: Decimal,
     pub taken: Decimal,
+    /// What it is to show comes out of these stocks, if they are several.
+    #[serde(default)]
+    pub sells_from: Vec<String>,
     pub pending: Decimal,
     pub target: Decimal,
+    /// It was told the target and cannot hold it.
+    #[serde(default)]
+    pub clamped: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

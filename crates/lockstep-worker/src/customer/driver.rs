@@ -515,6 +515,16 @@ impl Driver {
                 };
                 Some(Event::StockLoaded(self.file.with(load).await?))
             }
+            Effect::LoadClosing {
+                after,
+                before,
+                limit,
+            } => {
+                let load = move |journal: &mut lockstep_journal::Journal| {
+                    journal.load_closing(after.as_ref(), before, limit)
+                };
+                Some(Event::ClosingLoaded(self.file.with(load).await?))
+            }
             Effect::ReadAgainList {
                 lane,
                 shop,

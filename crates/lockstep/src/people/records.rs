@@ -6,7 +6,7 @@ use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
-use lockstep_protocol::people::records::{RecordRow, RecordView, StockExplained};
+use lockstep_protocol::people::records::{LevelRow, RecordRow, RecordView, StockExplained};
 
 pub async fn record(arguments: Record, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
@@ -86,6 +86,14 @@ fn show(view: &RecordView) {
     }
 }
 
+/// The shop, and the stocks whose sum it shows.
+fn shown_as(level: &LevelRow) -> String {
+    match level.sells_from.as_slice() {
+        [] => level.name.clone(),
+        several => format!("{} ({})", level.name, several.join(" + ")),
+    }
+}
+
 pub async fn explain(arguments: Explain, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
     let customer = api.customer(&arguments.customer).await?;
@@ -128,7 +136,7 @@ pub async fn explain(arguments: Explain, as_json: bool) -> anyhow::Result<Exit> 
             ]
             .map(|units| units.normalize().to_string())
             .into_iter()
-            .fold(vec![level.name.clone()], |mut row, units| {
+            .fold(vec![shown_as(level)], |mut row, units| {
                 row.push(units);
                 row
             })

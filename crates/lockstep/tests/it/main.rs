@@ -19,6 +19,7 @@ mod on_medusa;
 mod pinned;
 mod plans;
 mod removals;
+mod stocks;
 mod storm;
 mod transforms;
 mod undo;

@@ -20,6 +20,8 @@ pub struct ShopPlan {
     pub enabled: bool,
     /// That it sends to; any, if none is named.
     pub countries: &'static [&'static str],
+    /// The ERP has a second stock, `outlet`.
+    pub outlet: bool,
 }
 
 impl Default for ShopPlan {
@@ -30,6 +32,7 @@ impl Default for ShopPlan {
             movable: true,
             enabled: true,
             countries: &[],
+            outlet: false,
         }
     }
 }
@@ -187,12 +190,12 @@ impl Scene {
 async fn shops(folder: &Path, plan: ShopPlan) -> (PracticeShop, PracticeShop, PracticeShop) {
     let products = plan.products.to_string();
     let units = plan.units.to_string();
-    let seed = ["--products", products.as_str(), "--units", units.as_str()];
-    let countries = plan
-        .countries
-        .iter()
-        .flat_map(|country| ["--country", *country]);
-    let erp: Vec<&str> = seed.into_iter().chain(countries).collect();
+    let mut erp = vec!["--products", products.as_str(), "--units", units.as_str()];
+    if plan.outlet {
+        erp.extend(["--stock", "outlet=Outlet"]);
+    }
+    let countries = plan.countries.iter();
+    erp.extend(countries.flat_map(|country| ["--country", *country]));
     tokio::join!(
         PracticeShop::start(folder, "ERP", "placement", &erp),
         PracticeShop::start(folder, "Web shop 1", "payment", &[]),

@@ -1,0 +1,65 @@
+//! Orders that are over leave the sums: what a line was counted for leaves the base alike, so that nothing that any shop is
+//! told changes.
+
+use super::ledger::Ledger;
+use crate::rules::Rules;
+use lockstep_model::cases::{ClosingCase, LineCase};
+use lockstep_model::entry::{Body, Movement};
+use lockstep_model::settings::StockId;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+
+/// One closing movement for each stock that a line is in, all in one append: half of them would count units twice.
+pub fn close(case: &ClosingCase, rules: &Rules) -> Vec<Body> {
+    let ledger = Ledger::of(rules);
+    let books = ledger.books(case.bases.clone(), &case.lines);
+    let mut bodies = Vec::new();
+    for line in case.lines.iter().filter(|line| is_over(line, case, rules)) {
+        let mut counted: BTreeSet<StockId> = BTreeSet::new();
+        for stock in books.stocks() {
+            let booked = books.lines(stock).iter();
+            let committed = booked
+                .filter(|booked| booked.line.order == line.order)
+                .map(|booked| booked.committed);
+            let committed: Option<Decimal> = committed.reduce(|one, other| one + other);
+            if let Some(committed) = committed {
+                counted.insert(stock);
+                bodies.push(closing(case, stock, -committed, line));
+            }
+        }
+        let named: BTreeSet<StockId> = line
+            .sides
+            .values()
+            .flat_map(|stocks| stocks.keys().copied())
+            .collect();
+        for stock in named.difference(&counted) {
+            bodies.push(closing(case, *stock, Decimal::ZERO, line));
+        }
+    }
+    bodies
+}
+
+/// Every shop that has it is done with it, and so is the one that it crosses into.
+fn is_over(line: &LineCase, case: &ClosingCase, rules: &Rules) -> bool {
+    let mut sides = line.sides.values().flat_map(|stocks| stocks.values());
+    let origin = line.order.shop;
+    let crosses = rules.orders_into().is_some_and(|into| {
+        into != origin && !line.before_opening && line.accepted && !line.sides.contains_key(&into)
+    });
+    case.over.contains(&line.order)
+        && line.sides.contains_key(&origin)
+        && line.on_its_way.is_empty()
+        && !crosses
+        && sides.all(|side| side.done)
+}
+
+fn closing(case: &ClosingCase, stock: StockId, delta: Decimal, line: &LineCase) -> Body {
+    Body::BaseMoved {
+        sku: case.sku.clone(),
+        stock,
+        delta,
+        cause: Movement::Closing {
+            order: line.order.clone(),
+        },
+    }
+}
