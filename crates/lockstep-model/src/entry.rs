@@ -566,6 +566,13 @@ pub enum Hold {
     UnmappedShippingMethod {
         id: RemoteId,
     },
+    UnmappedPaymentTerm {
+        id: RemoteId,
+    },
+    /// The receiver sends to some countries alone, and this one is none of them. Of the buyer nothing else is said.
+    UnmappedCountry {
+        country: String,
+    },
     /// The parts do not add up to the total within a minor unit a line.
     Sums {
         total: Decimal,

@@ -40,6 +40,9 @@ pub struct OrderState {
     /// The shop's own ids.
     pub payment_method: Option<RemoteId>,
     pub shipping_method: Option<RemoteId>,
+    /// Until when it has to be paid, where the shop says so.
+    #[serde(default)]
+    pub payment_term: Option<RemoteId>,
     pub parcels: Vec<Parcel>,
 }
 
@@ -165,6 +168,17 @@ pub struct Person {
     pub note: Option<String>,
 }
 
+impl Person {
+    /// Where the goods go: of the delivery address, else of the other.
+    pub fn country(&self) -> Option<&str> {
+        let address = self.shipping.as_ref().or(self.billing.as_ref())?;
+        address
+            .country
+            .as_deref()
+            .filter(|country| !country.is_empty())
+    }
+}
+
 impl std::fmt::Debug for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Person(…)")
@@ -197,7 +211,7 @@ pub struct NewOrder {
     pub key: OrderKey,
     /// The buyer's number with the origin's prefix, for the reference field.
     pub reference: String,
-    /// The origin's order, its methods already in the receiver's ids.
+    /// The origin's order, its methods, term and rates already in the receiver's words.
     pub order: Order,
     pub branch: Option<RemoteId>,
     pub stock: Option<RemoteId>,

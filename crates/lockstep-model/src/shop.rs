@@ -24,6 +24,9 @@ pub struct ShopIdentity {
     pub shelves: Vec<Named>,
     /// Percent.
     pub tax_rates: Vec<Decimal>,
+    /// Countries that it sends to, ISO 3166 alpha-2, upper case. Empty: any.
+    #[serde(default)]
+    pub countries: Vec<String>,
     pub stock: StockSemantics,
 }
 

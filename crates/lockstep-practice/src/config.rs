@@ -95,6 +95,8 @@ pub struct ShopConfig {
     pub shelves: Vec<Named>,
     /// At least one; the first is the class of a product that names no other.
     pub tax_rates: Vec<Rate>,
+    /// Countries that it sends to, ISO 3166 alpha-2. Empty: any.
+    pub countries: Vec<String>,
     /// Before the dash of an order number. The name's initials where missing.
     pub order_prefix: Option<String>,
     /// How others reach this shop, if not by the address it listens on. Without a slash at the end.
@@ -170,6 +172,7 @@ impl ShopConfig {
                 rate("low", "10"),
                 rate("zero", "0"),
             ],
+            countries: Vec::new(),
             order_prefix: None,
             public_url: None,
             hook_failures_max: 20,
@@ -195,6 +198,12 @@ impl ShopConfig {
             "“{}” is no currency code; say three capitals, such as EUR",
             self.currency
         );
+        for country in &self.countries {
+            anyhow::ensure!(
+                country.len() == 2 && country.chars().all(|c| c.is_ascii_uppercase()),
+                "“{country}” is no country code; say two capitals, such as FI"
+            );
+        }
         jiff::tz::TimeZone::get(&self.time_zone).map_err(|error| {
             anyhow::anyhow!("the time zone “{}” is not known: {error}", self.time_zone)
         })?;
@@ -224,6 +233,11 @@ impl ShopConfig {
 
     pub(crate) fn main_stock(&self) -> &str {
         &self.stocks[0].id
+    }
+
+    pub(crate) fn sends_to(&self, country: &str) -> bool {
+        let mut countries = self.countries.iter();
+        self.countries.is_empty() || countries.any(|known| known.eq_ignore_ascii_case(country))
     }
 
     pub(crate) fn rate_of(&self, class: &str) -> Option<crate::money::Percent> {
@@ -258,6 +272,11 @@ mod tests {
         assert!(config.check().is_err());
         let config = ShopConfig {
             time_zone: "Mars/Base".into(),
+            ..ShopConfig::new("x")
+        };
+        assert!(config.check().is_err());
+        let config = ShopConfig {
+            countries: vec!["Finland".into()],
             ..ShopConfig::new("x")
         };
         assert!(config.check().is_err());

@@ -63,7 +63,8 @@ pub enum Command {
     Matches(Matches),
     /// The newest orders, or those that wait for a person.
     Orders(Orders),
-    /// Say once what the shop that orders go into calls a way to pay or to ship: all orders that wait for it cross.
+    /// Say once what the shop that orders go into calls a way to pay or to ship or a payment term, or which of its tax
+    /// rates or countries stands for one: all orders that wait for it cross.
     Map(Map),
     /// Say how it goes on with an order that is held.
     Answer(Answer),
@@ -176,6 +177,9 @@ pub struct PracticeShop {
     /// When an order lowers the stock: placement, payment, reserve, shipment or never.
     #[arg(long, value_name = "WHEN", default_value = "placement")]
     pub takes: lockstep_practice::Takes,
+    /// A country that it sends to, may be given several times; any, if none is given.
+    #[arg(long = "country", value_name = "CODE")]
+    pub countries: Vec<String>,
     /// A stock beside the main one, as in outlet=Outlet. May be given several times.
     #[arg(long, value_name = "ID=NAME", value_parser = named)]
     pub stock: Vec<lockstep_practice::Location>,
@@ -371,7 +375,7 @@ pub struct Orders {
 pub struct Map {
     pub customer: String,
     #[command(flatten)]
-    pub method: MapMethod,
+    pub word: MapWord,
     /// The order's shop, by its id or name.
     #[arg(long, value_name = "SHOP")]
     pub of: String,
@@ -405,13 +409,22 @@ pub struct AnswerWord {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub struct MapMethod {
+pub struct MapWord {
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub payment_method: Option<String>,
     /// As the order's shop calls it.
     #[arg(long, value_name = "ID")]
     pub shipping_method: Option<String>,
+    /// Until when invoice orders have to be paid, as the order's shop calls it.
+    #[arg(long, value_name = "ID")]
+    pub payment_term: Option<String>,
+    /// In percent, as the order bears it.
+    #[arg(long, value_name = "PERCENT")]
+    pub tax_rate: Option<String>,
+    /// Two letters, where the order goes.
+    #[arg(long, value_name = "CODE")]
+    pub country: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

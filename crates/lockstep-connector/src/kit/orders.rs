@@ -87,6 +87,7 @@ pub fn copy(shop: &dyn ShopUnderTest, sku: &Sku, id: &str) -> NewOrder {
                 tax_by_rate: [(Decimal::new(255, 1), dec(303))].into(),
                 payment_method: None,
                 shipping_method: None,
+                payment_term: None,
                 parcels: Vec::new(),
             },
             person: person(),

@@ -726,6 +726,8 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
             modified_at: order.updated_at,
             currency: currency(&order.currency_code),
             payment_method: payments().find_map(|p| p.provider_id.clone()).map(RemoteId),
+            // It knows none.
+            payment_term: None,
             shipping_method: order
                 .shipping_methods
                 .iter()

@@ -355,6 +355,7 @@ fn new_order() -> NewOrder {
                 tax_by_rate: BTreeMap::new(),
                 payment_method: None,
                 shipping_method: None,
+                payment_term: None,
                 parcels: Vec::new(),
             },
             person: Person::default(),

@@ -214,6 +214,7 @@ fn order(order: wire::Order) -> Result<Order, String> {
                 .collect(),
             payment_method: order.payment_method.map(RemoteId),
             shipping_method: order.shipping_method.map(RemoteId),
+            payment_term: order.payment_term.map(RemoteId),
             parcels: order.parcels.into_iter().map(parcel).collect(),
         },
         person: Person {
@@ -333,6 +334,11 @@ pub(super) fn identity(shop: wire::Shop) -> Result<ShopIdentity, String> {
         branches: named(shop.branches),
         shelves: named(shop.shelves),
         tax_rates: shop.tax_rates.into_iter().map(|rate| rate.rate).collect(),
+        countries: shop
+            .countries
+            .iter()
+            .map(|country| country.to_uppercase())
+            .collect(),
         stock: StockSemantics {
             takes,
             copies_take: if shop.semantics.copies_take {

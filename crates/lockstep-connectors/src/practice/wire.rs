@@ -50,6 +50,8 @@ pub(super) struct Shop {
     pub shelves: Vec<Named>,
     #[serde(default)]
     pub tax_rates: Vec<TaxRate>,
+    #[serde(default)]
+    pub countries: Vec<String>,
     pub semantics: Semantics,
 }
 

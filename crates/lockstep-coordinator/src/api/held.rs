@@ -17,7 +17,7 @@ use lockstep_journal::{HeldOrders, Journal, JournalError};
 use lockstep_model::{
     CustomerId, OrderKey, ShopId, ShopIdentity,
     entry::Hold,
-    settings::{Method, MethodAt},
+    settings::{Mappable, NamedAt, NotMapped},
 };
 use lockstep_protocol::{
     Code,
@@ -95,31 +95,30 @@ fn told(names: &Names, Group { held, orders }: Group) -> HeldGroup {
 }
 
 fn unmapped(names: &Names, origin: ShopId, hold: &Hold) -> Option<Unmapped> {
-    let (method, id) = match hold {
-        Hold::UnmappedPaymentMethod { id } => (Method::Payment, id),
-        Hold::UnmappedShippingMethod { id } => (Method::Shipping, id),
+    let (what, id) = match hold {
+        Hold::UnmappedPaymentMethod { id } => (Mappable::PaymentMethod, id.clone()),
+        Hold::UnmappedShippingMethod { id } => (Mappable::ShippingMethod, id.clone()),
+        Hold::UnmappedPaymentTerm { id } => (Mappable::PaymentTerm, id.clone()),
+        Hold::UnmappedCountry { country } => (Mappable::Country, country.as_str().into()),
+        Hold::UnknownTaxRate { rate } => (Mappable::TaxRate, rate.normalize().to_string().into()),
         Hold::Gate
         | Hold::UnknownSku { .. }
         | Hold::NoSku { .. }
         | Hold::Sums { .. }
-        | Hold::UnknownTaxRate { .. }
         | Hold::InDoubt
         | Hold::BuyerErased
         | Hold::Refused { .. } => return None,
     };
     let into = names.settings.policies.orders.into?;
     Some(Unmapped {
-        method,
-        from: MethodAt {
-            shop: origin,
-            id: id.clone(),
-        },
+        what,
+        from: NamedAt { shop: origin, id },
         into,
         into_name: names.shop(into),
     })
 }
 
-/// Puts the missing identifier into the settings: a new revision, with which all orders that wait for it are due.
+/// Puts the missing word into the settings: a new revision, with which all orders that wait for it are due.
 pub async fn map(
     State(app): State<AppState>,
     person: Person,
@@ -129,7 +128,7 @@ pub async fn map(
     person.may(Role::Editor, customer)?;
     let stored = stored(&app, customer).await?;
     let mut settings = stored.settings;
-    let MapRequest { method, from, into } = request;
+    let MapRequest { what, from, into } = request;
     let Some(receiver) = settings.policies.orders.into else {
         return Err(Refusal::new(
             Code::Conflict,
@@ -148,23 +147,14 @@ pub async fn map(
         .read(customer, move |journal| journal.identity(shop))
         .await?
         .value;
-    let name = name_of(method, &from, identity.as_ref());
-    let into = MethodAt {
+    let name = name_of(what, &from, identity.as_ref());
+    let into = NamedAt {
         shop: receiver,
         id: into,
     };
     let changed = settings
-        .map_method(method, &from, &into, &name)
-        .map_err(|there| {
-            Refusal::new(
-                Code::Conflict,
-                format!(
-                    "the {} {} is called {there} there already; change it among the identifiers. Nothing was saved",
-                    method.as_str(),
-                    from.id
-                ),
-            )
-        })?;
+        .map(what, &from, &into, &name)
+        .map_err(|why| not_mapped(what, &from, why))?;
     if !changed {
         return Ok(Json(ApplyReply {
             id: customer,
@@ -176,13 +166,29 @@ pub async fn map(
     Ok(Json(reply))
 }
 
+fn not_mapped(what: Mappable, from: &NamedAt, why: NotMapped) -> Refusal {
+    match why {
+        NotMapped::Already(there) => Refusal::new(
+            Code::Conflict,
+            format!(
+                "the {} {} is called {there} there already; change it among the {}. Nothing was saved",
+                what.as_str(),
+                from.id,
+                what.kept_among()
+            ),
+        ),
+        NotMapped::Unreadable(word) => Refusal::bad_request(format!(
+            "\"{word}\" is not a {}; nothing was saved",
+            what.as_str()
+        )),
+    }
+}
+
 /// As its own shop calls it, for people.
-fn name_of(method: Method, at: &MethodAt, identity: Option<&ShopIdentity>) -> String {
-    let list = identity.map_or(&[][..], |identity| match method {
-        Method::Payment => &identity.payment_methods,
-        Method::Shipping => &identity.shipping_methods,
-    });
-    list.iter()
+fn name_of(what: Mappable, at: &NamedAt, identity: Option<&ShopIdentity>) -> String {
+    let list = identity.map(|identity| what.listed(identity));
+    list.unwrap_or_default()
+        .iter()
         .find(|named| named.id == at.id && !named.name.is_empty())
         .map_or_else(|| at.id.to_string(), |named| named.name.clone())
 }

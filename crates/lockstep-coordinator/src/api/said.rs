@@ -516,6 +516,12 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnmappedShippingMethod { id } => {
             format!("the shipping method {id} has no identifier in the settings")
         }
+        Hold::UnmappedPaymentTerm { id } => {
+            format!("the payment term {id} has no identifier in the settings")
+        }
+        Hold::UnmappedCountry { country } => {
+            format!("it goes to {country}, which is none of the receiving shop's countries")
+        }
         Hold::Sums { total, parts } => format!("its parts add up to {parts}, not to {total}"),
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
@@ -554,6 +560,16 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
             format!("{orders} {waits} for the shipping method \"{id}\""),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
         ),
+        Hold::UnmappedPaymentTerm { id } => (
+            format!("{orders} {waits} for the payment term \"{id}\""),
+            format!("Say once what {into} calls it, and all that wait for the same cross."),
+        ),
+        Hold::UnmappedCountry { country } => (
+            format!("{orders} {waits} for the country {country}"),
+            format!(
+                "{into} does not send there. Say once which of its countries stands for it in the copies' addresses, and all that wait for the same cross. Or add it there and try again."
+            ),
+        ),
         Hold::UnknownSku { sku } => (
             format!("{orders} {waits} for the SKU {sku}"),
             format!("{into} has no item with it. Once it has, they cross by themselves."),
@@ -569,7 +585,9 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         ),
         Hold::UnknownTaxRate { rate } => (
             format!("{orders} {waits} for a tax rate of {rate} %"),
-            format!("{into} has none. Add it there and try again."),
+            format!(
+                "{into} has none. Say once which of its rates stands for it, and all that wait for the same cross; the amounts stay as they are. Or add it there and try again."
+            ),
         ),
         Hold::InDoubt => (
             format!("{may} of {} may have been made already", names.shop(origin)),

@@ -79,6 +79,8 @@ enum Sort {
     Policy,
     /// `pooled`, `owned:3`
     StockMode,
+    /// Percent; empty is `null`.
+    Rate,
     /// A rate that is added, or with a minus taken out; empty: `asItIs`.
     Tax,
 }
@@ -154,6 +156,10 @@ impl Field {
 
     pub fn tax(name: impl Into<String>, label: &str, help: &str) -> Self {
         Self::new(name, label, help, Input::Line, Sort::Tax)
+    }
+
+    pub fn rate(name: impl Into<String>, label: &str, help: &str) -> Self {
+        Self::new(name, label, help, Input::Line, Sort::Rate)
     }
 
     pub fn several_ids(name: impl Into<String>, label: &str, help: &str, of: Vec<Choice>) -> Self {
@@ -295,6 +301,13 @@ impl Field {
                 Some(shop) => json!({"owned": {"owner": shop_id(shop)?}}),
                 None => json!(text),
             },
+            Sort::Rate if text.is_empty() => Value::Null,
+            Sort::Rate => {
+                let point = text.replace(',', ".");
+                let rate: Result<Decimal, _> = point.parse();
+                let rate = rate.map_err(|_| format!("\"{text}\" is not a rate in percent"))?;
+                json!(rate)
+            }
             Sort::Tax if text.is_empty() => json!("asItIs"),
             Sort::Tax => {
                 let point = text.replace(',', ".").replace('−', "-");

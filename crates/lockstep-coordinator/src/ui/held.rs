@@ -13,7 +13,7 @@ use axum::{extract::Path, response::Response};
 use lockstep_model::{
     CustomerId, OrderAnswer, ShopId,
     entry::Hold,
-    settings::{CustomerSettings, Method, MethodAt},
+    settings::{CustomerSettings, Mappable, NamedAt},
 };
 use lockstep_protocol::{
     Code, Problem,
@@ -39,11 +39,13 @@ impl Answers {
             Hold::Gate
             | Hold::BuyerErased
             | Hold::UnmappedPaymentMethod { .. }
-            | Hold::UnmappedShippingMethod { .. } => (false, false),
+            | Hold::UnmappedShippingMethod { .. }
+            | Hold::UnmappedPaymentTerm { .. } => (false, false),
             Hold::UnknownSku { .. }
             | Hold::NoSku { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
+            | Hold::UnmappedCountry { .. }
             | Hold::Refused { .. } => (true, false),
         };
         Answers { again, in_doubt }
@@ -70,19 +72,12 @@ pub struct Row {
 
 /// The form in which the receiver's word is picked.
 pub struct Map {
-    pub method: &'static str,
+    pub what: &'static str,
     pub from_shop: ShopId,
     pub from_id: String,
     pub into: String,
     pub count: u64,
     pub list: identifiers::List,
-}
-
-fn method_word(method: Method) -> &'static str {
-    match method {
-        Method::Payment => "payment",
-        Method::Shipping => "shipping",
-    }
 }
 
 pub fn answer_action(customer: CustomerId, key: &str) -> String {
@@ -118,18 +113,18 @@ async fn map(
     count: u64,
 ) -> Map {
     let Unmapped {
-        method,
+        what,
         from,
         into,
         into_name,
     } = unmapped;
     Map {
-        method: method_word(*method),
+        what: what.word(),
         from_shop: from.shop,
         from_id: from.id.to_string(),
         into: into_name.clone(),
         count,
-        list: identifiers::methods_of(ui, &visitor.caller, settings.id(), *into, *method).await,
+        list: identifiers::words_of(ui, &visitor.caller, settings.id(), *into, *what).await,
     }
 }
 
@@ -155,7 +150,7 @@ fn shown(customer: CustomerId, group: HeldGroup, map: Option<Map>, frame: &Frame
     }
 }
 
-pub async fn map_method(
+pub async fn map_word(
     Path(customer): Path<CustomerId>,
     posted: Posted,
 ) -> Result<Response, Failure> {
@@ -166,15 +161,11 @@ pub async fn map_method(
             "This form cannot be read. Nothing was changed.",
         )
     };
-    let method = match values.text("method") {
-        "payment" => Method::Payment,
-        "shipping" => Method::Shipping,
-        _ => return Err(unreadable()),
-    };
+    let what = Mappable::parse(values.text("method")).ok_or_else(unreadable)?;
     let shop = values.text("from_shop").parse().map_err(|_| unreadable())?;
     let request = MapRequest {
-        method,
-        from: MethodAt {
+        what,
+        from: NamedAt {
             shop,
             id: values.text("from_id").into(),
         },
@@ -186,7 +177,10 @@ pub async fn map_method(
     Ok(match saved {
         Ok(_) => went_well(
             &back,
-            "Saved among the identifiers. All orders that waited for it cross now.",
+            format!(
+                "Saved among the {}. All orders that waited for it cross now.",
+                what.kept_among()
+            ),
         ),
         Err(problem) => refused(&back, &problem),
     })

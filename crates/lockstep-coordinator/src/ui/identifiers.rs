@@ -19,7 +19,7 @@ use axum::{
 };
 use lockstep_model::{
     CustomerId, Named, ShopId, ShopIdentity,
-    settings::{CustomerSettings, Method, Problem as Wrong},
+    settings::{CustomerSettings, Mappable, Problem as Wrong},
 };
 use lockstep_protocol::{Code, Problem, paths::people, people::shops::ListsReply};
 use serde::Deserialize;
@@ -108,7 +108,7 @@ const SECTIONS: [Section; 7] = [
         slug: "payment-terms",
         label: "Payment terms",
         one: "payment term",
-        about: "Until when an invoice order has to be paid.",
+        about: "Until when an invoice order has to be paid. One that names its term is held until the receiving shop's identifier of it stands here; one that names none gets the first.",
         rows: "paymentTerms",
         identifiers: "paymentTermServiceIdentifiers",
         of: "paymentTermId",
@@ -285,10 +285,14 @@ async fn list_of(
     section: &Section,
     anew: bool,
 ) -> List {
-    match ui.lists.of(caller, customer, shop, anew).await {
-        Ok(identity) => {
-            let named = (section.list)(&identity).iter();
-            let choices = named.map(|each| {
+    let asked = ui.lists.of(caller, customer, shop, anew).await;
+    listed(asked.map(|identity| (section.list)(&identity).to_vec()))
+}
+
+fn listed(asked: Result<Vec<Named>, String>) -> List {
+    match asked {
+        Ok(named) => {
+            let choices = named.iter().map(|each| {
                 let label = if each.name.is_empty() || each.name == each.id.as_str() {
                     each.id.to_string()
                 } else {
@@ -310,25 +314,16 @@ async fn list_of(
     }
 }
 
-/// The ways to pay or to ship of one shop.
-pub async fn methods_of(
+/// What a shop calls its methods, rates …
+pub async fn words_of(
     ui: &Ui,
     caller: &Caller,
     customer: CustomerId,
     shop: ShopId,
-    method: Method,
+    what: Mappable,
 ) -> List {
-    let slug = match method {
-        Method::Payment => "payment-methods",
-        Method::Shipping => "shipping-methods",
-    };
-    match SECTIONS.iter().find(|section| section.slug == slug) {
-        Some(section) => list_of(ui, caller, customer, shop, section, false).await,
-        None => List {
-            choices: Vec::new(),
-            note: None,
-        },
-    }
+    let asked = ui.lists.of(caller, customer, shop, false).await;
+    listed(asked.map(|identity| what.listed(&identity)))
 }
 
 /// The cell of one of our rows in one shop.

@@ -11,6 +11,7 @@ mod assets;
 mod conflicts;
 mod customer_form;
 mod customers;
+mod erase;
 mod failure;
 mod form;
 mod frame;
@@ -119,8 +120,9 @@ pub fn router(console: Console) -> Router {
         .route("/stock/{sku}", get(records::explain))
         .route("/orders", get(orders::list))
         .route("/orders/{order}", get(orders::show))
-        .route("/orders/map", post(held::map_method))
+        .route("/orders/map", post(held::map_word))
         .route("/orders/{order}/answer", post(held::answer))
+        .route("/orders/{order}/erase", post(erase::erase))
         .route("/asides", get(asides::list))
         .route("/conflicts", get(conflicts::of_customer))
         .route("/conflicts/{conflict}/decide", post(conflicts::decide))

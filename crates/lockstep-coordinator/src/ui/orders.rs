@@ -4,6 +4,7 @@
 use super::{
     Shared,
     customers::{named, view},
+    erase,
     failure::{Failure, Shown},
     frame::Frame,
     held,
@@ -259,6 +260,8 @@ struct OnePage {
     answers: Option<held::Answers>,
     answer: String,
     may_edit: bool,
+    /// Where an operator erases the buyer, while one is known.
+    erase: Option<String>,
 }
 
 struct Side {
@@ -354,6 +357,8 @@ pub async fn show(
         erased: found
             .erased_at
             .map(|at| (When::new(at, frame.now), found.erased_by.clone())),
+        erase: (visitor.operates() && found.erased_at.is_none())
+            .then(|| erase::action(customer, &found.row.key)),
         answers: found.hold.as_ref().map(held::Answers::to),
         answer: held::answer_action(customer, &found.row.key),
         may_edit: visitor.may_edit(),

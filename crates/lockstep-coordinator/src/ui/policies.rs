@@ -4,7 +4,7 @@ use super::{
     Shared,
     customer_form::Edit,
     failure::Failure,
-    form::{Choice, Field, Form, put},
+    form::{Choice, Field, Form, place, put},
     session::{Posted, Values, Visitor},
     urls,
 };
@@ -155,11 +155,79 @@ fn form(settings: &CustomerSettings) -> Form {
         "For one shop or one way to pay another state may count. The gate that says most is taken.",
         rows.collect(),
     );
+    form.group(
+        "Tax rates",
+        "An order whose tax rate the receiving shop lacks is held until one of its rates stands for it. The amounts stay as the buyer paid them.",
+        rate_fields(settings, &gate_shops),
+    );
+    form.group(
+        "Countries",
+        "An order that goes to a country which the receiving shop does not list is held until one of its countries stands for it in the copy's addresses.",
+        country_fields(settings, &gate_shops),
+    );
     form.group("Limits", "An automatic run stops before it applies a plan beyond these, and asks.", vec![
         Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan."),
         Field::number("policies.limits.priceMovePercentMax", "Price moved, %", "One price in one step. A price in cents where euros were meant is a hundred times off."),
     ]);
     form
+}
+
+fn rate_fields(settings: &CustomerSettings, shops: &[Choice]) -> Vec<Field> {
+    let count = settings.policies.orders.tax_rates.len() + 1;
+    let rows = (0..count).flat_map(|at| {
+        let path = format!("policies.orders.taxRates[{at}]");
+        let which = if at + 1 == count { "New rate" } else { "Rate" };
+        [
+            Field::id(
+                format!("{path}.shop"),
+                &format!("{which}: orders of"),
+                "",
+                shops.to_vec(),
+            ),
+            Field::rate(
+                format!("{path}.rate"),
+                &format!("{which}, %"),
+                "As the order bears it. Empty to take the line away.",
+            ),
+            Field::rate(
+                format!("{path}.into"),
+                &format!("{which}: stands for it there, %"),
+                "",
+            ),
+        ]
+    });
+    rows.collect()
+}
+
+fn country_fields(settings: &CustomerSettings, shops: &[Choice]) -> Vec<Field> {
+    let count = settings.policies.orders.countries.len() + 1;
+    let rows = (0..count).flat_map(|at| {
+        let path = format!("policies.orders.countries[{at}]");
+        let which = if at + 1 == count {
+            "New country"
+        } else {
+            "Country"
+        };
+        [
+            Field::id(
+                format!("{path}.shop"),
+                &format!("{which}: orders of"),
+                "",
+                shops.to_vec(),
+            ),
+            Field::maybe(
+                format!("{path}.country"),
+                &format!("{which}, two letters"),
+                "Where the order goes. Empty to take the line away.",
+            ),
+            Field::maybe(
+                format!("{path}.into"),
+                &format!("{which}: stands for it there"),
+                "",
+            ),
+        ]
+    });
+    rows.collect()
 }
 
 fn states() -> Vec<Choice> {
@@ -208,6 +276,30 @@ fn drop_empty_ranks(settings: &mut Value) {
     }
 }
 
+/// A line without a rate, or without a country, says nothing.
+fn drop_empty_lines(settings: &mut Value) {
+    for (list, of) in [("taxRates", "rate"), ("countries", "country")] {
+        let list = format!("/policies/orders/{list}");
+        if let Some(Value::Array(rows)) = settings.pointer_mut(&list) {
+            rows.retain(|row| row.get(of).is_some_and(|value| !value.is_null()));
+        }
+    }
+}
+
+/// Half a line cannot be kept.
+fn ask_for_missing(form: &mut Form, settings: &Value) {
+    let is_empty = |path: &str| place(settings, path).is_none_or(Value::is_null);
+    for field in form.fields_mut() {
+        let Some(row) = field.name.strip_suffix(".into") else {
+            continue;
+        };
+        let mut first = ["rate", "country"].iter();
+        if is_empty(&field.name) && first.any(|first| !is_empty(&format!("{row}.{first}"))) {
+            field.problem = Some("say which of its own stands for it there".into());
+        }
+    }
+}
+
 /// A gate without states says nothing.
 fn drop_empty_gates(settings: &mut Value) {
     if let Some(Value::Array(gates)) = settings.pointer_mut("/policies/orders/gates") {
@@ -240,6 +332,8 @@ pub async fn save(
     let before = edit.settings().clone();
     keep_foreign_states(&mut edit.json, &before);
     drop_empty_gates(&mut edit.json);
+    ask_for_missing(&mut form, &edit.json);
+    drop_empty_lines(&mut edit.json);
     drop_empty_ranks(&mut edit.json);
     saved_or_shown(&ui, edit, form, "Policies", ABOUT, "policies").await
 }
@@ -329,7 +423,7 @@ pub fn owned_by(settings: &mut Value, shop: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lockstep_model::settings::{Customer, Policies};
+    use lockstep_model::settings::{Customer, Policies, RateInto};
 
     #[test]
     fn the_first_erp_owns_everything_and_a_decision_is_not_overturned() {
@@ -340,6 +434,34 @@ mod tests {
         assert_eq!(policies, Policies::owned_by(lockstep_model::ShopId(3)));
         owned_by(&mut settings, 4);
         assert_eq!(settings["policies"]["texts"], json!({"owner": 3}));
+    }
+
+    #[test]
+    fn a_line_without_a_rate_is_taken_away_and_half_a_line_is_asked_for() {
+        let mut blank = CustomerSettings::new(Customer::new(CustomerId(1), "Kahvila Oy"));
+        blank.policies.orders.tax_rates.push(RateInto {
+            shop: None,
+            rate: 24.into(),
+            into: 25.into(),
+        });
+        let mut form = form(&blank);
+        let mut settings = json!({"policies": {"orders": {"taxRates": [
+            {"rate": null, "into": null}, {"rate": "24", "into": null},
+        ]}}});
+        ask_for_missing(&mut form, &settings);
+        let wrong: Vec<&str> = form
+            .groups
+            .iter()
+            .flat_map(|group| &group.fields)
+            .filter(|field| field.problem.is_some())
+            .map(|field| field.name.as_str())
+            .collect();
+        assert_eq!(wrong, ["policies.orders.taxRates[1].into"]);
+        drop_empty_lines(&mut settings);
+        assert_eq!(
+            settings["policies"]["orders"]["taxRates"],
+            json!([{"rate": "24", "into": null}])
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use lockstep_model::{
     RecordId, Resolution, Revision, RunId, ShopId, ShopIdentity, WorkerId,
     entry::{Counts, Hold, RunResult},
     settings::{
-        Customer, CustomerHasService, CustomerSettings, Method, MethodAt, Policies, RowId, Secret,
+        Customer, CustomerHasService, CustomerSettings, Mappable, NamedAt, Policies, RowId, Secret,
         Service, ShopRole, Stock, StockId, StockServiceIdentifier,
     },
 };
@@ -32,6 +32,7 @@ use lockstep_protocol::{
     paths::people,
     people::{
         CallRate, Lag, Need, NeedKind, Overview, Page,
+        buyers::ErasureView,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner},
         login::{LoginReply, Me, Role},
         orders::{HeldGroup, HeldOrder, HeldView, Unmapped},
@@ -837,8 +838,8 @@ fn held_orders() -> HeldView {
             unmapped,
         };
     let unmapped = Unmapped {
-        method: Method::Payment,
-        from: MethodAt {
+        what: Mappable::PaymentMethod,
+        from: NamedAt {
             shop: WOO,
             id: "mobilepay".into(),
         },
@@ -1204,6 +1205,7 @@ fn api(full: bool, sent: Sent) -> Router {
             Json(if id == 7 { held_orders() } else { HeldView { groups: vec![], as_of: None } })
         }))
         .route(people::ORDERS_MAP, post(noted("map", |_| Json(ApplyReply { id: KAHVILA, revision: Revision(12), changed: true }).into_response())))
+        .route(people::BUYERS_ERASE, post(noted("erase", |_| Json(ErasureView { id: 1, by: "operator".into(), asked_at: ago(1), done_at: Some(ago(1)), orders: 1, unreadable: 0 }).into_response())))
         .route(people::ORDER_ANSWER, post(noted("answer", |_| StatusCode::NO_CONTENT.into_response())))
         .route(ORDER, get(|Path((_, key)): Path<(u64, String)>| async move { Json(order(&key)) }))
         .route("/api/v1/broken", get(|| async { json!({}).to_string() }))

@@ -4,6 +4,7 @@
 use super::sample::{Sample, TOKEN, VIEWER, code, console};
 use axum::{body::Body, response::Response};
 use http::{Request, StatusCode, header};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
@@ -482,6 +483,7 @@ async fn who_may_only_look_sees_no_button_that_writes() {
             ">Save<",
             "Reject",
             "Revoke",
+            "Erase",
             "Apply as shown",
             "/decide\"",
         ] {
@@ -702,6 +704,39 @@ async fn orders_that_wait_for_the_same_are_let_go_by_one_form() {
     assert_eq!(sent["method"], "payment");
     assert_eq!(sent["from"]["id"], "mobilepay");
     assert_eq!(sent["into"], "card");
+}
+
+#[tokio::test]
+async fn an_operator_erases_a_buyer_by_typing_the_order_s_number() {
+    let browser = Browser::new(true);
+    let order = "/customers/7/orders/lockstep%3A7%3A2%3A5001";
+    let action = format!("{order}/erase");
+    let (_, page) = browser.get(order).await;
+    assert!(
+        page.contains("Erase the buyer") && page.contains("cannot be undone"),
+        "{page}"
+    );
+    for (email, of) in [
+        ("", json!({"order": "lockstep:7:2:5001"})),
+        ("aino@example.com", json!({"email": "aino@example.com"})),
+    ] {
+        let fields = [("number", " 1041 "), ("email", email)];
+        let response = browser.post(&action, &fields).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(browser.sent("erase")["of"], of);
+    }
+    // Another number, or somebody who may only look.
+    let browser = Browser::new(true);
+    browser.post(&action, &[("number", "1042")]).await;
+    assert_eq!(browser.sent("erase"), Value::Null);
+    let viewer = Browser {
+        token: VIEWER,
+        ..Browser::new(true)
+    };
+    let (_, page) = viewer.get(order).await;
+    assert!(!page.contains("Erase the buyer"), "{page}");
+    let response = viewer.post(&action, &[("number", "1041")]).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

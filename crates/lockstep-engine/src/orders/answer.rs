@@ -75,6 +75,8 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
             | Hold::NoSku { .. }
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. }
+            | Hold::UnmappedPaymentTerm { .. }
+            | Hold::UnmappedCountry { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
             | Hold::Refused { .. },

@@ -1,6 +1,8 @@
 //! The copy of an order in the receiver's terms, or the reason why it must wait.
 
+use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
+use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
 use lockstep_model::cases::Sellable;
 use lockstep_model::entry::Hold;
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 pub fn compose(
     key: &OrderKey,
     origin: &OrderState,
-    person: Person,
+    mut person: Person,
     into: ShopId,
     items: &BTreeMap<Sku, Sellable>,
     rules: &Rules,
@@ -40,6 +42,7 @@ pub fn compose(
         }
     }
     let mut state = origin.clone();
+    state.charges = spread_over_rates(origin);
     match check_sums(origin) {
         Sums::Exact => {}
         Sums::Rounding(difference) => state.charges.push(Charge {
@@ -57,15 +60,8 @@ pub fn compose(
             });
         }
     }
-    if let Some(receiver) = receiver
-        && !receiver.identity.tax_rates.is_empty()
-        && let Some(rate) = origin
-            .tax_by_rate
-            .keys()
-            .find(|rate| !receiver.identity.tax_rates.contains(rate))
-    {
-        return Err(Hold::UnknownTaxRate { rate: *rate });
-    }
+    let identity = receiver.map(|receiver| &receiver.identity);
+    say_rates(&mut state, key.shop, identity, &settings.policies.orders)?;
 
     let methods = |listed: bool, own: &Option<RemoteId>, mapped: Option<&str>| match own {
         None => Ok(None),
@@ -94,6 +90,13 @@ pub fn compose(
     let lists_shipping = receiver.is_some_and(|shop| !shop.identity.shipping_methods.is_empty());
     state.shipping_method = methods(lists_shipping, &origin.shipping_method, shipping)
         .map_err(|id| Hold::UnmappedShippingMethod { id })?;
+    let term = say_term(origin, key.shop, into, identity, settings)?;
+    state.payment_term.clone_from(&term.id);
+    let policy = &settings.policies.orders;
+    if let Some(country) = person.country() {
+        check_country(country, key.shop, identity, policy)?;
+    }
+    say_countries(&mut person, key.shop, policy);
 
     // A charge for which the customer names a product becomes a line with it.
     let shipping_product = shipping_id.and_then(|ours| {
@@ -133,17 +136,6 @@ pub fn compose(
     for line in &mut state.lines {
         line.stock.clone_from(&stock);
     }
-    // Only an order that is not paid has a term.
-    let term = (origin.payment == lockstep_model::Payment::Accepted)
-        .then(|| settings.payment_terms.first())
-        .flatten();
-    let payment_term = term.and_then(|term| {
-        named(CustomerSettings::name_in(
-            &settings.payment_term_service_identifiers,
-            into,
-            term.id,
-        ))
-    });
     let prefix = rules
         .shops
         .get(&key.shop)
@@ -162,8 +154,8 @@ pub fn compose(
         },
         branch,
         stock,
-        payment_term,
-        due_days: term.map(|term| term.due_days),
+        payment_term: term.id,
+        due_days: term.due_days,
         send_confirmation: customer.send_mcf_confirmation_email,
     })
 }

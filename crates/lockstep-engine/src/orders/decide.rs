@@ -3,6 +3,7 @@
 use super::copy::compose;
 use super::edits::{Difference, difference};
 use super::steps::{contradicts, step};
+use super::words::check_country;
 use crate::catalogue::settled_by;
 use crate::rules::Rules;
 use crate::write::{PlanLine, Sign, Write};
@@ -178,14 +179,19 @@ pub fn decide(
             None => None,
         };
         let items = case.items.get(&into).cloned().unwrap_or_default();
-        match compose(
+        let composed = compose(
             &case.order,
             origin,
             person.clone().unwrap_or_default(),
             into,
             &items,
             rules,
-        ) {
+        );
+        let composed = match &person {
+            Some(_) => composed,
+            None => composed.and_then(|order| still_held(case, into, rules).map_or(Ok(order), Err)),
+        };
+        match composed {
             Err(hold) => {
                 if case.held.as_ref() != Some(&hold) {
                     decision.bodies.push(held(case, hold));
@@ -404,6 +410,17 @@ pub(super) fn crosses(case: &OrderCase, origin: &OrderState, rules: &Rules) -> b
             .orders
             .crosses(case.order.shop, method, state)
     })
+}
+
+/// Where its buyer is not at hand: the country that the order was held for, if it holds it still. Else it would be read
+/// again in every run.
+fn still_held(case: &OrderCase, into: ShopId, rules: &Rules) -> Option<Hold> {
+    let Some(Hold::UnmappedCountry { country }) = &case.held else {
+        return None;
+    };
+    let receiver = rules.shops.get(&into).map(|shop| &shop.identity);
+    let policy = &rules.settings.policies.orders;
+    check_country(country, case.order.shop, receiver, policy).err()
 }
 
 enum Found {

@@ -49,6 +49,8 @@ pub(super) fn difference(
         .is_some_and(|shop| shop.abilities.edits_orders);
     let is_the_origin_s = lines.keys().all(|sku| case.edited.contains(sku));
     if is_open && takes_edits && is_the_origin_s {
+        let policy = &rules.settings.policies.orders;
+        let said = |rate: Decimal| policy.rate_into(case.order.shop, rate).unwrap_or(rate);
         let edited = lines.into_iter().map(|(sku, (units, _))| {
             let line = origin
                 .lines
@@ -58,7 +60,7 @@ pub(super) fn difference(
                 quantity: units,
                 title: line.map(|line| line.title.clone()).unwrap_or_default(),
                 unit_price: line.map(|line| line.unit_price).unwrap_or_default(),
-                tax_rate: line.map(|line| line.tax_rate).unwrap_or_default(),
+                tax_rate: line.map(|line| said(line.tax_rate)).unwrap_or_default(),
             };
             (sku, edited)
         });

@@ -4,12 +4,15 @@ mod answer;
 mod copy;
 mod decide;
 mod edits;
+mod spread;
 mod steps;
 mod sums;
+mod words;
 
 pub use answer::answer;
 pub use copy::compose;
 pub use decide::{Look, OrderDecision, decide, see};
+pub use spread::spread_over_rates;
 pub use sums::{Sums, check_sums};
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub enum Sums {
 }
 
 /// The smallest amount of a currency. ISO 4217 lists the few that have none or three decimals.
-fn minor_unit(currency: &Currency) -> Decimal {
+pub(super) fn minor_unit(currency: &Currency) -> Decimal {
     match currency.as_str() {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
         | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => Decimal::ONE,

@@ -7,10 +7,15 @@ use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
-use lockstep_model::{
-    Address, ConflictId, CustomerId, Fulfilment, IntentId, OrderAnswer, OrderKey, OrderLine,
-    OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
+use lockstep_model::settings::{
+    CountryInto, Mappable, NamedAt, OrderPolicy, PaymentTerm, PaymentTermId,
+    PaymentTermServiceIdentifier, RateInto, RowId,
 };
+use lockstep_model::{
+    Address, ConflictId, CustomerId, Fulfilment, IntentId, Named, NewOrder, OrderAnswer, OrderKey,
+    OrderLine, OrderState, OrderStep, Payment, Person, RunId, ShopId, Stage, Takes,
+};
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -127,7 +132,7 @@ fn what_was_mended_is_tried_again_and_what_is_in_doubt_is_not() {
     assert!(again(None).is_err(), "nothing holds it");
 }
 
-fn order_of(id: &str, units: i64) -> OrderState {
+pub(super) fn order_of(id: &str, units: i64) -> OrderState {
     let line = OrderLine {
         id: "1".into(),
         sku: Some("KH-100".into()),
@@ -162,6 +167,7 @@ fn order_of(id: &str, units: i64) -> OrderState {
         lines: vec![line],
         payment_method: None,
         shipping_method: None,
+        payment_term: None,
         parcels: vec![],
     }
 }
@@ -311,6 +317,209 @@ fn promised_money_is_taken_once_the_goods_have_left_where_the_setting_says_so() 
     }
 }
 
+fn with_policy(rules: &mut Rules, change: impl FnOnce(&mut OrderPolicy)) {
+    let mut settings = (*rules.settings).clone();
+    change(&mut settings.policies.orders);
+    rules.settings = Arc::new(settings);
+}
+
+/// What is made of the order in the ERP, which has the items.
+fn copied(origin: &OrderState, person: Person, rules: &Rules) -> Result<NewOrder, Hold> {
+    let items = [("KH-100".into(), [].into())].into();
+    compose(&in_doubt().order, origin, person, ERP, &items, rules)
+}
+
+#[test]
+fn a_rate_that_the_receiver_lacks_holds_the_order_until_one_of_its_own_stands_for_it() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let (ours, theirs) = (Decimal::from(25), Decimal::new(255, 1));
+    rules.shops.get_mut(&ERP).unwrap().identity.tax_rates = vec![theirs, Decimal::ZERO];
+    let mut origin = order_of("o1", 2);
+    origin.tax_by_rate = [(ours, 4.into())].into();
+    let held = copied(&origin, Person::default(), &rules);
+    assert_eq!(held, Err(Hold::UnknownTaxRate { rate: ours }));
+    // Without a word by rate, its lines say it.
+    origin.tax_by_rate.clear();
+    assert!(copied(&origin, Person::default(), &rules).is_err());
+    origin.tax_by_rate = [(ours, 4.into())].into();
+    let row = |into| RateInto {
+        shop: Some(A),
+        rate: ours,
+        into,
+    };
+    with_policy(&mut rules, |policy| policy.tax_rates = vec![row(theirs)]);
+    let made = copied(&origin, Person::default(), &rules).unwrap();
+    let (line, was) = (&made.order.state.lines[0], &origin.lines[0]);
+    assert_eq!(line.tax_rate, theirs);
+    assert_eq!(
+        (line.net, line.tax, line.gross),
+        (was.net, was.tax, was.gross)
+    );
+    assert_eq!(made.order.state.tax_by_rate, [(theirs, 4.into())].into());
+    // What stands for it has to be there as well.
+    with_policy(&mut rules, |policy| {
+        policy.tax_rates = vec![row(Decimal::TEN)];
+    });
+    assert!(copied(&origin, Person::default(), &rules).is_err());
+}
+
+/// Ours are 1: 14 days, and 2: 30 days, which the ERP calls 14d and 30d and A calls net14 alone.
+fn with_terms(rules: &mut Rules) {
+    let mut settings = (*rules.settings).clone();
+    let id = PaymentTermId;
+    settings.payment_terms = [(1, 14), (2, 30)]
+        .map(|(number, due_days)| PaymentTerm {
+            id: id(number),
+            name: format!("{due_days} days"),
+            due_days,
+        })
+        .to_vec();
+    let rows = [(ERP, 1, "14d"), (ERP, 2, "30d"), (A, 1, "net14")];
+    settings.payment_term_service_identifiers = (1..)
+        .zip(rows)
+        .map(
+            |(row, (shop, term, identifier))| PaymentTermServiceIdentifier {
+                id: RowId(row),
+                payment_term_id: id(term),
+                service_id: shop,
+                identifier: identifier.into(),
+            },
+        )
+        .collect();
+    rules.settings = Arc::new(settings);
+    let listed = ["14d", "30d"].map(|id| Named {
+        id: id.into(),
+        name: String::new(),
+    });
+    rules.shops.get_mut(&ERP).unwrap().identity.payment_terms = listed.to_vec();
+}
+
+#[test]
+fn an_order_s_own_term_is_said_in_the_receiver_s_word_and_holds_it_until_it_can_be() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    with_terms(&mut rules);
+    let mut origin = order_of("o1", 1);
+    origin.payment = Payment::Accepted;
+    let made = |origin: &OrderState, rules: &Rules| {
+        let made = copied(origin, Person::default(), rules)?;
+        assert_eq!(made.payment_term, made.order.state.payment_term);
+        Ok((made.payment_term.map(|id| id.0), made.due_days))
+    };
+    let first = Ok((Some("14d".to_owned()), Some(14)));
+    assert_eq!(made(&origin, &rules), first, "without a word of its own");
+    origin.payment_term = Some("net14".into());
+    assert_eq!(made(&origin, &rules), first);
+    origin.payment_term = Some("net30".into());
+    let held = Hold::UnmappedPaymentTerm { id: "net30".into() };
+    assert_eq!(made(&origin, &rules), Err(held));
+    let mut settings = (*rules.settings).clone();
+    let at = |shop, id: &str| NamedAt {
+        shop,
+        id: id.into(),
+    };
+    settings
+        .map(Mappable::PaymentTerm, &at(A, "net30"), &at(ERP, "30d"), "")
+        .unwrap();
+    rules.settings = Arc::new(settings);
+    assert_eq!(made(&origin, &rules), Ok((Some("30d".into()), Some(30))));
+    // Nothing is due of what is paid.
+    origin.payment = Payment::Paid;
+    origin.payment_term = Some("net60".into());
+    assert_eq!(made(&origin, &rules), Ok((None, None)));
+    // Where the receiver knows no terms, the origin's word stays.
+    origin.payment = Payment::Accepted;
+    rules.shops.get_mut(&ERP).unwrap().identity.payment_terms = vec![];
+    assert_eq!(made(&origin, &rules), Ok((Some("net60".into()), None)));
+}
+
+#[test]
+fn an_order_of_an_older_journal_names_no_term() {
+    let mut stored = serde_json::to_value(order_of("o1", 1)).unwrap();
+    stored.as_object_mut().unwrap().remove("payment_term");
+    let read: OrderState = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, order_of("o1", 1));
+}
+
+fn who_lives_in(shipping: &str, billing: &str) -> Person {
+    let address = |country: &str| {
+        Some(Address {
+            country: Some(country.into()),
+            ..Address::default()
+        })
+    };
+    Person {
+        shipping: address(shipping),
+        billing: address(billing),
+        ..Person::default()
+    }
+}
+
+#[test]
+fn a_country_that_the_receiver_does_not_know_holds_the_order_until_one_of_its_own_stands_for_it() {
+    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let origin = order_of("o1", 1);
+    let to_aland = || who_lives_in("AX", "SE");
+    assert!(copied(&origin, to_aland(), &rules).is_ok(), "it knows any");
+    rules.shops.get_mut(&ERP).unwrap().identity.countries = vec!["FI".into()];
+    let held = Hold::UnmappedCountry {
+        country: "AX".into(),
+    };
+    assert_eq!(copied(&origin, to_aland(), &rules), Err(held));
+    assert!(copied(&origin, who_lives_in("FI", "AX"), &rules).is_ok());
+    with_policy(&mut rules, |policy| {
+        policy.countries.push(CountryInto {
+            shop: Some(A),
+            country: "AX".into(),
+            into: "FI".into(),
+        });
+    });
+    let made = copied(&origin, to_aland(), &rules).unwrap();
+    assert_eq!(made.order.person, who_lives_in("FI", "SE"));
+    // Without a delivery address the other counts.
+    let pick_up = Person {
+        shipping: None,
+        ..who_lives_in("", "NO")
+    };
+    assert!(copied(&origin, pick_up, &rules).is_err());
+}
+
+#[test]
+fn an_order_that_is_held_for_its_country_is_not_read_again_before_that_is_mapped() {
+    let mut case = in_doubt();
+    case.open.clear();
+    case.known = [(A, order_of("o1", 1))].into();
+    case.items = [(ERP, [("KH-100".into(), [].into())].into())].into();
+    case.held = Some(Hold::UnmappedCountry {
+        country: "AX".into(),
+    });
+    let knows = |rules: &mut Rules, countries: &[&str]| {
+        let countries = countries.iter().map(|country| (*country).to_owned());
+        rules.shops.get_mut(&ERP).unwrap().identity.countries = countries.collect();
+    };
+    let waits = decided(&case, |rules| knows(rules, &["FI"]));
+    assert!(!waits.read_again && waits.writes.is_empty() && waits.bodies.is_empty());
+    let goes_on = decided(&case, |rules| knows(rules, &["FI", "AX"]));
+    assert!(goes_on.read_again);
+}
+
+#[test]
+fn a_line_that_an_edit_adds_bears_the_mapped_rate() {
+    let case = crossed(order_of("o1", 3), order_of("S-76", 2), true);
+    let decision = decided(&case, |rules| {
+        with_policy(rules, |policy| {
+            policy.tax_rates.push(RateInto {
+                shop: None,
+                rate: 25.into(),
+                into: 24.into(),
+            });
+        });
+    });
+    let Some((ERP, OrderStep::Edit { lines })) = step_to(&decision) else {
+        panic!("no edit");
+    };
+    assert_eq!(lines[&"KH-100".into()].tax_rate, 24.into());
+}
+
 #[test]
 fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_the_person() {
     let person = Person {
@@ -324,12 +533,8 @@ fn with_a_collective_buyer_the_receiver_gets_one_buyer_and_the_goods_still_find_
         ..Person::default()
     };
     let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
-    let mut settings = (*rules.settings).clone();
-    settings.policies.orders.collective_buyer = true;
-    rules.settings = Arc::new(settings);
-    let items = [("KH-100".into(), [].into())].into();
-    let key = in_doubt().order;
-    let made = compose(&key, &order_of("o1", 1), person, ERP, &items, &rules).unwrap();
+    with_policy(&mut rules, |policy| policy.collective_buyer = true);
+    let made = copied(&order_of("o1", 1), person, &rules).unwrap();
     let buyer = &made.order.person;
     assert_eq!(buyer.name.as_deref(), Some("Woo"));
     assert_eq!((&buyer.email, &buyer.phone), (&None, &None));

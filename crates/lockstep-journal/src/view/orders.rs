@@ -131,6 +131,8 @@ fn sort_of(hold: &Hold, held: String) -> Option<String> {
         Hold::UnknownSku { .. }
         | Hold::UnmappedPaymentMethod { .. }
         | Hold::UnmappedShippingMethod { .. }
+        | Hold::UnmappedPaymentTerm { .. }
+        | Hold::UnmappedCountry { .. }
         | Hold::UnknownTaxRate { .. }
         | Hold::BuyerErased
         | Hold::InDoubt => Some(held),

@@ -222,6 +222,7 @@ pub fn state(id: &str, lines: Vec<OrderLine>) -> OrderState {
         tax_by_rate: [(Decimal::new(255, 1), Decimal::ONE)].into(),
         payment_method: None,
         shipping_method: None,
+        payment_term: None,
         parcels: vec![],
     }
 }

@@ -14,7 +14,6 @@ mod digest;
 mod identified;
 mod ids;
 mod lenient;
-mod methods;
 mod policies;
 mod read;
 mod schedules;
@@ -23,6 +22,7 @@ mod shop;
 mod transform;
 mod validate;
 mod wire;
+mod words;
 
 pub use crate::{fields::FieldGroup, flow::Flow};
 pub use assortment::{Assortment, Picks};
@@ -38,8 +38,9 @@ pub use ids::{
     BranchId, PaymentMethodId, PaymentTermId, RowId, ShelfId, ShippingMethodId, ShopVersionId,
     StockId,
 };
-pub use methods::{Method, MethodAt};
-pub use policies::{Gate, Limits, OrderPolicy, Policies, Policy, StockMode, StockPolicy};
+pub use policies::{
+    CountryInto, Gate, Limits, OrderPolicy, Policies, Policy, RateInto, StockMode, StockPolicy,
+};
 pub use read::read;
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};
@@ -47,6 +48,7 @@ pub use shop::{ALLOW_INSECURE, CustomerHasService, FirstMeeting, Service, ShopRo
 pub use transform::{PriceRule, Rounding, Tax, Transform, Way};
 pub use validate::{Problem, bare_url_problem};
 pub use wire::OnWire;
+pub use words::{Mappable, NamedAt, NotMapped};
 
 use crate::ids::{CustomerId, ShopId};
 use jiff::Timestamp;

@@ -146,6 +146,10 @@ pub struct OrderPolicy {
     pub capture_on_shipment: bool,
     /// Days after which the buyer of an order that is final is forgotten.
     pub buyers_kept_days: u32,
+    /// Tax rates that the receiving shop lacks, and which of its own stands for each. Amounts stay as they are.
+    pub tax_rates: Vec<RateInto>,
+    /// Countries that the receiving shop does not know, and which of its own stands for each in a copy's addresses.
+    pub countries: Vec<CountryInto>,
 }
 
 impl Default for OrderPolicy {
@@ -157,6 +161,8 @@ impl Default for OrderPolicy {
             collective_buyer: false,
             capture_on_shipment: false,
             buyers_kept_days: 90,
+            tax_rates: Vec::new(),
+            countries: Vec::new(),
         }
     }
 }
@@ -173,6 +179,50 @@ impl OrderPolicy {
             .map_or(&self.states, |(_, states)| states);
         states.contains(state)
     }
+
+    /// The receiver's rate that stands for one of this shop's, where somebody has said so. What is said of the shop
+    /// itself counts before what is said of all.
+    pub fn rate_into(&self, shop: ShopId, rate: Decimal) -> Option<Decimal> {
+        let of = |of: Option<ShopId>| {
+            let mut rows = self.tax_rates.iter();
+            rows.find(move |row| row.shop == of && row.rate == rate)
+        };
+        of(Some(shop)).or_else(|| of(None)).map(|row| row.into)
+    }
+}
+
+impl OrderPolicy {
+    /// As [`OrderPolicy::rate_into`], for a country that this shop's orders go to.
+    pub fn country_into(&self, shop: ShopId, country: &str) -> Option<&str> {
+        let of = |of: Option<ShopId>| {
+            let mut rows = self.countries.iter();
+            rows.find(|row| row.shop == of && row.country.eq_ignore_ascii_case(country))
+        };
+        let row = of(Some(shop)).or_else(|| of(None));
+        row.map(|row| row.into.as_str())
+    }
+}
+
+/// A country in the receiver's. ISO 3166 alpha-2, upper case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountryInto {
+    /// `None`: orders of every shop that says nothing of its own.
+    #[serde(default)]
+    pub shop: Option<ShopId>,
+    pub country: String,
+    pub into: String,
+}
+
+/// One shop's tax rate in the receiver's. Percent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateInto {
+    /// `None`: every shop that says nothing of its own.
+    #[serde(default)]
+    pub shop: Option<ShopId>,
+    pub rate: Decimal,
+    pub into: Decimal,
 }
 
 /// The states in which an order crosses: `placed`, `accepted`, `paid`, `shipped`, or a state that the
@@ -283,6 +333,23 @@ mod tests {
         assert!(orders.crosses(ShopId(1), Some("card"), "shipped"));
         assert!(!orders.crosses(ShopId(1), Some("card"), "paid"));
         assert!(orders.crosses(ShopId(1), Some("invoice"), "placed"));
+    }
+
+    #[test]
+    fn what_is_said_of_the_shop_counts_before_what_is_said_of_all() {
+        let orders: OrderPolicy = serde_json::from_str(
+            r#"{"taxRates": [{"rate": "24", "into": "25.5"}, {"shop": 3, "rate": "24.0", "into": "10"}]}"#,
+        )
+        .unwrap();
+        let into = |shop, rate: i64| orders.rate_into(ShopId(shop), Decimal::from(rate));
+        assert_eq!(into(2, 24), Some(Decimal::new(255, 1)));
+        assert_eq!(into(3, 24), Some(Decimal::TEN));
+        assert_eq!(into(3, 14), None);
+        let before: OrderPolicy = serde_json::from_str(r#"{"into": 1}"#).unwrap();
+        assert!(
+            before.tax_rates.is_empty() && before.countries.is_empty(),
+            "as they were stored before"
+        );
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! an older worker, a key that we do not know is a slip here, and is answered with the nearest known one.
 
 use super::{
-    ActiveShopVersion, Branch, Customer, CustomerHasService, CustomerSettings, Gate, PaymentMethod,
-    PaymentTerm, Policies, PriceRule, Problem, Rounding, Service, Shelf, ShippingMethod, ShopRole,
-    ShopVersion, Stock, Tax, Way,
+    ActiveShopVersion, Branch, CountryInto, Customer, CustomerHasService, CustomerSettings, Gate,
+    PaymentMethod, PaymentTerm, Policies, PriceRule, Problem, RateInto, Rounding, Service, Shelf,
+    ShippingMethod, ShopRole, ShopVersion, Stock, Tax, Way,
 };
 use crate::ids::{Currency, CustomerId, ShopId};
 use rust_decimal::Decimal;
@@ -127,6 +127,16 @@ static SHAPE: LazyLock<Value> = LazyLock::new(|| {
         shop: None,
         payment_method: None,
         states: Default::default(),
+    });
+    whole.policies.orders.tax_rates.push(RateInto {
+        shop: None,
+        rate: Decimal::ZERO,
+        into: Decimal::ZERO,
+    });
+    whole.policies.orders.countries.push(CountryInto {
+        shop: None,
+        country: String::new(),
+        into: String::new(),
     });
     let mut shape = serde_json::to_value(&whole).unwrap_or_default();
     let row = |keys: &[&str]| {

@@ -5,6 +5,7 @@ use super::{
     ALLOW_INSECURE, CustomerSettings, FieldGroup, Identifier, Policy, Service, ShopRole, StockMode,
 };
 use crate::ids::ShopId;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -276,13 +277,13 @@ impl CustomerSettings {
                 )
             };
         }
-        // Orders go one way: several of the shops' methods may be one in the shop that takes them.
+        // Orders go one way: several of the shops' methods, or terms, may be one in the shop that takes them.
         let gathers = self.policies.orders.into;
         section!(branch_service_identifiers "branchServiceIdentifiers" of branches "branches", "branch");
         section!(stock_service_identifiers "stockServiceIdentifiers" of stocks "stocks", "stock");
         section!(shop_version_service_identifiers "shopVersionServiceIdentifiers" of shop_versions "shopVersions", "shop version");
         section!(shipping_method_service_identifiers "shippingMethodServiceIdentifiers" of shipping_methods "shippingMethods", "shipping method", gathers);
-        section!(payment_term_service_identifiers "paymentTermServiceIdentifiers" of payment_terms "paymentTerms", "payment term");
+        section!(payment_term_service_identifiers "paymentTermServiceIdentifiers" of payment_terms "paymentTerms", "payment term", gathers);
         section!(payment_method_service_identifiers "paymentMethodServiceIdentifiers" of payment_methods "paymentMethods", "payment method", gathers);
         section!(shelf_service_identifiers "shelfServiceIdentifiers" of shelves "shelves", "shelf");
     }
@@ -377,6 +378,8 @@ impl CustomerSettings {
                 self.check_linked(found, format!("policies.orders.gates[{at}].shop"), shop);
             }
         }
+        self.check_tax_rates(found);
+        self.check_countries(found);
         for (path, percent) in [
             (
                 "policies.limits.archivePercentMax",
@@ -391,6 +394,72 @@ impl CustomerSettings {
                 found.push(Problem::new(
                     path,
                     format!("{percent} % is not a limit; at most 1000"),
+                ));
+            }
+        }
+    }
+
+    fn check_tax_rates(&self, found: &mut Vec<Problem>) {
+        let rows = &self.policies.orders.tax_rates;
+        if rows.len() > ROWS_MAX {
+            let message = format!("more than {ROWS_MAX} rows");
+            found.push(Problem::new("policies.orders.taxRates", message));
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let path = format!("policies.orders.taxRates[{at}]");
+            if let Some(shop) = row.shop {
+                self.check_linked(found, format!("{path}.shop"), shop);
+            }
+            for (name, rate) in [("rate", row.rate), ("into", row.into)] {
+                if rate.is_sign_negative() || rate > Decimal::ONE_HUNDRED {
+                    found.push(Problem::new(
+                        format!("{path}.{name}"),
+                        format!("{rate} is not a tax rate in percent"),
+                    ));
+                }
+            }
+            if let Some(before) = first.insert((row.shop, row.rate), at) {
+                found.push(Problem::new(
+                    format!("{path}.rate"),
+                    format!(
+                        "{} % is mapped already, in policies.orders.taxRates[{before}]",
+                        row.rate.normalize()
+                    ),
+                ));
+            }
+        }
+    }
+
+    fn check_countries(&self, found: &mut Vec<Problem>) {
+        let rows = &self.policies.orders.countries;
+        if rows.len() > ROWS_MAX {
+            let message = format!("more than {ROWS_MAX} rows");
+            found.push(Problem::new("policies.orders.countries", message));
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let path = format!("policies.orders.countries[{at}]");
+            if let Some(shop) = row.shop {
+                self.check_linked(found, format!("{path}.shop"), shop);
+            }
+            for (name, country) in [("country", &row.country), ("into", &row.into)] {
+                if !is_country(country) {
+                    found.push(Problem::new(
+                        format!("{path}.{name}"),
+                        format!("\"{country}\" is not a country's two letters, as in \"FI\""),
+                    ));
+                }
+            }
+            if let Some(before) = first.insert((row.shop, &row.country), at) {
+                found.push(Problem::new(
+                    format!("{path}.country"),
+                    format!(
+                        "{} is mapped already, in policies.orders.countries[{before}]",
+                        row.country
+                    ),
                 ));
             }
         }
@@ -451,6 +520,10 @@ pub(super) fn group_name(group: FieldGroup) -> &'static str {
         FieldGroup::Attributes => "attributes",
         FieldGroup::Identifiers => "identifiers",
     }
+}
+
+pub(super) fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 pub(super) fn is_currency(text: &str) -> bool {
@@ -611,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn two_methods_may_be_one_in_the_shop_that_orders_go_into() {
+    fn two_methods_or_terms_may_be_one_in_the_shop_that_orders_go_into() {
         let gathered = |into: Option<ShopId>| {
             problems(|settings| {
                 settings.policies.orders.into = into;
@@ -629,11 +702,24 @@ mod tests {
                             identifier: "card".into(),
                         },
                     );
+                    settings.payment_terms.push(PaymentTerm {
+                        id: PaymentTermId(id),
+                        name: "30 days".into(),
+                        due_days: 30,
+                    });
+                    settings
+                        .payment_term_service_identifiers
+                        .push(PaymentTermServiceIdentifier {
+                            id: RowId(id),
+                            payment_term_id: PaymentTermId(id),
+                            service_id: ShopId(2),
+                            identifier: "net30".into(),
+                        });
                 }
             })
         };
         assert_eq!(gathered(Some(ShopId(2))), Vec::<String>::new());
-        assert_eq!(gathered(None).len(), 1);
+        assert_eq!(gathered(None).len(), 2);
     }
 
     #[test]
@@ -668,6 +754,51 @@ mod tests {
         assert_eq!(
             problem,
             ["customer.email: \"matti@\" is not an e-mail address"]
+        );
+    }
+
+    #[test]
+    fn a_tax_rate_is_mapped_once_for_a_shop_and_is_a_rate() {
+        let row = |shop, rate: i64, into: i64| RateInto {
+            shop,
+            rate: rate.into(),
+            into: into.into(),
+        };
+        let problem = problems(|settings| {
+            settings.policies.orders.tax_rates = vec![
+                row(None, 24, 25),
+                row(Some(ShopId(2)), 24, 25),
+                row(Some(ShopId(2)), 24, 10),
+                row(Some(ShopId(7)), 24, 250),
+            ];
+        });
+        assert_eq!(
+            problem,
+            [
+                "policies.orders.taxRates[2].rate: 24 % is mapped already, in policies.orders.taxRates[1]",
+                "policies.orders.taxRates[3].shop: there is no shop 7 in services",
+                "policies.orders.taxRates[3].into: 250 is not a tax rate in percent",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_country_is_mapped_once_for_a_shop_and_has_two_letters() {
+        let row = |country: &str, into: &str| CountryInto {
+            shop: None,
+            country: country.into(),
+            into: into.into(),
+        };
+        let problem = problems(|settings| {
+            settings.policies.orders.countries =
+                vec![row("AX", "FI"), row("AX", "SE"), row("Estonia", "FI")];
+        });
+        assert_eq!(
+            problem,
+            [
+                "policies.orders.countries[1].country: AX is mapped already, in policies.orders.countries[0]",
+                "policies.orders.countries[2].country: \"Estonia\" is not a country's two letters, as in \"FI\"",
+            ]
         );
     }
 

@@ -32,6 +32,7 @@ pub async fn show(_: Reader, State(shop): State<Arc<ShopState>>) -> Json<Value> 
         "branches": config.branches,
         "shelves": config.shelves,
         "tax_rates": config.tax_rates,
+        "countries": config.countries,
         "semantics": {
             "takes": config.takes,
             "gives_back_on_cancel": true,

@@ -25,6 +25,7 @@ pub fn check_out(
     check_name("buyer.name", &input.buyer.name)?;
     check_email(&input.buyer.email)?;
     create::check_people(&input.buyer, [&input.billing, &input.shipping])?;
+    create::check_country(&input.billing, &input.shipping, ground.config)?;
     check_text("note", input.note.as_deref().unwrap_or_default())?;
     let mut lines = Vec::new();
     let mut wanted: Vec<(i64, String, i64, bool)> = Vec::new();

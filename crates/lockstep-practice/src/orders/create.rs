@@ -169,6 +169,7 @@ pub fn create(
         config.shipping_methods.iter().any(|known| known.id == id)
     })?;
     check_people(&input.buyer, [&input.billing, &input.shipping])?;
+    check_country(&input.billing, &input.shipping, config)?;
     for (field, text) in [
         ("reference", &input.reference),
         ("tracking", &input.tracking),
@@ -526,6 +527,23 @@ pub fn check_people(buyer: &Buyer, addresses: [&Option<Address>; 2]) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Where the goods go: the shipping address, else the billing address.
+pub fn check_country(
+    billing: &Option<Address>,
+    shipping: &Option<Address>,
+    config: &ShopConfig,
+) -> Result<(), Problem> {
+    let (field, address) = match (shipping, billing) {
+        (Some(address), _) => ("shipping.country", address),
+        (None, Some(address)) => ("billing.country", address),
+        (None, None) => return Ok(()),
+    };
+    if address.country.is_empty() || config.sends_to(&address.country) {
+        return Ok(());
+    }
+    Err(unknown_reference(field, &address.country))
 }
 
 /// The first stock, in the shop's order, that can give all of these; or what is short.

@@ -3,7 +3,7 @@
 use lockstep_practice::Takes;
 use serde_json::{Value, json};
 
-use crate::caller::{Open, open};
+use crate::caller::{Open, open, open_with, seed};
 
 const SKU: &str = "P-00001";
 
@@ -288,6 +288,29 @@ async fn a_copy_keeps_what_was_stated_and_may_be_paid_and_shipped_at_once() {
     );
     assert_eq!(made["parcels"][0]["tracking"], "T9");
     assert_eq!(made["confirmation_mail"]["sent"], true);
+    assert_eq!(shop.level(SKU).await, "8/0/8");
+}
+
+#[tokio::test]
+async fn a_shop_that_sends_to_some_countries_refuses_an_order_to_another() {
+    let shop = open_with(Takes::Placement, seed(1), |config| {
+        config.countries = vec!["FI".into()];
+    })
+    .await;
+    assert_eq!(shop.get("/api/v1/shop").await["countries"], json!(["FI"]));
+    let to = |address: &str, country: &str| {
+        let mut body = copy(country, 1);
+        body[address] = json!({"name": "Aino", "city": "Turku", "country": country});
+        body
+    };
+    for address in ["shipping", "billing"] {
+        let (_, problem) = shop.call("POST", "/api/v1/orders", to(address, "SE")).await;
+        assert_eq!(problem["code"], "unknown_reference", "{problem}");
+        assert_eq!(problem["field"], format!("{address}.country"));
+    }
+    shop.post("/api/v1/orders", to("shipping", "FI")).await;
+    // To be picked up.
+    shop.post("/api/v1/orders", copy("k", 1)).await;
     assert_eq!(shop.level(SKU).await, "8/0/8");
 }
 

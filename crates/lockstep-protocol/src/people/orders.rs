@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_model::{
     OrderAnswer, RemoteId, ShopId,
     entry::Hold,
-    settings::{Method, MethodAt},
+    settings::{Mappable, NamedAt},
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,17 +45,19 @@ pub struct HeldOrder {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmapped {
-    pub method: Method,
-    pub from: MethodAt,
+    #[serde(rename = "method")]
+    pub what: Mappable,
+    pub from: NamedAt,
     pub into: ShopId,
     pub into_name: String,
 }
 
-/// What a method of one shop is called in the shop that orders go into.
+/// What a method, a tax rate … of one shop is called in the shop that orders go into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapRequest {
-    pub method: Method,
-    pub from: MethodAt,
+    #[serde(rename = "method")]
+    pub what: Mappable,
+    pub from: NamedAt,
     pub into: RemoteId,
 }
 

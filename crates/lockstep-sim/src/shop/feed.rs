@@ -71,6 +71,7 @@ impl SimShop {
                 tax_by_rate: BTreeMap::new(),
                 payment_method: None,
                 shipping_method: None,
+                payment_term: None,
                 parcels: vec![],
             },
             person: Person {

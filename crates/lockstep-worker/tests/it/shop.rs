@@ -175,6 +175,7 @@ impl Shop {
             tax_by_rate: [(Decimal::ZERO, Decimal::ZERO)].into(),
             payment_method: None,
             shipping_method: None,
+            payment_term: None,
             parcels: vec![],
         };
         let person = Person {

@@ -4,8 +4,8 @@ use super::api::Api;
 use crate::arguments;
 use crate::exit::{Exit, Trouble};
 use crate::print;
-use lockstep_model::settings::{Method, MethodAt};
-use lockstep_model::{CustomerId, Named, OrderAnswer, ShopId};
+use lockstep_model::settings::{Mappable, NamedAt};
+use lockstep_model::{CustomerId, OrderAnswer, ShopId};
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
 use lockstep_protocol::people::customers::{ApplyReply, CustomerView};
@@ -111,13 +111,12 @@ async fn held(api: &Api, customer: CustomerId, as_json: bool) -> anyhow::Result<
             print::line(&format!("  and {} more", group.count - named));
         }
         if let Some(unmapped) = &group.unmapped {
-            let method = match unmapped.method {
-                Method::Payment => "--payment-method",
-                Method::Shipping => "--shipping-method",
-            };
             print::line(&format!(
-                "  Let all go: lockstep map {customer} {method} '{}' --of {} --to WORD_OF_SHOP_{}",
-                unmapped.from.id, unmapped.from.shop, unmapped.into
+                "  Let all go: lockstep map {customer} {} '{}' --of {} --to WORD_OF_SHOP_{}",
+                option_of(unmapped.what),
+                unmapped.from.id,
+                unmapped.from.shop,
+                unmapped.into
             ));
         } else {
             print::line(&format!(
@@ -128,17 +127,29 @@ async fn held(api: &Api, customer: CustomerId, as_json: bool) -> anyhow::Result<
     Ok(exit)
 }
 
+fn option_of(what: Mappable) -> &'static str {
+    match what {
+        Mappable::PaymentMethod => "--payment-method",
+        Mappable::ShippingMethod => "--shipping-method",
+        Mappable::PaymentTerm => "--payment-term",
+        Mappable::TaxRate => "--tax-rate",
+        Mappable::Country => "--country",
+    }
+}
+
 pub async fn map(arguments: arguments::Map, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
     let customer = api.customer(&arguments.customer).await?;
-    let (method, id) = match (
-        arguments.method.payment_method,
-        arguments.method.shipping_method,
-    ) {
-        (Some(id), _) => (Method::Payment, id),
-        (None, Some(id)) => (Method::Shipping, id),
-        (None, None) => return Err(Trouble::wrong_use("no method was given").into()),
-    };
+    let word = arguments.word;
+    let given = [
+        (Mappable::PaymentMethod, word.payment_method),
+        (Mappable::ShippingMethod, word.shipping_method),
+        (Mappable::PaymentTerm, word.payment_term),
+        (Mappable::TaxRate, word.tax_rate),
+        (Mappable::Country, word.country),
+    ];
+    let given = given.into_iter().find_map(|(what, id)| Some((what, id?)));
+    let (what, id) = given.ok_or_else(|| Trouble::wrong_use("it was not said what is mapped"))?;
     let view: CustomerView = api
         .get(&Api::of_customer(paths::CUSTOMER, customer), &[])
         .await?;
@@ -149,10 +160,10 @@ pub async fn map(arguments: arguments::Map, as_json: bool) -> anyhow::Result<Exi
         .orders
         .into
         .ok_or_else(|| Trouble::wrong_use("no shop takes the orders, by the policies"))?;
-    is_listed(&api, customer, receiver, method, &arguments.to).await?;
+    is_listed(&api, customer, receiver, what, &arguments.to).await?;
     let request = MapRequest {
-        method,
-        from: MethodAt {
+        what,
+        from: NamedAt {
             shop,
             id: id.as_str().into(),
         },
@@ -189,16 +200,13 @@ async fn is_listed(
     api: &Api,
     customer: CustomerId,
     receiver: ShopId,
-    method: Method,
+    what: Mappable,
     word: &str,
 ) -> anyhow::Result<()> {
     let path = fill(paths::SHOP_LISTS, &[&customer, &receiver]);
     let reply: ListsReply = api.get(&path, &[]).await?;
-    let list: &[Named] = match method {
-        Method::Payment => &reply.identity.payment_methods,
-        Method::Shipping => &reply.identity.shipping_methods,
-    };
-    if list.is_empty() || list.iter().any(|each| each.id.as_str() == word) {
+    let list = what.listed(&reply.identity);
+    if list.is_empty() || list.iter().any(|each| what.is_same(each.id.as_str(), word)) {
         return Ok(());
     }
     let there: Vec<String> = list
@@ -207,7 +215,7 @@ async fn is_listed(
         .collect();
     Err(Trouble::wrong_use(format!(
         "shop {receiver} has no {} \"{word}\"; it has {}",
-        method.as_str(),
+        what.as_str(),
         there.join(", ")
     ))
     .into())

@@ -122,6 +122,161 @@ async fn one_decision_lets_all_orders_go_that_wait_for_the_same_and_each_is_made
     );
 }
 
+/// Two orders with a tax rate, two with a payment term and one to a country that the ERP does not know.
+async fn in_words_of_its_own(scene: &Scene, sku: &str) -> [Vec<Bought>; 3] {
+    let buyer = json!({ "name": "Aino Virta", "email": "aino@example.com" });
+    let mut at_an_old_rate = Vec::new();
+    for till in ["till-1", "till-2"] {
+        let order = json!({
+            "external_key": till, "payment": "paid", "payment_method": "card", "buyer": buyer,
+            "lines": [{ "sku": sku, "quantity": 1, "unit_price": "12.40", "tax_rate": "24" }],
+        });
+        let made = scene.web1.post("/api/v1/orders", order).await;
+        at_an_old_rate.push(Bought {
+            id: made["id"].as_str().expect("an id").to_owned(),
+            number: made["number"].as_str().expect("a number").to_owned(),
+        });
+    }
+    let mut on_account = Vec::new();
+    for _ in 0..2 {
+        let basket = json!({
+            "lines": [{ "sku": sku, "quantity": 1 }], "buyer": buyer, "pay": false, "payment_method": "invoice",
+        });
+        on_account.push(scene.web1.check_out(basket).await);
+    }
+    let address = json!({
+        "name": "Aino Virta", "street": "Torggatan 1", "postal_code": "22100", "city": "Mariehamn", "country": "AX",
+    });
+    let basket = json!({
+        "lines": [{ "sku": sku, "quantity": 1 }], "buyer": buyer, "pay": true, "payment_method": "card",
+        "shipping": address,
+    });
+    let to_aland = scene.web1.check_out(basket).await;
+    [at_an_old_rate, on_account, vec![to_aland]]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_a_term_and_a_country_that_the_receiver_lacks_are_mapped_by_one_decision_each() {
+    let plan = ShopPlan {
+        countries: &["FI", "SE"],
+        ..ShopPlan::default()
+    };
+    let scene = Scene::set_in_step(plan).await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    scene
+        .edit(|settings| {
+            let gate = json!({ "paymentMethod": "invoice", "states": ["accepted"] });
+            settings["policies"]["orders"]["gates"] = json!([gate]);
+            let rows = settings["paymentTermServiceIdentifiers"].as_array_mut();
+            rows.expect("identifiers")
+                .retain(|row| row["identifier"] != "net14" || row["serviceId"] == 1);
+        })
+        .await;
+    let orders = in_words_of_its_own(&scene, &sku).await;
+    let wanted = [
+        (
+            "2 orders of Web shop 1 wait for a tax rate of 24 %",
+            "tax_rate",
+            "24",
+        ),
+        (
+            "2 orders of Web shop 1 wait for the payment term \"net14\"",
+            "payment_term",
+            "net14",
+        ),
+        (
+            "1 order of Web shop 1 waits for the country AX",
+            "country",
+            "AX",
+        ),
+    ];
+    let (view, _) = eventually("all five are held", seconds(60), async || {
+        let view = held(&scene).await.json();
+        let groups = view["groups"].as_array().cloned().unwrap_or_default();
+        let is_held = |title: &str| groups.iter().any(|group| group["title"] == title);
+        match wanted.iter().all(|(title, ..)| is_held(title)) {
+            true => Ok(view),
+            false => Err(view.to_string()),
+        }
+    })
+    .await;
+    for (title, what, id) in wanted {
+        let groups = view["groups"].as_array().expect("groups");
+        let group = groups.iter().find(|group| group["title"] == title);
+        let unmapped = &group.expect("a group")["unmapped"];
+        assert_eq!(unmapped["method"], what, "{view}");
+        assert_eq!(unmapped["from"]["id"], id, "{view}");
+    }
+    assert_eq!(scene.erp.orders().await.len(), 0);
+    // The console offers what the ERP has.
+    let people = &scene.coordinator.people;
+    let id = scene.id();
+    let page = people
+        .page(&format!("/customers/{id}/orders?state=held"))
+        .await;
+    for choice in ["value=\"25.5\"", "value=\"net30\"", "value=\"SE\""] {
+        assert!(page.contains(choice), "{choice}: {page}");
+    }
+
+    let map = |option: &'static str, from: &'static str, to: &'static str| {
+        ["map", &id, option, from, "--of", "Web shop 1", "--to", to].map(str::to_owned)
+    };
+    let words = [
+        (
+            map("--tax-rate", "24", "12"),
+            map("--tax-rate", "24", "25.5"),
+        ),
+        (
+            map("--payment-term", "net14", "net7"),
+            map("--payment-term", "net14", "net30"),
+        ),
+        (map("--country", "AX", "NO"), map("--country", "AX", "FI")),
+    ];
+    for (wrong, right) in &words {
+        let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
+        let typed = people.types(&wrong).await;
+        assert_eq!(typed.code, 2, "{typed:?}");
+        assert!(
+            typed.err.contains("it has"),
+            "it names those that are there: {typed:?}"
+        );
+        let right: Vec<&str> = right.iter().map(String::as_str).collect();
+        people.does(&right).await;
+        // Said once is enough.
+        people.does(&right).await;
+    }
+    let [at_an_old_rate, on_account, to_aland] = &orders;
+    let copy = async |order: &Bought| {
+        let crossed = eventually("a released order crosses", seconds(60), async || {
+            scene.erp.copy_of(order).await.ok_or("not yet".to_owned())
+        });
+        crossed.await.0
+    };
+    for order in at_an_old_rate {
+        let copy = copy(order).await;
+        let line = &copy["lines"][0];
+        assert_eq!(
+            (&line["tax_rate"], &line["tax"]),
+            (&json!("25.5"), &json!("2.40")),
+            "{copy}"
+        );
+        assert_eq!(
+            (&line["net"], &copy["total"]),
+            (&json!("10.00"), &json!("12.40")),
+            "{copy}"
+        );
+    }
+    for order in on_account {
+        let copy = copy(order).await;
+        assert_eq!(copy["payment_term"], "net30", "{copy}");
+    }
+    let there = copy(&to_aland[0]).await;
+    assert_eq!(there["shipping"]["country"], "FI", "{there}");
+    assert_eq!(there["shipping"]["city"], "Mariehamn", "{there}");
+    scene.until_at_rest().await;
+    assert_eq!(scene.erp.orders().await.len(), 5, "each is made once");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_does_not_fit_an_order_changes_nothing() {
     let (scene, sku) = without_bank_transfers().await;

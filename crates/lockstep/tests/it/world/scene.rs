@@ -18,6 +18,8 @@ pub struct ShopPlan {
     pub movable: bool,
     /// `enableSyncing` at first.
     pub enabled: bool,
+    /// That it sends to; any, if none is named.
+    pub countries: &'static [&'static str],
     /// The ERP has a second stock, `outlet`.
     pub outlet: bool,
 }
@@ -29,6 +31,7 @@ impl Default for ShopPlan {
             units: 10,
             movable: true,
             enabled: true,
+            countries: &[],
             outlet: false,
         }
     }
@@ -187,12 +190,14 @@ impl Scene {
 async fn shops(folder: &Path, plan: ShopPlan) -> (PracticeShop, PracticeShop, PracticeShop) {
     let products = plan.products.to_string();
     let units = plan.units.to_string();
-    let mut seed = vec!["--products", products.as_str(), "--units", units.as_str()];
+    let mut erp = vec!["--products", products.as_str(), "--units", units.as_str()];
     if plan.outlet {
-        seed.extend(["--stock", "outlet=Outlet"]);
+        erp.extend(["--stock", "outlet=Outlet"]);
     }
+    let countries = plan.countries.iter();
+    erp.extend(countries.flat_map(|country| ["--country", *country]));
     tokio::join!(
-        PracticeShop::start(folder, "ERP", "placement", &seed),
+        PracticeShop::start(folder, "ERP", "placement", &erp),
         PracticeShop::start(folder, "Web shop 1", "payment", &[]),
         PracticeShop::start(folder, "Web shop 2", "reserve", &[]),
     )
