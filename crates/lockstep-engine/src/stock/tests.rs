@@ -7,11 +7,12 @@ use crate::rules::{LevelWrites, Rules};
 use jiff::Timestamp;
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, OpenIntent, StockCase};
 use lockstep_model::entry::{Body, Movement, Subject, What};
-use lockstep_model::settings::StockId;
+use lockstep_model::settings::{StockId, StockMode};
 use lockstep_model::{CustomerId, IntentId, Level, OrderKey, RunId, ShopId, Takes};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A shop's own side of one order.
 #[derive(Debug, Clone, Copy)]
@@ -490,7 +491,7 @@ enum Act {
     Ship(usize),
     ShipInErp(usize),
     Cancel(usize),
-    Receive(i64),
+    Receive(usize, i64),
     Carry,
     Sync,
 }
@@ -502,7 +503,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0_usize..8).prop_map(Act::Ship),
         1 => (0_usize..8).prop_map(Act::ShipInErp),
         1 => (0_usize..8).prop_map(Act::Cancel),
-        1 => (-3_i64..6).prop_map(Act::Receive),
+        1 => (0_usize..3, -3_i64..6).prop_map(|(shop, n)| Act::Receive(shop, n)),
         2 => Just(Act::Carry),
         4 => Just(Act::Sync),
     ]
@@ -511,16 +512,20 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
-    /// Whoever takes stock when: at rest each shop that can show it shows what is left, counted by a reader that
+    /// Whoever takes stock when, and whether one shop's count or every shop's counts: at rest each shop that can show it shows what is left, counted by a reader that
     /// knows only what was received and what was bought; and a last sync writes nothing.
     #[test]
     fn at_rest_every_shop_shows_the_units_that_are_left(
         erp in prop::sample::select(&TAKES[..]),
         a in prop::sample::select(&TAKES[..]),
         b in prop::sample::select(&TAKES[..]),
+        pooled: bool,
         acts in prop::collection::vec(act(), 1..40),
     ) {
         let mut world = World::new(erp, a, b, 50);
+        if pooled {
+            Arc::make_mut(&mut world.rules.settings).policies.stock.mode = StockMode::Pooled;
+        }
         let mut received = 50;
         for act in acts {
             let orders: Vec<u64> = world.origins.keys().copied().collect();
@@ -558,8 +563,9 @@ proptest! {
                         world.shop(origin).cancel(takes, order);
                     }
                 },
-                Act::Receive(units) => {
-                    world.shop(ERP).on_hand += units;
+                Act::Receive(shop, units) => {
+                    let counts = if pooled { [ERP, A, B][shop] } else { ERP };
+                    world.shop(counts).on_hand += units;
                     received += units;
                 }
                 Act::Carry => world.carry(),
