@@ -762,6 +762,7 @@ mod tests {
         assert_eq!(mapping.stock(ShopId(3), Some(&other)), None);
         assert_eq!(mapping.stock(ShopId(3), None), Some(StockId(1)));
         assert_eq!(mapping.stock(ShopId(4), None), Some(StockId(2)));
-        assert_eq!(mapping.stock(ShopId(4), Some(&other)), Some(StockId(1)));
+        assert_eq!(mapping.stock(ShopId(4), Some(&other)), Some(StockId(2)));
+        assert_eq!(mapping.stock(ShopId(5), Some(&other)), Some(StockId(1)));
     }
 }
