@@ -180,6 +180,8 @@ pub enum Effect {
     LoadStock {
         after: Option<(Sku, StockId)>,
         limit: usize,
+        /// Count all levels, however few are due.
+        count: bool,
     },
     /// Orders after this one that are final everywhere and have not moved since `before`. Answered by `ClosingLoaded`.
     LoadClosing {
@@ -509,7 +511,7 @@ impl Customer {
                     Subject::Record(_) => &[Lane::Catalogue],
                     Subject::Level { .. } | Subject::Order(_) => &[Lane::Trade],
                     Subject::Levels => {
-                        self.shared.of_levels.accept(conflict);
+                        self.shared.of_levels.accept(conflict, now);
                         &[Lane::Trade]
                     }
                     Subject::Shop(shop) => {

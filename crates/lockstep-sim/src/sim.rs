@@ -1099,9 +1099,13 @@ fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) -> Option<E
                 .load_orders(after.as_ref(), limit, clock, &receivers)
                 .expect("orders are loaded"),
         ),
-        Effect::LoadStock { after, limit } => Event::StockLoaded(
+        Effect::LoadStock {
+            after,
+            limit,
+            count,
+        } => Event::StockLoaded(
             journal
-                .load_stock(after.as_ref(), limit)
+                .load_stock(after.as_ref(), limit, count)
                 .expect("levels are loaded"),
         ),
         Effect::LoadClosing {

@@ -760,7 +760,7 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
             }
         }
         Conflict::ManySoldOut { levels, of, .. } => {
-            format!("{levels} of {of} stock levels would be set to sold out")
+            format!("{levels} of {of} stock levels are to be sold out at once")
         }
         Conflict::StockSwitched { owner, .. } => {
             format!(
@@ -838,7 +838,7 @@ fn conflict_detail(
             }
         }
         Conflict::ManySoldOut { limit, .. } => format!(
-            "That is more than {limit} %, and an empty or broken source looks like that. What sells out is not written to any shop yet; every other level is. If it is so, accept; if not, mend the source, and the question closes by itself."
+            "Within an hour none of them is counted any more: more than {limit} %, and an empty or broken source looks like that. Those that are not written yet wait; everything else goes on, and what buyers buy is told to every shop as ever. If it is so, accept: it holds for an hour. If not, mend the source, and the question closes by itself."
         ),
         Conflict::StockSwitched { levels, .. } => format!(
             "It shows {levels} {} otherwise than the shops were told. The numbers of before still hold, and orders go on. Make a plan to see what would be written; accept, and its numbers count; or give the stock back to its owner of before, and the question closes by itself.",

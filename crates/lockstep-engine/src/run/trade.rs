@@ -83,7 +83,7 @@ impl Run {
             }
             Phase::Close { after } => {
                 if !self.is_time_to_close(shared, now) {
-                    self.take_acceptance(shared);
+                    self.take_acceptance(shared, now);
                     self.phase = Phase::Stock;
                     self.stock_after = None;
                     self.load_stock(out);
@@ -101,7 +101,7 @@ impl Run {
             }
             Phase::Weigh => {
                 if self.stock_after.is_none() {
-                    self.is_weighed();
+                    self.is_weighed(shared, now);
                     self.phase = Phase::Stock;
                 }
                 self.load_stock(out);
@@ -114,7 +114,7 @@ impl Run {
                     self.phase = Phase::ReadLevels { round: 1 };
                     return false;
                 } else {
-                    self.ask_about_levels(shared, out);
+                    self.ask_about_levels(shared, now, out);
                     self.phase = Phase::Orders { pass: 0 };
                     self.pass_writes = 0;
                     self.orders_after = None;
@@ -228,6 +228,7 @@ impl Run {
         out.push(Effect::LoadStock {
             after: self.stock_after.take(),
             limit: CHUNK,
+            count: self.has_to_count(),
         });
     }
 
@@ -372,7 +373,7 @@ impl Run {
         if self.cancelled.is_some() {
             return;
         }
-        if self.phase == Phase::Weigh || self.has_to_weigh(&chunk) {
+        if self.phase == Phase::Weigh || self.has_to_weigh(&chunk, shared) {
             self.phase = Phase::Weigh;
             self.weigh(&chunk, now);
             return;

@@ -24,6 +24,9 @@ pub struct StockDecision {
     pub consumed: Vec<(ShopId, u64)>,
     /// Nothing is left to do for it until something is read.
     pub done: bool,
+    /// Shops that would be told that nothing is left of what they sold until now, since none is counted any more: what
+    /// buyers bought does not explain it.
+    pub emptied: BTreeSet<ShopId>,
     /// The stock's new owner shows another number than the others were told, and nobody has accepted it.
     pub is_switched: bool,
 }
@@ -321,6 +324,12 @@ fn aim(
         if at.aside_until.is_some_and(|until| until > now) {
             decision.done = false;
             continue;
+        }
+        if level.available() > Decimal::ZERO
+            && target <= Decimal::ZERO
+            && books.base(shop, case.stock) <= Decimal::ZERO
+        {
+            decision.emptied.insert(shop);
         }
         let on_hand = if shop_rules.stock().reserves {
             target + level.reserved

@@ -237,6 +237,12 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// What is counted in the stocks that a shop's level shows, before any order.
+    pub fn base(&self, shop: ShopId, stock: StockId) -> Decimal {
+        let shown = self.shown(shop, &stock).iter();
+        shown.filter_map(|stock| self.bases.get(stock)).sum()
+    }
+
     pub fn pool(&self, shop: ShopId, stock: StockId) -> Decimal {
         let shown = self.shown(shop, &stock).iter();
         shown.map(|stock| self.free(*stock)).sum()

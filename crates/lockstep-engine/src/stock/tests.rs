@@ -712,3 +712,21 @@ fn what_another_owner_shows_counts_once_a_person_has_accepted_it() {
     assert_eq!(moved(&in_step), [(Decimal::ZERO, to_erp)]);
     assert!(in_step.done && in_step.writes.is_empty());
 }
+
+#[test]
+fn what_buyers_bought_out_is_told_apart_from_what_is_counted_no_more() {
+    let emptied = |act: fn(&mut World)| {
+        let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 3);
+        act(&mut world);
+        let case = world.case();
+        let decision = evaluate(&case, &world.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
+        assert!(!decision.writes.is_empty());
+        decision.emptied
+    };
+    let bought = emptied(|world| {
+        world.buy(A, 3, true);
+    });
+    assert_eq!(bought, [].into());
+    let gone = emptied(|world| world.shop(ERP).on_hand = 0);
+    assert_eq!(gone, [A, B].into());
+}

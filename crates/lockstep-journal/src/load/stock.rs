@@ -25,11 +25,13 @@ impl Journal {
         Ok(counts)
     }
 
-    /// SKUs that are dirty, or whose levels were read and differ from what we know, in order.
+    /// SKUs that are dirty, or whose levels were read and differ from what we know, in order. `count_all`: say of the first
+    /// chunk how many there are in all, also if few are due.
     pub fn load_stock(
         &self,
         after: Option<&(Sku, StockId)>,
         limit: usize,
+        count_all: bool,
     ) -> Result<StockChunk, JournalError> {
         let limit = bounded(limit);
         let (sku, stock) = match after {
@@ -68,7 +70,7 @@ impl Journal {
         for (sku, stock) in &keys[..count] {
             chunk.cases.push(stock_case(&self.connection, sku, *stock)?);
         }
-        if after.is_none() && keys.len() > A_FEW {
+        if after.is_none() && (count_all || keys.len() > A_FEW) {
             (chunk.due, chunk.total) = self.weigh()?;
         }
         if keys.len() > count {

@@ -107,8 +107,8 @@ fn assert_the_same(one: &Journal, other: &Journal) {
     assert_eq!(one.counters().unwrap(), other.counters().unwrap());
     assert_eq!(one.fingerprints().unwrap(), other.fingerprints().unwrap());
     assert_eq!(
-        one.load_stock(None, 100).unwrap(),
-        other.load_stock(None, 100).unwrap()
+        one.load_stock(None, 100, false).unwrap(),
+        other.load_stock(None, 100, false).unwrap()
     );
     assert_eq!(
         one.load_catalogue(Kind::Product, None, 100, at(5)).unwrap(),

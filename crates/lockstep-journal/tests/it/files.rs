@@ -122,7 +122,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
     drop(file);
     for _ in 0..2 {
         let journal = Journal::open(&path, CUSTOMER).unwrap();
-        let chunk = journal.load_stock(None, 10).unwrap();
+        let chunk = journal.load_stock(None, 10, false).unwrap();
         assert!(!chunk.cases[0].levels[&WEB].gone);
         assert_eq!(chunk.cases[0].counted_by, Some(ERP));
     }

@@ -49,7 +49,7 @@ fn a_hundred_thousand_rows_are_paged_in_flat_memory() {
     // … and of the stock.
     for page in 0..10 {
         let after = (format!("S{:06}", page * 10_000).into(), MAIN);
-        let chunk = journal.load_stock(Some(&after), 500).unwrap();
+        let chunk = journal.load_stock(Some(&after), 500, false).unwrap();
         assert_eq!(chunk.cases.len(), 500);
         assert_eq!(chunk.cases[0].sku.0, format!("S{:06}", page * 10_000 + 1));
     }

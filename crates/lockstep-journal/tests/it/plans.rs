@@ -56,7 +56,7 @@ fn what_is_asked_in_every_run_does_not_grow_with_the_catalogue() {
             .unwrap();
         assert_eq!(ids, ["p15000".into()]);
         assert!(journal.orders_to_read(WEB, None, 10).unwrap().is_empty());
-        assert_eq!(journal.load_stock(None, 500).unwrap().cases.len(), 1);
+        assert_eq!(journal.load_stock(None, 500, false).unwrap().cases.len(), 1);
         let orders = journal.load_orders(None, 500, at(0), &[ERP]).unwrap();
         assert_eq!(orders.cases[0].items[&ERP].len(), 100);
         assert!(journal.cut_segment(1 << 20).unwrap().is_none());

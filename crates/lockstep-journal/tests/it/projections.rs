@@ -233,7 +233,7 @@ pub fn step() -> impl Strategy<Value = (Vec<Body>, bool)> {
 pub fn live(journal: &mut Journal, bodies: Vec<Body>, settles: bool) {
     let mut also = Also::default();
     if settles {
-        let stock = journal.load_stock(None, 100).unwrap();
+        let stock = journal.load_stock(None, 100, false).unwrap();
         also.skus_done = stock.cases.into_iter().map(|c| (c.sku, c.stock)).collect();
         let orders = journal.load_orders(None, 100, at(5), &[ERP]).unwrap();
         also.orders_done = orders.cases.into_iter().map(|c| c.order).collect();
@@ -291,8 +291,8 @@ proptest! {
         let replica = Journal::open(&path, CUSTOMER).unwrap();
         prop_assert_eq!(replica.fingerprints().unwrap(), before);
         prop_assert_eq!(
-            replica.load_stock(None, 100).unwrap(),
-            journal.load_stock(None, 100).unwrap()
+            replica.load_stock(None, 100, false).unwrap(),
+            journal.load_stock(None, 100, false).unwrap()
         );
         prop_assert_eq!(
             replica.load_catalogue(Kind::Product, None, 100, at(5)).unwrap(),

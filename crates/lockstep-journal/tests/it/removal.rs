@@ -25,7 +25,7 @@ fn world() -> Journal {
 
 fn at_web(journal: &mut Journal, sku: &str) -> LevelAt {
     journal.mark_due(at(0), Again::Levels).unwrap();
-    let chunk = journal.load_stock(None, 100).unwrap();
+    let chunk = journal.load_stock(None, 100, false).unwrap();
     let case = chunk.cases.into_iter().find(|case| case.sku.0 == sku);
     case.unwrap().levels.remove(&WEB).unwrap()
 }

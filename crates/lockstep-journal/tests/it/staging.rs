@@ -225,7 +225,7 @@ fn an_unmapped_stock_is_left_out() {
     elsewhere.stock = "outlet".into();
     let page = vec![Record::Level(elsewhere), Record::Level(level("B", 5))];
     assert_eq!(journal.stage(WEB, page).unwrap().changed, 1);
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     assert_eq!(chunk.cases.len(), 1);
     assert_eq!(chunk.cases[0].sku, Sku::from("B"));
 }
@@ -242,9 +242,15 @@ fn forgetting_one_lane_keeps_the_other() {
         .load_catalogue(Kind::Product, None, 10, at(0))
         .unwrap();
     assert!(chunk.clusters.is_empty());
-    assert_eq!(journal.load_stock(None, 10).unwrap().cases.len(), 1);
+    assert_eq!(journal.load_stock(None, 10, false).unwrap().cases.len(), 1);
     journal.forget_staged(Lane::Trade).unwrap();
-    assert!(journal.load_stock(None, 10).unwrap().cases.is_empty());
+    assert!(
+        journal
+            .load_stock(None, 10, false)
+            .unwrap()
+            .cases
+            .is_empty()
+    );
 }
 
 #[test]

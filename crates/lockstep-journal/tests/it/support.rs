@@ -265,7 +265,7 @@ pub fn map_stocks(journal: &mut Journal) {
 /// All that was to be looked at has been.
 pub fn settle(journal: &mut Journal) {
     let skus = journal
-        .load_stock(None, 100)
+        .load_stock(None, 100, false)
         .unwrap()
         .cases
         .into_iter()

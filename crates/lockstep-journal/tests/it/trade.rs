@@ -33,7 +33,7 @@ fn world() -> Journal {
 }
 
 fn dirty(journal: &Journal) -> Vec<Sku> {
-    let chunk = journal.load_stock(None, 100).unwrap();
+    let chunk = journal.load_stock(None, 100, false).unwrap();
     chunk.cases.into_iter().map(|case| case.sku).collect()
 }
 
@@ -86,7 +86,7 @@ fn a_case_shows_every_side_of_a_line() {
             intended(1, ERP, Subject::Order(o1.clone()), What::CreateOrder),
         ],
     );
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     let case = &chunk.cases[0];
     assert_eq!(case.base, Some(units(10)));
     assert_eq!(case.levels[&WEB].taken, units(2));
@@ -102,11 +102,11 @@ fn a_case_shows_every_side_of_a_line() {
     let case = journal.load_orders(None, 10, at(0), &[]).unwrap().cases[0].clone();
     assert_eq!(case.copies[&ERP].as_str(), "s76");
     assert!(case.open.is_empty());
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     assert_eq!(chunk.cases[0].lines[0].on_its_way, [ERP]);
 
     append(&mut journal, vec![order_seen(ERP, &o1, copy)]);
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     let line = &chunk.cases[0].lines[0];
     assert!(line.on_its_way.is_empty());
     assert_eq!(line.sides.len(), 2);
@@ -336,7 +336,7 @@ fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
         ],
     );
     settle(&mut journal);
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     assert_eq!(chunk.cases[0].levels[&WEB].aside_until, Some(at(60)));
     append(
         &mut journal,
@@ -379,7 +379,7 @@ fn closing_takes_a_line_out_of_the_sums_and_the_shadow_alike() {
         ],
     );
     journal.mark_due(at(0), Again::Levels).unwrap();
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     let case = &chunk.cases[0];
     assert_eq!(case.base, Some(units(7)));
     assert!(case.lines.is_empty());
@@ -392,7 +392,7 @@ fn closing_takes_a_line_out_of_the_sums_and_the_shadow_alike() {
         &mut journal,
         vec![order_seen(WEB, &o1, state("o1", vec![line("A", 3, 0)]))],
     );
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     assert!(chunk.cases.iter().all(|case| case.lines.is_empty()));
 }
 
@@ -487,7 +487,7 @@ fn the_status_behind_a_level_is_our_own_records() {
     draft.status = lockstep_model::Status::Draft;
     append(&mut journal, vec![merged(1, &draft, &[ERP], &[])]);
     journal.mark_due(at(0), Again::Levels).unwrap();
-    let chunk = journal.load_stock(None, 10).unwrap();
+    let chunk = journal.load_stock(None, 10, false).unwrap();
     assert_eq!(chunk.cases[0].status, Some(lockstep_model::Status::Draft));
 }
 
@@ -502,7 +502,7 @@ fn stock_is_paged_by_sku() {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let chunk = journal.load_stock(after.as_ref(), 10).unwrap();
+        let chunk = journal.load_stock(after.as_ref(), 10, false).unwrap();
         for case in &chunk.cases {
             let (_, reading) = case.levels[&WEB].staged.clone().unwrap();
             seen.push(case.sku.0.clone());
@@ -523,7 +523,13 @@ fn stock_is_paged_by_sku() {
         }
     }
     assert_eq!(seen.len(), 25);
-    assert!(journal.load_stock(None, 10).unwrap().cases.is_empty());
+    assert!(
+        journal
+            .load_stock(None, 10, false)
+            .unwrap()
+            .cases
+            .is_empty()
+    );
 }
 
 fn held(journal: &mut Journal, id: &str, reason: Hold) {
@@ -592,7 +598,7 @@ fn a_copy_that_a_person_has_found_is_no_order_of_its_own_any_more() {
         ["s76".into()]
     );
     let taken = |journal: &Journal| {
-        let cases = journal.load_stock(None, 10).unwrap().cases;
+        let cases = journal.load_stock(None, 10, false).unwrap().cases;
         let case = cases.into_iter().find(|case| case.sku == "A".into());
         let lines = case.expect("it is due").lines;
         let orders: Vec<_> = lines.iter().map(|line| line.order.clone()).collect();

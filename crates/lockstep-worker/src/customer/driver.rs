@@ -509,9 +509,13 @@ impl Driver {
                 };
                 Some(Event::OrdersLoaded(self.file.with(load).await?))
             }
-            Effect::LoadStock { after, limit } => {
+            Effect::LoadStock {
+                after,
+                limit,
+                count,
+            } => {
                 let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_stock(after.as_ref(), limit)
+                    journal.load_stock(after.as_ref(), limit, count)
                 };
                 Some(Event::StockLoaded(self.file.with(load).await?))
             }
