@@ -166,7 +166,7 @@ fn form(settings: &CustomerSettings) -> Form {
         country_fields(settings, &gate_shops),
     );
     form.group("Limits", "An automatic run stops before it applies a plan beyond these, and asks.", vec![
-        Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan."),
+        Field::number("policies.limits.archivePercentMax", "Archived at once, %", "Of a shop's records, in one plan; and of all stock levels that a source empties within an hour."),
         Field::number("policies.limits.priceMovePercentMax", "Price moved, %", "One price in one step. A price in cents where euros were meant is a hundred times off."),
     ]);
     form

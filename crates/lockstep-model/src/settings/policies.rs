@@ -257,7 +257,7 @@ impl Gate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Of a shop's records, in one plan.
+    /// Of a shop's records, in one plan; and of all stock levels that a source empties within an hour.
     pub archive_percent_max: u32,
     /// Of one price, in one step.
     pub price_move_percent_max: u32,
