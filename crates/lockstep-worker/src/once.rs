@@ -201,10 +201,17 @@ fn sum_up(ends: Vec<(CustomerId, RoundEnd)>, unreached: Option<String>) -> SyncO
                 (vec![(RunResult::Failed, why)], false)
             }
         };
-        for (result, message) in &runs {
+        for (nth, (result, message)) in runs.iter().enumerate() {
+            // A run gives way to one that knows more, as when a shop is let in: what it left the next one did.
+            let is_made_good = || {
+                runs[nth + 1..]
+                    .iter()
+                    .any(|(later, _)| *later == RunResult::Done)
+            };
             exit = exit.max(match result {
                 RunResult::Done => Exit::Done,
                 RunResult::NeedsPerson => Exit::NeedsPerson,
+                RunResult::Cancelled if is_made_good() => Exit::Done,
                 RunResult::Partly | RunResult::Failed | RunResult::Cancelled => Exit::Failed,
             });
             if !message.is_empty() {
@@ -256,5 +263,20 @@ mod tests {
             1
         );
         assert_eq!(code(vec![], None), 0);
+    }
+
+    #[test]
+    fn a_run_that_gave_way_to_one_that_was_done_is_no_failure() {
+        let code = |results: &[RunResult]| {
+            let runs = results.iter().map(|result| (*result, String::new()));
+            let end = RoundEnd::AtRest {
+                runs: runs.collect(),
+                shipped: true,
+            };
+            sum_up(vec![(CustomerId(1), end)], None).exit.code()
+        };
+        assert_eq!(code(&[RunResult::Cancelled, RunResult::Done]), 0);
+        assert_eq!(code(&[RunResult::Done, RunResult::Cancelled]), 1);
+        assert_eq!(code(&[RunResult::Failed, RunResult::Done]), 1);
     }
 }
