@@ -13,8 +13,8 @@ use lockstep_engine::{
 use lockstep_journal::{Also, Journal, PlanRow};
 use lockstep_model::entry::Body;
 use lockstep_model::settings::{
-    Assortment, Customer as Settings, CustomerHasService, CustomerSettings, Policies, RowId,
-    Service, ShopRole,
+    Assortment, Customer as Settings, CustomerHasService, CustomerSettings, FirstMeeting, Policies,
+    RowId, Service, ShopRole,
 };
 use lockstep_model::{
     ChangeSort, Cursor, CustomerId, Epoch, Incarnation, Kind, Next, Page, Product, Record,
@@ -103,6 +103,8 @@ fn rules() -> Rules {
     for (shop, role) in [(OWNER, ShopRole::Erp), (OTHER, ShopRole::Shop)] {
         let mut link = CustomerHasService::new(RowId(shop.0), CUSTOMER, shop, role);
         link.assortment = Assortment::All;
+        // Else the other lane wakes as soon as the empty shop is met.
+        link.first_meeting = FirstMeeting::Go;
         let name = format!("shop {shop}");
         settings.customer_has_services.push(link.clone());
         let service = Service::new(shop, name.as_str(), "none", "http://127.0.0.1:1");
