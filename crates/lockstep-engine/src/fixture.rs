@@ -6,8 +6,10 @@ use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, Policies, RowId, Service, ShopRole,
 };
 use lockstep_model::{
-    ChangeSort, CustomerId, Kind, Lane, Revision, ShopId, ShopIdentity, StockSemantics, Takes,
+    ChangeSort, CustomerId, Kind, Lane, Level, Revision, ShopId, ShopIdentity, StockSemantics,
+    Takes,
 };
+use rust_decimal::Decimal;
 use std::sync::Arc;
 
 pub const ERP: ShopId = ShopId(1);
@@ -43,6 +45,20 @@ pub fn abilities() -> Abilities {
         level_writes: LevelWrites::CompareAndSet,
         holds: |_| true,
         removes: |_| true,
+    }
+}
+
+/// So many units of it, none of them reserved.
+pub fn level(sku: &str, units: i64) -> Level {
+    Level {
+        sku: sku.into(),
+        stock: "main".into(),
+        item: None,
+        on_hand: units.into(),
+        reserved: Decimal::ZERO,
+        version: None,
+        location: None,
+        modified_at: None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::customer::{Also, Effect, Shared};
 use crate::stock::{self, StockDecision, Switch};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::ConflictId;
-use lockstep_model::cases::{OpenConflict, StockChunk};
+use lockstep_model::cases::{OpenConflict, StockCase, StockChunk};
 use lockstep_model::entry::{Body, Conflict, Subject};
 use std::collections::VecDeque;
 
@@ -52,6 +52,10 @@ impl OfLevels {
                 _ => {}
             }
         }
+    }
+
+    fn asks_about_emptied(&self) -> bool {
+        self.asked.iter().any(is_about_emptied)
     }
 
     /// How many levels were emptied of late.
@@ -105,7 +109,7 @@ impl Run {
     /// Could this run empty so many levels that a person has to be asked? Then all is gone through once before anything is
     /// written.
     pub(super) fn has_to_weigh(&self, first: &StockChunk, shared: &Shared) -> bool {
-        let is_asked = shared.of_levels.asked.iter().any(is_about_emptied);
+        let is_asked = shared.of_levels.asks_about_emptied();
         !self.dry
             && !self.levels.weighed
             && !self.levels.may_empty
@@ -114,35 +118,41 @@ impl Run {
 
     /// Counts what would be emptied; nothing is taken in and nothing is written.
     pub(super) fn weigh(&mut self, chunk: &StockChunk, now: Timestamp) {
-        self.levels.total += chunk.total;
-        let cases = chunk.cases.chunk_by(|one, other| one.sku == other.sku);
-        for cases in cases {
-            let decisions =
-                stock::evaluate(cases, &self.rules, self.id, &mut 0, now, Switch::Shown);
-            self.count_emptied(&decisions);
-        }
+        let decisions = self.evaluate(&chunk.cases, &mut 0, now, Switch::Shown);
+        self.count_shown(&decisions, chunk.total);
+    }
+
+    pub(super) fn evaluate(
+        &self,
+        cases: &[StockCase],
+        next_conflict: &mut u64,
+        now: Timestamp,
+        switch: Switch,
+    ) -> Vec<StockDecision> {
+        cases
+            .chunk_by(|one, other| one.sku == other.sku)
+            .flat_map(|of_sku| {
+                stock::evaluate(of_sku, &self.rules, self.id, next_conflict, now, switch)
+            })
+            .collect()
     }
 
     /// While a person is asked nothing more is emptied, few or many.
     pub(super) fn is_weighed(&mut self, shared: &mut Shared, now: Timestamp) {
         let of_late = shared.of_levels.emptied(now);
-        let is_asked = shared.of_levels.asked.iter().any(is_about_emptied);
+        let is_asked = shared.of_levels.asks_about_emptied();
         self.levels.weighed = true;
         self.levels.withholds = self.is_flood(self.levels.emptied, self.levels.total)
             || (is_asked && self.levels.emptied > of_late);
     }
 
-    fn count_emptied(&mut self, decisions: &[StockDecision]) {
+    /// Of what is weighed, or only shown. `total`: of the first chunk.
+    pub(super) fn count_shown(&mut self, decisions: &[StockDecision], total: u64) {
+        self.levels.total += total;
         let emptied = decisions
             .iter()
             .filter(|decision| !decision.emptied.is_empty());
         self.levels.emptied += emptied.count() as u64;
-    }
-
-    /// What a plan that is only shown counts as it goes.
-    pub(super) fn count_shown(&mut self, decisions: &[StockDecision], total: u64) {
-        self.levels.total += total;
-        self.count_emptied(decisions);
     }
 
     pub(super) fn how_to_switch(&self) -> Switch {

@@ -4,7 +4,7 @@
 use super::{CHUNK, Phase, Run};
 use crate::customer::{Also, Effect, Shared};
 use crate::orders;
-use crate::stock::{self, StockDecision};
+use crate::stock;
 use crate::write::Write;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{ClosingChunk, OrderChunk, StockCase, StockChunk};
@@ -387,11 +387,7 @@ impl Run {
             .map(|case| self.leave_out_unproven_levels(case, shared))
             .collect();
         let switch = self.how_to_switch();
-        let counter = &mut shared.counters.conflict;
-        let decisions: Vec<StockDecision> = cases
-            .chunk_by(|one, other| one.sku == other.sku)
-            .flat_map(|cases| stock::evaluate(cases, &self.rules, self.id, counter, now, switch))
-            .collect();
+        let decisions = self.evaluate(&cases, &mut shared.counters.conflict, now, switch);
         if self.dry {
             self.count_shown(&decisions, chunk.total);
         }

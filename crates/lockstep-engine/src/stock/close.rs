@@ -17,14 +17,10 @@ pub fn close(case: &ClosingCase, rules: &Rules) -> Vec<Body> {
     for line in case.lines.iter().filter(|line| is_over(line, case, rules)) {
         let mut counted: BTreeSet<StockId> = BTreeSet::new();
         for stock in books.stocks() {
-            let booked = books.lines(stock).iter();
-            let committed = booked
-                .filter(|booked| booked.line.order == line.order)
-                .map(|booked| booked.committed);
-            let committed: Option<Decimal> = committed.reduce(|one, other| one + other);
-            if let Some(committed) = committed {
+            let mut booked = books.lines(stock).iter();
+            if let Some(booked) = booked.find(|booked| booked.line.order == line.order) {
                 counted.insert(stock);
-                bodies.push(closing(case, stock, -committed, line));
+                bodies.push(closing(case, stock, -booked.committed, line));
             }
         }
         let named: BTreeSet<StockId> = line

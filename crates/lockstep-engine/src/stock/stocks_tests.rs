@@ -2,7 +2,7 @@
 //! second alone.
 
 use super::{StockDecision, Switch, close, evaluate};
-use crate::fixture::{A, B, ERP, rules};
+use crate::fixture::{A, B, ERP, level, rules};
 use crate::rules::Rules;
 use jiff::Timestamp;
 use lockstep_model::cases::{ClosingCase, LevelAt, LineCase, LineSide, StockCase};
@@ -174,19 +174,9 @@ impl World {
             let sides = lines
                 .iter()
                 .filter_map(|line| line.sides.get(shop)?.get(&stock));
-            let level = Level {
-                sku: "KH-100".into(),
-                stock: "1".into(),
-                item: None,
-                on_hand: (*available).into(),
-                reserved: Decimal::ZERO,
-                version: None,
-                location: None,
-                modified_at: None,
-            };
             let at = LevelAt {
                 held: self.shadows.get(&(*shop, stock)).cloned(),
-                staged: Some((level, 1)),
+                staged: Some((level("KH-100", *available), 1)),
                 taken: sides.map(|side| side.taken).sum(),
                 ..LevelAt::default()
             };

@@ -2,7 +2,7 @@
 //! goods, and a reader that sees all of it at once.
 
 use super::{Ledger, StockDecision, Switch};
-use crate::fixture::{A, B, ERP, rules};
+use crate::fixture::{A, B, ERP, level, rules};
 use crate::rules::{LevelWrites, Rules};
 use jiff::Timestamp;
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, OpenIntent, StockCase};
@@ -238,14 +238,8 @@ impl World {
             .map(|(shop, state)| {
                 let taken = state.orders.values().map(|held| held.taken).sum::<i64>();
                 let level = Level {
-                    sku: "KH-100".into(),
-                    stock: "1".into(),
-                    item: None,
-                    on_hand: state.on_hand.into(),
                     reserved: state.reserved.into(),
-                    version: None,
-                    location: None,
-                    modified_at: None,
+                    ..level("KH-100", state.on_hand)
                 };
                 let at = LevelAt {
                     held: self.shadows.get(shop).cloned(),
@@ -387,16 +381,7 @@ fn after_an_open_write(
     let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
     let erp = rules.shops.get_mut(&ERP).unwrap();
     erp.abilities.level_writes = LevelWrites::Absolute;
-    let level = |units: i64| Level {
-        sku: "KH-100".into(),
-        stock: "main".into(),
-        item: None,
-        on_hand: units.into(),
-        reserved: Decimal::ZERO,
-        version: None,
-        location: None,
-        modified_at: None,
-    };
+    let level = |units: i64| level("KH-100", units);
     let open = OpenIntent {
         intent: IntentId(1),
         run: RunId(1),
@@ -606,19 +591,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
     let rules = rules(Takes::Placement, Takes::Payment, Takes::Reserve);
     // Its order was cancelled since: no level will ever be read together with that.
     let at = |units: i64, gone: bool| LevelAt {
-        held: Some((
-            Level {
-                sku: "X".into(),
-                stock: "main".into(),
-                item: None,
-                on_hand: units.into(),
-                reserved: Decimal::ZERO,
-                version: None,
-                location: None,
-                modified_at: None,
-            },
-            i64::from(gone).into(),
-        )),
+        held: Some((level("X", units), i64::from(gone).into())),
         gone,
         ..LevelAt::default()
     };
@@ -649,16 +622,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
 /// A opened the ledger with ten, and the ERP owns the stock now.
 fn owned_by_another(shown_by_the_erp: i64, switch: Switch) -> StockDecision {
     let rules = rules(Takes::Placement, Takes::Placement, Takes::Placement);
-    let level = |units: i64| Level {
-        sku: "X".into(),
-        stock: "main".into(),
-        item: None,
-        on_hand: units.into(),
-        reserved: Decimal::ZERO,
-        version: None,
-        location: None,
-        modified_at: None,
-    };
+    let level = |units: i64| level("X", units);
     let levels = [(ERP, shown_by_the_erp), (A, 10), (B, 10)].map(|(shop, units)| {
         let at = LevelAt {
             held: Some((level(10), Decimal::ZERO)),

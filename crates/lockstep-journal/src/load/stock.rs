@@ -89,14 +89,12 @@ pub(crate) fn stock_case(
     stock: StockId,
 ) -> Result<StockCase, JournalError> {
     let key = params![sku.0, int(stock.0)];
-    let mut bases = bases(connection, sku)?;
-    let base = bases.remove(&stock);
-    let counted_by: Option<Option<ShopId>> = connection
-        .prepare_cached("SELECT counted_by FROM base WHERE sku = ?1 AND stock = ?2")?
-        .query_row(key, |row| {
-            Ok(row.get::<_, Option<i64>>(0)?.map(|shop| ShopId(id(shop))))
-        })
-        .optional()?;
+    let mut opened = opened(connection, sku)?;
+    let (base, counted_by) = match opened.remove(&stock) {
+        Some((base, counted_by)) => (Some(base), counted_by),
+        None => (None, None),
+    };
+    let others = opened.into_iter();
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
@@ -158,8 +156,8 @@ pub(crate) fn stock_case(
         stock,
         status: status(connection, sku)?,
         base,
-        counted_by: counted_by.flatten(),
-        other_bases: bases,
+        counted_by,
+        other_bases: others.map(|(stock, (base, _))| (stock, base)).collect(),
         levels,
         lines: lines(connection, sku)?,
         conflicts: conflicts_of(connection, &subject)?,
@@ -184,14 +182,25 @@ pub(crate) fn bases(
     connection: &Connection,
     sku: &Sku,
 ) -> Result<BTreeMap<StockId, Decimal>, JournalError> {
-    let mut query = connection.prepare_cached("SELECT stock, base FROM base WHERE sku = ?1")?;
+    let opened = opened(connection, sku)?.into_iter();
+    Ok(opened.map(|(stock, (base, _))| (stock, base)).collect())
+}
+
+/// The stocks of a SKU that were opened: their bases, and by whom each was counted.
+fn opened(
+    connection: &Connection,
+    sku: &Sku,
+) -> Result<BTreeMap<StockId, (Decimal, Option<ShopId>)>, JournalError> {
+    let mut query =
+        connection.prepare_cached("SELECT stock, base, counted_by FROM base WHERE sku = ?1")?;
     let mut rows = query.query([sku.as_str()])?;
-    let mut bases = BTreeMap::new();
+    let mut opened = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let base = decimal(&row.get::<_, String>(1)?)?;
-        bases.insert(StockId(id(row.get(0)?)), base);
+        let counted_by = row.get::<_, Option<i64>>(2)?.map(|shop| ShopId(id(shop)));
+        opened.insert(StockId(id(row.get(0)?)), (base, counted_by));
     }
-    Ok(bases)
+    Ok(opened)
 }
 
 /// By shop and by stock there.

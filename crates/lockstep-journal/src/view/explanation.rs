@@ -28,24 +28,29 @@ impl Journal {
             return Ok(None);
         }
         let lines = lines(&self.connection, sku)?.into_iter();
+        let bases = bases(&self.connection, sku)?;
         Ok(Some(Explanation {
             sku: sku.clone(),
             record: self.record_by_key(sku.as_str())?,
-            bases: bases(&self.connection, sku)?,
             lines: lines
                 .map(|line| self.line_explained(line))
                 .collect::<Result<_, _>>()?,
             stocks: stocks
                 .into_iter()
-                .map(|stock| self.stock_explained(sku, stock))
+                .map(|stock| self.stock_explained(sku, stock, bases.get(&stock)))
                 .collect::<Result<_, _>>()?,
+            bases,
         }))
     }
 
-    fn stock_explained(&self, sku: &Sku, stock: StockId) -> Result<StockExplained, JournalError> {
+    fn stock_explained(
+        &self,
+        sku: &Sku,
+        stock: StockId,
+        base: Option<&Decimal>,
+    ) -> Result<StockExplained, JournalError> {
         let movements = self.movements(sku, stock)?;
         let told: Decimal = movements.iter().map(|movement| movement.delta).sum();
-        let base = bases(&self.connection, sku)?.remove(&stock);
         let dirty = self
             .connection
             .prepare_cached(
@@ -54,7 +59,7 @@ impl Journal {
             .query_row(params![sku.0, int(stock.0)], |row| row.get(0))?;
         Ok(StockExplained {
             stock,
-            movements_before: base.unwrap_or_default() - told,
+            movements_before: base.copied().unwrap_or_default() - told,
             movements,
             levels: self.levels(sku, stock)?,
             dirty,
