@@ -22,23 +22,6 @@ async fn two_names(scene: &Scene, sku: &str, policy: &str) {
         .await;
 }
 
-async fn the_question(scene: &Scene) -> Value {
-    let (list, _) = eventually("a person is asked", seconds(30), async || {
-        let asked = scene
-            .coordinator
-            .people
-            .types(&["--json", "conflicts", &scene.id()])
-            .await;
-        match asked.code {
-            3 => Ok(asked.json()),
-            _ => Err(format!("{asked:?}")),
-        }
-    })
-    .await;
-    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
-    list[0].clone()
-}
-
 async fn all_say(scene: &Scene, sku: &str, name: &str) {
     for shop in scene.shops() {
         let what = format!("{} calls it {name}", shop.name);
@@ -48,12 +31,7 @@ async fn all_say(scene: &Scene, sku: &str, name: &str) {
         })
         .await;
     }
-    let left = scene
-        .coordinator
-        .people
-        .does(&["--json", "conflicts", &scene.id()])
-        .await;
-    assert_eq!(left.json(), json!([]));
+    scene.nobody_is_asked().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +40,7 @@ async fn two_names_for_one_product_wait_for_a_person_and_one_answer_settles_them
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     let before = title(&scene.erp, &sku).await;
     two_names(&scene, &sku, "ask").await;
-    let question = the_question(&scene).await;
+    let question = scene.the_question().await;
     assert!(question["detail"].as_str().is_some_and(|detail| {
         ["Web shop 1", "Kahvi", "Web shop 2", "Kaffe"]
             .iter()
@@ -99,7 +77,7 @@ async fn a_question_closes_by_itself_once_the_shops_agree() {
     let scene = Scene::set_in_step(ShopPlan::default()).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     two_names(&scene, &sku, "ask").await;
-    the_question(&scene).await;
+    scene.the_question().await;
     scene.web1.rename(&sku, "Kaffe").await;
     all_say(&scene, &sku, "Kaffe").await;
 }
@@ -109,7 +87,7 @@ async fn where_the_newest_counts_changes_seen_together_are_asked_about_and_a_lat
     let scene = Scene::set_in_step(ShopPlan::default()).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     two_names(&scene, &sku, "newest").await;
-    the_question(&scene).await;
+    scene.the_question().await;
     // Both shops are looked at once more, so that what changes now is known to be later.
     scene.sync().await;
     scene.web1.rename(&sku, "Espresso").await;

@@ -98,20 +98,14 @@ async fn a_shop_is_told_the_sum_of_the_stocks_it_sells_from_and_its_orders_go_wh
 
 /// A question to a person, once there is one; answered with this choice once `meanwhile` has been looked at.
 async fn asked_then_accepted(scene: &Scene, about: &str, meanwhile: impl AsyncFnOnce()) {
-    let people = &scene.coordinator.people;
-    let (question, _) = eventually("a person is asked", seconds(30), async || {
-        let asked = people.types(&["--json", "conflicts", &scene.id()]).await;
-        match asked.code {
-            3 => Ok(asked.json()[0].clone()),
-            _ => Err(format!("{asked:?}")),
-        }
-    })
-    .await;
+    let question = scene.the_question().await;
     let title = question["title"].as_str().unwrap_or_default();
     assert!(title.contains(about), "{question}");
     meanwhile().await;
     let number = question["conflict"].to_string();
-    people
+    scene
+        .coordinator
+        .people
         .does(&["decide", &scene.id(), &number, "--choice", "1"])
         .await;
 }
@@ -159,12 +153,7 @@ async fn a_source_that_shows_nothing_any_more_sells_nothing_out_before_a_person_
     for sku in &skus[1..] {
         until_all_show(&scene, sku, [0; 3]).await;
     }
-    let left = scene
-        .coordinator
-        .people
-        .does(&["--json", "conflicts", &scene.id()])
-        .await;
-    assert_eq!(left.json(), json!([]));
+    scene.nobody_is_asked().await;
 }
 
 /// The ERP, web shop 1 and web shop 2.

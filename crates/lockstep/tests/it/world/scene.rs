@@ -6,7 +6,7 @@ use super::settings;
 use super::shop::{PracticeShop, ShopClient};
 use super::wait::{eventually, seconds};
 use super::worker::Worker;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -98,6 +98,27 @@ impl Scene {
         })
         .await;
         self.until_at_rest().await;
+    }
+
+    /// What a person is asked, once there is a question; the only one.
+    pub async fn the_question(&self) -> Value {
+        let people = &self.coordinator.people;
+        let (list, _) = eventually("a person is asked", seconds(30), async || {
+            let asked = people.types(&["--json", "conflicts", &self.id()]).await;
+            match asked.code {
+                3 => Ok(asked.json()),
+                _ => Err(format!("{asked:?}")),
+            }
+        })
+        .await;
+        assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+        list[0].clone()
+    }
+
+    pub async fn nobody_is_asked(&self) {
+        let people = &self.coordinator.people;
+        let left = people.does(&["--json", "conflicts", &self.id()]).await;
+        assert_eq!(left.json(), json!([]));
     }
 
     /// No run goes on, by what the coordinator was told.
