@@ -116,6 +116,11 @@ impl Reporter {
             .is_none_or(|acted| *acted < wake.counter)
     }
 
+    /// Everything once more, also what is no news.
+    pub fn tell_all(&self) {
+        self.tell(|news| news.full = true);
+    }
+
     fn tell(&self, change: impl FnOnce(&mut News)) {
         {
             let mut news = self.lock();

@@ -100,11 +100,13 @@ impl Session {
             } else {
                 0
             };
-            match self.poll(wait).await {
-                Ok(Polled::NotApplied) => {
-                    self.answered = true;
-                    tokio::time::sleep(backoff.next(None)).await;
-                }
+            let polled = self.poll(wait).await;
+            if polled.is_ok() && !std::mem::replace(&mut self.answered, true) {
+                // A coordinator that was away may have forgotten what it was told, and what it was about to do with it.
+                self.fleet.tools.reporter.tell_all();
+            }
+            match polled {
+                Ok(Polled::NotApplied) => tokio::time::sleep(backoff.next(None)).await,
                 Ok(polled) => {
                     backoff.reset();
                     if matches!(polled, Polled::Unchanged) && !self.begun {
@@ -112,7 +114,6 @@ impl Session {
                         self.fleet.tools.reporter.applied(self.fleet.kept.held.etag);
                     }
                     self.begun = true;
-                    self.answered = true;
                 }
                 Err(error) => {
                     let pause = self.after(&error, &mut backoff).await?;

@@ -5,6 +5,7 @@ use crate::world::{Books, Scene, ShopPlan, Wiretap, eventually, holds_for, in_st
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// An address at which nobody listens.
 fn nobody() -> String {
@@ -378,4 +379,51 @@ async fn the_coordinator_is_away_for_a_while() {
     .await;
     scene.coordinator.start_again().await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_that_died_before_a_shop_knew_where_to_call_tells_it_when_it_is_back() {
+    let mut scene = Scene::set_in_step(ShopPlan::default()).await;
+    let books = scene.books().await;
+    let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
+    let hooks = scene.web1.get("/api/v1/hooks").await;
+    for hook in hooks["items"].as_array().expect("hooks") {
+        let id = hook["id"].as_str().expect("an id");
+        scene.web1.delete(&format!("/api/v1/hooks/{id}")).await;
+    }
+    let fault = json!({ "kind": "Reject", "status": 503, "path_prefix": "/api/v1/hooks" });
+    scene.web1.set_faults(json!([fault])).await;
+    scene
+        .edit(|settings| settings["customer"]["name"] = json!("Kahvila Toinen"))
+        .await;
+    let path = {
+        let settings = scene.coordinator.people.export(scene.customer).await;
+        let shop = &settings["services"][1]["id"];
+        format!("/api/v1/customers/{}/shops/{shop}/hooks", scene.customer)
+    };
+    eventually("the shop cannot be told", seconds(60), async || {
+        let heard = scene.coordinator.people.get(&path).await;
+        match heard["problem"].as_str() {
+            Some(_) => Ok(()),
+            None => Err(heard.to_string()),
+        }
+    })
+    .await;
+    scene.until_at_rest().await;
+    scene.web1.clear_faults().await;
+    let mut told = (Instant::now(), Vec::new());
+    eventually("the worker has no news any more", seconds(60), async || {
+        let runs = scene.coordinator.people.runs(scene.customer).await;
+        if runs != told.1 {
+            told = (Instant::now(), runs);
+        }
+        match told.0.elapsed() > seconds(1) {
+            true => Ok(()),
+            false => Err("its runs changed a moment ago".into()),
+        }
+    })
+    .await;
+    scene.coordinator.start_again().await;
+    scene.web1.buy(&sku, 1, true).await;
+    nothing_is_lost_or_doubled(&scene, &books, 1).await;
 }
