@@ -155,15 +155,25 @@ impl Rules {
             Assortment::Linked => false,
             Assortment::Picked => {
                 kind != Kind::Product || {
-                    let path = Path::new(&Field::Categories);
-                    let in_owner = self.catalogue_owner().zip(ours.get(&path));
-                    let in_owner =
-                        in_owner.and_then(|(owner, value)| terms.to_theirs(owner, &path, value));
-                    let in_owner = in_owner.as_ref().map(|value| value.as_list().to_vec());
+                    let categories = ours.get(&Path::new(&Field::Categories));
+                    let in_owner = self.catalogue_owner().zip(categories);
+                    let in_owner = in_owner.map(|(owner, value)| terms.up_to_the_top(owner, value));
                     rules.link.picks.names(ours, &in_owner.unwrap_or_default())
                 }
             }
         }
+    }
+
+    /// Shops that get what is in categories that were picked.
+    pub fn shops_given_by_category(&self) -> Vec<ShopId> {
+        let picks_some = |link: &CustomerHasService| {
+            link.assortment == Assortment::Picked && !link.picks.categories.is_empty()
+        };
+        let shops = self.shops.iter();
+        shops
+            .filter(|(_, rules)| picks_some(&rules.link))
+            .map(|(shop, _)| *shop)
+            .collect()
     }
 
     /// Is the category tree put under a root category of its own in this shop? Not in the one that it comes from, nor

@@ -29,8 +29,7 @@ impl RootCategory {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CatalogueChunk {
     pub clusters: Vec<Cluster>,
-    /// Links of every category that a cluster of this chunk mentions: shop → its id → ours.
-    pub categories: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
+    pub categories: Categories,
     /// All records of the kind that we know: what a limit in percent is taken of.
     pub total: u64,
     /// Of products: the sellable items in them, by SKU.
@@ -39,6 +38,15 @@ pub struct CatalogueChunk {
     pub looked: BTreeMap<ShopId, Timestamp>,
     /// Continue after this key; `None`: that was the last.
     pub next: Option<String>,
+}
+
+/// The categories that the clusters of a chunk mention, and those above them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Categories {
+    /// Shop → its id → ours.
+    pub links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
+    /// Ours → the one above it. Those at the top are not in it.
+    pub above: BTreeMap<RecordId, RecordId>,
 }
 
 /// Records of ours and staged rows of shops that share a link or a key. Usually one of ours and one row a shop.

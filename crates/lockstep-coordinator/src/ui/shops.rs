@@ -210,7 +210,7 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
             Choice::new("all", "everything; what is missing is created"),
             Choice::new("picked", "what is picked below; it is created where it is missing"),
         ]),
-        Field::words(format!("{link}.picks.categories"), "Picked categories", "Of the owner, by its ids, separated by commas."),
+        Field::words(format!("{link}.picks.categories"), "Picked categories", "Of the owner, by its ids, separated by commas; what is in a category below counts too."),
         Field::several_ids(format!("{link}.picks.shopVersions"), "Picked shop versions", "", versions),
         Field::words(format!("{link}.picks.attributes"), "Picked attributes", "Of the owner, as in channel=b2c, separated by commas."),
         Field::words(format!("{link}.picks.skus"), "Picked by hand", "SKUs, separated by commas."),

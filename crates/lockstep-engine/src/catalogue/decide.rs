@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use lockstep_model::cases::{
     AtShop, Cluster, Consumed, OpenConflict, RootCategory, Staged, StagedBody,
 };
-use lockstep_model::entry::{Body, Conflict, Delta, Merged, Seen, Subject, What};
+use lockstep_model::entry::{Again, Body, Conflict, Delta, Merged, Seen, Subject, What};
 use lockstep_model::{
     Category, Change, ConflictId, Field, Fields, Kind, Path, RecordId, RunId, ShopId, Sku, Status,
     Value, has_variant,
@@ -373,6 +373,9 @@ fn decide_on(
         || known.is_some_and(|known| known.keys != keys);
     // The root is looked at each time, whether or not anything of it is due or was read.
     let is_asked_for = !is_root || !group.rows.is_empty() || rules.root_category().is_none();
+    let parent = Path::new(&Field::Parent);
+    let is_moved = known.is_some_and(|known| known.kind == Kind::Category)
+        && (ours_delta.set.contains_key(&parent) || ours_delta.unset.contains(&parent));
     if is_news || (due.is_empty() && is_asked_for) {
         decision.bodies.push(Body::Merged(Merged {
             run,
@@ -386,6 +389,14 @@ fn decide_on(
             due,
         }));
         decision.bodies.extend(left_over);
+    }
+    let shops = rules.shops_given_by_category();
+    if is_moved && !shops.is_empty() {
+        // What hangs under it may be picked now.
+        let kind = Kind::Product;
+        decision.bodies.push(Body::DueAgain {
+            what: Again::Records { kind, shops },
+        });
     }
     if is_root {
         let found = sides.iter().filter(|side| {

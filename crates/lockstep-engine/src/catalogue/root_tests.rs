@@ -6,7 +6,7 @@ use crate::customer::{Customer, Effect, Event, Opened};
 use crate::fixture::{A, B, ERP, nothing_to_read};
 use crate::rules::Rules;
 use lockstep_model::cases::{
-    AtShop, CatalogueChunk, Cluster, Known, RootCategory, Staged, StagedBody,
+    AtShop, CatalogueChunk, Categories, Cluster, Known, RootCategory, Staged, StagedBody,
 };
 use lockstep_model::entry::{Again, Body};
 use lockstep_model::settings::Assortment;
@@ -70,7 +70,11 @@ fn terms(roots: &[ShopId]) -> Terms {
             links.insert("root".into(), RecordId::ROOT_CATEGORY);
         }
     }
-    Terms::new(links, &our_rules().settings)
+    let categories = Categories {
+        links,
+        ..Categories::default()
+    };
+    Terms::new(categories, &our_rules().settings)
 }
 
 fn decide_with(

@@ -1,12 +1,15 @@
 //! A shop's own terms and ours. Categories and shop versions are what every shop names differently inside a record.
 
+use lockstep_model::cases::Categories;
 use lockstep_model::settings::{CustomerSettings, ShopVersionId};
 use lockstep_model::{Field, Path, RecordId, RemoteId, ShopId, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The category links of one chunk, and the shop versions of the settings, both ways.
 pub struct Terms {
     categories: Both<RecordId>,
+    /// A category of ours → the one above it.
+    above: BTreeMap<RecordId, RecordId>,
     versions: Both<ShopVersionId>,
 }
 
@@ -38,14 +41,27 @@ impl<T: Ord + Copy> Both<T> {
 }
 
 impl Terms {
-    pub fn new(
-        categories: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
-        settings: &CustomerSettings,
-    ) -> Self {
+    pub fn new(categories: Categories, settings: &CustomerSettings) -> Self {
         Self {
-            categories: Both::new(categories),
+            categories: Both::new(categories.links),
+            above: categories.above,
             versions: Both::new(versions_in_use(settings)),
         }
+    }
+
+    /// A shop's ids of these categories of ours and of all above them. `categories`: a product's field.
+    pub fn up_to_the_top(&self, shop: ShopId, categories: &Value) -> BTreeSet<RemoteId> {
+        let mut passed = BTreeSet::new();
+        let named = categories.as_list().iter();
+        for record in named.filter_map(|id| id.parse().ok().map(RecordId)) {
+            let mut next = Some(record);
+            while let Some(record) = next.filter(|record| passed.insert(*record)) {
+                next = self.above.get(&record).copied();
+            }
+        }
+        let ids = passed.into_iter();
+        ids.filter_map(|record| self.categories.theirs(shop, record).cloned())
+            .collect()
     }
 
     /// Categories that are not linked are left out: an unknown category blocks the membership, not the product. A shop
@@ -188,7 +204,7 @@ mod tests {
                 service_id: None,
             });
         }
-        Terms::new(BTreeMap::new(), &settings)
+        Terms::new(Categories::default(), &settings)
     }
 
     fn crosses(terms: &Terms, theirs: &[&str], to: ShopId) -> Option<Vec<String>> {

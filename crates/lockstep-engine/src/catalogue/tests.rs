@@ -4,7 +4,9 @@ use super::{Decision, Ids, Terms, decide};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{AtShop, Cluster, Known, OpenConflict, OpenIntent, Staged, StagedBody};
+use lockstep_model::cases::{
+    AtShop, Categories, Cluster, Known, OpenConflict, OpenIntent, Staged, StagedBody,
+};
 use lockstep_model::entry::{Body, Conflict, Settlement, Subject, What};
 use lockstep_model::settings::{Assortment, Policy, PriceRule, Rounding, Tax, Transform, Way};
 use lockstep_model::{
@@ -216,13 +218,20 @@ fn a_shop_with_a_picked_assortment_gets_what_is_picked_and_keeps_what_it_has() {
 }
 
 #[test]
-fn a_shop_gets_what_the_owner_has_in_a_picked_category() {
+fn a_shop_gets_what_the_owner_has_in_a_picked_category_or_below_it() {
     let mut rules = our_rules();
     let link = &mut rules.shops.get_mut(&B).unwrap().link;
     link.assortment = Assortment::Picked;
     link.picks.categories = vec!["c7".into()];
-    let categories = [(ERP, [("c7".into(), RecordId(40))].into())];
-    let terms = Terms::new(categories.into(), &rules.settings);
+    let ids = [("c7".into(), RecordId(40)), ("c9".into(), RecordId(42))];
+    let above = [(42, 41), (41, 40), (51, 50), (50, 51)];
+    let categories = Categories {
+        links: [(ERP, ids.into())].into(),
+        above: above
+            .map(|(below, above)| (RecordId(below), RecordId(above)))
+            .into(),
+    };
+    let terms = Terms::new(categories, &rules.settings);
     let gives = |categories: &[&str]| {
         let ours = Product {
             categories: Some(categories.iter().map(|id| (*id).into()).collect()),
@@ -232,6 +241,8 @@ fn a_shop_gets_what_the_owner_has_in_a_picked_category() {
     };
     assert!(gives(&["39", "40"]));
     assert!(!gives(&["39"]));
+    assert!(gives(&["42"]), "two below it");
+    assert!(!gives(&["50"]), "a loop has no top");
     let ours = Default::default();
     assert!(
         rules.gives(B, Kind::Category, &ours, &terms),

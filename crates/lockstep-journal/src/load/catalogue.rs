@@ -13,7 +13,7 @@ use crate::journal::{Counted, last_seq};
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{
-    AtShop, CatalogueChunk, Cluster, Doubt, Known, RootCategory, Staged, StagedBody,
+    AtShop, CatalogueChunk, Categories, Cluster, Doubt, Known, RootCategory, Staged, StagedBody,
 };
 use lockstep_model::entry::{Conflict, MatchAnswer};
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
@@ -113,7 +113,7 @@ impl Journal {
             mentioned.note(&cluster);
             chunk.clusters.push(cluster);
         }
-        chunk.categories = mentioned.links(&self.connection)?;
+        chunk.categories = mentioned.categories(&self.connection)?;
         Ok(chunk)
     }
 
@@ -183,7 +183,7 @@ impl Journal {
         }
         (chunk.total, chunk.items) = self.count(loader.kind_code)?;
         chunk.looked = self.looked(kind)?;
-        chunk.categories = mentioned.links(&self.connection)?;
+        chunk.categories = mentioned.categories(&self.connection)?;
         Ok(chunk)
     }
 }
@@ -682,11 +682,8 @@ impl Mentioned {
         }
     }
 
-    /// The links of all of them in all shops, so that they can be read both ways.
-    fn links(
-        mut self,
-        connection: &Connection,
-    ) -> Result<BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>, JournalError> {
+    /// The links of all of them and of those above them in all shops, so that they can be read both ways.
+    fn categories(mut self, connection: &Connection) -> Result<Categories, JournalError> {
         let category = kind_code(Kind::Category);
         // What is at the top hangs under it.
         self.ours.insert(RecordId::ROOT_CATEGORY.0);
@@ -701,10 +698,12 @@ impl Mentioned {
                 self.ours.extend(record.map(id));
             }
         }
+        let above = above(connection, &self.ours)?;
+        self.ours.extend(above.values().map(|record| record.0));
+        let mut links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>> = BTreeMap::new();
         let mut query = connection.prepare_cached(
             "SELECT shop, id FROM link WHERE record = ?1 AND kind = ?2 AND gone = 0",
         )?;
-        let mut links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>> = BTreeMap::new();
         for record in &self.ours {
             let mut rows = query.query(params![int(*record), category])?;
             while let Some(row) = rows.next()? {
@@ -714,8 +713,37 @@ impl Mentioned {
                     .insert(RemoteId(row.get(1)?), RecordId(*record));
             }
         }
-        Ok(links)
+        Ok(Categories { links, above })
     }
+}
+
+/// What stands above these categories of ours, and above that, up to the top.
+fn above(
+    connection: &Connection,
+    records: &BTreeSet<u64>,
+) -> Result<BTreeMap<RecordId, RecordId>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT json_extract(ours, '$.parent') FROM record WHERE record = ?1 AND kind = ?2",
+    )?;
+    let mut above = BTreeMap::new();
+    for record in records {
+        let mut record = RecordId(*record);
+        // A shop may have hung a category under itself.
+        while !above.contains_key(&record) {
+            let parent: Option<String> = query
+                .query_row(params![int(record.0), kind_code(Kind::Category)], |row| {
+                    row.get(0)
+                })
+                .optional()?
+                .flatten();
+            let Some(parent) = parent.and_then(|parent| parent.parse().ok()) else {
+                break;
+            };
+            above.insert(record, RecordId(parent));
+            record = RecordId(parent);
+        }
+    }
+    Ok(above)
 }
 
 fn category_ids(fields: &Fields) -> impl Iterator<Item = &str> {

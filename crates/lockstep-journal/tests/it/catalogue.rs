@@ -7,7 +7,8 @@ use lockstep_model::entry::{
     Again, AsideSubject, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
 };
 use lockstep_model::{
-    Category, Fault, FaultKind, Kind, Lane, Product, Record, RecordId, Revision, RunId, ShopId,
+    Category, Fault, FaultKind, Field, Kind, Lane, Path, Product, Record, RecordId, Revision,
+    RunId, ShopId, Value,
 };
 
 fn stage(journal: &mut Journal, shop: ShopId, products: &[Product]) {
@@ -313,7 +314,7 @@ fn a_categorys_path_goes_through_parents_that_are_known_already() {
         .load_catalogue(Kind::Category, None, 100, at(0))
         .unwrap();
     assert_eq!(keys(&chunk), ["Tea\u{1f}Green"]);
-    assert_eq!(chunk.categories[&ERP][&"c1".into()], RecordId(1));
+    assert_eq!(chunk.categories.links[&ERP][&"c1".into()], RecordId(1));
 }
 
 #[test]
@@ -350,8 +351,39 @@ fn the_categories_of_a_product_can_be_read_both_ways() {
     tea.categories = Some(vec!["c1".into()]);
     stage(&mut journal, ERP, &[tea]);
     let chunk = load(&journal);
-    assert_eq!(chunk.categories[&ERP][&"c1".into()], RecordId(1));
-    assert_eq!(chunk.categories[&WEB][&"77".into()], RecordId(1));
+    assert_eq!(chunk.categories.links[&ERP][&"c1".into()], RecordId(1));
+    assert_eq!(chunk.categories.links[&WEB][&"77".into()], RecordId(1));
+    assert_eq!(chunk.categories.above, [].into());
+}
+
+#[test]
+fn what_stands_above_the_category_of_a_product_is_known_up_to_the_top() {
+    let mut journal = journal();
+    let below = |record, id, path, parent: &str| {
+        let mut body = category_merged(record, ERP, id, path, &[]);
+        if let Body::Merged(merged) = &mut body {
+            let parent = (Path::new(&Field::Parent), Value::text(parent));
+            merged.ours.set.extend([parent]);
+        }
+        body
+    };
+    let bodies = vec![
+        category_merged(1, ERP, "c1", "Tea", &[]),
+        below(2, "c2", "Tea\u{1f}Green", "1"),
+        below(3, "c3", "Tea\u{1f}Green\u{1f}Sencha", "2"),
+        // Each hangs under the other.
+        below(4, "c4", "Loop", "5"),
+        below(5, "c5", "Loop\u{1f}Loop", "4"),
+    ];
+    append(&mut journal, bodies);
+    let mut sencha = product("p1", &["S"], "Sencha", 1);
+    sencha.categories = Some(vec!["c3".into(), "c4".into()]);
+    stage(&mut journal, ERP, &[sencha]);
+    let categories = load(&journal).categories;
+    let above = [(2, 1), (3, 2), (4, 5), (5, 4)];
+    let above = above.map(|(below, above)| (RecordId(below), RecordId(above)));
+    assert_eq!(categories.above, above.into());
+    assert_eq!(categories.links[&ERP].len(), 5, "their links too");
 }
 
 #[test]

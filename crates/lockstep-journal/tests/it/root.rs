@@ -135,7 +135,7 @@ fn one_that_is_linked_is_it_whatever_it_is_called_and_also_when_it_is_not_wanted
         .load_catalogue(Kind::Category, None, 100, at(0))
         .unwrap();
     assert_eq!(first.clusters[0].known[0].record, RecordId::ROOT_CATEGORY);
-    let links = &first.categories[&WEB];
+    let links = &first.categories.links[&WEB];
     assert_eq!(links[&"9".into()], RecordId::ROOT_CATEGORY);
     assert_eq!(journal.counters().unwrap().record, 1, "it is not counted");
 }

@@ -3,6 +3,7 @@
 use super::{Problem, ShopVersionId};
 use crate::{Field, Fields, Path, RemoteId, Sku, has_variant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -22,7 +23,7 @@ pub enum Assortment {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Picks {
-    /// Of the owner, by its ids. What is only in a category below is not in it.
+    /// Of the owner, by its ids. What is in a category below is in it.
     pub categories: Vec<RemoteId>,
     pub shop_versions: Vec<ShopVersionId>,
     /// Of the owner: `name=value`.
@@ -39,11 +40,13 @@ impl Picks {
             && self.skus.is_empty()
     }
 
-    /// `ours`: a product of ours. `in_owner`: the ids of its categories in the shop that owns the catalogue.
-    pub fn names(&self, ours: &Fields, in_owner: &[String]) -> bool {
+    /// `ours`: a product of ours. `in_owner`: the ids of its categories and of all above them in the shop that owns
+    /// the catalogue.
+    pub fn names(&self, ours: &Fields, in_owner: &BTreeSet<RemoteId>) -> bool {
         let is_in_category = || {
-            let mut categories = self.categories.iter();
-            categories.any(|picked| in_owner.iter().any(|id| id == picked.as_str()))
+            self.categories
+                .iter()
+                .any(|picked| in_owner.contains(picked))
         };
         let is_in_version = || {
             let versions = ours.get(&Path::new(&Field::ShopVersions));
@@ -108,7 +111,7 @@ mod tests {
     }
 
     fn names(picks: Picks) -> bool {
-        picks.names(&coffee(), &["c7".to_owned()])
+        picks.names(&coffee(), &["c7".into()].into())
     }
 
     #[test]

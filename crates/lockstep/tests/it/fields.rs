@@ -852,17 +852,60 @@ async fn the_assortment_of_a_shop() {
             "title": "New", "status": "active", "variants": [{ "sku": "NEW-1", "price": "5.00" }],
         }))
         .await;
-    until("the new product is in web shop 1", async || {
-        scene
-            .web1
-            .product_with("NEW-1")
-            .await
-            .map(|_| ())
-            .ok_or("not yet".to_owned())
-    })
-    .await;
+    until_there(&scene.web1, "NEW-1").await;
     scene.sync().await;
     assert_eq!(scene.web2.product_with("NEW-1").await, None);
+}
+
+async fn until_there(shop: &ShopClient, sku: &str) {
+    until(&format!("{sku} is in {}", shop.name), async || {
+        let product = shop.product_with(sku).await;
+        product.map(|_| ()).ok_or("not yet".to_owned())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_picked_categories_of_a_shop_and_what_is_below_them() {
+    let scene = scene().await;
+    let category = async |name: &str, parent: Value| {
+        let category = json!({ "name": name, "parent_id": parent });
+        scene.erp.post("/api/v1/categories", category).await["id"].clone()
+    };
+    let drinks = category("Drinks", Value::Null).await;
+    let coffee = category("Coffee drinks", drinks.clone()).await;
+    let tools = category("Tools", Value::Null).await;
+    scene
+        .edit(|settings| {
+            let shop = &mut settings["customerHasServices"][2];
+            shop["assortment"] = json!("picked");
+            shop["picks"] = json!({ "categories": [drinks] });
+        })
+        .await;
+    let product = async |sku: &str, category: &Value| {
+        let product = json!({
+            "title": sku, "status": "active", "category_ids": [category],
+            "variants": [{ "sku": sku, "price": "5.00" }],
+        });
+        scene.erp.post("/api/v1/products", product).await;
+    };
+    product("TOOL-1", &tools).await;
+    product("CUP-1", &coffee).await;
+    until_there(&scene.web2, "CUP-1").await;
+    until_there(&scene.web1, "TOOL-1").await;
+    scene.sync().await;
+    assert_eq!(scene.web2.product_with("TOOL-1").await, None);
+
+    // Not the product but its category moves below what is picked.
+    let tools = tools.as_str().expect("an id");
+    scene
+        .erp
+        .patch(
+            &format!("/api/v1/categories/{tools}"),
+            json!({ "parent_id": coffee }),
+        )
+        .await;
+    until_there(&scene.web2, "TOOL-1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
