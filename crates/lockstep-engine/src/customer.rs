@@ -12,7 +12,7 @@ use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
-    CatalogueChunk, ClosingChunk, Consumed, Meetings, OpenConflict, OpenIntent, OrderChunk,
+    Also, CatalogueChunk, ClosingChunk, Meetings, OpenConflict, OpenIntent, OrderChunk,
     RootCategory, StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
@@ -267,17 +267,6 @@ pub enum Effect {
         run: RunId,
         undo: UndoShown,
     },
-}
-
-/// What is done in the same transaction as an append.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Also {
-    pub consumed: Vec<Consumed>,
-    pub levels: Vec<(ShopId, StockId, Sku, u64)>,
-    pub orders_done: Vec<OrderKey>,
-    pub skus_done: Vec<(Sku, StockId)>,
-    /// Rows of a plan that this append carries out.
-    pub plan_done: Option<(RunId, Vec<u64>)>,
 }
 
 /// Where a run is, for people.

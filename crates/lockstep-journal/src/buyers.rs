@@ -5,8 +5,9 @@
 
 use crate::columns::{id, order_key_of, time};
 use crate::load::is_final_since;
-use crate::{Also, Journal, JournalError, projection, schema, seal};
+use crate::{Journal, JournalError, projection, schema, seal};
 use jiff::Timestamp;
+use lockstep_model::cases::Also;
 use lockstep_model::entry::Body;
 use lockstep_model::{OrderKey, Person};
 use rusqlite::{OptionalExtension, params};

@@ -5,11 +5,11 @@ use crate::columns::{id, int, json, kind_code, remote_text};
 use crate::segment::Hash;
 use crate::{JournalError, chain, projection, schema, seal};
 use jiff::Timestamp;
-use lockstep_model::cases::Consumed;
+use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::{AsideSubject, Body, Entry, Personal, ReadAgain, StockMapping};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Cursor, CustomerId, Epoch, Incarnation, Kind, OrderKey, RunId, ShopId, ShopIdentity, Sku,
+    Cursor, CustomerId, Epoch, Incarnation, Kind, OrderKey, ShopId, ShopIdentity, Sku,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::cell::Cell;
@@ -54,17 +54,6 @@ pub struct Counters {
     pub record: u64,
     pub intent: u64,
     pub conflict: u64,
-}
-
-/// What else becomes true in the transaction of an append.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Also {
-    /// Staged rows that were dealt with, unless a newer reading has replaced them.
-    pub consumed: Vec<Consumed>,
-    pub plan_done: Vec<(RunId, u64)>,
-    /// Orders and SKUs that were looked at to the end.
-    pub orders_done: Vec<OrderKey>,
-    pub skus_done: Vec<(Sku, StockId)>,
 }
 
 /// Everything up to this entry is on the disk.

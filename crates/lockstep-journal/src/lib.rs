@@ -36,7 +36,7 @@ pub mod bounds;
 pub use buyers::{BuyerPage, Erased, forget_keys_of};
 pub use checkpoint::{Checkpoint, CheckpointHead, Making, Stopper, Unpacking};
 pub use error::{CheckpointError, JournalError, SegmentError};
-pub use journal::{Also, Counters, Head, Journal, Mark};
+pub use journal::{Counters, Head, Journal, Mark};
 pub use plan::PlanRow;
 pub use reading::OrderToRead;
 pub use segment::{Hash, Segment, SegmentHeader};

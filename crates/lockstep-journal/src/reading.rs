@@ -7,8 +7,9 @@ use crate::columns::{
 };
 use crate::load::{INTENT_COLUMNS, conflicts_of, read_intent};
 use crate::view::{AsideRow, ConflictRow};
-use crate::{Also, Journal, JournalError, Mark};
+use crate::{Journal, JournalError, Mark};
 use jiff::Timestamp;
+use lockstep_model::cases::Also;
 use lockstep_model::cases::{Meetings, OpenConflict, OpenIntent};
 use lockstep_model::entry::{Again, Body, Subject};
 use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};

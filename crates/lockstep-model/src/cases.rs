@@ -180,6 +180,18 @@ pub struct Consumed {
     pub reading: u64,
 }
 
+/// What else becomes true in the transaction of an append.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Also {
+    /// Staged rows that were dealt with, unless a newer reading has replaced them.
+    pub consumed: Vec<Consumed>,
+    /// Rows of a plan that this append carries out.
+    pub plan_done: Vec<(RunId, u64)>,
+    /// Orders and SKUs that were looked at to the end.
+    pub orders_done: Vec<OrderKey>,
+    pub skus_done: Vec<(Sku, StockId)>,
+}
+
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OrderChunk {
     pub cases: Vec<OrderCase>,

@@ -13,6 +13,7 @@ use crate::worker::{Machine, Process, Shipping, since_ever};
 use jiff::Timestamp;
 use lockstep_engine::{CallId, Effect, Event, Rules};
 use lockstep_journal::{ConflictRow, Journal, PlanRow};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, Cause, Subject, What};
 use lockstep_model::{
     Change, Fault, FaultKind, Flow, Kind, Lane, Next, OrderKey, OrderStep, Outcome, RemoteId,
@@ -643,7 +644,7 @@ impl Sim {
         }
     }
 
-    fn append(&mut self, machine: usize, mut bodies: Vec<Body>, also: lockstep_engine::Also) {
+    fn append(&mut self, machine: usize, mut bodies: Vec<Body>, also: Also) {
         if let Some(mistake) = self.mistake {
             mistake.in_entries(&mut bodies, &mut self.returned);
         }

@@ -5,10 +5,10 @@ use crate::pace::Pace;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_engine::clock::SteadyClock;
 use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
-use lockstep_journal::{Also, Journal};
-use lockstep_model::cases::Consumed;
+use lockstep_journal::Journal;
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, RunResult, StockMapping};
-use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, RemoteId, ShopId};
+use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, ShopId};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -182,11 +182,11 @@ impl Machine {
         });
     }
 
-    pub fn append(&mut self, bodies: Vec<Body>, also: lockstep_engine::Also, now: Timestamp) {
+    pub fn append(&mut self, bodies: Vec<Body>, also: Also, now: Timestamp) {
         let at = self.clock(now);
         let journal = self.journal.as_mut().expect("a process has a journal");
         journal
-            .append(at, bodies, journal_also(also))
+            .append(at, bodies, also)
             .expect("an append succeeds");
     }
 
@@ -252,26 +252,4 @@ fn catch_up(journal: &mut Journal, coordinator: &Coordinator) -> bool {
     };
     journal.accept_all(missing).is_ok()
         && journal.acknowledge(last.header.sequence, last.hash).is_ok()
-}
-
-fn journal_also(also: lockstep_engine::Also) -> Also {
-    let levels = also
-        .levels
-        .into_iter()
-        .map(|(shop, _, sku, reading)| Consumed {
-            shop,
-            kind: Kind::Level,
-            id: RemoteId(sku.0),
-            reading,
-        });
-    Also {
-        consumed: also.consumed.into_iter().chain(levels).collect(),
-        plan_done: also
-            .plan_done
-            .into_iter()
-            .flat_map(|(run, rows)| rows.into_iter().map(move |row| (run, row)))
-            .collect(),
-        orders_done: also.orders_done,
-        skus_done: also.skus_done,
-    }
 }

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use lockstep_journal::{Also, Checkpoint, Hash, Journal, Making, Segment, Unpacking};
+use lockstep_journal::{Checkpoint, Hash, Journal, Making, Segment, Unpacking};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, Delta, Merged, Seen};
 use lockstep_model::{Kind, RecordId, RunId, ShopId};
 use rusqlite::Connection;

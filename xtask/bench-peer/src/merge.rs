@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use lockstep_engine::{
     Abilities, Customer, Effect, Event, LevelWrites, Opened, PageSize, Rules, ShopRules,
 };
-use lockstep_journal::{Also, Journal, PlanRow};
+use lockstep_journal::{Journal, PlanRow};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::Body;
 use lockstep_model::settings::{
     Assortment, Customer as Settings, CustomerHasService, CustomerSettings, FirstMeeting, Policies,

@@ -3,7 +3,8 @@
 use crate::world::{World, answer};
 use ed25519_dalek::{Signer, SigningKey};
 use jiff::Timestamp;
-use lockstep_journal::{Also, Journal, Segment};
+use lockstep_journal::{Journal, Segment};
+use lockstep_model::cases::Also;
 use lockstep_model::{
     CustomerId, Epoch, Incarnation, WorkerId,
     entry::Body,

@@ -4,10 +4,10 @@
 use super::approved::fingerprint;
 use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Decision, Ids, Terms, decide};
-use crate::customer::{Also, Effect, Shared};
+use crate::customer::{Effect, Shared};
 use crate::write::Sign;
 use jiff::Timestamp;
-use lockstep_model::cases::{CatalogueChunk, RootCategory};
+use lockstep_model::cases::{Also, CatalogueChunk, RootCategory};
 use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -317,14 +317,12 @@ impl Run {
             let mut bodies = Vec::new();
             let mut writes = Vec::new();
             let mut also = Also::default();
-            let mut done = Vec::new();
             for (row, decision) in rows {
-                done.push(row);
+                also.plan_done.push((self.id, row));
                 bodies.extend(decision.bodies);
                 also.consumed.extend(decision.consumed);
                 writes.extend(decision.writes);
             }
-            also.plan_done = Some((self.id, done));
             self.write(bodies, also, writes, shared, out);
         }
         self.advance(shared, now, out);

@@ -2,11 +2,11 @@
 //! that another shop's numbers count from now on.
 
 use super::Run;
-use crate::customer::{Also, Effect, Shared};
+use crate::customer::{Effect, Shared};
 use crate::stock::{self, StockDecision, Switch};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::ConflictId;
-use lockstep_model::cases::{OpenConflict, StockCase, StockChunk};
+use lockstep_model::cases::{Also, OpenConflict, StockCase, StockChunk};
 use lockstep_model::entry::{Body, Conflict, Subject};
 use std::collections::VecDeque;
 

@@ -2,8 +2,9 @@
 //! person looks at what would be written, and accepts; if it has none, it is written to at once.
 
 use super::Run;
-use crate::customer::{Also, Effect, Shared};
+use crate::customer::{Effect, Shared};
 use crate::rules::Rules;
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{Again, Body, Conflict, Subject};
 use lockstep_model::settings::FirstMeeting;
 use lockstep_model::{Flow, Kind, ShopId};

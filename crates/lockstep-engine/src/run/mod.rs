@@ -24,13 +24,13 @@ mod writing;
 pub(crate) use cause::RunCause;
 pub(crate) use outcome::hangs_under_it_now;
 
-use crate::customer::{Also, CallId, Effect, Progress, Shared, Step};
+use crate::customer::{CallId, Effect, Progress, Shared, Step};
 use crate::rules::Rules;
 use crate::write::PlanLine;
 use approved::Approved;
 use jiff::Timestamp;
 use levels::LevelsOfRun;
-use lockstep_model::cases::{CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
+use lockstep_model::cases::{Also, CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult};
 use lockstep_model::settings::StockId;
 use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};

@@ -1,9 +1,10 @@
 //! Reading: feeds page by page, records by name, and looks for what became of a write.
 
 use super::Run;
-use crate::customer::{Also, CallId, Effect, Shared};
+use crate::customer::{CallId, Effect, Shared};
 use crate::retry::{Remedy, remedy, sentence};
 use jiff::{SignedDuration, Timestamp};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject};
 use lockstep_model::{
     BadRecord, Cursor, Fault, FaultKind, IntentId, Kind, NaturalKey, Next, Page, PullRequest,

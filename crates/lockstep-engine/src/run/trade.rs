@@ -2,12 +2,12 @@
 //! read before stock is written.
 
 use super::{CHUNK, Phase, Run};
-use crate::customer::{Also, Effect, Shared};
+use crate::customer::{Effect, Shared};
 use crate::orders;
 use crate::stock;
 use crate::write::Write;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_model::cases::{ClosingChunk, OrderChunk, StockCase, StockChunk};
+use lockstep_model::cases::{Also, ClosingChunk, Consumed, OrderChunk, StockCase, StockChunk};
 use lockstep_model::entry::Subject;
 use lockstep_model::{Flow, Kind, NaturalKey, RemoteId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -396,8 +396,12 @@ impl Run {
             bodies.extend(decision.bodies);
             self.show(decision.lines);
             for (shop, reading) in decision.consumed {
-                also.levels
-                    .push((shop, case.stock, case.sku.clone(), reading));
+                also.consumed.push(Consumed {
+                    shop,
+                    kind: Kind::Level,
+                    id: RemoteId(case.sku.0.clone()),
+                    reading,
+                });
             }
             let only_shown = self.dry && !decision.writes.is_empty();
             let stale = decision.writes.iter().any(|write| self.is_stale(write));

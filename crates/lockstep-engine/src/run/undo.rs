@@ -10,11 +10,11 @@
 
 use super::{Phase, Run};
 use crate::catalogue::{Ids, Terms, put_back};
-use crate::customer::{Also, Effect, Shared};
+use crate::customer::{Effect, Shared};
 use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{
-    CatalogueChunk, Cluster, OpenConflict, StagedBody, UndoCase, UndoChunk, WrittenField,
+    Also, CatalogueChunk, Cluster, OpenConflict, StagedBody, UndoCase, UndoChunk, WrittenField,
     WrittenThere,
 };
 use lockstep_model::entry::{Again, Body, Conflict, RunResult, Subject};

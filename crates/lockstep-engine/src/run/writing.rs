@@ -2,12 +2,12 @@
 
 use super::Run;
 use super::outcome::{LevelTerms, settle};
-use crate::customer::{Also, CallId, Effect, Shared};
+use crate::customer::{CallId, Effect, Shared};
 use crate::retry::{Remedy, remedy};
 use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::OpenIntent;
+use lockstep_model::cases::{Also, OpenIntent};
 use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject, What};
 use lockstep_model::{Fault, FaultKind, IntentId, Kind, Lane, Outcome, ShopId, variants_of};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -517,23 +517,34 @@ impl Loader<'_> {
 /// A GTIN that more records bear than this tells none of them from another.
 const GTIN_BEARERS_MAX: i64 = 4;
 
-/// Of a staged row ?1: first whether it is a staged row itself, then its number.
-const AKIN_TO_STAGED: &str = "WITH own AS MATERIALIZED (
-        SELECT g.gtin FROM staged_gtin g WHERE g.reading = ?1
+/// What bears a GTIN of this one ?1 that at most ?2 staged rows and ?2 records bear: first whether it is a staged row
+/// itself, then its number.
+macro_rules! akin_by_gtin {
+    ($table:literal, $number:literal) => {
+        concat!(
+            "WITH own AS MATERIALIZED (SELECT g.gtin FROM ",
+            $table,
+            " g WHERE g.",
+            $number,
+            " = ?1
         AND (SELECT count(*) FROM (SELECT 1 FROM staged_gtin s WHERE s.gtin = g.gtin LIMIT ?2 + 1)) <= ?2
         AND (SELECT count(*) FROM (SELECT 1 FROM record_gtin r WHERE r.gtin = g.gtin LIMIT ?2 + 1)) <= ?2)
     SELECT 1, s.reading FROM own CROSS JOIN staged_gtin s ON s.gtin = own.gtin
     UNION ALL SELECT 0, r.record FROM own CROSS JOIN record_gtin r ON r.gtin = own.gtin
-    UNION ALL SELECT 0, d.record FROM staged t CROSS JOIN doubt d ON d.shop = t.shop AND d.kind = t.kind AND d.id = t.id
-        WHERE t.reading = ?1";
-const AKIN_TO_RECORD: &str = "WITH own AS MATERIALIZED (
-        SELECT g.gtin FROM record_gtin g WHERE g.record = ?1
-        AND (SELECT count(*) FROM (SELECT 1 FROM staged_gtin s WHERE s.gtin = g.gtin LIMIT ?2 + 1)) <= ?2
-        AND (SELECT count(*) FROM (SELECT 1 FROM record_gtin r WHERE r.gtin = g.gtin LIMIT ?2 + 1)) <= ?2)
-    SELECT 1, s.reading FROM own CROSS JOIN staged_gtin s ON s.gtin = own.gtin
-    UNION ALL SELECT 0, r.record FROM own CROSS JOIN record_gtin r ON r.gtin = own.gtin
-    UNION ALL SELECT 1, t.reading FROM doubt d CROSS JOIN staged t ON t.shop = d.shop AND t.kind = d.kind AND t.id = d.id
-        WHERE d.record = ?1";
+    UNION ALL "
+        )
+    };
+}
+const AKIN_TO_STAGED: &str = concat!(
+    akin_by_gtin!("staged_gtin", "reading"),
+    "SELECT 0, d.record FROM staged t CROSS JOIN doubt d ON d.shop = t.shop AND d.kind = t.kind AND d.id = t.id
+        WHERE t.reading = ?1"
+);
+const AKIN_TO_RECORD: &str = concat!(
+    akin_by_gtin!("record_gtin", "record"),
+    "SELECT 1, t.reading FROM doubt d CROSS JOIN staged t ON t.shop = d.shop AND t.kind = d.kind AND t.id = d.id
+        WHERE d.record = ?1"
+);
 
 /// A row `d` of `due` that something can be done about at the time ?1.
 const IS_DUE_NOW: &str = "NOT EXISTS (

@@ -1,7 +1,8 @@
 //! Chunks of the catalogue: what belongs together, in which order, and what is left out.
 
 use crate::support::*;
-use lockstep_journal::{Also, Journal};
+use lockstep_journal::Journal;
+use lockstep_model::cases::Also;
 use lockstep_model::cases::CatalogueChunk;
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,

@@ -1,7 +1,8 @@
 //! What a crash in the middle leaves.
 
 use crate::support::*;
-use lockstep_journal::{Also, Journal, PlanRow};
+use lockstep_journal::{Journal, PlanRow};
+use lockstep_model::cases::Also;
 use lockstep_model::cases::Consumed;
 use lockstep_model::entry::Body;
 use lockstep_model::{Kind, Record};

@@ -1,7 +1,8 @@
 //! What follows from entries follows from entries alone: any prefix, replayed, is the file as it was.
 
 use crate::support::*;
-use lockstep_journal::{Also, Journal, Segment};
+use lockstep_journal::{Journal, Segment};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Delta, Hold, Movement, Settlement, StockMapping, Subject, What,
 };

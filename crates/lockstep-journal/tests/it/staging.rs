@@ -179,7 +179,7 @@ fn a_record_that_could_not_be_read_is_staged_when_it_can() {
     let chunk = journal
         .load_catalogue(Kind::Product, None, 10, at(0))
         .unwrap();
-    let also = lockstep_journal::Also {
+    let also = lockstep_model::cases::Also {
         consumed: vec![consume(&chunk.clusters[0].staged[0])],
         ..Default::default()
     };
@@ -263,7 +263,7 @@ fn a_newer_reading_is_not_consumed_with_the_older() {
         .unwrap();
     let consumed = consume(&chunk.clusters[0].staged[0]);
     changed(&mut journal, &product("p1", &["A"], "Coffee", 790));
-    let also = lockstep_journal::Also {
+    let also = lockstep_model::cases::Also {
         consumed: vec![consumed],
         ..Default::default()
     };

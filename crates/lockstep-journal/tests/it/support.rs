@@ -1,7 +1,8 @@
 //! Small worlds for the tests: a customer, a few shops, records made in one line.
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_journal::{Also, Journal};
+use lockstep_journal::Journal;
+use lockstep_model::cases::Also;
 use lockstep_model::cases::{Consumed, Staged};
 use lockstep_model::entry::{Body, Delta, Merged, Personal, Seen, Settlement, Subject, What};
 use lockstep_model::settings::StockId;

@@ -1,7 +1,8 @@
 //! Orders and the stock ledger.
 
 use crate::support::*;
-use lockstep_journal::{Also, Journal};
+use lockstep_journal::Journal;
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Hold, Movement, Settlement, StockMapping, Subject, What,
 };

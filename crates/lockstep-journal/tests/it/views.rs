@@ -181,7 +181,7 @@ fn cursors_identities_and_plans_are_kept() {
     };
     journal.save_plan(RUN, &[row(1), row(2), row(3)]).unwrap();
     assert_eq!(journal.planned_runs().unwrap(), [RUN]);
-    let also = lockstep_journal::Also {
+    let also = lockstep_model::cases::Also {
         plan_done: vec![(RUN, 1)],
         ..Default::default()
     };

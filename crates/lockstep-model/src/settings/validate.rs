@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt::{self, Display},
     net::IpAddr,
 };
 
@@ -400,66 +400,60 @@ impl CustomerSettings {
     }
 
     fn check_tax_rates(&self, found: &mut Vec<Problem>) {
+        let list = "policies.orders.taxRates";
         let rows = &self.policies.orders.tax_rates;
-        if rows.len() > ROWS_MAX {
-            let message = format!("more than {ROWS_MAX} rows");
-            found.push(Problem::new("policies.orders.taxRates", message));
-            return;
-        }
-        let mut first = BTreeMap::new();
-        for (at, row) in rows.iter().enumerate() {
-            let path = format!("policies.orders.taxRates[{at}]");
-            if let Some(shop) = row.shop {
-                self.check_linked(found, format!("{path}.shop"), shop);
-            }
+        let keys = rows.iter().map(|row| (row.shop, row.rate.normalize()));
+        self.check_mapped(found, list, ("rate", " %"), keys);
+        for (at, row) in rows.iter().enumerate().take(ROWS_MAX) {
             for (name, rate) in [("rate", row.rate), ("into", row.into)] {
                 if rate.is_sign_negative() || rate > Decimal::ONE_HUNDRED {
                     found.push(Problem::new(
-                        format!("{path}.{name}"),
+                        format!("{list}[{at}].{name}"),
                         format!("{rate} is not a tax rate in percent"),
                     ));
                 }
-            }
-            if let Some(before) = first.insert((row.shop, row.rate), at) {
-                found.push(Problem::new(
-                    format!("{path}.rate"),
-                    format!(
-                        "{} % is mapped already, in policies.orders.taxRates[{before}]",
-                        row.rate.normalize()
-                    ),
-                ));
             }
         }
     }
 
     fn check_countries(&self, found: &mut Vec<Problem>) {
+        let list = "policies.orders.countries";
         let rows = &self.policies.orders.countries;
-        if rows.len() > ROWS_MAX {
-            let message = format!("more than {ROWS_MAX} rows");
-            found.push(Problem::new("policies.orders.countries", message));
-            return;
-        }
-        let mut first = BTreeMap::new();
-        for (at, row) in rows.iter().enumerate() {
-            let path = format!("policies.orders.countries[{at}]");
-            if let Some(shop) = row.shop {
-                self.check_linked(found, format!("{path}.shop"), shop);
-            }
+        let keys = rows.iter().map(|row| (row.shop, &row.country));
+        self.check_mapped(found, list, ("country", ""), keys);
+        for (at, row) in rows.iter().enumerate().take(ROWS_MAX) {
             for (name, country) in [("country", &row.country), ("into", &row.into)] {
                 if !is_country(country) {
                     found.push(Problem::new(
-                        format!("{path}.{name}"),
+                        format!("{list}[{at}].{name}"),
                         format!("\"{country}\" is not a country's two letters, as in \"FI\""),
                     ));
                 }
             }
-            if let Some(before) = first.insert((row.shop, &row.country), at) {
+        }
+    }
+
+    /// A list that maps each of a shop's values once. `key`: the field that holds it, and its unit.
+    fn check_mapped<K: Ord + Clone + Display>(
+        &self,
+        found: &mut Vec<Problem>,
+        list: &str,
+        (key, unit): (&str, &str),
+        rows: impl ExactSizeIterator<Item = (Option<ShopId>, K)>,
+    ) {
+        if rows.len() > ROWS_MAX {
+            found.push(Problem::new(list, format!("more than {ROWS_MAX} rows")));
+            return;
+        }
+        let mut first = BTreeMap::new();
+        for (at, (shop, value)) in rows.enumerate() {
+            if let Some(shop) = shop {
+                self.check_linked(found, format!("{list}[{at}].shop"), shop);
+            }
+            if let Some(before) = first.insert((shop, value.clone()), at) {
                 found.push(Problem::new(
-                    format!("{path}.country"),
-                    format!(
-                        "{} is mapped already, in policies.orders.countries[{before}]",
-                        row.country
-                    ),
+                    format!("{list}[{at}].{key}"),
+                    format!("{value}{unit} is mapped already, in {list}[{before}]"),
                 ));
             }
         }

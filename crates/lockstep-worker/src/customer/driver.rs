@@ -15,8 +15,8 @@ use crate::link::Right;
 use crate::shops::{Shops, stock_mapping};
 use jiff::Timestamp;
 use lockstep_engine::{Customer, Effect, Event, Opened, Progress, Step};
-use lockstep_journal::{Also, PlanRow};
-use lockstep_model::cases::Consumed;
+use lockstep_journal::PlanRow;
+use lockstep_model::cases::Also;
 use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult};
 use lockstep_model::{Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
 use lockstep_protocol::people::plan::Plan;
@@ -696,11 +696,7 @@ impl Driver {
             .await
     }
 
-    async fn append(
-        &mut self,
-        mut bodies: Vec<Body>,
-        also: lockstep_engine::Also,
-    ) -> Result<u64, FileError> {
+    async fn append(&mut self, mut bodies: Vec<Body>, also: Also) -> Result<u64, FileError> {
         let now = clock::now();
         let crash = &self.tools.link.crash;
         for body in &mut bodies {
@@ -728,7 +724,6 @@ impl Driver {
                 _ => {}
             }
         }
-        let also = journal_also(also);
         let mark = self
             .file
             .with(move |journal| journal.append(now, bodies, also))
@@ -823,27 +818,6 @@ impl Driver {
 fn count_requests(live: Option<&Live>, counts: &mut Counts) {
     if let Some(live) = live {
         counts.calls = counts.calls.max(live.requests);
-    }
-}
-
-fn journal_also(also: lockstep_engine::Also) -> Also {
-    let levels = also
-        .levels
-        .into_iter()
-        .map(|(shop, _, sku, reading)| Consumed {
-            shop,
-            kind: Kind::Level,
-            id: RemoteId(sku.0),
-            reading,
-        });
-    let plan_done = also
-        .plan_done
-        .map(|(run, rows)| rows.into_iter().map(|row| (run, row)).collect::<Vec<_>>());
-    Also {
-        consumed: also.consumed.into_iter().chain(levels).collect(),
-        plan_done: plan_done.unwrap_or_default(),
-        orders_done: also.orders_done,
-        skus_done: also.skus_done,
     }
 }
 

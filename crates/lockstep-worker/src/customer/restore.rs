@@ -10,7 +10,8 @@ use crate::crash::CrashPoint;
 use crate::folder::FolderError;
 use crate::link::Link;
 use http::Method;
-use lockstep_journal::{Also, Hash, Head, Segment, SegmentError};
+use lockstep_journal::{Hash, Head, Segment, SegmentError};
+use lockstep_model::cases::Also;
 use lockstep_model::entry::Body;
 use lockstep_protocol::{bounds as wire_bounds, paths, segment::read_frames};
 

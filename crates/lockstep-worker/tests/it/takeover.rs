@@ -222,7 +222,7 @@ async fn a_checkpoint_that_is_not_in_the_chain_counts_for_nothing() {
 
 /// One segment of the same customer that nobody here knows.
 fn another_chain() -> Vec<(lockstep_protocol::segment::SegmentHeader, axum::body::Bytes)> {
-    use lockstep_journal::Also;
+    use lockstep_model::cases::Also;
     use lockstep_model::entry::Body;
     use lockstep_model::{Epoch, Incarnation};
     let mut journal = Journal::in_memory(CUSTOMER).unwrap();
