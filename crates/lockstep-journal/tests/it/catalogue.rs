@@ -2,8 +2,7 @@
 
 use crate::support::*;
 use lockstep_journal::Journal;
-use lockstep_model::cases::Also;
-use lockstep_model::cases::CatalogueChunk;
+use lockstep_model::cases::{Also, CatalogueChunk};
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
 };

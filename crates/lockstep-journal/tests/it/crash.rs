@@ -2,8 +2,7 @@
 
 use crate::support::*;
 use lockstep_journal::{Journal, PlanRow};
-use lockstep_model::cases::Also;
-use lockstep_model::cases::Consumed;
+use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::Body;
 use lockstep_model::{Kind, Record};
 

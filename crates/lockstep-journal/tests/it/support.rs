@@ -2,8 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use lockstep_journal::Journal;
-use lockstep_model::cases::Also;
-use lockstep_model::cases::{Consumed, Staged};
+use lockstep_model::cases::{Also, Consumed, Staged};
 use lockstep_model::entry::{Body, Delta, Merged, Personal, Seen, Settlement, Subject, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{

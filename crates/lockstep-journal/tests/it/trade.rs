@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use lockstep_journal::Journal;
-use lockstep_model::cases::Also;
+use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Hold, Movement, Settlement, StockMapping, Subject, What,
 };
@@ -508,7 +508,7 @@ fn stock_is_paged_by_sku() {
             let (_, reading) = case.levels[&WEB].staged.clone().unwrap();
             seen.push(case.sku.0.clone());
             let also = Also {
-                consumed: vec![lockstep_model::cases::Consumed {
+                consumed: vec![Consumed {
                     shop: WEB,
                     kind: Kind::Level,
                     id: case.sku.0.as_str().into(),

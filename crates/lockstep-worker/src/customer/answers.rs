@@ -5,8 +5,7 @@ use super::driver::Driver;
 use super::file::FileError;
 use crate::clock;
 use lockstep_engine::Event;
-use lockstep_model::cases::Also;
-use lockstep_model::cases::{ConflictSubject, OrderCase};
+use lockstep_model::cases::{Also, ConflictSubject, OrderCase};
 use lockstep_model::entry::{Conflict, Subject, What};
 use lockstep_model::{
     ConflictId, Lane, Order, OrderAnswer, OrderKey, Record, RemoteId, Resolution, ShopId,
