@@ -373,9 +373,6 @@ fn decide_on(
         || known.is_some_and(|known| known.keys != keys);
     // The root is looked at each time, whether or not anything of it is due or was read.
     let is_asked_for = !is_root || !group.rows.is_empty() || rules.root_category().is_none();
-    let parent = Path::new(&Field::Parent);
-    let is_moved = known.is_some_and(|known| known.kind == Kind::Category)
-        && (ours_delta.set.contains_key(&parent) || ours_delta.unset.contains(&parent));
     if is_news || (due.is_empty() && is_asked_for) {
         decision.bodies.push(Body::Merged(Merged {
             run,
@@ -390,13 +387,18 @@ fn decide_on(
         }));
         decision.bodies.extend(left_over);
     }
-    let shops = rules.shops_given_by_category();
-    if is_moved && !shops.is_empty() {
+    let is_moved = || {
+        let parent = Path::new(&Field::Parent);
+        old.get(&parent) != ours.get(&parent)
+    };
+    if kind == Kind::Category && known.is_some() && is_moved() {
         // What hangs under it may be picked now.
-        let kind = Kind::Product;
-        decision.bodies.push(Body::DueAgain {
-            what: Again::Records { kind, shops },
-        });
+        let (kind, shops) = (Kind::Product, rules.shops_given_by_category());
+        if !shops.is_empty() {
+            decision.bodies.push(Body::DueAgain {
+                what: Again::Records { kind, shops },
+            });
+        }
     }
     if is_root {
         let found = sides.iter().filter(|side| {
