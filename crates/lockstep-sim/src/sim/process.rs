@@ -1,0 +1,262 @@
+//! A process: what its engine is told, and what it asks for.
+
+use super::file::ask_file;
+use super::{Due, ErpWrite, LONGEST_REPLY_MS, READ_ONLY_PAUSE_MS, Sim};
+use crate::coordinator::later;
+use crate::mistakes::Mistake;
+use crate::scenario::ERP;
+use lockstep_engine::{Effect, Event};
+use lockstep_model::Next;
+use lockstep_model::cases::Also;
+use lockstep_model::entry::{Body, Subject, What};
+
+impl Sim {
+    pub(super) fn reply(&mut self, machine: usize, event: Event) {
+        let delay = if self.dice.chance(self.faults.slow) {
+            self.dice.between(200, LONGEST_REPLY_MS)
+        } else {
+            self.dice.between(1, 60)
+        };
+        let generation = self.machines[machine].generation;
+        if self.dice.chance(self.faults.duplicated)
+            && let Some(twin) = twin(&event)
+        {
+            let delay = self.dice.between(1, 500);
+            self.at(
+                later(self.now, delay),
+                Due::Event {
+                    machine,
+                    generation,
+                    event: Box::new(twin),
+                },
+            );
+        }
+        self.at(
+            later(self.now, delay),
+            Due::Event {
+                machine,
+                generation,
+                event: Box::new(event),
+            },
+        );
+    }
+
+    /// Tells the engine, and performs what it asks for: effects of one event in order, then what the file answered.
+    pub(super) fn feed(&mut self, machine: usize, event: Event) {
+        let generation = self.machines[machine].generation;
+        let Some(process) = &mut self.machines[machine].process else {
+            return;
+        };
+        process.queue.push_back(event);
+        loop {
+            let at = self.machines[machine].clock(self.now);
+            let Some(process) = self.process(machine, generation) else {
+                return;
+            };
+            let Some(mut event) = process.queue.pop_front() else {
+                return;
+            };
+            self.make_mistakes(machine, &mut event);
+            let Some(process) = self.process(machine, generation) else {
+                return;
+            };
+            for effect in process.customer.on(event, at) {
+                self.effects += 1;
+                if self.dice.below(10_000) < self.faults.crash {
+                    self.crash(machine);
+                    return;
+                }
+                let answer = self.perform(machine, effect);
+                let Some(process) = self.process(machine, generation) else {
+                    return;
+                };
+                process.queue.extend(answer);
+            }
+        }
+    }
+
+    pub(super) fn make_mistakes(&mut self, machine: usize, event: &mut Event) {
+        let Some(mistake) = self.mistake else {
+            return;
+        };
+        mistake.in_event(event);
+        if mistake == Mistake::CursorBeforeCommit
+            && let Event::Pulled {
+                call,
+                result: Ok(page),
+            } = event
+            && let Next::End(Some(cursor)) = &page.next
+            && let Some(process) = &self.machines[machine].process
+            && let Some((shop, kind)) = process.pulls.get(call).copied()
+        {
+            let cursor = cursor.clone();
+            let moved = Body::CursorMoved { shop, kind, cursor };
+            self.machines[machine].append(vec![moved], Default::default(), self.now);
+            self.machines[machine].ship(&mut self.coordinator, self.now, false);
+        }
+    }
+
+    pub(super) fn append(&mut self, machine: usize, mut bodies: Vec<Body>, also: Also) {
+        if let Some(mistake) = self.mistake {
+            mistake.in_entries(&mut bodies, &mut self.returned);
+        }
+        for body in &bodies {
+            if let Body::Intended {
+                shop: ERP,
+                subject: Subject::Level { sku, .. },
+                what:
+                    What::Level {
+                        target,
+                        was_available,
+                        ..
+                    },
+                ..
+            } = body
+            {
+                self.erp_writes.push(ErpWrite {
+                    sku: sku.clone(),
+                    at: self.now,
+                    read_since: self.now,
+                    units: (*target - *was_available).try_into().unwrap_or_default(),
+                    unanswered: true,
+                });
+            }
+        }
+        if self.trace.is_some() {
+            for body in &bodies {
+                self.note(|| format!("  entry: {}", in_short(body)));
+            }
+        }
+        self.machines[machine].append(bodies, also, self.now);
+    }
+
+    /// What the file answers comes back at once; what shops answer comes later.
+    pub(super) fn perform(&mut self, machine: usize, effect: Effect) -> Option<Event> {
+        let now = self.now;
+        let clock = self.machines[machine].clock(now);
+        let generation = self.machines[machine].generation;
+        match effect {
+            Effect::Append { bodies, also } => {
+                self.append(machine, bodies, also);
+                None
+            }
+            Effect::Intend { lane, bodies, also } => {
+                self.append(machine, bodies, also);
+                let offer_after = if self.dice.chance(70) {
+                    0
+                } else {
+                    self.dice.between(1, 400)
+                };
+                self.at(
+                    later(now, offer_after),
+                    Due::Offer {
+                        machine,
+                        generation,
+                    },
+                );
+                if self.mistake == Some(Mistake::IntentNotAcknowledged) {
+                    return Some(Event::Durable { lane });
+                }
+                let process = self.process(machine, generation)?;
+                if process.deadline <= now {
+                    let reason = "there is no right to write now".into();
+                    return Some(Event::NotDurable { lane, reason });
+                }
+                process.waiting.insert(lane, 0);
+                None
+            }
+            Effect::Pull { .. } | Effect::Find { .. } | Effect::Push { .. } => {
+                self.call(machine, effect);
+                None
+            }
+            Effect::WaitUntil(at) => {
+                let ahead_ms = self.machines[machine].ahead_ms(now);
+                let mut at = later(at, -ahead_ms).max(later(now, 1));
+                let process = self.process(machine, generation)?;
+                if process.deadline <= now {
+                    at = at.max(later(now, READ_ONLY_PAUSE_MS));
+                }
+                process.tick += 1;
+                let tick = process.tick;
+                self.at(
+                    at,
+                    Due::Tick {
+                        machine,
+                        generation,
+                        tick,
+                    },
+                );
+                None
+            }
+            Effect::Finished {
+                run,
+                lane,
+                result,
+                message,
+                ..
+            } => {
+                self.note(|| format!("run {run} {lane} {result:?} {message}"));
+                self.at(
+                    now,
+                    Due::Offer {
+                        machine,
+                        generation,
+                    },
+                );
+                None
+            }
+            Effect::Planned { .. }
+            | Effect::Applying { .. }
+            | Effect::Undoing { .. }
+            | Effect::UndoShown { .. } => None,
+            Effect::Stage { .. }
+            | Effect::LoadCatalogue { .. }
+            | Effect::LoadRecords { .. }
+            | Effect::LoadUndo { .. }
+            | Effect::LoadOrders { .. }
+            | Effect::LoadStock { .. }
+            | Effect::LoadClosing { .. }
+            | Effect::ReadAgainList { .. }
+            | Effect::SavePlan { .. }
+            | Effect::LoadPlan { .. }
+            | Effect::DropPlan { .. } => {
+                let journal = self.machines[machine].journal.as_mut()?;
+                ask_file(journal, effect, clock)
+            }
+        }
+    }
+}
+
+/// What a trace tells of an entry.
+fn in_short(body: &Body) -> String {
+    match body {
+        Body::LevelSeen {
+            shop, level, taken, ..
+        } => format!(
+            "level {} of shop {shop}: {} less {}, taken {taken}",
+            level.sku, level.on_hand, level.reserved
+        ),
+        Body::OrderSeen { shop, order, .. } => format!("order {order} as in shop {shop}"),
+        Body::Merged(merged) => format!("record {} {:?}", merged.record, merged.keys),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The same reply once more.
+fn twin(event: &Event) -> Option<Event> {
+    Some(match event {
+        Event::Pulled { call, result } => Event::Pulled {
+            call: *call,
+            result: result.clone(),
+        },
+        Event::Pushed { call, result } => Event::Pushed {
+            call: *call,
+            result: result.clone(),
+        },
+        Event::Found { call, result } => Event::Found {
+            call: *call,
+            result: result.clone(),
+        },
+        _ => return None,
+    })
+}
