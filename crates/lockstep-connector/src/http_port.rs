@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use lockstep_model::{Fault, FaultKind};
+use lockstep_model::{Fault, FaultKind, misread};
 
 /// What a request does to the shop: decides what a lost reply means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +88,14 @@ pub struct Budget {
     pub retry_after_ms: Option<u64>,
 }
 
-/// Parses a JSON reply; anything else is a `Protocol` fault that says what came instead.
+/// Parses a JSON reply; anything else is a `Protocol` fault that says what kind of thing came instead, and nothing of what
+/// it held: an address may be that of something that was never meant to be read.
 pub fn json<T: serde::de::DeserializeOwned>(reply: &Reply) -> Result<T, Fault> {
     let kind = reply
         .headers()
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or("no content type");
+        .unwrap_or_default();
     serde_json::from_slice(reply.body()).map_err(|error| {
         let what = if kind.contains("html") {
             "the shop answered with a web page instead of data: is the address right, and is no login or \
@@ -103,7 +104,7 @@ pub fn json<T: serde::de::DeserializeOwned>(reply: &Reply) -> Result<T, Fault> {
         } else if error.is_eof() {
             "the shop's answer was cut off half way".to_owned()
         } else {
-            format!("the shop's answer ({kind}) is not what its API promises: {error}")
+            format!("the shop's answer is not what its API promises: {}", misread(&error))
         };
         Fault::new(FaultKind::Protocol, what)
     })

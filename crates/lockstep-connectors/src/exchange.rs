@@ -117,15 +117,8 @@ impl Exchange {
                 Err(fault) => fault,
             }
         } else {
-            let kind = if kind.is_empty() {
-                "without a content type"
-            } else {
-                kind
-            };
-            Fault::new(
-                FaultKind::Protocol,
-                format!("the shop's answer is not JSON ({kind})"),
-            )
+            let what = "the shop's answer is not JSON, by its own content type";
+            Fault::new(FaultKind::Protocol, what)
         };
         let message = self.sentence(&self.redaction.clean(&fault.message));
         Err(Fault::new(fault.kind, message).at(self.account.shop))
@@ -142,7 +135,10 @@ impl Exchange {
         let kind = refusal
             .kind
             .unwrap_or_else(|| kind(status, effect, retry_at));
-        self.refusal(kind, status, refusal.said)
+        // What a shop says of a change is about what we sent, and a person mends it by that. To a question anything at
+        // that address may answer, and whoever chose the address would read it here.
+        let said = refusal.said.filter(|_| effect != Effect::Read);
+        self.refusal(kind, status, said)
     }
 
     /// A fault from what a platform answered, for a whole call or for one member of a batch.

@@ -1,12 +1,12 @@
 //! What every call of one coordinator shares. One per coordinator, none per process.
 
 use crate::{
-    admission::{Attempts, Places},
+    admission::{Attempts, Guesses, Places},
     archive::{Checkpoints, Replicas},
     asks::Waiting,
     events::Events,
     figures::Figures,
-    hooks::{Registrations, Targets, Wakes},
+    hooks::{Registrations, Replays, Targets, Wakes},
     progress::Progress,
     reports::Reports,
     view::{Tail, View},
@@ -14,6 +14,7 @@ use crate::{
 use lockstep_connector::Registry;
 use lockstep_storage::Storage;
 use std::{ops::Deref, sync::Arc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone)]
@@ -32,9 +33,13 @@ pub struct App {
     pub wakes: Wakes,
     pub targets: Targets,
     pub registrations: Registrations,
+    pub replays: Replays,
     pub replicas: Replicas,
     pub checkpoints: Checkpoints,
     pub attempts: Attempts,
+    pub guesses: Guesses,
+    /// Turns at reading somebody's whole settings.
+    pub readings: Semaphore,
     pub parked: Places,
     /// Calls with a token that the view does not know.
     pub strangers: Places,

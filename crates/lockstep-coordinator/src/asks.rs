@@ -10,7 +10,7 @@ use crate::{
     refusal::{Answer, Refusal},
 };
 use jiff::{SignedDuration, Timestamp};
-use lockstep_model::{CustomerId, FaultKind};
+use lockstep_model::{CustomerId, FaultKind, misread};
 use lockstep_protocol::{
     Code,
     asks::{Answer as Answered, Question},
@@ -85,7 +85,7 @@ pub async fn ask(app: &AppState, asked: Asked<'_>) -> Answer<Answered> {
         app.storage.forget_ask(id).await?;
     }
     serde_json::from_str(&answer?)
-        .map_err(|error| Refusal::internal("reading the worker's answer", error))
+        .map_err(|error| Refusal::internal("reading the worker's answer", misread(&error)))
 }
 
 async fn answer_to(app: &AppState, id: u64, wait: Duration) -> Answer<String> {

@@ -24,6 +24,32 @@ pub const REGRANT_AFTER: Duration = Duration::from_secs(5);
 pub const AUTH_BURST: u32 = 20;
 /// Addresses that are remembered for that.
 pub const ADDRESSES_MAX: usize = 10_000;
+/// Wrong passwords for one name from one address before the next try has to wait: a second, then twice as long each time.
+pub const GUESSES_FREE: u32 = 5;
+pub const GUESS_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
+/// Without a try for so long, it begins anew.
+pub const GUESS_FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Where the configuration says nothing: how long a connection may take to send its next request's head.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long a request's body may take: the largest segment over a line of 0.6 Mbit/s.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(120);
+/// A connection on which no byte has moved for so long is closed; longer than anything that is parked.
+pub const SILENCE_MAX: Duration = Duration::from_secs(150);
+/// Bytes of a request's head, and headers in it.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub const HEADERS_MAX: usize = 100;
+/// Open files that are left for everything but connections: databases, replicas, checkpoints.
+pub const FILES_KEPT: usize = 384;
+/// Connections, where the system sets no limit to open files.
+pub const CONNECTIONS_MAX: usize = 100_000;
+/// Connections of one address at the same time, where the configuration says nothing.
+pub const CONNECTIONS_PER_ADDRESS: usize = 2_000;
+/// Connections that wait for a place, and how long.
+pub const CONNECTIONS_WAITING_MAX: usize = 128;
+pub const PLACE_WAIT: Duration = Duration::from_secs(30);
+/// Settings that are read at the same time.
+pub const SETTINGS_READ_AT_ONCE: usize = 2;
 
 /// A shop's webhook.
 pub const HOOK_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -35,6 +61,11 @@ pub const WAKES_QUEUED_MAX: usize = 10_000;
 pub const WAKE_COMMIT_AFTER: Duration = Duration::from_millis(20);
 /// How long a hook waits for its commit before it is answered 503.
 pub const HOOK_WAIT: Duration = Duration::from_secs(5);
+
+/// A delivery that says what another said wakes so long after it.
+pub const REPLAY_PACE: Duration = Duration::from_secs(1);
+/// Deliveries that are remembered for that.
+pub const REPLAYS_KNOWN_MAX: usize = 10_000;
 
 /// Doubtful matches in one table, and answers of one.
 pub const MATCHES_MAX: usize = 10_000;

@@ -1,9 +1,13 @@
 //! What a coordinator is started with. Where it comes from (a file, flags, the environment) is the
 //! binary's business.
 
-use crate::{Tls, bounds::CHECKPOINT_AFTER_BYTES};
+use crate::{
+    Tls,
+    bounds::{CHECKPOINT_AFTER_BYTES, CONNECTIONS_PER_ADDRESS, HEAD_TIME_MAX},
+};
 use lockstep_connector::Registry;
-use std::{net::SocketAddr, path::PathBuf};
+use lockstep_protocol::Network;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub struct CoordinatorConfig {
     /// Made if it is missing; holds the default database, the key file, replicas, checkpoints and certificates.
@@ -21,6 +25,12 @@ pub struct CoordinatorConfig {
     pub secret_key: Option<String>,
     /// Bytes of a customer's segments, compressed, after which its checkpoint is made anew; a small segment counts as 4 KiB.
     pub checkpoint_after_bytes: u64,
+    /// Whose word about whom they call for is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// Of one address, at the same time; of proxies there is no bound. 0: none at all.
+    pub connections_per_address: usize,
+    /// How long a connection may take to send the head of its next request, the wait for it included.
+    pub head_time_max: Duration,
 }
 
 impl CoordinatorConfig {
@@ -35,6 +45,9 @@ impl CoordinatorConfig {
             registry,
             secret_key: None,
             checkpoint_after_bytes: CHECKPOINT_AFTER_BYTES,
+            trusted_proxies: Vec::new(),
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            head_time_max: HEAD_TIME_MAX,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::StreamExt;
 use jiff::Timestamp;
-use lockstep_model::FaultKind;
+use lockstep_model::{FaultKind, misread};
 use lockstep_protocol::asks::{Answer as Answered, Question};
 use lockstep_storage::Erasure;
 use std::time::Duration;
@@ -67,7 +67,7 @@ pub async fn carry_out(app: &AppState, erasure: Erasure) -> Answer<Outcome> {
         return Ok(Outcome::Done);
     };
     let of = serde_json::from_str(of)
-        .map_err(|error| Refusal::internal("reading whose data it is", error))?;
+        .map_err(|error| Refusal::internal("reading whose data it is", misread(&error)))?;
     let asked = Asked {
         customer: Some(erasure.customer),
         platform: None,

@@ -11,6 +11,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use lockstep_model::misread;
 use lockstep_protocol::Code;
 use serde::Serialize;
 
@@ -52,8 +53,29 @@ macro_rules! refusals {
     )+};
 }
 
+/// Without the values that the parser quotes: a key may stand in the wrong place.
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&rejection);
+        let mut parsed = None;
+        while let (Some(error), None) = (cause, parsed) {
+            parsed = error.downcast_ref::<serde_json::Error>();
+            cause = error.source();
+        }
+        match (&rejection, parsed) {
+            (JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_), parsed) => {
+                let why = parsed.map_or_else(|| "it has another form".to_owned(), misread);
+                refused(
+                    rejection.status(),
+                    format!("the body cannot be read: {why}"),
+                )
+            }
+            _ => refused(rejection.status(), rejection.body_text()),
+        }
+    }
+}
+
 refusals!(
-    JsonRejection,
     PathRejection,
     QueryRejection,
     BytesRejection,

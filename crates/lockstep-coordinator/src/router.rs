@@ -5,10 +5,10 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::from_fn,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use lockstep_protocol::{
-    bounds::{BODY_BYTES_MAX, SEGMENT_BYTES_MAX, SETTINGS_BYTES_MAX},
+    bounds::{APPLY_BYTES_MAX, BODY_BYTES_MAX, SEGMENT_BYTES_MAX, STRANGER_BYTES_MAX},
     paths,
 };
 use tower_http::compression::CompressionLayer;
@@ -44,10 +44,12 @@ fn workers() -> Router<AppState> {
         )
         .route(CHECKPOINT, get(worker_api::give_checkpoint))
         .layer(DefaultBodyLimit::max(SEGMENT_BYTES_MAX));
-    Router::new()
+    let strangers = Router::new()
         .route(AUTH, post(worker_api::enrol))
         .route(AUTH_TOKEN, post(worker_api::token))
         .route(AUTH_RENEW, post(worker_api::renew))
+        .layer(DefaultBodyLimit::max(STRANGER_BYTES_MAX));
+    Router::new()
         .route(STATUS, post(worker_api::status))
         .route(LEASE, post(worker_api::lease))
         .route(LEASE_RELEASE, post(worker_api::release))
@@ -55,6 +57,7 @@ fn workers() -> Router<AppState> {
         .route(CREDENTIALS, post(worker_api::credentials))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(segments)
+        .merge(strangers)
 }
 
 fn shops() -> Router<AppState> {
@@ -77,18 +80,21 @@ fn people(app: &AppState) -> Router {
                 .put(api::customers::apply)
                 .delete(api::customers::delete),
         )
-        .layer(DefaultBodyLimit::max(SETTINGS_BYTES_MAX));
-    Router::new()
+        .layer(DefaultBodyLimit::max(APPLY_BYTES_MAX));
+    let strangers = Router::new()
         .route(LOGIN, post(api::login::log_in))
+        .layer(DefaultBodyLimit::max(STRANGER_BYTES_MAX));
+    Router::new()
         .route(LOGOUT, post(api::login::log_out))
         .route(ME, get(api::login::me))
         .route(OVERVIEW, get(api::overview::show))
         .route(EVENTS, get(api::events::listen))
-        .route(
-            api::logins::LOGINS,
-            get(api::logins::list).post(api::logins::add),
-        )
-        .route(api::logins::PASSWORD, post(api::logins::set_password))
+        .route(LOGINS, get(api::logins::list).post(api::logins::add))
+        .route(LOGIN_OF, delete(api::logins::delete))
+        .route(LOGIN_PASSWORD, post(api::logins::set_password))
+        .route(LOGIN_STATE, put(api::logins::set_state))
+        .route(TOKENS, get(api::tokens::list).post(api::tokens::make))
+        .route(TOKEN, delete(api::tokens::revoke))
         .route(WORKERS, get(api::workers::list))
         .route(WORKER, get(api::workers::show))
         .route(
@@ -135,5 +141,6 @@ fn people(app: &AppState) -> Router {
         .route(ORDER_ANSWER, post(api::held::answer))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(applied)
+        .merge(strangers)
         .with_state(app.clone())
 }

@@ -2,16 +2,21 @@
 
 use crate::{
     CoordinatorConfig,
-    admission::{Attempts, Places},
+    admission::{Attempts, Guesses, Places},
     api,
     app::{App, AppState},
     archive::{self, Checkpoints, Replicas},
     asks::Waiting,
-    bounds::{PARKED_POLLS_MAX, SHUTDOWN_GRACE, STRANGERS_MAX},
+    bounds::{
+        HEAD_BYTES_MAX, HEADERS_MAX, PARKED_POLLS_MAX, PERSON_TOKEN_LIFE, SETTINGS_READ_AT_ONCE,
+        SHUTDOWN_GRACE, STRANGERS_MAX,
+    },
+    connections::{self, Connections},
     erasures,
     events::Events,
     figures::Figures,
-    hooks::{self, Registrations, Targets, Wakes},
+    forwarded,
+    hooks::{self, Registrations, Replays, Targets, Wakes},
     housekeeping, owners,
     progress::Progress,
     reports::Reports,
@@ -20,18 +25,22 @@ use crate::{
     view::{self, Tail, View},
 };
 use anyhow::{Context, anyhow};
-use axum::Router;
+use axum::{Router, middleware::from_fn};
 use axum_server::{
     Handle,
-    accept::NoDelayAcceptor,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
 use data_encoding::BASE32_DNSSEC;
+use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
-use lockstep_storage::{NewPerson, Options, Role, SessionKind, Storage};
+use lockstep_storage::{self as storage, NewPerson, Options, Role, SessionKind, Storage};
 use secrecy::SecretString;
-use std::net::{SocketAddr, TcpListener};
-use tokio::task::JoinSet;
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 const CONNECTIONS_MAX: u32 = 8;
@@ -65,7 +74,7 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
         .and_then(host_of)
         .into_iter()
         .collect::<Vec<_>>();
-    std::fs::create_dir_all(&config.data)
+    storage::private_data_folder(&config.data)
         .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
     let transport = Transport::open(&config.tls, config.listen, &config.data, &names)?;
     let mut options = Options::in_folder(&config.data);
@@ -106,11 +115,14 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
         wakes,
         targets: Targets::default(),
         registrations: Registrations::default(),
+        replays: Replays::default(),
         replicas: Replicas::new(&config.data)
             .with_context(|| format!("a folder in {} cannot be made", config.data.display()))?,
         checkpoints: Checkpoints::open(&config.data, config.checkpoint_after_bytes)
             .with_context(|| format!("a folder in {} cannot be read", config.data.display()))?,
         attempts: Attempts::default(),
+        guesses: Guesses::default(),
+        readings: Semaphore::new(SETTINGS_READ_AT_ONCE),
         parked: Places::new(PARKED_POLLS_MAX),
         strangers: Places::new(STRANGERS_MAX),
         public_url: url.clone(),
@@ -134,7 +146,33 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
     tasks.spawn(housekeeping::follow(app.clone()));
     tasks.spawn(erasures::follow(app.clone()));
     let handle = Handle::new();
-    let serving = serve(listener, transport, handle.clone(), router(app.clone()))?;
+    let proxies: Arc<[_]> = config.trusted_proxies.clone().into();
+    let mut router = router(app.clone()).layer(from_fn(connections::timed));
+    if !proxies.is_empty() {
+        router = router.layer(from_fn(move |request, next| {
+            forwarded::client(proxies.clone(), request, next)
+        }));
+    }
+    let files = connections::files_max();
+    let connections = Connections::new(
+        files,
+        config.connections_per_address,
+        config.trusted_proxies,
+    );
+    tracing::info!(
+        files,
+        connections = connections.max(),
+        per_address = config.connections_per_address,
+        "open files, and connections that are served at the same time"
+    );
+    let serving = serve(
+        listener,
+        transport,
+        handle.clone(),
+        connections,
+        config.head_time_max,
+        router,
+    )?;
     handle
         .listening()
         .await
@@ -156,16 +194,25 @@ fn serve(
     listener: TcpListener,
     transport: Transport,
     handle: Handle<SocketAddr>,
+    connections: Connections,
+    head_time_max: Duration,
     router: Router,
 ) -> anyhow::Result<tokio::task::JoinHandle<std::io::Result<()>>> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum_server::from_tcp(listener)?.handle(handle);
-    let no_delay = NoDelayAcceptor::new();
+    // One version of HTTP: to tell two apart, a first byte would be waited for without an end.
+    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_time_max)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
     Ok(match transport {
-        Transport::Plain => tokio::spawn(server.acceptor(no_delay).serve(service)),
+        Transport::Plain => tokio::spawn(server.acceptor(connections).serve(service)),
         Transport::Tls { config, .. } => {
             let acceptor =
-                RustlsAcceptor::new(RustlsConfig::from_config(config)).acceptor(no_delay);
+                RustlsAcceptor::new(RustlsConfig::from_config(config)).acceptor(connections);
             tokio::spawn(server.acceptor(acceptor).serve(service))
         }
     })
@@ -190,7 +237,8 @@ async fn first_operator(app: &AppState) -> anyhow::Result<Option<Login>> {
         .iter()
         .find(|person| person.id == id)
         .context("the first operator is gone as soon as it was made")?;
-    let (token, _) = api::login::begin(app, person, SessionKind::Api, "first start", None)
+    let life = Some(PERSON_TOKEN_LIFE);
+    let (token, _) = api::login::begin(app, person, SessionKind::Api, "first start", life)
         .await
         .map_err(|refusal| anyhow!("{refusal}"))?;
     Ok(Some(Login {

@@ -72,7 +72,8 @@ fn own(data: &Path, listen: SocketAddr, names: &[String]) -> anyhow::Result<Tran
     let folder = data.join("tls");
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     if !certificate.exists() || !key.exists() {
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        lockstep_storage::private_folder(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         let mut names = names.to_vec();
         names.extend([
             "localhost".to_owned(),

@@ -6,6 +6,7 @@ mod fault;
 mod flow;
 mod ids;
 mod level;
+mod misread;
 mod order;
 mod product;
 mod record;
@@ -25,6 +26,7 @@ pub use ids::{
     Revision, RunId, ShopId, Sku, WorkerId,
 };
 pub use level::Level;
+pub use misread::misread;
 pub use order::{
     Address, Charge, ChargeKind, Edited, Fulfilment, NewOrder, Order, OrderLine, OrderState,
     OrderStep, Parcel, Payment, Person, Stage,

@@ -18,6 +18,7 @@ pub mod delta;
 mod etag;
 pub mod headers;
 pub mod lease;
+mod network;
 pub mod paths;
 pub mod people;
 mod problem;
@@ -29,6 +30,7 @@ pub mod wanted;
 
 pub use bytes::{DeviceCode, EnrolmentId, InstanceId, Nonce, PublicKey, Signature};
 pub use etag::{BadEtag, Etag};
+pub use network::{BadNetwork, Network};
 pub use problem::{Code, Problem};
 pub use token::{BadToken, Token, TokenHash, TokenKind};
 pub use user_code::UserCode;
@@ -42,8 +44,12 @@ pub mod bounds {
     pub const WAIT_SECONDS_MAX: u64 = 55;
     /// Any JSON body but settings.
     pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-    /// The answer of `/settings`, and what people apply.
+    /// The answer of `/settings`: those of all customers of a worker.
     pub const SETTINGS_BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// The settings of one customer, as people apply them.
+    pub const APPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// What is read of somebody who has shown nothing yet: a login, an enrolment.
+    pub const STRANGER_BYTES_MAX: usize = 16 * 1024;
     /// One compressed segment.
     pub const SEGMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
     /// One answer of `GET /journal/…`: whole segments until this is passed.

@@ -33,6 +33,15 @@ pub mod people {
     pub const ENROLMENT_REJECT: &str = "/api/v1/enrolments/{enrolment}/reject";
     pub const JOIN_TOKENS: &str = "/api/v1/join-tokens";
 
+    /// Who may log in.
+    pub const LOGINS: &str = "/api/v1/logins";
+    pub const LOGIN_OF: &str = "/api/v1/logins/{name}";
+    pub const LOGIN_PASSWORD: &str = "/api/v1/logins/{name}/password";
+    pub const LOGIN_STATE: &str = "/api/v1/logins/{name}/state";
+    /// What is open by a login: consoles and tokens.
+    pub const TOKENS: &str = "/api/v1/tokens";
+    pub const TOKEN: &str = "/api/v1/tokens/{token}";
+
     pub const CUSTOMERS: &str = "/api/v1/customers";
     pub const CUSTOMER: &str = "/api/v1/customers/{customer}";
     pub const CUSTOMER_EXPORT: &str = "/api/v1/customers/{customer}/export";

@@ -11,7 +11,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use lockstep_model::{
-    CustomerId, Revision, ShopId, WorkerId,
+    CustomerId, Revision, ShopId, WorkerId, misread,
     settings::{Credentials, CustomerSettings, OnWire, Problem, Secret, Service},
 };
 use sea_orm::{
@@ -148,7 +148,10 @@ impl Storage {
             _ => {}
         }
         match &stored {
-            Some(stored) => settings.keep_secrets_of(&stored.settings),
+            Some(stored) => {
+                // A secret that would go elsewhere is dropped; whoever edits has been told by the caller.
+                settings.keep_secrets_of(&stored.settings);
+            }
             None => settings
                 .services
                 .iter_mut()
@@ -563,7 +566,8 @@ async fn load(
             let whole = wholes.remove(&row.id).unwrap_or_default();
             let mut settings: CustomerSettings = serde_json::from_value(Value::Object(whole))
                 .map_err(|error| {
-                    StorageError::corrupt(format!("the settings of customer {}", row.id), error)
+                    let why = crate::numbers::Misread(misread(&error));
+                    StorageError::corrupt(format!("the settings of customer {}", row.id), why)
                 })?;
             settings.services = shops.remove(&row.id).unwrap_or_default();
             Ok(StoredCustomer {

@@ -2,7 +2,7 @@
 
 use crate::{
     Hash, Storage, StorageError,
-    bounds::{PENDING_MAX, WRONG_CODES_MAX},
+    bounds::{PENDING_MAX, REJECTED_DAYS, REJECTED_MAX, WRONG_CODES_MAX},
     change::Change,
     entities::{enrolment, join_token, token, worker},
     numbers::{from_json, from_ms, label, to_json, to_ms, unsigned},
@@ -12,8 +12,8 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use lockstep_model::WorkerId;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub struct NewEnrolment {
     pub nonce: [u8; 16],
     pub asked_at: Timestamp,
     pub expires_at: Timestamp,
+    /// It holds a join token: there is room for it, however many strangers wait.
+    pub join: Option<Hash>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub enum EnrolOutcome {
     Pending,
     /// As many wait as may.
     TooMany,
+    /// A person said no to this key before.
+    Rejected,
+    /// The join token is unknown, used up or over; nothing was kept.
+    BadJoin,
     /// The key is this worker's: no person is asked, and what is enrolled gives one token to who proves the key.
     Known(WorkerId),
 }
@@ -101,6 +107,8 @@ pub enum PollOutcome {
     },
 }
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 const PENDING: &str = "pending";
 const CONFIRMED: &str = "confirmed";
 const RETURNING: &str = "returning";
@@ -155,18 +163,20 @@ impl Storage {
             .one(&change.tx)
             .await?;
         enrolment::Entity::delete_many()
-            .filter(
-                Condition::any()
-                    .add(enrolment::Column::ExpiresAt.lte(to_ms(new.asked_at)))
-                    .add(enrolment::Column::PublicKey.eq(&key)),
-            )
+            .filter(enrolment::Column::ExpiresAt.lte(to_ms(new.asked_at)))
             .exec(&change.tx)
             .await?;
         // A known key has one row at the most: strangers do not keep it out.
-        if known.is_none() && enrolment::Entity::find().count(&change.tx).await? >= PENDING_MAX {
+        if known.is_none()
+            && let Some(refused) = refusal(&change, new, &key).await?
+        {
             change.commit().await?;
-            return Ok(EnrolOutcome::TooMany);
+            return Ok(refused);
         }
+        enrolment::Entity::delete_many()
+            .filter(enrolment::Column::PublicKey.eq(&key))
+            .exec(&change.tx)
+            .await?;
         let row = enrolment::ActiveModel {
             id: Set(new.id.clone()),
             public_key: Set(key),
@@ -277,12 +287,7 @@ impl Storage {
             change.forget().await?;
             return Ok(outcome);
         }
-        let join = join_token::Entity::find()
-            .filter(join_token::Column::Hash.eq(join.to_hex()))
-            .one(&change.tx)
-            .await?
-            .filter(|join| join.uses_left > 0 && join.expires_at > to_ms(now));
-        let Some(join) = join else {
+        let Some(join) = good_join(&change, join, now).await? else {
             change.forget().await?;
             return Ok(ConfirmOutcome::NotFound);
         };
@@ -296,7 +301,13 @@ impl Storage {
         Ok(outcome)
     }
 
-    pub async fn reject_enrolment(&self, id: &str, by: &str) -> Result<(), StorageError> {
+    /// Its place is free at once; its key stays refused for a long while.
+    pub async fn reject_enrolment(
+        &self,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let change = self.begin_change().await?;
         let row = enrolment::Entity::find_by_id(id.to_owned())
             .one(&change.tx)
@@ -311,7 +322,9 @@ impl Storage {
         let mut row = row.into_active_model();
         row.state = Set(REJECTED.to_owned());
         row.decided_by = Set(Some(label(by)));
+        row.expires_at = Set(to_ms(now) + REJECTED_DAYS * DAY_MS);
         row.update(&change.tx).await?;
+        forget_oldest_rejected(&change).await?;
         change.commit().await?;
         Ok(())
     }
@@ -376,6 +389,65 @@ impl Storage {
             PollOutcome::Pending
         })
     }
+}
+
+/// Why a key that is not known may not wait.
+async fn refusal(
+    change: &Change,
+    new: &NewEnrolment,
+    key: &str,
+) -> Result<Option<EnrolOutcome>, StorageError> {
+    let rejected = enrolment::Entity::find()
+        .filter(enrolment::Column::PublicKey.eq(key))
+        .filter(enrolment::Column::State.eq(REJECTED))
+        .one(&change.tx)
+        .await?;
+    if rejected.is_some() {
+        return Ok(Some(EnrolOutcome::Rejected));
+    }
+    if let Some(join) = new.join {
+        let good = good_join(change, join, new.asked_at).await?;
+        return Ok(good.is_none().then_some(EnrolOutcome::BadJoin));
+    }
+    let waiting = enrolment::Entity::find()
+        .filter(enrolment::Column::State.eq(PENDING))
+        .filter(enrolment::Column::PublicKey.ne(key))
+        .count(&change.tx)
+        .await?;
+    Ok((waiting >= PENDING_MAX).then_some(EnrolOutcome::TooMany))
+}
+
+async fn good_join(
+    change: &Change,
+    join: Hash,
+    now: Timestamp,
+) -> Result<Option<join_token::Model>, StorageError> {
+    let row = join_token::Entity::find()
+        .filter(join_token::Column::Hash.eq(join.to_hex()))
+        .one(&change.tx)
+        .await?;
+    Ok(row.filter(|join| join.uses_left > 0 && join.expires_at > to_ms(now)))
+}
+
+async fn forget_oldest_rejected(change: &Change) -> Result<(), StorageError> {
+    let rejected = || enrolment::Entity::find().filter(enrolment::Column::State.eq(REJECTED));
+    let beyond = rejected()
+        .count(&change.tx)
+        .await?
+        .saturating_sub(REJECTED_MAX);
+    if beyond == 0 {
+        return Ok(());
+    }
+    let oldest = rejected()
+        .order_by_asc(enrolment::Column::ExpiresAt)
+        .limit(beyond)
+        .all(&change.tx)
+        .await?;
+    enrolment::Entity::delete_many()
+        .filter(enrolment::Column::Id.is_in(oldest.into_iter().map(|row| row.id)))
+        .exec(&change.tx)
+        .await?;
+    Ok(())
 }
 
 fn closed(row: &enrolment::Model, now: Timestamp) -> Option<ConfirmOutcome> {

@@ -50,6 +50,7 @@ table! {
         role: String,
         customer: Option<i64>,
         disabled: bool,
+        // Of earlier versions, like the next: nobody is shut out by name any more.
         failures: i64,
         wait_until: Option<i64>,
         created_at: i64,

@@ -27,6 +27,7 @@ mod open;
 mod owners;
 pub mod ownership;
 mod people;
+mod private;
 mod runs;
 pub mod seal;
 mod search;
@@ -51,7 +52,8 @@ pub use error::{Kind, StorageError};
 pub use numbers::Hash;
 pub use open::{Options, Storage};
 pub use owners::{MoveOutcome, Owned};
-pub use people::{NewPerson, NewSession, Person, Role, SessionKind};
+pub use people::{NewPerson, NewSession, OpenSession, Person, Role, SessionKind};
+pub use private::{private_data_folder, private_folder};
 pub use runs::{ApplyState, CustomerReport, RunFilter, RunPlace, RunRow, RunState};
 pub use search::{SearchHit, SearchRow};
 pub use segments::{NewSegment, Segment, SegmentHead, SegmentOutcome};
@@ -62,12 +64,11 @@ pub use workers::{Worker, WorkerState};
 pub mod bounds {
     /// Enrolments that wait at the same time.
     pub const PENDING_MAX: u64 = 1_024;
+    /// How long a key that a person has rejected stays refused, days; and how many of them are remembered.
+    pub const REJECTED_DAYS: i64 = 90;
+    pub const REJECTED_MAX: u64 = 4_096;
     /// Wrong codes before an enrolment is rejected by itself.
     pub const WRONG_CODES_MAX: i64 = 5;
-    /// Wrong passwords before a person has to wait.
-    pub const WRONG_PASSWORDS_MAX: i64 = 10;
-    /// How long then.
-    pub const PASSWORD_WAIT_MS: i64 = 60_000;
     /// A larger segment is put into the blobs under its own hash first, and only then named.
     pub const SEGMENT_ROW_BYTES_MAX: usize = 256 * 1024;
     /// Rows of one kind in one look at the change tail; the next look gets the rest.

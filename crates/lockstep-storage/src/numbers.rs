@@ -3,6 +3,7 @@
 use crate::StorageError;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use lockstep_model::misread;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// SHA-256 of something that is not stored itself.
@@ -59,8 +60,14 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StorageError> {
 }
 
 pub(crate) fn from_json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StorageError> {
-    serde_json::from_str(text).map_err(|error| StorageError::corrupt(what, error))
+    serde_json::from_str(text)
+        .map_err(|error| StorageError::corrupt(what, Misread(misread(&error))))
 }
+
+/// A row may hold a key or a buyer: what its parser quotes is not said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misread(pub String);
 
 /// A text for a column of limited length. PostgreSQL takes no NUL; long texts are cut at a character.
 pub(crate) fn label(text: &str) -> String {

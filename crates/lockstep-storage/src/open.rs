@@ -5,6 +5,7 @@ use crate::{
     entities::{change as change_table, meta},
     migrations::Migrator,
     numbers::{signed, to_ms, unsigned},
+    private::{private_data_folder, private_database},
     seal::Seal,
 };
 use data_encoding::HEXLOWER;
@@ -19,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -86,6 +87,12 @@ impl Storage {
             }
         };
         let lock = file.as_deref().map(lock).transpose()?.map(Arc::new);
+        if let Some(file) = &file {
+            private_database(file).map_err(|error| {
+                let message = format!("the database {} cannot be made", file.display());
+                StorageError::because(Kind::Unavailable, message, error)
+            })?;
+        }
         let db = connect(&url, file.as_deref(), options.connections_max).await?;
         migrate(&db).await?;
         let seal = key(&db, &options, file.is_some()).await?;
@@ -157,14 +164,10 @@ pub(crate) async fn meta_row(
 }
 
 fn make_folder(folder: &Path) -> Result<(), StorageError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| {
-            let message = format!("the data folder {} cannot be made", folder.display());
-            StorageError::because(Kind::Unavailable, message, error)
-        })
+    private_data_folder(folder).map_err(|error| {
+        let message = format!("the data folder {} cannot be made", folder.display());
+        StorageError::because(Kind::Unavailable, message, error)
+    })
 }
 
 /// The file that a SQLite address names.

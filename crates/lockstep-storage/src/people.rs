@@ -2,9 +2,10 @@
 
 use crate::{
     Hash, Kind, Storage, StorageError,
-    bounds::{PASSWORD_WAIT_MS, WRONG_PASSWORDS_MAX},
+    bounds::LIST_ROWS_MAX,
+    change::Change,
     entities::{person, session},
-    numbers::{folded, label, optional_ms, signed, to_ms, unsigned},
+    numbers::{folded, from_ms, label, optional_ms, signed, to_ms, unsigned},
 };
 use argon2::{
     Argon2,
@@ -13,7 +14,7 @@ use argon2::{
 use jiff::Timestamp;
 use lockstep_model::CustomerId;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -108,6 +109,69 @@ impl TryFrom<person::Model> for Person {
     }
 }
 
+/// A login or a token that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenSession {
+    pub id: u64,
+    pub person: u64,
+    pub kind: SessionKind,
+    pub label: String,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl TryFrom<session::Model> for OpenSession {
+    type Error = StorageError;
+
+    fn try_from(row: session::Model) -> Result<Self, StorageError> {
+        Ok(OpenSession {
+            id: unsigned(row.id),
+            person: unsigned(row.person),
+            kind: match row.kind.as_str() {
+                "browser" => SessionKind::Browser,
+                _ => SessionKind::Api,
+            },
+            label: row.label,
+            created_at: from_ms(row.created_at)?,
+            expires_at: optional_ms(row.expires_at)?,
+        })
+    }
+}
+
+/// Without an operator nobody could let another in.
+async fn keep_an_operator(change: &Change, but: u64) -> Result<(), StorageError> {
+    let others = person::Entity::find()
+        .filter(person::Column::Id.ne(signed(but)))
+        .filter(person::Column::Role.eq(Role::Operator.as_str()))
+        .filter(person::Column::Customer.is_null())
+        .filter(person::Column::Disabled.eq(false))
+        .count(&change.tx)
+        .await?;
+    if others > 0 {
+        return Ok(());
+    }
+    let of = person::Entity::find_by_id(signed(but))
+        .one(&change.tx)
+        .await?;
+    match of {
+        Some(row) if row.role == Role::Operator.as_str() && !row.disabled => {
+            Err(StorageError::new(
+                Kind::Conflict,
+                "this is the last operator who can log in; make another one first",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn end_sessions_of(change: &Change, person: u64) -> Result<(), StorageError> {
+    session::Entity::delete_many()
+        .filter(session::Column::Person.eq(signed(person)))
+        .exec(&change.tx)
+        .await?;
+    Ok(())
+}
+
 fn hashed(password: &SecretString) -> Result<String, StorageError> {
     let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| {
@@ -199,8 +263,6 @@ impl Storage {
             .await?;
         let done = person::Entity::update_many()
             .col_expr(person::Column::Password, Expr::value(password))
-            .col_expr(person::Column::Failures, Expr::value(0i64))
-            .col_expr(person::Column::WaitUntil, Expr::value(None::<i64>))
             .filter(person::Column::Id.eq(signed(person)))
             .exec(&tx)
             .await?;
@@ -210,13 +272,12 @@ impl Storage {
         Ok(tx.commit().await?)
     }
 
-    /// `None`: no such name, another password, switched off, or to wait after too many wrong ones. Which of
-    /// these is not told, and takes the same time.
+    /// `None`: no such name, another password, or switched off. Which of these is not told, and takes the same time. How
+    /// often somebody may guess is the caller's to say, who knows from where he does.
     pub async fn check_password(
         &self,
         name: &str,
         password: SecretString,
-        now: Timestamp,
     ) -> Result<Option<Person>, StorageError> {
         let row = person::Entity::find()
             .filter(person::Column::NameFolded.eq(folded(name)))
@@ -228,36 +289,78 @@ impl Storage {
         };
         let stored = row.password.clone();
         let fits = self.slowly(move || fits(&password, &stored)).await?;
-        let waits = row.wait_until.is_some_and(|until| until > to_ms(now));
-        if row.disabled || waits {
+        if row.disabled || !fits {
             return Ok(None);
         }
-        let counted = match fits {
-            true => Expr::value(0i64),
-            false => Expr::col(person::Column::Failures).add(1),
-        };
-        // One statement, so that many guesses at once are counted as many.
-        if !fits || row.failures != 0 {
-            person::Entity::update_many()
-                .col_expr(person::Column::Failures, counted)
-                .filter(person::Column::Id.eq(row.id))
-                .exec(&self.db)
-                .await?;
+        Ok(Some(Person::try_from(row)?))
+    }
+
+    /// Switches a login off, which ends all that it opened, or on again.
+    pub async fn set_person_disabled(
+        &self,
+        person: u64,
+        disabled: bool,
+    ) -> Result<(), StorageError> {
+        let change = self.begin_change().await?;
+        if disabled {
+            keep_an_operator(&change, person).await?;
+            end_sessions_of(&change, person).await?;
         }
-        if !fits {
-            person::Entity::update_many()
-                .col_expr(person::Column::Failures, Expr::value(0i64))
-                .col_expr(
-                    person::Column::WaitUntil,
-                    Expr::value(Some(to_ms(now) + PASSWORD_WAIT_MS)),
-                )
-                .filter(person::Column::Id.eq(row.id))
-                .filter(person::Column::Failures.gte(WRONG_PASSWORDS_MAX))
-                .exec(&self.db)
-                .await?;
+        let done = person::Entity::update_many()
+            .col_expr(person::Column::Disabled, Expr::value(disabled))
+            .filter(person::Column::Id.eq(signed(person)))
+            .exec(&change.tx)
+            .await?;
+        if done.rows_affected == 0 {
+            return Err(StorageError::not_found(format!("person {person}")));
         }
-        let person = Person::try_from(row)?;
-        Ok(fits.then_some(person))
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// Takes a login away, with all that it opened. What the person did keeps its name.
+    pub async fn delete_person(&self, person: u64) -> Result<(), StorageError> {
+        let change = self.begin_change().await?;
+        keep_an_operator(&change, person).await?;
+        end_sessions_of(&change, person).await?;
+        let gone = person::Entity::delete_by_id(signed(person))
+            .exec(&change.tx)
+            .await?;
+        if gone.rows_affected == 0 {
+            return Err(StorageError::not_found(format!("person {person}")));
+        }
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// What is open: of this person, or of everybody. The newest first, without those that are over.
+    pub async fn sessions(
+        &self,
+        person: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Vec<OpenSession>, StorageError> {
+        let mut query = session::Entity::find()
+            .order_by_desc(session::Column::Id)
+            .limit(LIST_ROWS_MAX);
+        if let Some(person) = person {
+            query = query.filter(session::Column::Person.eq(signed(person)));
+        }
+        let rows = query.all(&self.db).await?;
+        let rows = rows
+            .into_iter()
+            .filter(|row| row.expires_at.is_none_or(|end| end > to_ms(now)));
+        rows.map(OpenSession::try_from).collect()
+    }
+
+    pub async fn end_session_by_id(&self, id: u64) -> Result<(), StorageError> {
+        let gone = session::Entity::delete_many()
+            .filter(session::Column::Id.eq(signed(id)))
+            .exec(&self.db)
+            .await?;
+        match gone.rows_affected {
+            0 => Err(StorageError::not_found(format!("token {id}"))),
+            _ => Ok(()),
+        }
     }
 
     /// The next session's number; the token bears it.

@@ -310,8 +310,12 @@ impl Answerer {
         let service = match asked {
             ShopAsked::Saved(shop) => self.saved(shop)?,
             ShopAsked::Given(given) => {
-                let stored = self.saved(given.0.id).ok();
-                with_stored_secrets(given.0, stored.as_ref())
+                let mut service = given.0;
+                if let Ok(stored) = self.saved(service.id) {
+                    // A worker's copy may be older than the coordinator's: the same rule holds for it.
+                    service.keep_secrets_of(&stored);
+                }
+                service
             }
         };
         Ok(connect(&service, &self.registry, &self.calling)?.connector)
@@ -321,19 +325,6 @@ impl Answerer {
 fn not_yet(what: &str) -> Fault {
     let field = None;
     Fault::new(FaultKind::Invalid { field }, format!("not yet: {what}"))
-}
-
-/// A form leaves a secret empty to mean the one that is stored.
-fn with_stored_secrets(mut given: Service, stored: Option<&Service>) -> Service {
-    let Some(stored) = stored else {
-        return given;
-    };
-    for (name, secret) in &mut given.credentials {
-        if secret.is_none() {
-            *secret = stored.credential(name).cloned();
-        }
-    }
-    given
 }
 
 /// Makes the shop's registrations equal to the wish: all its topics to this address, or none.
@@ -407,15 +398,5 @@ mod tests {
         ] {
             assert_eq!(flow_of(topic), flow, "{topic}");
         }
-    }
-
-    #[test]
-    fn a_secret_that_a_form_left_empty_is_the_stored_one() {
-        let stored = Service::new(ShopId(1), "ERP", "practice", "http://127.0.0.1:1")
-            .with_credential("token", Secret::new("old"));
-        let mut given = stored.clone();
-        given.credentials.insert("token".into(), None);
-        let filled = with_stored_secrets(given, Some(&stored));
-        assert_eq!(filled.credential("token"), Some(&Secret::new("old")));
     }
 }

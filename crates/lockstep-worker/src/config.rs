@@ -1,6 +1,6 @@
 //! What a worker is told at its start. Everything else it learns from the coordinator.
 
-use crate::shop_http::Timeouts;
+use crate::shop_http::{Reach, Timeouts};
 use crate::trust::Trust;
 use lockstep_connector::Registry;
 use lockstep_protocol::auth::Bearer;
@@ -22,6 +22,8 @@ pub struct WorkerConfig {
     /// Who may vouch for the coordinator.
     pub trust: Trust,
     pub timeouts: Timeouts,
+    /// The addresses beyond the public internet that shops may have.
+    pub reach: Reach,
 }
 
 impl WorkerConfig {
@@ -34,6 +36,7 @@ impl WorkerConfig {
             registry,
             trust: Trust::Web,
             timeouts: Timeouts::default(),
+            reach: Reach::default(),
         }
     }
 

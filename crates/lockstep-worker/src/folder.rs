@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +38,13 @@ pub enum FolderError {
     #[error("another worker works in {} already; give this one a data folder of its own", path.display())]
     Locked { path: PathBuf },
     #[error(
-        "{} cannot be understood: {source}. Move it away and start again: the coordinator has what is needed",
+        "{} cannot be understood: {why}. Move it away and start again: the coordinator has what is needed",
         path.display()
     )]
     Unreadable {
         path: PathBuf,
-        #[source]
-        source: serde_json::Error,
+        /// Without what stands in the file, which may be a key.
+        why: String,
     },
 }
 
@@ -80,6 +80,10 @@ impl Folder {
             .mode(0o700)
             .create(&customers)
             .map_err(at(&customers))?;
+        // An older version, or a person, may have made them for everybody to look into.
+        for folder in [root, &customers] {
+            tighten(folder).map_err(at(folder))?;
+        }
         let path = root.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -342,7 +346,10 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FolderError>
     let path = path.to_owned();
     serde_json::from_slice(&content)
         .map(Some)
-        .map_err(|source| FolderError::Unreadable { path, source })
+        .map_err(|error| FolderError::Unreadable {
+            path,
+            why: lockstep_model::misread(&error),
+        })
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FolderError> {
@@ -368,6 +375,17 @@ fn write(path: &Path, content: &[u8], between: impl FnOnce()) -> Result<(), Fold
     sync_folder(path)
 }
 
+/// Journals hold orders and buyers, and beside them lies the worker's key. A folder in which everybody may write (`/tmp`)
+/// is not ours to close.
+fn tighten(folder: &Path) -> io::Result<()> {
+    const STICKY: u32 = 0o1000;
+    let mode = fs::metadata(folder)?.permissions().mode();
+    if mode & 0o077 == 0 || mode & STICKY != 0 {
+        return Ok(());
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
 /// A rename is durable when its folder is.
 fn sync_folder(path: &Path) -> Result<(), FolderError> {
     let folder = path.parent().unwrap_or(path);
@@ -379,7 +397,6 @@ fn sync_folder(path: &Path) -> Result<(), FolderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn one_process_at_a_time() {
@@ -398,6 +415,27 @@ mod tests {
         let second = Folder::open(place.path()).unwrap().instance().clone();
         assert!(second.succeeds(&first), "{first} {second}");
         assert_eq!(InstanceId::parse(&second.to_string()), Some(second));
+    }
+
+    #[test]
+    fn s8_a_workers_folders_are_its_owners_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("worker");
+        fs::create_dir_all(root.join("customers")).unwrap();
+        for folder in [root.clone(), root.join("customers")] {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let folder = Folder::open(&root).unwrap();
+        for path in [root.clone(), root.join("customers")] {
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", path.display());
+        }
+        drop(folder);
+        for entry in fs::read_dir(&root).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+        }
     }
 
     #[test]

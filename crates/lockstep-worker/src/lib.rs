@@ -45,7 +45,7 @@ pub use look::{LookError, Shown, look};
 pub use once::{CustomerOutcome, Exit, SyncOutcome, sync_once};
 pub use running::{RunningWorker, start};
 pub use shop_http::{
-    ALLOW_PRIVATE, AUTHORITY, CALLS_PER_SECOND, CERTIFICATE, Calling, ShopHttp, Timeouts,
+    BadReach, CALLS_PER_SECOND, Calling, Reach, ShopHttp, Timeouts, names_loopback,
 };
 pub use state::WorkerState;
 pub use trust::{BadTrust, Trust};

@@ -83,7 +83,7 @@ pub(crate) async fn assemble(config: WorkerConfig, once: bool) -> anyhow::Result
         crash,
         config.display_name(),
     )?);
-    let calling = Calling::within(config.timeouts);
+    let calling = Calling::within(config.timeouts).reaching(config.reach.clone());
     let tools = Arc::new(Tools {
         link: link.clone(),
         registry: config.registry.clone(),

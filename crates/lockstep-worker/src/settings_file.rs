@@ -29,8 +29,8 @@ impl Kept {
     pub fn load(folder: &Folder) -> Result<Self, FolderError> {
         match folder.read_json(SETTINGS) {
             Ok(kept) => Ok(kept.unwrap_or_default()),
-            Err(FolderError::Unreadable { path, source }) => {
-                tracing::warn!(path = %path.display(), error = %source, "the kept settings are not readable; all are asked for anew");
+            Err(FolderError::Unreadable { path, why }) => {
+                tracing::warn!(path = %path.display(), error = %why, "the kept settings are not readable; all are asked for anew");
                 Ok(Kept::default())
             }
             Err(error) => Err(error),

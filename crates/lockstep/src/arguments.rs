@@ -33,6 +33,12 @@ pub enum Command {
 
     /// Sign in to a coordinator and keep the token.
     Login(Login),
+    /// Who may log in: list, add, switch off and on, delete, a new password.
+    #[command(subcommand)]
+    Logins(Logins),
+    /// Tokens and open consoles: list, make, end.
+    #[command(subcommand)]
+    Tokens(Tokens),
     /// Workers: list, show, confirm, reject.
     #[command(subcommand)]
     Workers(Workers),
@@ -147,6 +153,17 @@ pub struct WorkerConnection {
     /// The SHA-256 of the coordinator's own certificate, as its join line says it.
     #[arg(long, value_name = "HEX")]
     pub fingerprint: Option<String>,
+    /// An address or a network beyond the public internet that shops may have, or "loopback". May be given several times.
+    #[arg(
+        long,
+        value_name = "NETWORK",
+        env = "LOCKSTEP_ALLOW_ADDRESSES",
+        value_delimiter = ','
+    )]
+    pub allow_address: Vec<String>,
+    /// Call shops over plain http whose settings accept that.
+    #[arg(long)]
+    pub allow_plain_http: bool,
 }
 
 #[derive(Debug, Args)]
@@ -208,6 +225,60 @@ pub struct Login {
     /// on a terminal, you are shown it and asked.
     #[arg(long, value_name = "SHA256:HEX", env = "LOCKSTEP_FINGERPRINT")]
     pub fingerprint: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Logins {
+    List,
+    /// A password is made and shown once.
+    Add {
+        name: String,
+        /// viewer, editor or operator
+        #[arg(long)]
+        role: lockstep_protocol::people::login::Role,
+        /// A customer's id or name, if it is for its own people; else it is for all customers.
+        #[arg(long)]
+        customer: Option<String>,
+    },
+    /// Nobody logs in by it, and what it had opened is closed at once.
+    Disable {
+        name: String,
+    },
+    Enable {
+        name: String,
+    },
+    Delete {
+        name: String,
+    },
+    /// A new password: your own, by the old one, or another's, which is made and shown once.
+    Password {
+        name: String,
+        /// Read the old and the new one from standard input, a line each, instead of asking.
+        #[arg(long)]
+        stdin: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tokens {
+    /// Your own.
+    List {
+        /// Everybody's.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One for a script, in your name. It is shown once.
+    Make {
+        /// What it is for.
+        label: String,
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// Void from now on.
+    End {
+        /// Its number, as `lockstep tokens list` shows it.
+        id: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -26,12 +26,16 @@ pub struct Coordinator {
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
     pub checkpoint_after_kib: u32,
+    pub trusted_proxies: Vec<String>,
+    pub connections_per_address: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Worker {
     pub data: PathBuf,
     pub name: String,
+    pub allow_addresses: Vec<String>,
+    pub allow_plain_http: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

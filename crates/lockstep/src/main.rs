@@ -7,11 +7,13 @@ mod exit;
 mod logging;
 mod people;
 mod print;
+mod system;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    system::write_for_ourselves();
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -111,6 +111,7 @@ impl<'a> Trial<'a> {
         let mut command = self.bench.lockstep();
         command
             .args(["worker", "sync", "--json", "--name", "benchmark"])
+            .args(["--allow-address", "loopback"])
             .args(["--coordinator", self.coordinator.url()?, "--data"])
             .arg(&self.worker_data);
         Ok(command)

@@ -3,7 +3,6 @@
 //! What the platform has no field for and would otherwise be lost stands in its `metadata`, under our name.
 
 use super::wire;
-use crate::redaction::reason;
 use lockstep_model::{
     Address, BadRecord, Charge, ChargeKind, Currency, Field, Fields, Fulfilment, Level, NewOrder,
     Order, OrderLine, OrderState, Parcel, Parts, Payment, Person, Product, Record, RemoteId, Sku,
@@ -53,8 +52,12 @@ pub(super) fn bad(raw: &str, reason: String) -> BadRecord {
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
-    serde_json::from_str(raw)
-        .map_err(|error| format!("it is not what its API promises: {}", reason(&error)))
+    serde_json::from_str(raw).map_err(|error| {
+        format!(
+            "it is not what its API promises: {}",
+            lockstep_model::misread(&error)
+        )
+    })
 }
 
 fn metadata_text(metadata: &Option<Object>, name: &str) -> Option<String> {
@@ -81,7 +84,7 @@ pub(super) fn product_of(product: wire::Product) -> Result<Product, String> {
     let status = match product.status.as_str() {
         "published" => Status::Active,
         "draft" | "proposed" | "rejected" => Status::Draft,
-        other => return Err(format!("its status “{other}” is not known")),
+        _ => return Err("its status is none that its API knows".into()),
     };
     let live = |at: &Option<jiff::Timestamp>| at.is_none();
     let options: Vec<_> = product
@@ -662,7 +665,7 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
     let stage = match order.status.as_str() {
         "pending" | "completed" | "archived" | "canceled" => Stage::Placed,
         "draft" | "requires_action" => Stage::Unplaced,
-        other => return Err(format!("its status “{other}” is not known")),
+        _ => return Err("its status is none that its API knows".into()),
     };
     let payment = payment(&order)?;
     let mut tax_by_rate: BTreeMap<Decimal, Decimal> = BTreeMap::new();
@@ -764,7 +767,7 @@ fn payment(order: &wire::Order) -> Result<Payment, String> {
         }
         "partially_refunded" => Payment::PartlyRefunded,
         "refunded" => Payment::Refunded,
-        other => return Err(format!("its payment status “{other}” is not known")),
+        _ => return Err("its payment status is none that its API knows".into()),
     })
 }
 

@@ -164,7 +164,7 @@ impl Shop {
             let payment: wire::PaymentRow = serde_json::from_str(row.get()).map_err(|error| {
                 let what = format!(
                     "has a payment that cannot be read: {}",
-                    crate::redaction::reason(&error)
+                    lockstep_model::misread(&error)
                 );
                 self.exchange.fault(FaultKind::Protocol, &what)
             })?;

@@ -1,7 +1,6 @@
 //! The practice shop's JSON ⇄ our records. Pure.
 
 use super::wire;
-use crate::redaction::reason;
 use lockstep_model::{
     Address, BadRecord, Category, Charge, ChargeKind, Field, Fields, Fulfilment, Kind, Level,
     NewOrder, Order, OrderLine, OrderState, OrderStep, Parcel, Parts, Payment, Person, Picture,
@@ -51,8 +50,12 @@ pub(super) fn item(kind: Kind, raw: &str) -> Result<Record, BadRecord> {
 /// A record of this kind, or a sentence about what is wrong with it.
 pub(super) fn record(kind: Kind, raw: &str) -> Result<Record, String> {
     fn read<'a, T: serde::Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
-        serde_json::from_str(raw)
-            .map_err(|error| format!("it is not what its API promises: {}", reason(&error)))
+        serde_json::from_str(raw).map_err(|error| {
+            format!(
+                "it is not what its API promises: {}",
+                lockstep_model::misread(&error)
+            )
+        })
     }
     Ok(match kind {
         Kind::Category => Record::Category(category(read(raw)?)),
@@ -74,7 +77,7 @@ fn category(category: wire::Category) -> Category {
 
 fn product(product: wire::Product) -> Result<Product, String> {
     let status = Status::parse(&product.status)
-        .ok_or_else(|| format!("its status “{}” is not known", product.status))?;
+        .ok_or_else(|| "its status is none that its API knows".to_owned())?;
     let mut pictures = product.pictures;
     pictures.sort_by_key(|picture| picture.position);
     let texts = product.texts.into_iter().map(|(language, texts)| {
@@ -177,13 +180,13 @@ fn order(order: wire::Order) -> Result<Order, String> {
         "paid" => Payment::Paid,
         "partly_refunded" => Payment::PartlyRefunded,
         "refunded" => Payment::Refunded,
-        other => return Err(format!("its payment “{other}” is not known")),
+        _ => return Err("its payment is none that its API knows".into()),
     };
     let fulfilment = match order.fulfilment.as_str() {
         "open" => Fulfilment::Open,
         "partly" => Fulfilment::Partly,
         "shipped" => Fulfilment::Shipped,
-        other => return Err(format!("its fulfilment “{other}” is not known")),
+        _ => return Err("its fulfilment is none that its API knows".into()),
     };
     let stock = order.stock.map(RemoteId);
     let lines = order.lines.into_iter().map(|line| line_of(line, &stock));
@@ -252,7 +255,7 @@ fn charge(charge: wire::Charge) -> Result<Charge, String> {
         "payment" | "fee" => ChargeKind::Fee,
         "discount" => ChargeKind::Discount,
         "rounding" => ChargeKind::Rounding,
-        other => return Err(format!("its charge “{other}” is not known")),
+        _ => return Err("its charge is none that its API knows".into()),
     };
     Ok(Charge {
         kind,
@@ -310,7 +313,7 @@ pub(super) fn identity(shop: wire::Shop) -> Result<ShopIdentity, String> {
         "reserve" => Takes::Reserve,
         "shipment" => Takes::Shipment,
         "never" => Takes::Never,
-        other => return Err(format!("takes stock at “{other}”, which is not known")),
+        _ => return Err("takes stock at a moment that is none its API knows".into()),
     };
     let named = |rows: Vec<wire::Named>| {
         let rows = rows.into_iter().map(|row| lockstep_model::Named {

@@ -30,6 +30,7 @@ use lockstep_protocol::{
     },
 };
 use lockstep_storage::{self as storage, CustomerFilter, Expect, StoredCustomer};
+use std::collections::BTreeMap;
 
 pub async fn list(
     State(app): State<AppState>,
@@ -151,7 +152,7 @@ pub async fn create(
     body: String,
 ) -> Answer<(StatusCode, Json<ApplyReply>)> {
     person.needs_all_customers(Role::Editor)?;
-    let settings = settings_in(&body)?;
+    let settings = settings_in(&app, body).await?;
     let reply = save(&app, &person, settings, Expect::New).await?;
     Ok((StatusCode::CREATED, Json(reply)))
 }
@@ -164,7 +165,7 @@ pub async fn apply(
     body: String,
 ) -> Answer<Response> {
     person.may(Role::Editor, id)?;
-    let mut settings = settings_in(&body)?;
+    let mut settings = settings_in(&app, body).await?;
     if settings.customer.id == CustomerId(0) {
         settings.customer.id = id;
     }
@@ -201,8 +202,13 @@ fn invalid(problems: Vec<Problem>) -> Refusal {
     .with(|problem| problem.problems = problems)
 }
 
-fn settings_in(body: &str) -> Answer<CustomerSettings> {
-    read(body).map_err(invalid)
+/// A few at a time: a body costs many times its bytes while it is read.
+async fn settings_in(app: &AppState, body: String) -> Answer<CustomerSettings> {
+    let _turn = app.readings.acquire().await;
+    tokio::task::spawn_blocking(move || read(&body))
+        .await
+        .map_err(|error| Refusal::internal("reading the settings", error))?
+        .map_err(invalid)
 }
 
 pub(super) async fn save(
@@ -222,7 +228,7 @@ pub(super) async fn save(
     check_platforms(app, &settings)?;
     let now = Timestamp::now();
     if let Some(before) = &before {
-        settings.keep_secrets_of(&before.settings);
+        refuse_dropped(&settings.keep_secrets_of(&before.settings))?;
     }
     settings.begin_orders_as(before.as_ref().map(|before| &before.settings), now);
     make_hook_secrets(app, &mut settings);
@@ -241,6 +247,26 @@ pub(super) async fn save(
         revision: outcome.revision,
         changed: outcome.changed,
     })
+}
+
+/// What to do about a secret that was stored for another address.
+pub(super) const TYPE_ANEW: &str = "the address of this shop, its platform or how its certificate is trusted was changed: type its keys anew, the stored \
+     ones are not sent elsewhere";
+
+/// A shop that is saved without its key would fail at its next run: it is said here.
+fn refuse_dropped(dropped: &BTreeMap<usize, Vec<String>>) -> Answer<()> {
+    let problems: Vec<Problem> = dropped
+        .iter()
+        .flat_map(|(at, names)| {
+            names.iter().map(move |name| {
+                Problem::new(format!("services[{at}].credentials.{name}"), TYPE_ANEW)
+            })
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(problems))
 }
 
 /// A locked customer is an operator's; who works it and whether it is locked is not its own people's to say.

@@ -34,26 +34,18 @@ pub async fn log_in(
     extensions: Extensions,
     Json(request): Json<LoginRequest>,
 ) -> Answer<Response> {
-    // The console passes its visitor's address on.
-    let from = extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(from)| {
-            from.ip()
-        });
+    let from = from(&extensions);
     app.attempts.take(from)?;
+    app.guesses.take(&request.name, from)?;
     let password = SecretString::from(request.password.reveal().to_owned());
-    let now = Timestamp::now();
-    let Some(person) = app
-        .storage
-        .check_password(&request.name, password, now)
-        .await?
-    else {
+    let Some(person) = app.storage.check_password(&request.name, password).await? else {
         tracing::info!(address = %from, "a login failed");
         return Err(Refusal::new(
             Code::LoginRequired,
-            "the name or the password is wrong, or there were too many wrong ones: then wait a minute",
+            "the name or the password is wrong, or this login is switched off",
         ));
     };
+    app.guesses.was_right(&request.name, from);
     let (kind, life) = if request.label == CONSOLE {
         (SessionKind::Browser, COOKIE_LIFE)
     } else {
@@ -71,6 +63,15 @@ pub async fn log_in(
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Where the call came from; the console passes its visitor's address on.
+pub fn from(extensions: &Extensions) -> IpAddr {
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(from)| {
+            from.ip()
+        })
 }
 
 /// A login of this person. The token is in the answer and nowhere else.

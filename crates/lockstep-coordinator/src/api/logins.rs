@@ -8,53 +8,35 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE32_DNSSEC;
 use jiff::Timestamp;
-use lockstep_model::CustomerId;
 use lockstep_protocol::{
+    Code,
     auth::Bearer,
     people::{
         Page,
-        login::{Me, Role},
+        login::{LoginRow, LoginState, MadeLogin, Me, NewLogin, NewPassword, Role},
     },
 };
 use lockstep_storage::{self as storage, NewPerson};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
-
-pub const LOGINS: &str = "/api/v1/logins";
-pub const PASSWORD: &str = "/api/v1/logins/{name}/password";
+use std::net::IpAddr;
 
 const NAME_CHARS_MAX: usize = 100;
 const PASSWORD_CHARS_MIN: usize = 12;
+const PASSWORD_BYTES_MAX: usize = 1_000;
 
-#[derive(Deserialize)]
-pub struct NewLogin {
-    name: String,
-    role: Role,
-    /// The customer whose own people it is for; none: all customers.
-    #[serde(default)]
-    customer_id: Option<CustomerId>,
-    /// None: one is made.
-    #[serde(default)]
-    password: Option<Bearer>,
-}
-
-/// The password that was made; shown once.
-#[derive(Serialize)]
-pub struct MadeLogin {
-    me: Me,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<String>,
-}
-
-pub async fn list(State(app): State<AppState>, person: Person) -> Answer<Json<Page<Me>>> {
+pub async fn list(State(app): State<AppState>, person: Person) -> Answer<Json<Page<LoginRow>>> {
     person.needs_all_customers(Role::Operator)?;
     let people = app.storage.people().await?;
-    Ok(Json(Page::whole(people.iter().map(me).collect())))
+    let rows = people.iter().map(|person| LoginRow {
+        me: me(person),
+        disabled: person.disabled,
+    });
+    Ok(Json(Page::whole(rows.collect())))
 }
 
 pub async fn add(
@@ -95,31 +77,25 @@ pub async fn add(
         role: request.role,
         customer_id: request.customer_id,
     };
-    Ok(once(StatusCode::CREATED, MadeLogin { me, password: made }))
+    let password = made.map(Bearer::new);
+    Ok(once(StatusCode::CREATED, MadeLogin { me, password }))
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct NewPassword {
-    /// None: one is made.
-    password: Option<Bearer>,
-}
-
-/// One's own, or as an operator anybody's. Ends all of that person's logins.
+/// One's own by the old one, or as an operator anybody else's. Ends all of that person's logins.
 pub async fn set_password(
     State(app): State<AppState>,
     person: Person,
     Path(name): Path<String>,
+    extensions: Extensions,
     Json(request): Json<NewPassword>,
 ) -> Answer<Response> {
-    if name != person.name() {
+    if name == person.name() {
+        let from = super::login::from(&extensions);
+        knows_his_password(&app, &name, from, request.old_password).await?;
+    } else {
         person.needs_all_customers(Role::Operator)?;
     }
-    let people = app.storage.people().await?;
-    let about = people
-        .iter()
-        .find(|known| known.name == name)
-        .ok_or_else(|| Refusal::not_found(format!("login \"{name}\"")))?;
+    let about = &named(&app, &name).await?;
     let (password, made) = password(request.password)?;
     app.storage.set_password(about.id, password).await?;
     tracing::info!(
@@ -128,11 +104,89 @@ pub async fn set_password(
         "a password was set; that person's logins are ended"
     );
     let me = me(about);
-    Ok(once(StatusCode::OK, MadeLogin { me, password: made }))
+    let password = made.map(Bearer::new);
+    Ok(once(StatusCode::OK, MadeLogin { me, password }))
+}
+
+/// Whoever found a console open, or a token, has no password by that.
+async fn knows_his_password(
+    app: &AppState,
+    name: &str,
+    from: IpAddr,
+    old: Option<Bearer>,
+) -> Answer<()> {
+    let wrong = |what: &str| Refusal::new(Code::Forbidden, format!("{what}; nothing was changed"));
+    let old = old.ok_or_else(|| wrong("a new password is set by who knows the old one"))?;
+    app.guesses.take(name, from)?;
+    let old = SecretString::from(old.reveal().to_owned());
+    if app.storage.check_password(name, old).await?.is_none() {
+        return Err(wrong("the old password is wrong"));
+    }
+    app.guesses.was_right(name, from);
+    Ok(())
+}
+
+async fn named(app: &AppState, name: &str) -> Answer<storage::Person> {
+    let people = app.storage.people().await?;
+    people
+        .into_iter()
+        .find(|known| known.name == name)
+        .ok_or_else(|| Refusal::not_found(format!("login \"{name}\"")))
+}
+
+/// Nobody closes the door behind himself by mistake.
+fn not_himself(person: &Person, name: &str) -> Answer<()> {
+    if person.name() == name {
+        return Err(Refusal::new(
+            Code::Conflict,
+            "this is your own login: let another operator do that",
+        ));
+    }
+    Ok(())
+}
+
+/// Off: nobody logs in by it, and what it had opened is closed at once.
+pub async fn set_state(
+    State(app): State<AppState>,
+    person: Person,
+    Path(name): Path<String>,
+    Json(request): Json<LoginState>,
+) -> Answer<Json<LoginRow>> {
+    person.needs_all_customers(Role::Operator)?;
+    not_himself(&person, &name)?;
+    let about = named(&app, &name).await?;
+    let disabled = request.disabled;
+    app.storage.set_person_disabled(about.id, disabled).await?;
+    tracing::info!(
+        login = name,
+        by = person.name(),
+        disabled,
+        "a login was switched"
+    );
+    Ok(Json(LoginRow {
+        me: me(&about),
+        disabled,
+    }))
+}
+
+pub async fn delete(
+    State(app): State<AppState>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Answer<StatusCode> {
+    person.needs_all_customers(Role::Operator)?;
+    not_himself(&person, &name)?;
+    let about = named(&app, &name).await?;
+    app.storage.delete_person(about.id).await?;
+    tracing::info!(login = name, by = person.name(), "a login was deleted");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn password(given: Option<Bearer>) -> Answer<(SecretString, Option<String>)> {
     match given {
+        Some(given) if given.reveal().len() > PASSWORD_BYTES_MAX => Err(Refusal::bad_request(
+            format!("a password has at most {PASSWORD_BYTES_MAX} bytes"),
+        )),
         Some(given) if given.reveal().chars().count() < PASSWORD_CHARS_MIN => {
             Err(Refusal::bad_request(format!(
                 "a password has at least {PASSWORD_CHARS_MIN} characters"

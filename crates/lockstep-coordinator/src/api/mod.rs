@@ -18,6 +18,7 @@ pub mod records;
 pub mod runs;
 mod said;
 pub mod shops;
+pub mod tokens;
 pub mod undo;
 pub mod workers;
 

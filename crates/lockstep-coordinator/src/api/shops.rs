@@ -1,6 +1,9 @@
 //! Testing a connection, and the lists of a shop: asked of a worker, since only workers talk to shops.
 
-use super::{Person, customers::stored};
+use super::{
+    Person,
+    customers::{TYPE_ANEW, stored},
+};
 use crate::{
     AppState,
     asks::{Asked, ask, unexpected},
@@ -33,7 +36,7 @@ pub async fn check(
         Some(customer) => {
             person.may(Role::Editor, customer)?;
             let stored = stored(&app, customer).await?;
-            service = with_stored_secrets(stored.settings, service)?;
+            service = with_stored_secrets(&stored.settings, service)?;
         }
         None => person.needs_all_customers(Role::Editor)?,
     }
@@ -132,39 +135,24 @@ fn without_its_secret(url: &str) -> String {
     }
 }
 
-/// A secret that the form leaves empty is the stored one; but never sent to an address of somebody's
-/// choosing: whoever changes the address types the secrets anew.
-fn with_stored_secrets(mut settings: CustomerSettings, service: Service) -> Answer<Service> {
-    let id = service.id;
-    let Some(before) = settings.service(id) else {
+/// A secret that the form leaves empty is the stored one, by the same rule as where it is saved.
+fn with_stored_secrets(settings: &CustomerSettings, mut service: Service) -> Answer<Service> {
+    let Some(before) = settings.service(service.id) else {
         return Ok(service);
     };
-    let elsewhere = before.url != service.url || before.platform != service.platform;
-    let wants_stored = service.credentials.values().any(Option::is_none)
-        || before
-            .credentials
-            .keys()
-            .any(|name| !service.credentials.contains_key(name));
-    if elsewhere && wants_stored {
-        return Err(Refusal::new(
-            Code::BadRequest,
-            "the address of this shop was changed: type its secrets anew to test it there",
-        ));
+    if before.platform == service.platform {
+        // What the form does not speak of is left empty too.
+        for name in before.credentials.keys() {
+            service.credentials.entry(name.clone()).or_default();
+        }
     }
-    let stored = settings.clone();
-    let mut service = service;
-    for (name, secret) in &before.credentials {
-        service
-            .credentials
-            .entry(name.clone())
-            .or_insert_with(|| secret.clone());
+    if service.keep_secrets_of(before).is_empty() {
+        return Ok(service);
     }
-    settings.services = vec![service];
-    settings.keep_secrets_of(&stored);
-    settings
-        .services
-        .pop()
-        .ok_or_else(|| Refusal::not_found(format!("shop {id}")))
+    Err(Refusal::new(
+        Code::BadRequest,
+        format!("{TYPE_ANEW}; nothing was sent there"),
+    ))
 }
 
 pub async fn lists(

@@ -268,7 +268,9 @@ pub async fn reject(
             format!("it was confirmed already, as worker {worker}; suspend the worker instead"),
         ));
     }
-    app.storage.reject_enrolment(&id, person.name()).await?;
+    app.storage
+        .reject_enrolment(&id, person.name(), Timestamp::now())
+        .await?;
     app.tail.notify();
     app.events.tell(Topic::Workers, None);
     tracing::info!(

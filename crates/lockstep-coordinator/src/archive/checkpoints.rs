@@ -45,7 +45,7 @@ impl Checkpoints {
     /// Takes up what lies in the folder; pieces that a stop has left go.
     pub fn open(data: &Path, after: u64) -> io::Result<Self> {
         let folder = data.join("checkpoints");
-        std::fs::create_dir_all(&folder)?;
+        lockstep_storage::private_folder(&folder)?;
         let mut state = BTreeMap::<CustomerId, Kept>::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();

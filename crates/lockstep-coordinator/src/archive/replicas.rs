@@ -97,7 +97,7 @@ pub struct Read<T> {
 impl Replicas {
     pub fn new(data: &Path) -> Result<Self, std::io::Error> {
         let folder = data.join("replicas");
-        std::fs::create_dir_all(&folder)?;
+        lockstep_storage::private_folder(&folder)?;
         Ok(Replicas {
             folder,
             state: Mutex::default(),

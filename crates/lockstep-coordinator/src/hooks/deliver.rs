@@ -1,6 +1,6 @@
 //! `POST /hooks/v1/{customer}/{shop}/{key}`: one delivery of a shop's webhook.
 
-use super::key::is_key;
+use super::{key::is_key, replays::said};
 use crate::extract::Path;
 use crate::{
     AppState,
@@ -9,8 +9,8 @@ use crate::{
 };
 use axum::{
     body::Bytes,
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequest, Request, State},
+    http::StatusCode,
 };
 use lockstep_connector::{Hint, HookDelivery};
 use lockstep_model::{CustomerId, Revision, ShopId, settings::Secret};
@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::time::{Instant, sleep_until};
 
 /// Shops whose hook secrets are held in memory.
 const TARGETS_MAX: usize = 10_000;
@@ -83,8 +84,7 @@ impl Targets {
 pub async fn take(
     State(app): State<AppState>,
     Path((customer, shop, key)): Path<(CustomerId, ShopId, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Answer<StatusCode> {
     let nobody = || Refusal::new(Code::NotFound, "nobody listens at this address");
     let target = app
@@ -97,6 +97,9 @@ pub async fn take(
         return Err(nobody());
     }
     let platform = app.registry.get(&target.platform).ok_or_else(nobody)?;
+    let headers = request.headers().clone();
+    // Not before the key was right: nobody else has anything to say here.
+    let body = Bytes::from_request(request, &()).await?;
     let headers: BTreeMap<String, String> = headers
         .iter()
         .take(HOOK_HEADERS_MAX)
@@ -120,6 +123,11 @@ pub async fn take(
         )),
         Hint::Look(flows) if flows.is_empty() || !target.listens => Ok(StatusCode::NO_CONTENT),
         Hint::Look(flows) => {
+            let now = Instant::now();
+            let turn = app.replays.turn(said(customer, shop, &flows, &body), now);
+            if turn > now {
+                sleep_until(turn).await;
+            }
             let places = flows
                 .into_iter()
                 .map(|flow| (customer, shop, flow))

@@ -4,8 +4,10 @@
 mod deliver;
 mod key;
 mod registration;
+mod replays;
 mod wakes;
 
 pub use deliver::{Targets, take};
 pub use registration::{Registrations, possible, register, register_one};
+pub use replays::Replays;
 pub use wakes::{Wakes, write};

@@ -7,6 +7,7 @@ use axum::{
     extract::ConnectInfo,
 };
 use http::{HeaderMap, Method, Request, header};
+use lockstep_model::misread;
 use lockstep_protocol::{Code, Problem};
 use serde::{Serialize, de::DeserializeOwned};
 use std::net::SocketAddr;
@@ -101,7 +102,7 @@ impl Caller {
             .await
             .map_err(|error| unreadable(path, error))?;
         let json: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(json).map_err(|error| unreadable(path, error))
+        serde_json::from_slice(json).map_err(|error| unreadable(path, misread(&error)))
     }
 
     fn request(

@@ -41,6 +41,7 @@ mod tests;
 use api::Api;
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::{HeaderValue, header},
     middleware,
     response::Response,
@@ -48,6 +49,7 @@ use axum::{
 };
 use frame::Pulse;
 use lockstep_connector::{Manifest, Registry};
+use lockstep_protocol::bounds::STRANGER_BYTES_MAX;
 use std::sync::Arc;
 
 pub use asides::{ASIDES, AsideView};
@@ -130,7 +132,12 @@ pub fn router(console: Console) -> Router {
         .route("/matches", post(conflicts::answer_matches));
     Router::new()
         .route(urls::OVERVIEW, get(overview::show))
-        .route(urls::LOGIN, get(session::show_login).post(session::log_in))
+        .route(
+            urls::LOGIN,
+            get(session::show_login)
+                .post(session::log_in)
+                .layer(DefaultBodyLimit::max(STRANGER_BYTES_MAX)),
+        )
         .route(urls::LOGOUT, post(session::log_out))
         .route(urls::THEME, post(session::set_theme))
         .route(urls::SEARCH, get(search::show))

@@ -312,13 +312,27 @@ fn set_cookie(name: &str, value: &str, seconds: Option<u64>, secure: bool) -> He
     ))
 }
 
-/// Only a path of this console: another site cannot send people on from our login.
-fn path_here(next: &str) -> &str {
-    let inside = next.starts_with('/')
-        && !next.starts_with("//")
-        && !next.contains(['\\', '\r', '\n'])
-        && !next.starts_with(urls::LOGIN);
-    if inside { next } else { urls::OVERVIEW }
+/// Only a path of this console: another site cannot send people on from our login. Read as a browser reads it, and given
+/// back as it was understood.
+fn path_here(next: &str) -> String {
+    inside(next).unwrap_or_else(|| urls::OVERVIEW.to_owned())
+}
+
+fn inside(next: &str) -> Option<String> {
+    // A place that nobody can have: who leaves it has been led away.
+    let here = url::Url::parse("http://here.invalid/").ok()?;
+    let to = here.join(next).ok()?;
+    let stays = to.origin() == here.origin() && to.username().is_empty() && to.password().is_none();
+    // "/.//elsewhere" is a path of two slashes once its dots are gone, and that is another host.
+    let path = to.path();
+    let ours = next.starts_with('/') && !path.starts_with("//") && path != urls::LOGIN;
+    if !(stays && ours) {
+        return None;
+    }
+    Some(match to.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    })
 }
 
 #[derive(Template)]
@@ -347,7 +361,7 @@ fn login_page(
     let frame = Frame::outside("Log in", Theme::of(headers), form_token(&secret));
     let page = LoginPage {
         frame,
-        next: path_here(next).to_owned(),
+        next: path_here(next),
         name: name.to_owned(),
         problem: problem.map(said),
     };
@@ -404,7 +418,7 @@ pub async fn log_in(State(ui): State<Shared>, request: Request) -> Result<Respon
         let left = at.duration_since(jiff::Timestamp::now()).as_secs();
         u64::try_from(left).unwrap_or(0)
     });
-    let mut response = redirect(path_here(next));
+    let mut response = redirect(&path_here(next));
     let cookies = response.headers_mut();
     cookies.append(
         header::SET_COOKIE,
@@ -437,7 +451,7 @@ pub async fn set_theme(State(ui): State<Shared>, posted: Posted) -> Response {
         "dark" => Theme::Dark,
         _ => Theme::System,
     };
-    let mut response = redirect(path_here(posted.values.text("next")));
+    let mut response = redirect(&path_here(posted.values.text("next")));
     response.headers_mut().append(
         header::SET_COOKIE,
         set_cookie(THEME, theme.as_str(), Some(YEAR_SECONDS), ui.secure),
@@ -469,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_login_people_stay_on_this_console() {
+    fn s5_after_the_login_people_stay_on_this_console() {
         assert_eq!(path_here("/customers/7?page=2"), "/customers/7?page=2");
         for elsewhere in [
             "//evil.example",
@@ -477,6 +491,18 @@ mod tests {
             "/\\evil",
             "",
             "/login?next=/",
+            "/\t/evil.example",
+            "\t//evil.example",
+            "/\n/evil.example",
+            "/\r\n/evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+            "/%2e//evil.example",
+            "///evil.example",
+            "/\t\\evil.example",
+            " //evil.example",
+            "javascript:alert(1)",
+            "customers",
         ] {
             assert_eq!(path_here(elsewhere), "/", "{elsewhere}");
         }

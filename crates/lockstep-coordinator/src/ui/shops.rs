@@ -193,9 +193,9 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
     secrets.push(Field::flag(
         format!("{service}.options.{ALLOW_INSECURE}"),
         "Allow plain HTTP",
-        "Only within a network that you trust: keys and orders travel unencrypted.",
+        "Only within a network that you trust: keys and orders travel unencrypted. The worker's operator has to allow it too.",
     ));
-    form.group("How we log in", "Keys are encrypted where they are kept and never shown again. An empty field leaves the stored one.", secrets);
+    form.group("How we log in", "Keys are encrypted where they are kept and never shown again. An empty field leaves the stored one, as long as the address stays what it was.", secrets);
     let stocks = settings.stocks.iter();
     let stocks = stocks.map(|row| Choice::new(row.id, &row.name)).collect();
     let versions = settings.shop_versions.iter();

@@ -50,6 +50,7 @@ pub async fn enrol(
         ));
     }
     verifying_key(&request.public_key)?;
+    let join = request.join_token.as_ref().map(join_hash).transpose()?;
     let now = Timestamp::now();
     let id = EnrolmentId(data_encoding::HEXLOWER.encode(&rand::random::<[u8; 8]>()));
     let nonce = Nonce(rand::random());
@@ -74,6 +75,7 @@ pub async fn enrol(
         nonce: nonce.0,
         asked_at: now,
         expires_at: now.saturating_add(life).unwrap_or(now),
+        join,
     };
     let known = match app.storage.enrol(&new).await? {
         EnrolOutcome::Pending => false,
@@ -81,17 +83,26 @@ pub async fn enrol(
             tracing::info!(%worker, address = %from.ip(), "a known key asks for its id and a token");
             true
         }
+        EnrolOutcome::Rejected => {
+            return Err(Refusal::new(
+                Code::Rejected,
+                "a person rejected this worker's key in the console, and it stays refused; if that was a mistake, start the \
+                 worker with a new data folder, which makes it a new key",
+            ));
+        }
+        EnrolOutcome::BadJoin => return Err(bad_join()),
         EnrolOutcome::TooMany => {
             return Err(Refusal::new(
                 Code::TooManyPending,
-                "as many workers wait for a person as may; confirm or reject some of them in the console",
+                "as many workers wait for a person as may; confirm or reject some of them in the console, or \
+                 let this one in with a join token, for which there is always room",
             )
             .retry_after(60));
         }
     };
     if !known {
         tracing::info!(enrolment = %id, address = %from.ip(), "a worker asks to be enrolled");
-        if let Some(join) = &request.join_token {
+        if let Some(join) = join {
             join_at_once(&app, &id, join, now).await?;
         }
         app.tail.notify();
@@ -116,26 +127,25 @@ pub async fn enrol(
         .into_response())
 }
 
-async fn join_at_once(
-    app: &AppState,
-    id: &EnrolmentId,
-    join: &Bearer,
-    now: Timestamp,
-) -> Answer<()> {
-    let refused = || {
-        Refusal::new(
-            Code::BadToken,
-            "the join token is unknown, used up or expired; make a new one in the console, or enrol without one",
-        )
-    };
-    let token = Token::parse(join.reveal()).map_err(|_| refused())?;
-    if token.kind != TokenKind::Join {
-        return Err(refused());
+fn bad_join() -> Refusal {
+    Refusal::new(
+        Code::BadToken,
+        "the join token is unknown, used up or expired; make a new one in the console, or enrol without one",
+    )
+}
+
+fn join_hash(join: &Bearer) -> Answer<Hash> {
+    let token = Token::parse(join.reveal()).map_err(|_| bad_join())?;
+    match token.kind {
+        TokenKind::Join => Ok(Hash(token.hash().0)),
+        TokenKind::Worker | TokenKind::Person => Err(bad_join()),
     }
-    let hash = Hash(token.hash().0);
+}
+
+async fn join_at_once(app: &AppState, id: &EnrolmentId, join: Hash, now: Timestamp) -> Answer<()> {
     match app
         .storage
-        .confirm_enrolment_by_join(&id.0, hash, now)
+        .confirm_enrolment_by_join(&id.0, join, now)
         .await?
     {
         ConfirmOutcome::Confirmed { worker, name } => {
@@ -146,7 +156,7 @@ async fn join_at_once(
         | ConfirmOutcome::Expired
         | ConfirmOutcome::Rejected
         | ConfirmOutcome::Already(_)
-        | ConfirmOutcome::NotFound => Err(refused()),
+        | ConfirmOutcome::NotFound => Err(bad_join()),
     }
 }
 

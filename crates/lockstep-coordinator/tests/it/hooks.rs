@@ -155,3 +155,26 @@ async fn sync_now_raises_the_same_wakes() {
         heard = wakes[0].counter;
     }
 }
+
+#[tokio::test]
+async fn r10_replays_of_one_signed_hook_are_folded() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let url = hook_address(&mut worker).await;
+    let begun = Instant::now();
+    for _ in 0..10 {
+        let replays = (0..20).map(|_| deliver(&world, &url, (SIGNATURE, "hook-secret")));
+        let statuses = futures::future::join_all(replays).await;
+        assert!(statuses.iter().all(|status| *status == 204), "{statuses:?}");
+    }
+    let seconds = begun.elapsed().as_secs();
+    let reply = worker.news().await;
+    let counter = reply.wanted.wakes.iter().map(|wake| wake.counter).max();
+    // One was raised before; of the 200 one a second, and the first.
+    assert!(
+        counter.unwrap() <= seconds + 4,
+        "{counter:?} in {seconds} s"
+    );
+}

@@ -12,6 +12,7 @@ mod people;
 mod platform;
 mod restart;
 mod runs;
+mod security;
 mod settings;
 mod tls;
 mod worker;

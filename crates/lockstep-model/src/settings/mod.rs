@@ -9,6 +9,7 @@
 //! - [`digest`] is over (customer id, revision), never over rendered JSON.
 
 mod assortment;
+mod bounds;
 mod customer;
 mod digest;
 mod identified;
@@ -16,6 +17,7 @@ mod ids;
 mod lenient;
 mod policies;
 mod read;
+mod recipient;
 mod schedules;
 mod secret;
 mod shop;
@@ -26,6 +28,7 @@ mod words;
 
 pub use crate::{fields::FieldGroup, flow::Flow};
 pub use assortment::{Assortment, Picks};
+pub use bounds::{ROWS_MAX, SHOPS_MAX, VALUES_MAX};
 pub use customer::Customer;
 pub use digest::{SettingsDigest, digest};
 pub use identified::{
@@ -42,6 +45,7 @@ pub use policies::{
     CountryInto, Gate, Limits, OrderPolicy, Policies, Policy, RateInto, StockMode, StockPolicy,
 };
 pub use read::read;
+pub use recipient::{AUTHORITY, CERTIFICATE};
 pub use schedules::{Schedule, Schedules};
 pub use secret::{Credentials, Secret};
 pub use shop::{ALLOW_INSECURE, CustomerHasService, FirstMeeting, Service, ShopRole};
@@ -220,27 +224,6 @@ impl CustomerSettings {
                 .orders_from
                 .or_else(|| before.and_then(|before| before.orders_from))
                 .or(Some(now));
-        }
-    }
-
-    /// Carries over each secret that this edit left empty. True to the export: what was exported as
-    /// `null` and comes back as `null` stays what it was.
-    pub fn keep_secrets_of(&mut self, stored: &CustomerSettings) {
-        for service in &mut self.services {
-            let Some(before) = stored.service(service.id) else {
-                service.generation = 1;
-                continue;
-            };
-            if service.hook_secret.is_none() {
-                service.hook_secret.clone_from(&before.hook_secret);
-            }
-            for (name, secret) in &mut service.credentials {
-                if secret.is_none() {
-                    *secret = before.credential(name).cloned();
-                }
-            }
-            let changed = service.credentials != before.credentials;
-            service.generation = before.generation + u64::from(changed);
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Settings from people: a file for `customers apply`, a form. Unlike a newer coordinator's settings at
 //! an older worker, a key that we do not know is a slip here, and is answered with the nearest known one.
 
+use super::bounds::{self, PROBLEMS_MAX};
+use super::validate::shortened;
 use super::{
     ActiveShopVersion, Branch, CountryInto, Customer, CustomerHasService, CustomerSettings, Gate,
     PaymentMethod, PaymentTerm, Policies, PriceRule, Problem, RateInto, Rounding, Service, Shelf,
     ShippingMethod, ShopRole, ShopVersion, Stock, Tax, Way,
 };
 use crate::ids::{Currency, CustomerId, ShopId};
+use crate::misread;
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -14,9 +17,14 @@ use std::sync::LazyLock;
 
 /// The settings in this JSON, or everything that is wrong with its form. Does not validate.
 pub fn read(json: &str) -> Result<CustomerSettings, Vec<Problem>> {
-    let value: Value = serde_json::from_str(json)
-        .map_err(|error| vec![Problem::new("", format!("this is not JSON: {error}"))])?;
+    bounds::count(json).map_err(|problem| vec![problem])?;
+    let value: Value =
+        serde_json::from_str(json).map_err(|error| vec![Problem::new("", misread(&error))])?;
     let mut problems = Vec::new();
+    bounds::check_tree(&mut problems, "", &value);
+    if !problems.is_empty() {
+        return Err(shortened(problems));
+    }
     unknown_keys(&mut problems, "", &value, &SHAPE);
     if let Some(sections) = value.as_object() {
         if let Some(customer) = sections.get("customer") {
@@ -68,9 +76,9 @@ pub fn read(json: &str) -> Result<CustomerSettings, Vec<Problem>> {
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(shortened(problems));
     }
-    serde_json::from_value(value).map_err(|error| vec![Problem::new("", said(&error))])
+    serde_json::from_value(value).map_err(|error| vec![Problem::new("", misread(&error))])
 }
 
 fn rows<T: DeserializeOwned>(
@@ -90,17 +98,11 @@ fn rows<T: DeserializeOwned>(
 }
 
 fn part<T: DeserializeOwned>(problems: &mut Vec<Problem>, path: &str, value: &Value) {
-    if let Err(error) = T::deserialize(value) {
-        problems.push(Problem::new(path, said(&error)));
+    if problems.len() > PROBLEMS_MAX {
+        return;
     }
-}
-
-/// serde quotes what it found, which in a credential's place would be the secret.
-fn said(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.find("expected") {
-        Some(at) if text.starts_with("invalid") => format!("wrong kind of value: {}", &text[at..]),
-        _ => text,
+    if let Err(error) = T::deserialize(value) {
+        problems.push(Problem::new(path, misread(&error)));
     }
 }
 
@@ -198,6 +200,9 @@ const ROW_KEYS: &[(&str, &[&str])] = &[
 ];
 
 fn unknown_keys(problems: &mut Vec<Problem>, path: &str, value: &Value, shape: &Value) {
+    if problems.len() > PROBLEMS_MAX {
+        return;
+    }
     match (value, shape) {
         (Value::Object(fields), Value::Object(known)) if !known.is_empty() => {
             for (key, inner) in fields {
@@ -274,7 +279,10 @@ mod tests {
         let found = problems(
             r#"{"customer": {"id": 1, "name": "K"}, "stocks": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}"#,
         );
-        assert_eq!(found, ["stocks[1]: wrong kind of value: expected u64"]);
+        assert_eq!(
+            found,
+            ["stocks[1]: a wrong kind of value (string), expected u64"]
+        );
     }
 
     #[test]

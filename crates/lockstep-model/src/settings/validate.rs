@@ -1,6 +1,7 @@
 //! What must be true of a customer's settings as a whole. Problems are for people: each names the place
 //! and says what to do.
 
+use super::bounds::{PROBLEMS_MAX, ROWS_MAX, TEXT_CHARS_MAX};
 use super::{
     ALLOW_INSECURE, CustomerSettings, FieldGroup, Identifier, Policy, Service, ShopRole, StockMode,
 };
@@ -36,19 +37,32 @@ impl fmt::Display for Problem {
     }
 }
 
-/// No section has more rows than this.
-const ROWS_MAX: usize = 10_000;
-const TEXT_CHARS_MAX: usize = 255;
+/// As many as a person reads; the rest is counted.
+pub(super) fn shortened(mut found: Vec<Problem>) -> Vec<Problem> {
+    if found.len() > PROBLEMS_MAX {
+        let more = found.len() - PROBLEMS_MAX;
+        found.truncate(PROBLEMS_MAX);
+        found.push(Problem::new("", format!("and {more} more")));
+    }
+    found
+}
 
 impl CustomerSettings {
     pub fn validate(&self) -> Result<(), Vec<Problem>> {
         let mut found = Vec::new();
+        if !self.check_bounds(&mut found) {
+            return Err(shortened(found));
+        }
         self.check_customer(&mut found);
         self.check_services(&mut found);
         self.check_ids(&mut found);
         self.check_identifiers(&mut found);
         self.check_policies(&mut found);
-        if found.is_empty() { Ok(()) } else { Err(found) }
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(shortened(found))
+        }
     }
 
     fn check_customer(&self, found: &mut Vec<Problem>) {

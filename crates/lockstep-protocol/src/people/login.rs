@@ -30,6 +30,76 @@ pub struct Me {
     pub customer_id: Option<lockstep_model::CustomerId>,
 }
 
+/// A login, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRow {
+    #[serde(flatten)]
+    pub me: Me,
+    /// Nobody logs in by it, and what it had opened is closed.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewLogin {
+    pub name: String,
+    pub role: Role,
+    /// The customer whose own people it is for; none: all customers.
+    #[serde(default)]
+    pub customer_id: Option<lockstep_model::CustomerId>,
+    /// None: one is made.
+    #[serde(default)]
+    pub password: Option<Bearer>,
+}
+
+/// The password that was made is shown once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeLogin {
+    pub me: Me,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Bearer>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewPassword {
+    /// None: one is made.
+    pub password: Option<Bearer>,
+    /// The one that it is in place of: whoever changes his own types it.
+    pub old_password: Option<Bearer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginState {
+    pub disabled: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub id: u64,
+    /// Whose it is.
+    pub name: String,
+    pub label: String,
+    /// A console in a browser; else a token for the CLI or a script.
+    pub browser: bool,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    pub label: String,
+    /// How long it is good.
+    pub days: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MadeToken {
+    /// Shown once.
+    pub token: Bearer,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Each may do what the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,6 +20,47 @@ async fn a_second_coordinator_on_one_file_is_refused_until_the_first_is_gone() {
 }
 
 #[tokio::test]
+async fn s8_the_database_and_what_lies_beside_it_are_their_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let open = async || Storage::open(Options::in_folder(&data)).await.unwrap();
+    let modes = || {
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let files = std::fs::read_dir(&data).unwrap();
+        let files = files.map(|entry| entry.unwrap().path());
+        (
+            mode(&data),
+            files.map(|file| (mode(&file), file)).collect::<Vec<_>>(),
+        )
+    };
+    let storage = open().await;
+    let (folder_mode, files) = modes();
+    assert_eq!(folder_mode, 0o700);
+    assert!(
+        files
+            .iter()
+            .any(|(_, file)| file.ends_with("lockstep.db-wal"))
+    );
+    for (mode, file) in files {
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+    storage.close().await.unwrap();
+
+    // As a version before left them.
+    let database = data.join("lockstep.db");
+    for (path, mode) in [(&data, 0o755), (&database, 0o644)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let _storage = open().await;
+    let (folder_mode, files) = modes();
+    assert_eq!(folder_mode, 0o700);
+    for (mode, file) in files {
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
 async fn the_key_is_for_its_owner_alone_and_not_in_the_database() {
     let folder = tempfile::tempdir().unwrap();
     Storage::open(Options::in_folder(folder.path()))

@@ -48,6 +48,8 @@ on_each_database! {
         a_key_waits_for_its_code_and_then_gets_one_token,
         five_wrong_codes_reject,
         no_more_wait_than_may,
+        s6_strangers_do_not_shut_out_who_holds_a_join_token,
+        s6_a_rejected_key_frees_its_place_and_stays_refused,
         a_rejected_or_late_worker_gets_nothing,
         a_join_token_confirms_as_often_as_it_says,
         two_who_confirm_at_once_make_one_worker,
@@ -78,6 +80,8 @@ on_each_database! {
         an_alert_is_raised_once_until_it_is_cleared,
         an_erasure_waits_until_it_is_done_and_then_says_of_whom_no_more;
     logins:
-        a_password_is_checked_and_guessing_is_slowed,
+        s7_a_password_is_checked_however_many_wrong_ones_came_before,
+        s10_a_login_is_switched_off_and_taken_away,
+        s10_what_is_open_is_listed_and_ended,
         a_session_ends;
 }

@@ -28,7 +28,8 @@ pub struct Incoming {
 impl Incoming {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            CallError::Unreadable(format!("the answer is not what the protocol says: {error}"))
+            let why = lockstep_model::misread(&error);
+            CallError::Unreadable(format!("the answer is not what the protocol says: {why}"))
         })
     }
 }

@@ -1,42 +1,13 @@
-//! Which addresses a shop may have: a worker stands inside somebody's network, and must not be made to
-//! call what is private there by whoever can edit a shop's address or answer for its name.
+//! What an address is, and names that stand for addresses: a worker must not be made to call what is private in its
+//! network by whoever can edit a shop's address or answer for its name.
 
+use super::reach::{AddressRefused, Reach};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// What a person permitted for one shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed {
-    /// The option `allowPrivate`.
-    pub private: bool,
-    /// The shop's own address names this machine.
-    pub loopback: bool,
-}
-
-/// Why an address is not called.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{host} is an address inside this network ({address}); if the shop really stands there, set its option allowPrivate"
-)]
-pub struct AddressRefused {
-    pub host: String,
-    pub address: IpAddr,
-}
-
-impl Allowed {
-    pub fn check(self, host: &str, address: IpAddr) -> Result<(), AddressRefused> {
-        let address = canonical(address);
-        if is_public(address) || self.private || (self.loopback && address.is_loopback()) {
-            Ok(())
-        } else {
-            let host = host.to_owned();
-            Err(AddressRefused { host, address })
-        }
-    }
-}
+use std::sync::Arc;
 
 /// IPv4 in IPv6's clothes is IPv4.
-fn canonical(address: IpAddr) -> IpAddr {
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => embedded(v6).map_or(address, IpAddr::V4),
@@ -54,7 +25,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
@@ -92,18 +63,18 @@ pub fn literal(host: &str) -> Option<IpAddr> {
 }
 
 /// Looks names up and leaves out what is not allowed, so that what was checked is what is called.
-pub struct GuardedNames(pub Allowed);
+pub struct GuardedNames(pub Arc<Reach>);
 
 impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.0;
+        let reach = self.0.clone();
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let mut refused = None;
+            let mut refused: Option<AddressRefused> = None;
             let mut good: Vec<SocketAddr> = Vec::new();
             for address in found {
-                match allowed.check(&host, address.ip()) {
+                match reach.check(&host, address.ip()) {
                     Ok(()) => good.push(address),
                     Err(why) => refused = Some(why),
                 }
@@ -120,15 +91,8 @@ impl Resolve for GuardedNames {
 mod tests {
     use super::*;
 
-    const STRICT: Allowed = Allowed {
-        private: false,
-        loopback: false,
-    };
-
-    fn is_called(allowed: Allowed, address: &str) -> bool {
-        allowed
-            .check("shop.example", address.parse().unwrap())
-            .is_ok()
+    fn is_called(address: &str) -> bool {
+        Reach::default().has(address.parse().unwrap())
     }
 
     #[test]
@@ -155,47 +119,28 @@ mod tests {
             "2002:a00:1::",
             "2001:db8::1",
         ] {
-            assert!(!is_called(STRICT, address), "{address}");
+            assert!(!is_called(address), "{address}");
         }
     }
 
     #[test]
     fn what_is_public_is_called() {
         for address in ["1.1.1.1", "193.166.3.2", "2a00:1450::1", "::ffff:1.1.1.1"] {
-            assert!(is_called(STRICT, address), "{address}");
+            assert!(is_called(address), "{address}");
         }
-    }
-
-    #[test]
-    fn a_loopback_address_does_not_open_the_rest_of_the_network() {
-        let allowed = Allowed {
-            loopback: true,
-            ..STRICT
-        };
-        assert!(is_called(allowed, "127.0.0.1"));
-        assert!(is_called(allowed, "::1"));
-        assert!(!is_called(allowed, "10.0.0.1"));
-        let allowed = Allowed {
-            private: true,
-            ..STRICT
-        };
-        assert!(is_called(allowed, "10.0.0.1"));
     }
 
     #[tokio::test]
     async fn a_name_is_judged_by_what_it_stands_for() {
-        let resolve = |allowed| GuardedNames(allowed).resolve("localhost".parse().unwrap());
-        let refused = resolve(STRICT).await.map(|_| ()).unwrap_err();
+        let resolve = |reach| GuardedNames(Arc::new(reach)).resolve("localhost".parse().unwrap());
+        let refused = resolve(Reach::default()).await.map(|_| ()).unwrap_err();
         assert!(
             refused.downcast_ref::<AddressRefused>().is_some(),
             "{refused}"
         );
-        let allowed = Allowed {
-            loopback: true,
-            ..STRICT
-        };
+        assert!(!refused.to_string().contains("127.0.0.1"), "{refused}");
         assert!(
-            resolve(allowed)
+            resolve(Reach::loopback())
                 .await
                 .unwrap()
                 .all(|at| at.ip().is_loopback())

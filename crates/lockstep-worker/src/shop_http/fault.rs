@@ -8,7 +8,7 @@
 //! reply too large        Protocol                Protocol
 //! ```
 
-use super::address::AddressRefused;
+use super::reach::AddressRefused;
 use lockstep_connector::Effect;
 use lockstep_model::{Fault, FaultKind};
 use std::error::Error;

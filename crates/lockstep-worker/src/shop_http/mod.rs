@@ -4,10 +4,11 @@
 mod address;
 mod fault;
 mod pace;
+mod reach;
 
 use crate::bounds;
 use crate::trust::Trust;
-use address::{Allowed, GuardedNames};
+use address::GuardedNames;
 
 pub use address::names_loopback;
 use async_trait::async_trait;
@@ -15,21 +16,16 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use lockstep_connector::{Body, BodyStream, Budget, Cost, Effect, Http, Reply, Request};
 use lockstep_engine::budget::Urgency;
-use lockstep_model::settings::{ALLOW_INSECURE, Service};
+use lockstep_model::settings::{ALLOW_INSECURE, AUTHORITY, CERTIFICATE, Service};
 use lockstep_model::{Fault, FaultKind, ShopId};
 use pace::{Pace, Paces};
+pub use reach::{BadReach, Reach};
 use reqwest::Url;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The option that permits a shop on a private address.
-pub const ALLOW_PRIVATE: &str = "allowPrivate";
-/// The option that pins a shop's certificate by its SHA-256.
-pub const CERTIFICATE: &str = "certificateSha256";
-/// The option that adds an authority to those of the web; PEM.
-pub const AUTHORITY: &str = "certificateAuthority";
 /// The option that sets how many calls a second a shop is given at the most.
 pub const CALLS_PER_SECOND: &str = "callsPerSecond";
 
@@ -56,6 +52,7 @@ impl Default for Timeouts {
 #[derive(Clone, Default)]
 pub struct Calling {
     pub timeouts: Timeouts,
+    reach: Arc<Reach>,
     paces: Paces,
 }
 
@@ -63,8 +60,14 @@ impl Calling {
     pub fn within(timeouts: Timeouts) -> Self {
         Self {
             timeouts,
-            paces: Paces::default(),
+            ..Self::default()
         }
+    }
+
+    /// As the worker's operator says.
+    pub fn reaching(mut self, reach: Reach) -> Self {
+        self.reach = Arc::new(reach);
+        self
     }
 }
 
@@ -101,7 +104,7 @@ pub struct ShopHttp {
     name: String,
     shop: ShopId,
     home: Url,
-    allowed: Allowed,
+    reach: Arc<Reach>,
     allow_insecure: bool,
     client: reqwest::Client,
     timeouts: Timeouts,
@@ -123,10 +126,6 @@ impl ShopHttp {
             .parse()
             .map_err(|_| invalid("url", "its address is not one that can be called".into()))?;
         let allow_insecure = service.option_is_on(ALLOW_INSECURE);
-        let allowed = Allowed {
-            private: service.option_is_on(ALLOW_PRIVATE),
-            loopback: home.host_str().is_some_and(address::names_loopback),
-        };
         let option = |name| {
             service
                 .option_text(name)
@@ -142,7 +141,7 @@ impl ShopHttp {
             .map_err(|bad| invalid(field, bad.to_string()))?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(GuardedNames(allowed)))
+            .dns_resolver(Arc::new(GuardedNames(calling.reach.clone())))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -158,7 +157,7 @@ impl ShopHttp {
         let port = ShopHttp {
             name: service.name.clone(),
             shop: service.id,
-            allowed,
+            reach: calling.reach.clone(),
             allow_insecure,
             client,
             timeouts,
@@ -167,6 +166,7 @@ impl ShopHttp {
             home,
         };
         port.check_scheme(&port.home)?;
+        port.check_literal(&port.home)?;
         Ok(port)
     }
 
@@ -185,14 +185,24 @@ impl ShopHttp {
         let host = url.host_str().unwrap_or_default();
         match url.scheme() {
             "https" => Ok(()),
-            "http" if self.allow_insecure || address::names_loopback(host) => Ok(()),
-            "http" => Err(self.refuse(
+            // It does not leave this machine; whether that may be called is asked elsewhere.
+            "http" if address::names_loopback(host) => Ok(()),
+            "http" if !self.reach.has_plain_http() => Err(self.refuse(
+                "url",
+                format_args!(
+                    "plain http would send its credentials in clear to {host}; use https. If it cannot, the worker's \
+                     operator allows plain http (worker.allow_plain_http in the worker's configuration), and the \
+                     shop's option {ALLOW_INSECURE} accepts it"
+                ),
+            )),
+            "http" if !self.allow_insecure => Err(self.refuse(
                 "url",
                 format_args!(
                     "plain http would send its credentials in clear to {host}; use https, or set the option \
                      {ALLOW_INSECURE} if you accept that"
                 ),
             )),
+            "http" => Ok(()),
             _ => Err(self.refuse("url", "its address starts with https://")),
         }
     }
@@ -220,17 +230,26 @@ impl ShopHttp {
                 ));
             }
         }
-        if let Some(address) = address::literal(host) {
-            let allowed = Allowed {
-                // Permitted for the shop's own address alone.
-                loopback: self.allowed.loopback && same_origin(&self.home, &url),
-                ..self.allowed
-            };
-            allowed
-                .check(host, address)
-                .map_err(|refused| self.refuse("url", refused))?;
+        // What stands on this machine is named by the shop's own address alone, never by a picture's.
+        if address::names_loopback(host) && !same_origin(&self.home, &url) {
+            return Err(self.refuse(
+                "url",
+                format_args!("{host} is not its own host; nothing is fetched there"),
+            ));
         }
+        self.check_literal(&url)?;
         Ok(url)
+    }
+
+    /// A name is judged when it is looked up.
+    fn check_literal(&self, url: &Url) -> Result<(), Fault> {
+        let host = url.host_str().unwrap_or_default();
+        let Some(address) = address::literal(host) else {
+            return Ok(());
+        };
+        self.reach
+            .check(host, address)
+            .map_err(|refused| self.refuse("url", refused))
     }
 
     /// Sends. The reply's head has come when this returns, with the slot that it took: after the pace, so that calls whose

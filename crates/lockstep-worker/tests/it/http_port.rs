@@ -3,9 +3,9 @@
 use crate::scripted_server::{Script, ScriptedServer};
 use futures::StreamExt;
 use lockstep_connector::{Body, Budget, Cost, Http, Request, json};
-use lockstep_model::settings::Service;
+use lockstep_model::settings::{ALLOW_INSECURE, AUTHORITY, CERTIFICATE, Service};
 use lockstep_model::{Fault, FaultKind, ShopId};
-use lockstep_worker::{ALLOW_PRIVATE, AUTHORITY, CERTIFICATE, Calling, ShopHttp, Timeouts};
+use lockstep_worker::{Calling, Reach, ShopHttp, Timeouts};
 use sha2::Digest;
 use std::time::Duration;
 
@@ -31,7 +31,12 @@ fn service(url: &str) -> Service {
 }
 
 fn port(url: &str) -> ShopHttp {
-    ShopHttp::new(&service(url), &Calling::within(patient())).unwrap()
+    ShopHttp::new(&service(url), &calling(patient())).unwrap()
+}
+
+/// The servers of these tests stand on this machine.
+fn calling(timeouts: Timeouts) -> Calling {
+    Calling::within(timeouts).reaching(Reach::loopback())
 }
 
 fn request(url: &str) -> Request {
@@ -107,7 +112,7 @@ async fn half_a_reply_is_a_lost_one() {
 #[tokio::test]
 async fn silence_is_a_time_out_and_leaves_a_write_unknown() {
     let server = ScriptedServer::start(Script::Silence).await;
-    let port = ShopHttp::new(&service(&server.url()), &Calling::within(timeouts())).unwrap();
+    let port = ShopHttp::new(&service(&server.url()), &calling(timeouts())).unwrap();
     for (cost, kind) in [
         (Cost::read(), FaultKind::Timeout),
         (Cost::once(), FaultKind::UnknownOutcome),
@@ -176,20 +181,62 @@ async fn credentials_do_not_go_to_another_host() {
     assert_eq!(elsewhere.heard(), 0);
 }
 
-#[tokio::test]
-async fn private_addresses_are_refused_unless_allowed() {
+/// Why a shop at this address, with these options, is not called by a worker with this reach.
+fn not_called(url: &str, options: &[&str], reach: Reach) -> Option<Fault> {
+    let mut service = service(url);
+    let on = |name: &&str| ((*name).to_owned(), serde_json::Value::Bool(true));
+    service.options.extend(options.iter().map(on));
+    ShopHttp::new(&service, &Calling::within(patient()).reaching(reach)).err()
+}
+
+#[test]
+fn s2_a_merchants_settings_alone_open_no_address_of_our_network() {
     for url in [
         "https://10.1.2.3",
         "https://[fd00::1]",
         "https://169.254.169.254",
+        "http://169.254.169.254",
+        "https://127.0.0.1:8443",
+        "http://127.0.0.1:7480",
+        "http://[::1]:7480",
+        "http://[::ffff:127.0.0.1]:7480",
+        "http://2130706433",
+        "http://0x7f.1",
+        "http://shop.example",
     ] {
-        let fault = port(url)
-            .send(request(url), Cost::read())
-            .await
-            .unwrap_err();
+        let options = ["allowPrivate", ALLOW_INSECURE];
+        let fault = not_called(url, &options, Reach::default());
+        let fault = fault.unwrap_or_else(|| panic!("{url} would be called"));
         assert!(matches!(fault.kind, FaultKind::Invalid { .. }), "{fault}");
-        assert!(fault.message.contains(ALLOW_PRIVATE), "{fault}");
+        assert!(fault.message.contains("operator"), "{fault}");
     }
+    assert!(not_called("https://shop.example", &[], Reach::default()).is_none());
+}
+
+#[test]
+fn s2_the_workers_operator_opens_addresses_and_plain_http() {
+    let erp = || Reach::to(["10.1.0.0/16"]).unwrap();
+    assert!(not_called("https://10.1.2.3", &[], erp()).is_none());
+    assert!(not_called("https://10.2.2.3", &[], erp()).is_some());
+    let plain = || erp().with_plain_http(true);
+    assert!(not_called("http://10.1.2.3", &[ALLOW_INSECURE], plain()).is_none());
+    assert!(
+        not_called("http://10.1.2.3", &[], plain()).is_some(),
+        "both say so"
+    );
+    assert!(not_called("http://10.1.2.3", &[ALLOW_INSECURE], erp()).is_some());
+    assert!(not_called("http://127.0.0.1:1", &[], Reach::loopback()).is_none());
+}
+
+#[tokio::test]
+async fn s2_a_name_is_judged_when_it_is_looked_up() {
+    let server = ScriptedServer::start(Script::reply("200 OK", "", "{}")).await;
+    let url = format!("http://localhost:{}", server.port);
+    let port = ShopHttp::new(&service(&url), &Calling::within(patient())).unwrap();
+    let fault = port.send(request(&url), Cost::once()).await.unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::Invalid { .. }), "{fault}");
+    assert!(!fault.message.contains("127.0.0.1"), "{fault}");
+    assert_eq!(server.heard(), 0);
 }
 
 #[tokio::test]
@@ -303,7 +350,7 @@ async fn over_tls(
     service
         .options
         .extend(option.map(|(name, value)| (name, serde_json::Value::String(value))));
-    let port = ShopHttp::new(&service, &Calling::within(patient()))?;
+    let port = ShopHttp::new(&service, &calling(patient()))?;
     let reply = port.send(request(&url), Cost::once()).await?;
     Ok(reply.status().as_u16())
 }

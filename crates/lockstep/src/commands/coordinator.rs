@@ -4,9 +4,17 @@ use crate::arguments::Coordinator;
 use crate::config::{Config, data_folder};
 use crate::exit::{Exit, Trouble};
 use crate::print;
-use lockstep_coordinator::{CoordinatorConfig, Tls};
+use lockstep_coordinator::{CoordinatorConfig, HEAD_TIME_MAX, Tls};
+use lockstep_protocol::Network;
 use serde_json::json;
 use std::net::SocketAddr;
+
+fn proxies(named: &[String]) -> Result<Vec<Network>, Trouble> {
+    let networks = named.iter().map(|text| text.parse());
+    networks
+        .collect::<Result<_, _>>()
+        .map_err(|bad| Trouble::wrong_use(format!("coordinator.trusted_proxies: {bad}")))
+}
 
 pub async fn run(arguments: Coordinator, config: &Config, as_json: bool) -> anyhow::Result<Exit> {
     let file = &config.coordinator;
@@ -51,6 +59,10 @@ pub async fn run(arguments: Coordinator, config: &Config, as_json: bool) -> anyh
             .ok()
             .filter(|key| !key.is_empty()),
         checkpoint_after_bytes: u64::from(file.checkpoint_after_kib) * 1024,
+        head_time_max: HEAD_TIME_MAX,
+        trusted_proxies: proxies(&file.trusted_proxies)?,
+        connections_per_address: usize::try_from(file.connections_per_address)
+            .unwrap_or(usize::MAX),
     })
     .await?;
     let first = running.first_login();

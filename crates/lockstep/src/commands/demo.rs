@@ -16,16 +16,19 @@ use lockstep_model::settings::{
 };
 use lockstep_model::{CustomerId, ShopId};
 use lockstep_practice::{RunningShop, Seed, Shop, ShopConfig, Takes};
+use lockstep_protocol::auth::Bearer;
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
 use lockstep_protocol::people::customers::{ApplyReply, ApplyRequest, CustomerRow};
+use lockstep_protocol::people::login::{LoginReply, LoginRequest, Me};
 use lockstep_protocol::people::workers::{ConfirmReply, ConfirmRequest, WorkerList};
-use lockstep_worker::{RunningWorker, Trust, WorkerConfig};
+use lockstep_worker::{Reach, RunningWorker, Trust, WorkerConfig};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+const LOGIN_FILE: &str = "demo-login.json";
 const UNITS_EACH: i64 = 10;
 const ENROL_WITHIN: Duration = Duration::from_secs(30);
 const IN_STEP_WITHIN: Duration = Duration::from_secs(120);
@@ -145,7 +148,7 @@ impl Stage {
             Some(fingerprint) => Trust::pinned(fingerprint)?,
             None => Trust::Web,
         };
-        let api = Api::new(coordinator.url(), login.api_token.as_str(), &trust)?;
+        let (login, api) = still_good(login, &data, coordinator.url(), &trust).await?;
         let mut config = WorkerConfig::new(
             coordinator.url().parse()?,
             folder.join("worker"),
@@ -153,6 +156,8 @@ impl Stage {
         );
         config.name = "demo-worker".into();
         config.trust = trust;
+        // Its three shops stand on this machine, and nothing else does that it has to call.
+        config.reach = Reach::loopback();
         let worker = lockstep_worker::start(config).await?;
         confirm_worker(&api).await?;
         let customer = save_customer(&api, &shops).await?;
@@ -297,7 +302,7 @@ fn kept_token(folder: &Path) -> anyhow::Result<String> {
 }
 
 fn kept_login(data: &Path, coordinator: &RunningCoordinator) -> anyhow::Result<Login> {
-    let file = data.join("demo-login.json");
+    let file = data.join(LOGIN_FILE);
     if let Some(first) = coordinator.first_login() {
         let login = Login {
             user: first.user.clone(),
@@ -319,6 +324,34 @@ fn kept_login(data: &Path, coordinator: &RunningCoordinator) -> anyhow::Result<L
             file.display()
         )
     })
+}
+
+/// Tokens end; the password of a demo's folder does not.
+async fn still_good(
+    login: Login,
+    data: &Path,
+    url: &str,
+    trust: &Trust,
+) -> anyhow::Result<(Login, Api)> {
+    let api = Api::new(url, login.api_token.as_str(), trust)?;
+    let known: anyhow::Result<Me> = api.get(paths::ME, &[]).await;
+    if known.is_ok() {
+        return Ok((login, api));
+    }
+    let request = LoginRequest {
+        name: login.user.clone(),
+        password: Bearer::new(login.password.as_str()),
+        label: "demo".into(),
+    };
+    let stranger = Api::new(url, "", trust)?;
+    let reply: LoginReply = stranger.post(paths::LOGIN, &request).await?;
+    let login = Login {
+        api_token: reply.token.reveal().to_owned(),
+        ..login
+    };
+    write_private(&data.join(LOGIN_FILE), &serde_json::to_vec(&login)?)?;
+    let api = Api::new(url, login.api_token.as_str(), trust)?;
+    Ok((login, api))
 }
 
 fn write_private(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ mod worker;
 use crate::arguments::{Arguments, Command};
 use crate::config::Config;
 use crate::exit::{self, Exit};
-use crate::{logging, people, print};
+use crate::{logging, people, print, system};
 
 pub async fn run(arguments: Arguments) -> Exit {
     let config = match Config::load(arguments.config.as_deref()) {
@@ -23,6 +23,9 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Coordinator(_) | Command::Worker(_) | Command::PracticeShop(_)
     );
     logging::start(&config.log, !serves);
+    if serves || matches!(arguments.command, Command::Demo(_)) {
+        system::raise_file_limit();
+    }
     let json = arguments.json;
     let result = match arguments.command {
         Command::Demo(demo) => demo::run(demo, json).await,
@@ -30,6 +33,8 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::Worker(worker) => worker::run(worker, &config, json).await,
         Command::PracticeShop(shop) => practice_shop::run(shop, json).await,
         Command::Login(login) => people::login(login, json).await,
+        Command::Logins(logins) => people::logins(logins, json).await,
+        Command::Tokens(tokens) => people::tokens(tokens, json).await,
         Command::Workers(workers) => people::workers(workers, json).await,
         Command::Customers(customers) => people::customers(customers, json).await,
         Command::Plan(of) => people::plan(of, json).await,

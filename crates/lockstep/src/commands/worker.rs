@@ -5,7 +5,7 @@ use crate::config::{Config, data_folder};
 use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_protocol::auth::Bearer;
-use lockstep_worker::{SyncOutcome, Trust, WorkerConfig, WorkerState};
+use lockstep_worker::{Reach, SyncOutcome, Trust, WorkerConfig, WorkerState};
 use serde_json::json;
 
 pub async fn run(arguments: Worker, config: &Config, as_json: bool) -> anyhow::Result<Exit> {
@@ -30,12 +30,14 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
     let Some(first) = urls.first() else {
         return Err(Trouble::wrong_use("name a coordinator with --coordinator URL").into());
     };
+    let reach = reach(&connection, config)?;
     let data = match connection.data {
         Some(data) => data,
         None => data_folder(&config.worker.data, "worker")?,
     };
     let mut worker = WorkerConfig::new(first.clone(), data, lockstep_connectors::registry());
     worker.coordinators = urls;
+    worker.reach = reach;
     worker.name = connection
         .name
         .unwrap_or_else(|| config.worker.name.clone());
@@ -45,6 +47,18 @@ fn configured(connection: WorkerConnection, config: &Config) -> anyhow::Result<W
             .map_err(|error| Trouble::wrong_use(format!("--fingerprint: {error}")))?;
     }
     Ok(worker)
+}
+
+/// What the command line says is instead of the file's word.
+fn reach(connection: &WorkerConnection, config: &Config) -> anyhow::Result<Reach> {
+    let (from, addresses) = match connection.allow_address.as_slice() {
+        [] => ("worker.allow_addresses", &config.worker.allow_addresses),
+        _ => ("--allow-address", &connection.allow_address),
+    };
+    let plain = connection.allow_plain_http || config.worker.allow_plain_http;
+    Reach::to(addresses.iter().map(String::as_str))
+        .map(|reach| reach.with_plain_http(plain))
+        .map_err(|bad| Trouble::wrong_use(format!("{from}: {bad}")).into())
 }
 
 async fn serve(config: WorkerConfig, as_json: bool) -> anyhow::Result<Exit> {

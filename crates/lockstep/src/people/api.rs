@@ -35,16 +35,22 @@ impl Api {
         token: impl Into<String>,
         trust: &Trust,
     ) -> anyhow::Result<Self> {
+        let url = address(&url.into())?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(trust.client_config()?)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+            .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")));
+        // A proxy of the environment would be shown what plain http carries.
+        let client = match url.starts_with("http:") {
+            true => client.no_proxy(),
+            false => client,
+        };
+        let client = client.build()?;
         Ok(Self {
             client,
-            url: url.into().trim_end_matches('/').to_owned(),
+            url,
             token: token.into(),
         })
     }
@@ -71,6 +77,10 @@ impl Api {
         body: &impl Serialize,
     ) -> anyhow::Result<T> {
         self.call(Method::PUT, path, &[], Some(body)).await
+    }
+
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.call(Method::DELETE, path, &[], None::<&()>).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -128,8 +138,9 @@ impl Api {
                 Trouble::new(
                     Exit::Failed,
                     format!(
-                        "{} did not answer as a Lockstep coordinator: {error}",
-                        self.url
+                        "{} did not answer as a Lockstep coordinator: {}",
+                        self.url,
+                        lockstep_model::misread(&error)
                     ),
                 )
                 .into()
@@ -163,6 +174,30 @@ impl Api {
 
     pub fn of_customer(route: &str, customer: CustomerId) -> String {
         fill(route, &[&customer])
+    }
+}
+
+/// Passwords and tokens travel to it: plain http is for this machine alone, as for a worker.
+pub fn address(text: &str) -> anyhow::Result<String> {
+    let wrong = |why: &str| Trouble::wrong_use(format!("\"{text}\" is not called: {why}"));
+    let url: reqwest::Url = text
+        .trim()
+        .parse()
+        .map_err(|_| wrong("it is not an address, as in https://lockstep.example.com"))?;
+    let host = url.host_str().unwrap_or_default();
+    match url.scheme() {
+        "https" | "http" if !url.username().is_empty() || url.password().is_some() => {
+            Err(wrong("an address carries no password").into())
+        }
+        "https" => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        "http" if lockstep_worker::names_loopback(host) => {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        }
+        "http" => Err(wrong(
+            "plain http would show your password and your token to everybody on the way; use https. Nothing was sent",
+        )
+        .into()),
+        _ => Err(wrong("it begins with https://").into()),
     }
 }
 
@@ -206,5 +241,35 @@ fn refusal(status: StatusCode, bytes: &[u8], url: &str) -> Trouble {
             exit,
             format!("{url} answered {status} and not as a Lockstep coordinator does"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s4_passwords_and_tokens_do_not_travel_in_clear() {
+        for url in [
+            "http://lockstep.example.com",
+            "http://10.0.0.5:7480",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example",
+            "http://127.0.0.1@evil.example",
+            "ftp://127.0.0.1",
+            "lockstep.example.com",
+        ] {
+            assert!(address(url).is_err(), "{url}");
+            let made = Api::new(url, "token", &Trust::Web);
+            assert!(made.is_err(), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1:7480",
+            "http://localhost:7480/",
+            "http://[::1]:7480",
+            "https://lockstep.example.com",
+        ] {
+            assert_eq!(address(url).unwrap(), url.trim_end_matches('/'));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `lockstep login`
 
-use super::api::Api;
+use super::api::{self, Api};
 use super::credentials::{self, Login};
 use crate::arguments;
 use crate::exit::{Exit, Trouble};
@@ -17,9 +17,11 @@ const PASSWORD_BYTES_MAX: u64 = 4096;
 const ANSWER_BYTES_MAX: u64 = 64;
 
 pub async fn login(arguments: arguments::Login, as_json: bool) -> anyhow::Result<Exit> {
+    // Before anybody is asked for a password.
+    let url = api::address(&arguments.url)?;
     let fingerprint = match arguments.fingerprint {
         Some(fingerprint) => Some(fingerprint),
-        None => compared(&arguments.url, !arguments.password_stdin).await?,
+        None => compared(&url, !arguments.password_stdin).await?,
     };
     let trust = credentials::trust_of(fingerprint.as_deref())?;
     let password = if arguments.password_stdin {
@@ -33,8 +35,8 @@ pub async fn login(arguments: arguments::Login, as_json: bool) -> anyhow::Result
         rpassword::prompt_password(format!("Password of {}: ", arguments.user))
             .context("the password could not be asked for; use --password-stdin")?
     };
-    let api = Api::new(arguments.url.as_str(), "", &trust)?;
-    let reply: LoginReply = api
+    let coordinator = Api::new(url.as_str(), "", &trust)?;
+    let reply: LoginReply = coordinator
         .post(
             paths::LOGIN,
             &LoginRequest {
@@ -45,7 +47,7 @@ pub async fn login(arguments: arguments::Login, as_json: bool) -> anyhow::Result
         )
         .await?;
     let file = credentials::keep(&Login {
-        url: arguments.url,
+        url,
         token: reply.token.reveal().to_owned(),
         fingerprint,
     })?;

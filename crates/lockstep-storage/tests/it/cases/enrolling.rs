@@ -87,7 +87,12 @@ pub async fn a_key_waits_for_its_code_and_then_gets_one_token(place: &Place) {
         .await
         .unwrap();
     assert_eq!(again, ConfirmOutcome::Already(worker));
-    assert!(storage.reject_enrolment(&new.id, "maija").await.is_err());
+    assert!(
+        storage
+            .reject_enrolment(&new.id, "maija", noon())
+            .await
+            .is_err()
+    );
     assert_eq!(poll(50_000).await, PollOutcome::Confirmed { worker });
     assert_eq!(poll(50_001).await, PollOutcome::Expired);
     storage.enrol(&enrolment(1)).await.unwrap();
@@ -146,12 +151,71 @@ pub async fn no_more_wait_than_may(place: &Place) {
     assert_eq!(storage.enrol(&late).await.unwrap(), EnrolOutcome::Pending);
 }
 
+pub async fn s6_strangers_do_not_shut_out_who_holds_a_join_token(place: &Place) {
+    let storage = &place.storage;
+    let max = u16::try_from(bounds::PENDING_MAX).unwrap();
+    for number in 0..max {
+        storage.enrol(&enrolment(number)).await.unwrap();
+    }
+    let hash = Hash([7; 32]);
+    let join = JoinToken {
+        id: storage.next_join_token_id().await.unwrap(),
+        label: "new hall".into(),
+        made_by: "maija".into(),
+        uses_left: 1,
+        expires_at: after_ms(3_600_000),
+    };
+    storage.put_join_token(&join, hash, noon()).await.unwrap();
+    let mut holder = enrolment(max);
+    holder.join = Some(hash);
+    assert_eq!(storage.enrol(&holder).await.unwrap(), EnrolOutcome::Pending);
+    let joined = storage.confirm_enrolment_by_join(&holder.id, hash, noon());
+    assert!(matches!(
+        joined.await.unwrap(),
+        ConfirmOutcome::Confirmed { .. }
+    ));
+    // A token that is none, or none any more, takes no place.
+    for (number, hash) in [(max + 1, Hash([8; 32])), (max + 2, hash)] {
+        let mut new = enrolment(number);
+        new.join = Some(hash);
+        assert_eq!(storage.enrol(&new).await.unwrap(), EnrolOutcome::BadJoin);
+        assert!(storage.enrolment(&new.id).await.unwrap().is_none());
+    }
+}
+
+pub async fn s6_a_rejected_key_frees_its_place_and_stays_refused(place: &Place) {
+    let storage = &place.storage;
+    let max = u16::try_from(bounds::PENDING_MAX).unwrap();
+    for number in 0..max {
+        storage.enrol(&enrolment(number)).await.unwrap();
+    }
+    let (rejected, next) = (enrolment(3), enrolment(max));
+    assert_eq!(storage.enrol(&next).await.unwrap(), EnrolOutcome::TooMany);
+    storage
+        .reject_enrolment(&rejected.id, "maija", noon())
+        .await
+        .unwrap();
+    assert_eq!(storage.enrol(&next).await.unwrap(), EnrolOutcome::Pending);
+    // The same key under another name, at once and after its time of waiting is over.
+    for ms in [1, 1_000_000, 86_400_000] {
+        let mut again = enrolment(3);
+        again.id = format!("again{ms}");
+        again.name = "another".into();
+        again.asked_at = after_ms(ms);
+        again.expires_at = after_ms(ms + 900_000);
+        assert_eq!(storage.enrol(&again).await.unwrap(), EnrolOutcome::Rejected);
+    }
+}
+
 pub async fn a_rejected_or_late_worker_gets_nothing(place: &Place) {
     let storage = &place.storage;
     let (one, two) = (enrolment(1), enrolment(2));
     storage.enrol(&one).await.unwrap();
     storage.enrol(&two).await.unwrap();
-    storage.reject_enrolment(&one.id, "maija").await.unwrap();
+    storage
+        .reject_enrolment(&one.id, "maija", noon())
+        .await
+        .unwrap();
     let poll = storage
         .poll_enrolment(&one.id, one.device_hash, 0, noon())
         .await

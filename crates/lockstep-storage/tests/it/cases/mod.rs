@@ -38,6 +38,7 @@ pub fn enrolment(number: u16) -> NewEnrolment {
         nonce: [1; 16],
         asked_at: noon(),
         expires_at: after_ms(900_000),
+        join: None,
     }
 }
 

@@ -95,6 +95,8 @@ fn spawn(
             "--data",
         ])
         .arg(data);
+    // The shops of these tests stand on this machine.
+    command.args(["--allow-address", "loopback"]);
     if let Some(join) = join {
         command.args(["--join", join]);
     }
