@@ -135,10 +135,17 @@ impl Exchange {
         let kind = refusal
             .kind
             .unwrap_or_else(|| kind(status, effect, retry_at));
+        if effect != Effect::Read {
+            return self.refusal(kind, status, refusal.said);
+        }
         // What a shop says of a change is about what we sent, and a person mends it by that. To a question anything at
         // that address may answer, and whoever chose the address would read it here.
-        let said = refusal.said.filter(|_| effect != Effect::Read);
-        self.refusal(kind, status, said)
+        let kind = match kind {
+            FaultKind::Invalid { .. } => FaultKind::Invalid { field: None },
+            FaultKind::Duplicate { .. } => FaultKind::Duplicate { existing: None },
+            other => other,
+        };
+        self.refusal(kind, status, None)
     }
 
     /// A fault from what a platform answered, for a whole call or for one member of a batch.

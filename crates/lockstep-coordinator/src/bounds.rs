@@ -31,7 +31,7 @@ pub const GUESS_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 pub const GUESS_FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Where the configuration says nothing: how long a connection may take to send its next request's head.
-pub const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a request's body may take: the largest segment over a line of 0.6 Mbit/s.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(120);
 /// A connection on which no byte has moved for so long is closed; longer than anything that is parked.

@@ -1,6 +1,6 @@
 //! Every route of the coordinator on one screen, by who calls it.
 
-use crate::{AppState, access_log, api, hooks, ui, worker_api};
+use crate::{AppState, access_log, api, connections, hooks, ui, worker_api};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -8,7 +8,9 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use lockstep_protocol::{
-    bounds::{APPLY_BYTES_MAX, BODY_BYTES_MAX, SEGMENT_BYTES_MAX, STRANGER_BYTES_MAX},
+    bounds::{
+        APPLY_BYTES_MAX, BODY_BYTES_MAX, REQUEST_BYTES_MAX, SEGMENT_BYTES_MAX, STRANGER_BYTES_MAX,
+    },
     paths,
 };
 use tower_http::compression::CompressionLayer;
@@ -27,6 +29,7 @@ pub fn router(app: AppState) -> Router {
         .merge(workers().with_state(app.clone()))
         .merge(shops().with_state(app.clone()))
         .layer(from_fn(access_log::log))
+        .layer(from_fn(connections::timed))
         // Outside of every layer: the one call that a coordinator answers all day.
         .merge(polls().with_state(app))
 }
@@ -81,6 +84,9 @@ fn people(app: &AppState) -> Router {
                 .delete(api::customers::delete),
         )
         .layer(DefaultBodyLimit::max(APPLY_BYTES_MAX));
+    let tables = Router::new()
+        .route(MATCHES, get(api::matches::list).post(api::matches::answer))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let strangers = Router::new()
         .route(LOGIN, post(api::login::log_in))
         .layer(DefaultBodyLimit::max(STRANGER_BYTES_MAX));
@@ -131,7 +137,6 @@ fn people(app: &AppState) -> Router {
         .route(api::orders::ORDERS, get(api::orders::list))
         .route(api::orders::ORDER, get(api::orders::show))
         .route(ui::ASIDES, get(api::asides::list))
-        .route(MATCHES, get(api::matches::list).post(api::matches::answer))
         .route(CONFLICTS, get(api::conflicts::list))
         .route(CONFLICT_DECIDE, post(api::conflicts::decide))
         .route(BUYERS_EXPORT, post(api::buyers::export))
@@ -139,7 +144,8 @@ fn people(app: &AppState) -> Router {
         .route(ORDERS_HELD, get(api::held::list))
         .route(ORDERS_MAP, post(api::held::map))
         .route(ORDER_ANSWER, post(api::held::answer))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .merge(tables)
         .merge(applied)
         .merge(strangers)
         .with_state(app.clone())

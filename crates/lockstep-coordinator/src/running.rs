@@ -11,7 +11,7 @@ use crate::{
         HEAD_BYTES_MAX, HEADERS_MAX, PARKED_POLLS_MAX, PERSON_TOKEN_LIFE, SETTINGS_READ_AT_ONCE,
         SHUTDOWN_GRACE, STRANGERS_MAX,
     },
-    connections::{self, Connections},
+    connections::{Connections, files_max},
     erasures,
     events::Events,
     figures::Figures,
@@ -147,13 +147,13 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
     tasks.spawn(erasures::follow(app.clone()));
     let handle = Handle::new();
     let proxies: Arc<[_]> = config.trusted_proxies.clone().into();
-    let mut router = router(app.clone()).layer(from_fn(connections::timed));
+    let mut router = router(app.clone());
     if !proxies.is_empty() {
         router = router.layer(from_fn(move |request, next| {
             forwarded::client(proxies.clone(), request, next)
         }));
     }
-    let files = connections::files_max();
+    let files = files_max();
     let connections = Connections::new(
         files,
         config.connections_per_address,
@@ -199,8 +199,7 @@ fn serve(
     router: Router,
 ) -> anyhow::Result<tokio::task::JoinHandle<std::io::Result<()>>> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // One version of HTTP: to tell two apart, a first byte would be waited for without an end.
-    let mut server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
+    let mut server = axum_server::from_tcp(listener)?.handle(handle);
     server
         .http_builder()
         .http1()
@@ -208,12 +207,14 @@ fn serve(
         .header_read_timeout(head_time_max)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
+    // One version of HTTP, said last (an acceptor forgets it): to tell two apart, a first byte would be waited for without
+    // an end.
     Ok(match transport {
-        Transport::Plain => tokio::spawn(server.acceptor(connections).serve(service)),
+        Transport::Plain => tokio::spawn(server.acceptor(connections).http1_only().serve(service)),
         Transport::Tls { config, .. } => {
             let acceptor =
                 RustlsAcceptor::new(RustlsConfig::from_config(config)).acceptor(connections);
-            tokio::spawn(server.acceptor(acceptor).serve(service))
+            tokio::spawn(server.acceptor(acceptor).http1_only().serve(service))
         }
     })
 }

@@ -48,6 +48,8 @@ pub mod bounds {
     pub const SETTINGS_BYTES_MAX: usize = 64 * 1024 * 1024;
     /// The settings of one customer, as people apply them.
     pub const APPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+    /// What a person asks for or decides.
+    pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
     /// What is read of somebody who has shown nothing yet: a login, an enrolment.
     pub const STRANGER_BYTES_MAX: usize = 16 * 1024;
     /// One compressed segment.

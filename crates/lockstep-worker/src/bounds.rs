@@ -25,6 +25,8 @@ pub const PAUSE_WAITED: Duration = Duration::from_secs(1);
 // --- calls to the coordinator ---
 
 pub const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection to a coordinator that is not used for so long is closed by us; it would close it after 30 s.
+pub const COORDINATOR_IDLE: Duration = Duration::from_secs(20);
 /// Beyond the time that a poll is parked.
 pub const POLL_GRACE: Duration = Duration::from_secs(15);
 pub const COORDINATORS_MAX: usize = 8;

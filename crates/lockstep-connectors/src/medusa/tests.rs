@@ -488,7 +488,7 @@ fn a_copy_that_would_cost_something_else_is_refused_and_leaves_nothing_behind() 
 }
 
 #[test]
-fn a_refusal_says_what_the_shop_said() {
+fn s2_a_question_that_is_refused_does_not_repeat_what_came_back() {
     for (status, body, wanted) in [
         (401, r#"{"message":"Unauthorized"}"#, FaultKind::Auth),
         (
@@ -518,7 +518,35 @@ fn a_refusal_says_what_the_shop_said() {
         assert_eq!(fault.shop, Some(ShopId(4)));
         let said: Value = serde_json::from_str(body).unwrap();
         let said = said["message"].as_str().unwrap();
-        assert!(fault.message.contains(said), "{}", fault.message);
+        assert!(!fault.message.contains(said), "{}", fault.message);
+        assert!(fault.message.contains(&status.to_string()), "{fault}");
+    }
+}
+
+#[test]
+fn s2_an_answer_that_is_something_else_does_not_come_out_again() {
+    for body in [r#"{"products": "s3cret"}"#, r#""s3cret""#, "s3cret"] {
+        let mut answer = http::Response::new(bytes::Bytes::from_static(body.as_bytes()));
+        let json = http::HeaderValue::from_static("application/json; s3cret");
+        answer.headers_mut().insert("content-type", json);
+        let read = lockstep_connector::json::<super::wire::Refused>(&answer);
+        if let Err(fault) = read {
+            assert!(!fault.message.contains("s3cret"), "{fault}");
+        }
+        let script = Script::new([Step {
+            method: Method::GET,
+            path: "/admin/products?…".into(),
+            body: None,
+            answer: Answer::json(200, body),
+        }]);
+        let request = PullRequest {
+            kind: Kind::Product,
+            scope: Scope::Everything(None),
+            limit: 10,
+        };
+        let fault = now(shop(&script).pull(&request)).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Protocol);
+        assert!(!fault.message.contains("s3cret"), "{fault}");
     }
 }
 

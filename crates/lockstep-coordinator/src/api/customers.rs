@@ -9,7 +9,7 @@ use crate::{
     refusal::{Answer, Refusal},
 };
 use axum::{
-    extract::State,
+    extract::{State, rejection::StringRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -149,10 +149,10 @@ pub async fn export(
 pub async fn create(
     State(app): State<AppState>,
     person: Person,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Answer<(StatusCode, Json<ApplyReply>)> {
     person.needs_all_customers(Role::Editor)?;
-    let settings = settings_in(&app, body).await?;
+    let settings = settings_in(&app, body?).await?;
     let reply = save(&app, &person, settings, Expect::New).await?;
     Ok((StatusCode::CREATED, Json(reply)))
 }
@@ -162,10 +162,10 @@ pub async fn apply(
     person: Person,
     Path(id): Path<CustomerId>,
     headers: HeaderMap,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Answer<Response> {
     person.may(Role::Editor, id)?;
-    let mut settings = settings_in(&app, body).await?;
+    let mut settings = settings_in(&app, body?).await?;
     if settings.customer.id == CustomerId(0) {
         settings.customer.id = id;
     }

@@ -10,7 +10,8 @@ use super::{
 };
 use askama::Template;
 use axum::{
-    Form, RequestExt,
+    RequestExt,
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, OriginalUri, Query, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
@@ -167,15 +168,16 @@ impl FromRequest<Shared> for Posted {
 
     async fn from_request(mut request: Request, ui: &Shared) -> Result<Self, Failure> {
         let visitor = request.extract_parts_with_state::<Visitor, _>(ui).await?;
-        let Form(values) = Form::<Vec<(String, String)>>::from_request(request, ui)
-            .await
-            .map_err(|error| {
-                Failure::new(
-                    Code::BadRequest,
-                    format!("This form cannot be read ({error}). Nothing was changed."),
-                )
-            })?;
-        let values = Values(values);
+        let body = Bytes::from_request(request, ui).await.map_err(|error| {
+            Failure::new(
+                Code::TooLarge,
+                format!(
+                    "This form cannot be read ({}). Nothing was changed.",
+                    error.body_text()
+                ),
+            )
+        })?;
+        let values = values_of(&body)?;
         if !same(values.text("csrf"), &visitor.form_token) {
             return Err(Failure::new(
                 Code::Forbidden,
@@ -185,6 +187,22 @@ impl FromRequest<Shared> for Posted {
         ui.pulse.forget();
         Ok(Posted { visitor, values })
     }
+}
+
+/// Far more than our largest page has: the identifiers of ten thousand methods.
+const VALUES_MAX: usize = 50_000;
+
+/// Counted before anything is built of it.
+fn values_of(body: &[u8]) -> Result<Values, Failure> {
+    let count = body.iter().filter(|byte| **byte == b'&').count();
+    if count >= VALUES_MAX {
+        return Err(Failure::new(
+            Code::TooLarge,
+            format!("This form has more than {VALUES_MAX} fields. Nothing was changed."),
+        ));
+    }
+    let pairs = url::form_urlencoded::parse(body);
+    Ok(Values(pairs.into_owned().collect()))
 }
 
 /// The names and values of a form, in its order.
@@ -387,10 +405,10 @@ pub async fn show_login(
 pub async fn log_in(State(ui): State<Shared>, request: Request) -> Result<Response, Failure> {
     let headers = request.headers().clone();
     let from = from_of(request.extensions());
-    let Form(values) = Form::<Vec<(String, String)>>::from_request(request, &ui)
+    let body = Bytes::from_request(request, &ui)
         .await
-        .map_err(|_| Failure::new(Code::BadRequest, "This form cannot be read."))?;
-    let values = Values(values);
+        .map_err(|_| Failure::new(Code::TooLarge, "This form cannot be read."))?;
+    let values = values_of(&body)?;
     let (next, name) = (values.text("next"), values.text("name"));
     let secret = cookie(&headers, BEFORE_LOGIN).unwrap_or_default();
     if secret.is_empty() || !same(values.text("csrf"), &form_token(secret)) {
@@ -480,6 +498,15 @@ mod tests {
         let problem = Problem::new(Code::WrongCode, "this is not the code. 4 tries are left");
         assert_eq!(said(&problem), "This is not the code. 4 tries are left.");
         assert_eq!(said(&Problem::new(Code::NotFound, "")), "Not found.");
+    }
+
+    #[test]
+    fn s3_a_form_of_a_million_fields_is_not_read() {
+        assert!(values_of("a&".repeat(VALUES_MAX).as_bytes()).is_err());
+        let values = values_of(b"csrf=x&name=Kahvila+%C3%96y&name=2&empty=").unwrap();
+        assert_eq!(values.text("name"), "Kahvila \u{d6}y");
+        assert_eq!(values.all("name").count(), 2);
+        assert!(values.has("empty") && !values.has("other"));
     }
 
     #[test]

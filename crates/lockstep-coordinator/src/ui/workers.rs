@@ -391,7 +391,7 @@ pub async fn reject(Path(enrolment): Path<String>, posted: Posted) -> Response {
     match answered {
         Ok(_) => went_well(
             urls::WORKERS,
-            "It is rejected. Nothing was handed out to it.",
+            "It is rejected. Nothing was handed out to it, and its key stays refused.",
         ),
         Err(problem) => refused(urls::WORKERS, &problem),
     }

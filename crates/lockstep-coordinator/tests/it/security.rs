@@ -346,6 +346,7 @@ async fn s11_many_idle_connections_of_one_address_leave_room_for_others() {
         idle.push(TcpStream::connect(coordinator.addr()).await.unwrap());
     }
     // Another address of this machine is served at once, and this one as soon as the idle ones are closed.
+    let _tls_is_set_up = client();
     for from in [[127, 0, 0, 2], [127, 0, 0, 1]] {
         let client = Client::builder()
             .local_address(std::net::IpAddr::from(from))

@@ -12,8 +12,10 @@ pub const ROWS_MAX: usize = 10_000;
 pub const VALUES_MAX: usize = 200_000;
 /// A name, an identifier.
 pub const TEXT_CHARS_MAX: usize = 255;
-/// Any text; certificates are the longest.
-const LONG_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Any text: an option of a shop is the longest.
+const LONG_TEXT_BYTES_MAX: usize = 256 * 1024;
+/// A key of a shop; some are whole files.
+const KEY_BYTES_MAX: usize = 16 * 1024;
 /// Credentials or options of one shop.
 const ENTRIES_MAX: usize = 100;
 /// Problems that are said at once.
@@ -203,8 +205,8 @@ impl CustomerSettings {
             let hook = service.hook_secret.as_ref();
             secrets.extend(hook.map(|secret| (format!("{path}.hookSecret"), secret)));
             for (path, secret) in secrets {
-                if secret.reveal().len() > LONG_TEXT_BYTES_MAX {
-                    let message = format!("a key has at most {LONG_TEXT_BYTES_MAX} bytes");
+                if secret.reveal().len() > KEY_BYTES_MAX {
+                    let message = format!("a key has at most {KEY_BYTES_MAX} bytes");
                     found.push(Problem::new(path, message));
                 }
             }

@@ -111,6 +111,8 @@ impl Coordinator {
             .retry(reqwest::retry::never())
             .no_proxy()
             .connect_timeout(bounds::CONNECT_TIMEOUT)
+            // Before the coordinator closes it: a call on a connection that ends just then would be lost.
+            .pool_idle_timeout(bounds::COORDINATOR_IDLE)
             .tcp_nodelay(true)
             .user_agent(concat!("Lockstep/", env!("CARGO_PKG_VERSION")))
             .build()

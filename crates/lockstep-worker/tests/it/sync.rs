@@ -8,7 +8,7 @@ use lockstep_model::{FaultKind, Flow};
 use lockstep_protocol::Code;
 use lockstep_protocol::asks::{Answer, Question, ShopAsked};
 use lockstep_protocol::status::ApplyState;
-use lockstep_worker::{Exit, SyncOutcome, WorkerConfig, start, sync_once};
+use lockstep_worker::{Exit, Reach, SyncOutcome, WorkerConfig, start, sync_once};
 use rust_decimal::Decimal;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +43,10 @@ impl Stage {
 
     pub fn config_at(&self, data: &Path) -> WorkerConfig {
         let registry = Registry::new(vec![Arc::new(self.mall.clone())]);
-        WorkerConfig::new(self.coordinator.url.clone(), data, registry)
+        WorkerConfig {
+            reach: Reach::loopback(),
+            ..WorkerConfig::new(self.coordinator.url.clone(), data, registry)
+        }
     }
 
     pub async fn round(&self) -> SyncOutcome {

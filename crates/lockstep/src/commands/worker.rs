@@ -95,7 +95,7 @@ fn announce(state: &WorkerState, as_json: bool) -> anyhow::Result<()> {
         ),
         WorkerState::Rejected => (
             "rejected",
-            "A person rejected this worker. It asks again after a while.".to_owned(),
+            "A person rejected this worker, and its key stays refused. If that was a mistake, start it with a new data folder.".to_owned(),
         ),
         WorkerState::Active { worker } => ("active", format!("Active as worker {worker}.")),
         WorkerState::Refused { detail, .. } => (

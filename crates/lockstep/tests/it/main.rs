@@ -19,6 +19,7 @@ mod on_medusa;
 mod pinned;
 mod plans;
 mod removals;
+mod security;
 mod stocks;
 mod storm;
 mod transforms;
