@@ -1,6 +1,6 @@
 //! What a platform can do and how it has to be treated, as data.
 
-use lockstep_model::{ChangeSort, Field, Kind, VariantField};
+use lockstep_model::{ChangeSort, Field, Kind, StepSort, VariantField};
 use std::time::Duration;
 
 /// One for each platform.
@@ -15,8 +15,8 @@ pub struct Manifest {
     pub batches: &'static [WriteBatch],
     pub stock_write: StockWrite,
     pub orders: OrderCreation,
-    /// The units of an order that is not shipped can be changed ([`lockstep_model::OrderStep::Edit`]).
-    pub edits_orders: bool,
+    /// What can be done to an order there. What is missing is asked about instead.
+    pub order_steps: &'static [StepSort],
     /// After this, counted from the last byte sent, a write that is not to be seen was not applied.
     pub settles_after: Duration,
     pub hooks: HookScheme,

@@ -6,8 +6,8 @@ use lockstep_model::settings::{
     Assortment, Customer, CustomerHasService, CustomerSettings, Policies, RowId, Service, ShopRole,
 };
 use lockstep_model::{
-    ChangeSort, CustomerId, Kind, Lane, Level, Revision, ShopId, ShopIdentity, StockSemantics,
-    Takes,
+    ChangeSort, CustomerId, Kind, Lane, Level, Revision, ShopId, ShopIdentity, StepSort,
+    StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub fn abilities() -> Abilities {
         batches: sorts.map(|sort| (sort, 100)).into(),
         settles_after_ms: 1_000,
         unique_order_key: true,
-        edits_orders: true,
+        order_steps: StepSort::ALL,
         order_search: true,
         level_writes: LevelWrites::CompareAndSet,
         holds: |_| true,

@@ -7,7 +7,7 @@ use lockstep_model::settings::{
 };
 use lockstep_model::{
     Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Fields, Flow, Kind, Path,
-    RemoteId, Revision, ShopId, ShopIdentity, StockSemantics,
+    RemoteId, Revision, ShopId, ShopIdentity, StepSort, StockSemantics,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub struct Abilities {
     pub settles_after_ms: i64,
     /// An order's create may be repeated: the shop refuses the second.
     pub unique_order_key: bool,
-    /// The units of an order that is not shipped can be changed.
-    pub edits_orders: bool,
+    /// What can be done to an order there.
+    pub order_steps: &'static [StepSort],
     /// An order can be looked up by our key.
     pub order_search: bool,
     pub level_writes: LevelWrites,

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-pub(crate) const FORMAT: i64 = 5;
+pub(crate) const FORMAT: i64 = 6;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What belongs to one file: never an entry, in no segment, and empty in a replica.
 pub(crate) const OWN_TABLES: &[&str] = &[
@@ -223,6 +223,16 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
                 SELECT json_extract(m.cause, '$.shop') FROM movement m
                 WHERE m.sku = base.sku AND m.stock = base.stock AND json_extract(m.cause, '$.movement') = 'opening'
                 ORDER BY m.seq DESC LIMIT 1);",
+        )?;
+    }
+    if found < 6 {
+        // Units stood here by SKU: an edit that was on its way is asked about, and so is what was asked about before.
+        transaction.execute_batch(
+            "ALTER TABLE order_copy ADD COLUMN links TEXT;
+             UPDATE purchase SET edited = NULL;
+             UPDATE purchase SET held = NULL WHERE json_extract(held, '$.hold') = 'no_sku';
+             DELETE FROM conflict WHERE json_extract(about, '$.about') = 'order_differs';
+             INSERT OR IGNORE INTO order_dirty(order_key) SELECT order_key FROM order_copy;",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;

@@ -195,7 +195,7 @@ CREATE TABLE purchase(
     first_seq      INTEGER NOT NULL,
     before_opening INTEGER NOT NULL,
     held           TEXT,
-    -- SKUs whose units were changed in the origin while the copy was as the origin was.
+    -- What was changed after the copy was made and is to be carried or asked about.
     edited         TEXT
 );
 CREATE INDEX purchase_first ON purchase(first_seq);
@@ -216,6 +216,8 @@ CREATE TABLE order_copy(
     order_key TEXT NOT NULL,
     shop      INTEGER NOT NULL,
     id        TEXT NOT NULL,
+    -- Which of its lines were made of which of the origin's.
+    links     TEXT,
     PRIMARY KEY (order_key, shop)
 ) WITHOUT ROWID;
 CREATE INDEX order_copy_id ON order_copy(shop, id);

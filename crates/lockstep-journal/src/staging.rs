@@ -404,11 +404,20 @@ fn stage_order(
         .prepare_cached("DELETE FROM staged_order WHERE shop = ?1 AND id = ?2")?
         .execute(params![int(shop.0), id.0])?;
     let same = {
-        let mut query = connection
-            .prepare_cached("SELECT state FROM known_order WHERE order_key = ?1 AND shop = ?2")?;
+        let mut query = connection.prepare_cached(
+            "SELECT state, sealed FROM known_order WHERE order_key = ?1 AND shop = ?2",
+        )?;
         let mut rows = query.query(params![order_key, int(shop.0)])?;
         match rows.next()? {
-            Some(row) => is_json_of(row, 0, "an order's state", &order.state)?,
+            Some(row) => {
+                let sealed: Option<String> = row.get(1)?;
+                let known = match sealed {
+                    Some(sealed) => seal::unseal(connection, &order_key, &sealed)?,
+                    None => None,
+                };
+                is_json_of(row, 0, "an order's state", &order.state)?
+                    && known.is_none_or(|known| known == order.person)
+            }
             None => false,
         }
     };

@@ -5,8 +5,8 @@ use crate::entry::{Conflict, Hold, MatchAnswer, Subject, What};
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
-    ConflictId, IntentId, Kind, Level, OrderKey, OrderState, Parts, Person, RecordId, RemoteId,
-    RunId, ShopId, Sku, Status,
+    ConflictId, Edits, IntentId, Kind, Level, LineLinks, OrderKey, OrderState, Parts, Person,
+    RecordId, RemoteId, RunId, ShopId, Sku, Status,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -205,8 +205,12 @@ pub struct OrderCase {
     /// As last dealt with, by shop (the origin is `order.shop`).
     pub known: BTreeMap<ShopId, OrderState>,
     pub staged: BTreeMap<ShopId, StagedOrder>,
+    /// The origin's buyer, as kept with it; `None`: not kept, or erased.
+    pub person: Option<Person>,
     /// Copies that are known to exist, also before they were first seen.
     pub copies: BTreeMap<ShopId, RemoteId>,
+    /// The lines of copies, by the shop that the copy is in.
+    pub links: BTreeMap<ShopId, LineLinks>,
     pub before_opening: bool,
     pub held: Option<Hold>,
     pub open: Vec<OpenIntent>,
@@ -216,8 +220,7 @@ pub struct OrderCase {
     pub conflicts: Vec<OpenConflict>,
     /// What people have answered with "leave it as it is".
     pub settled: Vec<Conflict>,
-    /// Items whose units were changed in the origin while the copy was as the origin was.
-    pub edited: BTreeSet<Sku>,
+    pub edits: Edits,
     /// Its buyer is forgotten, and stays so.
     pub buyer_erased: bool,
     /// Which of the order's SKUs the receiving shops are known to have, and how many of each can be sold there.

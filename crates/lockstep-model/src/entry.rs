@@ -7,8 +7,8 @@ use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
     ConflictId, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind, Lane, Level,
-    OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId, Revision,
-    RunId, ShopId, ShopIdentity, Sku, WorkerId,
+    LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId,
+    Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -96,6 +96,16 @@ pub enum Body {
         /// The order is older than `ordersFrom`: read for `taken` alone, it never crosses and is not counted
         /// outside the stock's owner.
         before_opening: bool,
+        /// The buyer's addresses or note are others than those that were known, and the copy has those.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        readdressed: bool,
+    },
+    /// Which lines of a copy were made of which of its origin. Whole.
+    LinesLinked {
+        order: OrderKey,
+        /// The shop that the copy is in.
+        copy: ShopId,
+        links: LineLinks,
     },
     LevelSeen {
         run: RunId,
@@ -557,9 +567,6 @@ pub enum Hold {
     UnknownSku {
         sku: String,
     },
-    NoSku {
-        title: String,
-    },
     UnmappedPaymentMethod {
         id: RemoteId,
     },
@@ -583,6 +590,8 @@ pub enum Hold {
     },
     /// It may or may not have been made, and the receiver cannot be asked by our key: a person looks.
     InDoubt,
+    /// All its money was given back and nothing has left: there is nothing to ship.
+    Refunded,
     /// Its buyer was erased before it could cross: whoever wants it in the receiver enters it there.
     BuyerErased,
     /// The receiver refused it.
@@ -645,13 +654,12 @@ pub enum Conflict {
         target: Decimal,
         found: Decimal,
     },
-    /// The copy holds other units than its origin, and it is not for us to say which is right: it was shipped already,
-    /// it was edited where it was copied to, or its platform takes no edits.
+    /// The copy is otherwise than its origin, and it is not for us to say which is right: it was shipped already, it was
+    /// edited where it was copied to, or its platform cannot be told.
     OrderDiffers {
         origin: ShopId,
         copy: ShopId,
-        /// SKU → units in the origin, in the copy.
-        lines: BTreeMap<Sku, (Decimal, Decimal)>,
+        differs: Differing,
     },
     /// One side shipped the order, the other cancelled it.
     ShippedAndCancelled { shipped: ShopId, cancelled: ShopId },
@@ -690,6 +698,38 @@ pub enum Conflict {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         restoring: Option<String>,
     },
+}
+
+/// In what a copy differs from its origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum Differing {
+    Units {
+        lines: Vec<LineDiffers>,
+    },
+    /// The sum of what was given back of the money.
+    Refunded {
+        origin: Decimal,
+        copy: Decimal,
+    },
+    /// What the buyer has to pay.
+    Total {
+        origin: Decimal,
+        copy: Decimal,
+    },
+    /// The addresses or the note. Nothing of them is said here.
+    Address,
+}
+
+/// Units that the buyer keeps of a line: ordered, less cancelled and returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineDiffers {
+    /// The origin's line, or the copy's where the origin has none.
+    pub line: RemoteId,
+    /// Its SKU, or its title.
+    pub name: String,
+    pub origin: Decimal,
+    pub copy: Decimal,
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub use ids::{
 pub use level::Level;
 pub use misread::misread;
 pub use order::{
-    Address, Charge, ChargeKind, Edited, Fulfilment, NewOrder, Order, OrderLine, OrderState,
-    OrderStep, Parcel, Payment, Person, Stage,
+    Address, Charge, ChargeKind, Discount, Edited, Edits, Fulfilment, LineLinks, NewOrder, Order,
+    OrderLine, OrderState, OrderStep, Parcel, Payment, Person, Refund, Stage, StepSort,
 };
 pub use product::{
     Category, Parts, Picture, PicturePart, Product, Status, Variant, gtins_of, has_variant,

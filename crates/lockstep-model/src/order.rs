@@ -6,7 +6,7 @@ use crate::{Currency, OrderKey, RemoteId, Sku};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -44,6 +44,12 @@ pub struct OrderState {
     #[serde(default)]
     pub payment_term: Option<RemoteId>,
     pub parcels: Vec<Parcel>,
+    /// Money that was given back, in the order of time.
+    #[serde(default)]
+    pub refunds: Vec<Refund>,
+    /// What was taken off, for people: the amounts are in lines and charges already.
+    #[serde(default)]
+    pub discounts: Vec<Discount>,
 }
 
 /// Only a placed order can cross.
@@ -82,6 +88,9 @@ pub enum Fulfilment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
     pub id: RemoteId,
+    /// In a copy: the line of its origin that it was made of, where the platform keeps that.
+    #[serde(default)]
+    pub of: Option<RemoteId>,
     /// `None`: free text, without an item behind it.
     pub sku: Option<Sku>,
     pub title: String,
@@ -99,6 +108,9 @@ pub struct OrderLine {
     pub shipped: Decimal,
     pub cancelled: Decimal,
     pub returned: Decimal,
+    /// Of what was cancelled or returned, the units that were not put back.
+    #[serde(default)]
+    pub written_off: Decimal,
     /// The stock it is taken from, where the shop says so.
     pub stock: Option<RemoteId>,
 }
@@ -109,17 +121,41 @@ impl OrderState {
         let mut wanted: BTreeMap<Sku, Decimal> = BTreeMap::new();
         for line in &self.lines {
             if let Some(sku) = &line.sku {
-                *wanted.entry(sku.clone()).or_default() += line.quantity - line.cancelled;
+                *wanted.entry(sku.clone()).or_default() += line.wanted();
             }
         }
         wanted
     }
+
+    /// What was given back of the money.
+    pub fn refunded(&self) -> Decimal {
+        self.refunds.iter().map(|refund| refund.amount).sum()
+    }
+
+    pub fn line(&self, id: &RemoteId) -> Option<&OrderLine> {
+        self.lines.iter().find(|line| line.id == *id)
+    }
 }
 
 impl OrderLine {
+    /// What the buyer gets or got of it: ordered, less what was cancelled.
+    pub fn wanted(&self) -> Decimal {
+        self.quantity - self.cancelled
+    }
+
+    /// Neither shipped nor cancelled yet. What came back was shipped.
+    pub fn open(&self) -> Decimal {
+        self.quantity - self.cancelled - self.shipped.max(self.returned)
+    }
+
     /// Nothing more will be shipped or given back for this line by an ordinary course of events.
     pub fn is_final(&self) -> bool {
-        self.shipped + self.cancelled + self.returned >= self.quantity
+        self.open() <= Decimal::ZERO
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        self.sku.as_ref().map_or(&self.title, |sku| sku.as_str())
     }
 }
 
@@ -148,10 +184,36 @@ pub enum ChargeKind {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Parcel {
     pub id: RemoteId,
+    /// The parcel of the order's other side that it was made of, where the platform keeps that.
+    #[serde(default)]
+    pub of: Option<RemoteId>,
     pub carrier: Option<String>,
     pub tracking: Option<String>,
     /// Order line → units.
     pub lines: BTreeMap<RemoteId, Decimal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: RemoteId,
+    /// The refund of the order's other side that it was made of, where the platform keeps that.
+    #[serde(default)]
+    pub of: Option<RemoteId>,
+    pub amount: Decimal,
+    /// The part of the amount that is of shipping and fees, where the shop says so.
+    #[serde(default)]
+    pub charges: Decimal,
+    /// Order line → units that the money is of, where the shop says so.
+    #[serde(default)]
+    pub lines: BTreeMap<RemoteId, Decimal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discount {
+    /// What the buyer was shown: a campaign's name, a coupon's code.
+    pub title: String,
+    /// What was taken off.
+    pub amount: Decimal,
 }
 
 /// Who bought. Sealed wherever it is kept, never in a log, an error or a page that may not show it.
@@ -222,36 +284,133 @@ pub struct NewOrder {
     pub send_confirmation: bool,
 }
 
-/// A state carried from one side of an order to the other.
+/// A state carried from one side of an order to the other. Lines are those of the order that the step is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "step")]
 pub enum OrderStep {
     Pay,
-    /// Lines named by SKU: line ids differ between shops.
     Ship {
+        /// The other side's; names this step.
         parcel: RemoteId,
         carrier: Option<String>,
         tracking: Option<String>,
-        lines: BTreeMap<Sku, Decimal>,
+        lines: BTreeMap<RemoteId, Decimal>,
     },
+    /// All that is not shipped.
     Cancel,
-    Refund {
-        lines: BTreeMap<Sku, Decimal>,
+    /// Some units will not be delivered. Moves no money.
+    CancelUnits {
+        /// Names this step: the same one again does nothing.
+        key: RemoteId,
+        lines: BTreeMap<RemoteId, Decimal>,
         restock: bool,
     },
-    /// The buyer gets these units of these items; 0: none of it any more. Whole numbers for each, so that it may be
-    /// done twice.
-    Edit {
-        lines: BTreeMap<Sku, Edited>,
+    /// Units came back, money was given back, or both.
+    Refund {
+        /// Names this step: the same one again does nothing.
+        key: RemoteId,
+        /// What the buyer gets back, whatever the lines cost. 0: only units came back.
+        amount: Decimal,
+        /// The part of the amount that is of shipping and fees, where the other side says so.
+        charges: Decimal,
+        /// Shipped units that came back.
+        lines: BTreeMap<RemoteId, Decimal>,
+        restock: bool,
     },
+    /// The lines shall be as these say. Whole numbers for each, so that it may be done twice.
+    Edit {
+        lines: Vec<Edited>,
+    },
+    /// The addresses and the note shall be those that go beside the step: what is personal does not stand in it.
+    Readdress,
 }
 
-/// A line as an edit wants it; amounts as the origin states them, for a line that is new.
+/// A line as an edit wants it; amounts as the origin states them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edited {
-    pub quantity: Decimal,
+    /// The line to be changed; `None`: it is new.
+    pub line: Option<RemoteId>,
+    /// The origin's line.
+    pub of: RemoteId,
+    pub sku: Option<Sku>,
     pub title: String,
+    /// Units ordered, those that were cancelled since with them. 0: none of it any more.
+    pub quantity: Decimal,
     pub unit_price: Decimal,
+    pub net: Decimal,
+    pub tax: Decimal,
+    pub gross: Decimal,
     /// Percent.
     pub tax_rate: Decimal,
+    pub discount: Decimal,
+}
+
+/// A sort of step, as far as platforms can do some and not others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepSort {
+    Pay,
+    Ship,
+    Cancel,
+    CancelUnits,
+    Refund,
+    Edit,
+    Readdress,
+}
+
+impl StepSort {
+    pub const ALL: &[Self] = &[
+        Self::Pay,
+        Self::Ship,
+        Self::Cancel,
+        Self::CancelUnits,
+        Self::Refund,
+        Self::Edit,
+        Self::Readdress,
+    ];
+}
+
+impl Edited {
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        self.sku.as_ref().map_or(&self.title, |sku| sku.as_str())
+    }
+}
+
+impl OrderStep {
+    pub fn sort(&self) -> StepSort {
+        match self {
+            OrderStep::Pay => StepSort::Pay,
+            OrderStep::Ship { .. } => StepSort::Ship,
+            OrderStep::Cancel => StepSort::Cancel,
+            OrderStep::CancelUnits { .. } => StepSort::CancelUnits,
+            OrderStep::Refund { .. } => StepSort::Refund,
+            OrderStep::Edit { .. } => StepSort::Edit,
+            OrderStep::Readdress => StepSort::Readdress,
+        }
+    }
+}
+
+/// Which lines of a copy were made of which lines of its origin: made with the copy, and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LineLinks {
+    /// The copy's line → the origin's. Some platforms make several lines of one.
+    pub lines: BTreeMap<RemoteId, RemoteId>,
+    /// The origin's line → units of it that were cancelled before the copy was made, and are not in it.
+    #[serde(default)]
+    pub left_out: BTreeMap<RemoteId, Decimal>,
+}
+
+/// What was changed after the copy was made and has not been carried yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Edits {
+    /// Lines of the origin whose units or price were changed while the copy was as the origin was.
+    #[serde(default)]
+    pub lines: BTreeSet<RemoteId>,
+    /// The total of one side moved.
+    #[serde(default)]
+    pub total: bool,
+    /// The origin's addresses or note.
+    #[serde(default)]
+    pub address: bool,
 }

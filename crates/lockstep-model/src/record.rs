@@ -2,8 +2,8 @@
 
 use crate::fields::Fields;
 use crate::{
-    Category, Fault, Flow, Level, NewOrder, Order, OrderKey, OrderStep, Parts, Product, RemoteId,
-    ShopId, Sku,
+    Category, Fault, Flow, Level, NewOrder, Order, OrderKey, OrderStep, Parts, Person, Product,
+    RemoteId, ShopId, Sku,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -170,6 +170,8 @@ pub enum Change {
         id: RemoteId,
         #[serde(flatten)]
         step: OrderStep,
+        /// For a step that wants it: see [`OrderStep::Readdress`].
+        person: Option<Box<Person>>,
     },
 }
 

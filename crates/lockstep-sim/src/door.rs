@@ -26,7 +26,9 @@ pub fn push_of(shop: &SimShop, change: &Change) -> String {
             format!("{id} level {} {}", was.sku, on_hand.normalize())
         }
         Change::CreateOrder { order } => format!("{id} make {}", order.key),
-        Change::StepOrder { id: order, step } => {
+        Change::StepOrder {
+            id: order, step, ..
+        } => {
             let key = shop.orders.get(order).and_then(|order| order.key.clone());
             let own = || {
                 let key = OrderKey {

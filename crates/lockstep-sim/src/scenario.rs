@@ -17,7 +17,7 @@ use lockstep_model::settings::{
     ShopRole,
 };
 use lockstep_model::{
-    ChangeSort, CustomerId, Kind, Product, Revision, ShopId, ShopIdentity, Sku, Status,
+    ChangeSort, CustomerId, Kind, Product, Revision, ShopId, ShopIdentity, Sku, Status, StepSort,
     StockSemantics, Takes, Variant,
 };
 use rust_decimal::Decimal;
@@ -118,7 +118,12 @@ fn abilities(traits: &Traits) -> Abilities {
         batches: sorts.map(|sort| (sort, 3)).into(),
         settles_after_ms: SETTLES_AFTER_MS,
         unique_order_key: traits.order_keys == OrderKeys::Unique,
-        edits_orders: false,
+        order_steps: &[
+            StepSort::Pay,
+            StepSort::Ship,
+            StepSort::Cancel,
+            StepSort::Refund,
+        ],
         order_search: traits.order_keys != OrderKeys::Noted,
         level_writes: match traits.level_writes {
             LevelWrites::CompareAndSet => lockstep_engine::LevelWrites::CompareAndSet,

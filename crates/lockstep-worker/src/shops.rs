@@ -187,7 +187,7 @@ fn abilities(manifest: &Manifest) -> Abilities {
         batches: batches.collect(),
         settles_after_ms: i64::try_from(manifest.settles_after.as_millis()).unwrap_or(i64::MAX),
         unique_order_key,
-        edits_orders: manifest.edits_orders,
+        order_steps: manifest.order_steps,
         order_search,
         level_writes: match manifest.stock_write {
             StockWrite::CompareAndSet => LevelWrites::CompareAndSet,

@@ -125,7 +125,7 @@ fn rules() -> Rules {
             .into(),
             settles_after_ms: 10_000,
             unique_order_key: true,
-            edits_orders: false,
+            order_steps: &[],
             order_search: true,
             level_writes: LevelWrites::CompareAndSet,
             holds: |_| true,

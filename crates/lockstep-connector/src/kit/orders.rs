@@ -39,6 +39,7 @@ pub fn person() -> Person {
 pub fn copy(shop: &dyn ShopUnderTest, sku: &Sku, id: &str) -> NewOrder {
     let line = OrderLine {
         id: "1".into(),
+        of: None,
         sku: Some(sku.clone()),
         title: format!("Product {sku}"),
         quantity: Decimal::from(3),
@@ -52,6 +53,7 @@ pub fn copy(shop: &dyn ShopUnderTest, sku: &Sku, id: &str) -> NewOrder {
         shipped: Decimal::ZERO,
         cancelled: Decimal::ZERO,
         returned: Decimal::ZERO,
+        written_off: Decimal::ZERO,
         stock: None,
     };
     let shipping = Charge {
@@ -89,6 +91,8 @@ pub fn copy(shop: &dyn ShopUnderTest, sku: &Sku, id: &str) -> NewOrder {
                 shipping_method: None,
                 payment_term: None,
                 parcels: Vec::new(),
+                refunds: Vec::new(),
+                discounts: Vec::new(),
             },
             person: person(),
         },

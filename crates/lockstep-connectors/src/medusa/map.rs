@@ -737,6 +737,8 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
                 .find_map(|method| method.shipping_option_id.clone())
                 .map(RemoteId),
             parcels: parcels.map(parcel).collect(),
+            refunds: vec![],
+            discounts: vec![],
             lines,
             charges,
             total: order.total,
@@ -798,6 +800,7 @@ fn line(item: &wire::Item, rate: Decimal, cancelled: bool) -> OrderLine {
     };
     OrderLine {
         id: item.id.as_str().into(),
+        of: None,
         sku: sku.map(|sku| sku.as_str().into()),
         title,
         quantity,
@@ -815,6 +818,7 @@ fn line(item: &wire::Item, rate: Decimal, cancelled: bool) -> OrderLine {
             Decimal::ZERO
         },
         returned: received + dismissed,
+        written_off: dismissed,
         // Reservations name their location; the order does not.
         stock: None,
     }
@@ -850,6 +854,7 @@ fn parcel(shipment: &wire::Shipment) -> Parcel {
     let tracking = labels.find_map(|label| label.tracking_number.clone());
     Parcel {
         id: shipment.id.as_str().into(),
+        of: metadata_text(&shipment.metadata, PARCEL).map(RemoteId),
         carrier: None,
         tracking: tracking.filter(|tracking| !tracking.is_empty()),
         lines,
@@ -1040,42 +1045,38 @@ fn split(units: Decimal, sum: Decimal) -> Vec<(Decimal, Decimal)> {
         .collect()
 }
 
-/// Which lines of an order make up these units of SKUs, among what is still open; nothing named means all of it.
+/// The lines to be shipped, as far as they are still open; nothing named means all that is.
 pub(super) fn lines_to_ship(
     order: &wire::Order,
-    wanted: &BTreeMap<Sku, Decimal>,
+    wanted: &BTreeMap<RemoteId, Decimal>,
 ) -> Result<Vec<Json>, Unsayable> {
     let mut open = wanted.clone();
     let mut items = Vec::new();
     for item in &order.items {
-        let (Some(detail), Some(sku)) = (&item.detail, &item.variant_sku) else {
+        let Some(detail) = &item.detail else {
             continue;
         };
-        if item.variant_id.is_none() {
-            continue;
-        }
         let left = detail.quantity - detail.fulfilled_quantity;
-        let units = if wanted.is_empty() {
-            left
-        } else {
-            match open.get_mut(&Sku(sku.clone())) {
-                Some(asked) => {
-                    let units = left.min(*asked);
-                    *asked -= units;
-                    units
-                }
-                None => continue,
+        let units = match open.remove(&RemoteId::from(item.id.as_str())) {
+            Some(asked) if asked > left => {
+                return Err(unsayable(
+                    "lines",
+                    format!(
+                        "{asked} units of {} were to be shipped, and {left} are open",
+                        item.title
+                    ),
+                ));
             }
+            Some(asked) => asked,
+            None if wanted.is_empty() && item.variant_id.is_some() => left,
+            None => continue,
         };
         if units > Decimal::ZERO {
             items.push(json!({ "id": item.id, "quantity": number("quantity", units)? }));
         }
     }
-    match open.into_iter().find(|(_, units)| *units > Decimal::ZERO) {
-        Some((sku, units)) => Err(unsayable(
-            "lines",
-            format!("{units} more units of {sku} were to be shipped than the order has open"),
-        )),
+    match open.into_keys().next() {
+        Some(line) => Err(unsayable("lines", format!("the order has no line {line}"))),
         None => Ok(items),
     }
 }

@@ -39,7 +39,7 @@ use lockstep_connector::{
 };
 use lockstep_model::{
     Change, ChangeSort, Currency, Fault, FaultKind, Kind, NaturalKey, Outcome, Page, PictureSource,
-    PullRequest, Record, RemoteId, ShopIdentity, StockSemantics, Takes,
+    PullRequest, Record, RemoteId, ShopIdentity, StepSort, StockSemantics, Takes,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,7 +115,7 @@ static MANIFEST: Manifest = Manifest {
     stock_write: StockWrite::Absolute,
     // Metadata cannot be filtered by: orders of the time in question are read and their keys compared.
     orders: OrderCreation::ExactSearch,
-    edits_orders: false,
+    order_steps: &[StepSort::Pay, StepSort::Ship, StepSort::Cancel],
     settles_after: Duration::from_secs(30),
     hooks: HookScheme::None,
     holds: Manifest::holds_basics,

@@ -4,7 +4,7 @@
 use super::writes::Outcomes;
 use super::{Shop, map, wire};
 use lockstep_connector::Cost;
-use lockstep_model::{Change, Fault, FaultKind, OrderStep, Record, RemoteId, Sku};
+use lockstep_model::{Change, Fault, FaultKind, OrderStep, Record, RemoteId};
 use rust_decimal::Decimal;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ impl Shop {
             .iter()
             .enumerate()
             .filter_map(|(at, change)| match change {
-                Change::StepOrder { id, step } => Some((at, id, step)),
+                Change::StepOrder { id, step, .. } => Some((at, id, step)),
                 _ => None,
             })
             .collect();
@@ -73,9 +73,13 @@ impl Shop {
                 self.ship(id, order, parcel, tracking.as_deref(), lines)
                     .await
             }
-            OrderStep::Edit { .. } => Err(self.invalid(
+            OrderStep::Edit { .. } | OrderStep::CancelUnits { .. } => Err(self.invalid(
                 "lines",
                 "takes no changes of an order's units from Lockstep: change them in the shop's own pages",
+            )),
+            OrderStep::Readdress => Err(self.invalid(
+                "shipping_address",
+                "takes no other address from Lockstep yet: enter it in the shop's own pages",
             )),
             OrderStep::Refund { .. } => Err(self.invalid(
                 "refund",
@@ -132,7 +136,7 @@ impl Shop {
         order: &wire::Order,
         parcel: &RemoteId,
         tracking: Option<&str>,
-        lines: &BTreeMap<Sku, Decimal>,
+        lines: &BTreeMap<RemoteId, Decimal>,
     ) -> Result<(), Fault> {
         let packed = order
             .fulfillments

@@ -315,6 +315,7 @@ fn a_level_that_appeared_meanwhile_is_updated_instead_of_created() {
 fn new_order() -> NewOrder {
     let line = OrderLine {
         id: "1".into(),
+        of: None,
         sku: Some("S".into()),
         title: "Scarf".into(),
         quantity: dec("3"),
@@ -328,6 +329,7 @@ fn new_order() -> NewOrder {
         shipped: Decimal::ZERO,
         cancelled: Decimal::ZERO,
         returned: Decimal::ZERO,
+        written_off: Decimal::ZERO,
         stock: None,
     };
     NewOrder {
@@ -357,6 +359,8 @@ fn new_order() -> NewOrder {
                 shipping_method: None,
                 payment_term: None,
                 parcels: Vec::new(),
+                refunds: Vec::new(),
+                discounts: Vec::new(),
             },
             person: Person::default(),
         },

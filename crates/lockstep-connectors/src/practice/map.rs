@@ -2,10 +2,10 @@
 
 use super::wire;
 use lockstep_model::{
-    Address, BadRecord, Category, Charge, ChargeKind, Field, Fields, Fulfilment, Kind, Level,
-    NewOrder, Order, OrderLine, OrderState, OrderStep, Parcel, Parts, Payment, Person, Picture,
-    Product, Record, RemoteId, ShopIdentity, Sku, Stage, Status, StockSemantics, Takes, Value,
-    Variant, VariantField,
+    Address, BadRecord, Category, Charge, ChargeKind, Discount, Edited, Field, Fields, Fulfilment,
+    Kind, Level, NewOrder, Order, OrderLine, OrderState, OrderStep, Parcel, Parts, Payment, Person,
+    Picture, Product, Record, Refund, RemoteId, ShopIdentity, Sku, Stage, Status, StockSemantics,
+    Takes, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -189,7 +189,22 @@ fn order(order: wire::Order) -> Result<Order, String> {
         _ => return Err("its fulfilment is none that its API knows".into()),
     };
     let stock = order.stock.map(RemoteId);
-    let lines = order.lines.into_iter().map(|line| line_of(line, &stock));
+    let mut lost: BTreeMap<&str, i64> = BTreeMap::new();
+    let backs = order
+        .refunds
+        .iter()
+        .chain(&order.returns)
+        .chain(&order.cancellations);
+    for part in backs
+        .filter(|back| !back.restock)
+        .flat_map(|back| &back.lines)
+    {
+        *lost.entry(&part.id).or_default() += part.quantity;
+    }
+    let lines = order.lines.iter().map(|line| {
+        let lost = lost.get(line.id.as_str()).copied().unwrap_or_default();
+        line_of(line, lost, &stock)
+    });
     let buyer = order.buyer;
     Ok(Order {
         state: OrderState {
@@ -219,6 +234,15 @@ fn order(order: wire::Order) -> Result<Order, String> {
             shipping_method: order.shipping_method.map(RemoteId),
             payment_term: order.payment_term.map(RemoteId),
             parcels: order.parcels.into_iter().map(parcel).collect(),
+            refunds: order.refunds.into_iter().map(refund).collect(),
+            discounts: order
+                .discounts
+                .into_iter()
+                .map(|discount| Discount {
+                    title: discount.title,
+                    amount: discount.amount,
+                })
+                .collect(),
         },
         person: Person {
             note: order.note,
@@ -229,12 +253,26 @@ fn order(order: wire::Order) -> Result<Order, String> {
     })
 }
 
-fn line_of(line: wire::Line, stock: &Option<RemoteId>) -> OrderLine {
+/// Before what names a step of ours: a key of somebody else's names nothing here.
+const OURS: &str = "lockstep:";
+
+fn our_key(id: &RemoteId) -> Json {
+    format!("{OURS}{id}").into()
+}
+
+/// What the other side calls that which this was made of.
+fn made_of(key: Option<&str>) -> Option<RemoteId> {
+    key?.strip_prefix(OURS).map(RemoteId::from)
+}
+
+/// `lost`: units that were not put back.
+fn line_of(line: &wire::Line, lost: i64, stock: &Option<RemoteId>) -> OrderLine {
     OrderLine {
-        id: line.id.into(),
+        id: line.id.as_str().into(),
+        of: made_of(line.key.as_deref()),
         stock: stock.clone().filter(|_| line.sku.is_some()),
-        sku: line.sku.map(Sku),
-        title: line.title,
+        sku: line.sku.clone().map(Sku),
+        title: line.title.clone(),
         quantity: line.quantity.into(),
         unit_price: line.unit_price,
         net: line.net,
@@ -246,6 +284,7 @@ fn line_of(line: wire::Line, stock: &Option<RemoteId>) -> OrderLine {
         shipped: line.shipped.into(),
         cancelled: line.cancelled.into(),
         returned: line.returned.into(),
+        written_off: lost.into(),
     }
 }
 
@@ -267,13 +306,29 @@ fn charge(charge: wire::Charge) -> Result<Charge, String> {
     })
 }
 
-fn parcel(parcel: wire::Parcel) -> Parcel {
+fn parts(parts: Vec<wire::ParcelLine>) -> BTreeMap<RemoteId, Decimal> {
     let mut lines: BTreeMap<RemoteId, Decimal> = BTreeMap::new();
-    for line in parcel.lines {
+    for line in parts {
         *lines.entry(line.id.into()).or_default() += Decimal::from(line.quantity);
     }
+    lines
+}
+
+fn refund(refund: wire::Back) -> Refund {
+    Refund {
+        id: refund.id.into(),
+        of: made_of(refund.key.as_deref()),
+        amount: refund.amount,
+        charges: Decimal::ZERO,
+        lines: parts(refund.lines),
+    }
+}
+
+fn parcel(parcel: wire::Parcel) -> Parcel {
+    let lines = parts(parcel.lines);
     Parcel {
         id: parcel.id.into(),
+        of: made_of(parcel.key.as_deref()),
         carrier: parcel.carrier,
         tracking: parcel.tracking,
         lines,
@@ -695,6 +750,12 @@ pub(super) fn create_order(new: &NewOrder) -> Result<Json, Unsayable> {
     body.insert("lines".into(), Json::Array(lines?));
     let charges = state.charges.iter().map(new_charge);
     body.insert("charges".into(), charges.collect());
+    if !state.discounts.is_empty() {
+        let discounts = state.discounts.iter();
+        let discounts = discounts
+            .map(|discount| json!({ "title": discount.title, "amount": money(discount.amount) }));
+        body.insert("discounts".into(), discounts.collect());
+    }
     let buyer = json!({
         "name": person.name, "email": person.email, "phone": person.phone,
         "company": person.company, "vat_number": person.vat_number, "language": person.language,
@@ -713,6 +774,7 @@ pub(super) fn create_order(new: &NewOrder) -> Result<Json, Unsayable> {
 
 fn new_line(line: &OrderLine) -> Result<Json, Unsayable> {
     Ok(json!({
+        "key": our_key(&line.id),
         "sku": line.sku,
         "title": line.title,
         "quantity": units("quantity", line.quantity)?,
@@ -758,12 +820,16 @@ fn without_nulls(mut value: Json) -> Json {
     value
 }
 
-/// A step as a member of a batch. Whole-order forms may be sent again; a part may if it carries a key.
-pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsayable> {
-    let lines = |lines: &BTreeMap<Sku, Decimal>| -> Result<Json, Unsayable> {
-        let lines = lines.iter().map(|(sku, quantity)| {
+/// A step as a member of a batch. Each may be sent again: the whole-order forms by state, the parts by their key.
+pub(super) fn step_order(
+    id: &RemoteId,
+    step: &OrderStep,
+    person: Option<&Person>,
+) -> Result<Json, Unsayable> {
+    let lines = |lines: &BTreeMap<RemoteId, Decimal>| -> Result<Json, Unsayable> {
+        let lines = lines.iter().map(|(line, quantity)| {
             let quantity = units("quantity", *quantity)?;
-            Ok(json!({"sku": sku, "quantity": quantity}))
+            Ok(json!({"id": line, "quantity": quantity}))
         });
         lines.collect::<Result<Vec<_>, _>>().map(Json::Array)
     };
@@ -779,54 +845,90 @@ pub(super) fn step_order(id: &RemoteId, step: &OrderStep) -> Result<Json, Unsaya
             lines: shipped,
         } => {
             body.insert("op".into(), "ship".into());
-            // Without one it is not repeatable; see `is_repeatable`.
-            if !parcel.0.is_empty() {
-                body.insert("key".into(), json!(parcel));
-            }
+            body.insert("key".into(), our_key(parcel));
             body.insert("send_mail".into(), false.into());
-            if !shipped.is_empty() {
-                body.insert("lines".into(), lines(shipped)?);
-            }
+            body.insert("lines".into(), lines(shipped)?);
             for (name, text) in [("carrier", carrier), ("tracking", tracking)] {
                 if let Some(text) = text {
                     body.insert(name.into(), text.as_str().into());
                 }
             }
         }
-        OrderStep::Refund {
-            lines: refunded,
+        OrderStep::CancelUnits {
+            key,
+            lines: cancelled,
             restock,
         } => {
-            body.insert("op".into(), "refund".into());
+            body.insert("op".into(), "cancel".into());
+            body.insert("key".into(), our_key(key));
             body.insert("restock".into(), (*restock).into());
-            if !refunded.is_empty() {
-                body.insert("lines".into(), lines(refunded)?);
+            body.insert("lines".into(), lines(cancelled)?);
+        }
+        OrderStep::Refund {
+            key,
+            amount,
+            charges: _,
+            lines: returned,
+            restock,
+        } => {
+            // A refund wants an order that was paid; units come back without money too.
+            let op = if amount.is_zero() { "return" } else { "refund" };
+            body.insert("op".into(), op.into());
+            body.insert("key".into(), our_key(key));
+            body.insert("restock".into(), (*restock).into());
+            if !amount.is_zero() {
+                body.insert("amount".into(), money(*amount));
+            }
+            if !returned.is_empty() {
+                body.insert("lines".into(), lines(returned)?);
             }
         }
         OrderStep::Edit { lines: edited } => {
             body.insert("op".into(), "update".into());
-            let lines = edited.iter().map(|(sku, line)| {
-                Ok(json!({
-                    "sku": sku,
-                    "quantity": units("quantity", line.quantity)?,
-                    "title": line.title,
-                    "unit_price": money(line.unit_price),
-                    "tax_rate": line.tax_rate.normalize().to_string(),
-                }))
-            });
-            let lines: Result<Vec<_>, Unsayable> = lines.collect();
+            let lines: Result<Vec<_>, Unsayable> = edited.iter().map(edited_line).collect();
             body.insert("lines".into(), Json::Array(lines?));
+        }
+        OrderStep::Readdress => {
+            let person = person.ok_or_else(|| unsayable("shipping", "no address came with it"))?;
+            body.insert("op".into(), "update".into());
+            let addresses = [("billing", &person.billing), ("shipping", &person.shipping)];
+            for (name, address) in addresses {
+                let address = address.as_ref().map_or(Json::Null, new_address);
+                body.insert(name.into(), address);
+            }
+            body.insert("note".into(), json!(person.note));
         }
     }
     Ok(Json::Object(body))
 }
 
-/// Whole-order forms are, by state; a part is if it carries a key. A refund of some lines carries none: the same
-/// units may be refunded twice on purpose.
-pub(super) fn is_repeatable(step: &OrderStep) -> bool {
-    match step {
-        OrderStep::Pay | OrderStep::Cancel | OrderStep::Edit { .. } => true,
-        OrderStep::Ship { parcel, lines, .. } => !parcel.0.is_empty() || lines.is_empty(),
-        OrderStep::Refund { lines, .. } => lines.is_empty(),
+/// The whole line as it shall be. A new one bears our key: said again, it is the same one.
+fn edited_line(line: &Edited) -> Result<Json, Unsayable> {
+    let mut body = Object::new();
+    match &line.line {
+        Some(id) => drop(body.insert("id".into(), json!(id))),
+        None => {
+            body.insert("key".into(), our_key(&line.of));
+            if let Some(sku) = &line.sku {
+                body.insert("sku".into(), sku.as_str().into());
+            }
+            body.insert("title".into(), line.title.as_str().into());
+        }
     }
+    body.insert("quantity".into(), units("quantity", line.quantity)?.into());
+    if line.quantity > Decimal::ZERO {
+        let rate = line.tax_rate.normalize().to_string();
+        body.insert("tax_rate".into(), rate.into());
+        let amounts = [
+            ("unit_price", line.unit_price),
+            ("net", line.net),
+            ("tax", line.tax),
+            ("gross", line.gross),
+            ("discount", line.discount),
+        ];
+        for (name, amount) in amounts {
+            body.insert(name.into(), money(amount));
+        }
+    }
+    Ok(Json::Object(body))
 }

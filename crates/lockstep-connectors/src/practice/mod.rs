@@ -24,7 +24,7 @@ use lockstep_connector::{
 };
 use lockstep_model::{
     BadRecord, Category, Change, ChangeSort, Cursor, Fault, FaultKind, Kind, NaturalKey, Next,
-    Outcome, Page, PictureSource, PullRequest, Record, RemoteId, Scope, ShopIdentity,
+    Outcome, Page, PictureSource, PullRequest, Record, RemoteId, Scope, ShopIdentity, StepSort,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ static MANIFEST: Manifest = Manifest {
     ],
     stock_write: StockWrite::CompareAndSet,
     orders: OrderCreation::UniqueKey,
-    edits_orders: true,
+    order_steps: StepSort::ALL,
     settles_after: Duration::from_secs(5),
     hooks: HookScheme::Topics(&[
         "product.*",

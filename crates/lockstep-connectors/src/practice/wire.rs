@@ -170,11 +170,40 @@ pub(super) struct Order {
     pub note: Option<String>,
     #[serde(default)]
     pub parcels: Vec<Parcel>,
+    #[serde(default)]
+    pub refunds: Vec<Back>,
+    #[serde(default)]
+    pub returns: Vec<Back>,
+    #[serde(default)]
+    pub cancellations: Vec<Back>,
+    #[serde(default)]
+    pub discounts: Vec<Discount>,
+}
+
+/// Money or units that went back.
+#[derive(Deserialize)]
+pub(super) struct Back {
+    pub id: String,
+    pub key: Option<String>,
+    /// Of a refund.
+    #[serde(default)]
+    pub amount: Decimal,
+    #[serde(default)]
+    pub lines: Vec<ParcelLine>,
+    pub restock: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Discount {
+    #[serde(default)]
+    pub title: String,
+    pub amount: Decimal,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Line {
     pub id: String,
+    pub key: Option<String>,
     pub sku: Option<String>,
     #[serde(default)]
     pub title: String,
@@ -234,6 +263,7 @@ pub(super) struct Address {
 #[derive(Deserialize)]
 pub(super) struct Parcel {
     pub id: String,
+    pub key: Option<String>,
     pub tracking: Option<String>,
     pub carrier: Option<String>,
     #[serde(default)]

@@ -115,7 +115,9 @@ impl Shop {
                     location,
                 } => map::set_level(was, *on_hand, location.as_deref()).map(Some),
                 Change::CreateOrder { order } => map::create_order(order).map(Some),
-                Change::StepOrder { id, step } => map::step_order(id, step).map(Some),
+                Change::StepOrder { id, step, person } => {
+                    map::step_order(id, step, person.as_deref()).map(Some)
+                }
                 Change::AddPicture { .. } | Change::RemovePicture { .. } => Ok(None),
             };
             match body {
@@ -125,11 +127,10 @@ impl Shop {
                     body,
                     // A second create of one key is refused, an update and a step say the end and not the way;
                     // but nothing says so of a category without a unique name.
-                    repeatable: match change {
-                        Change::CreateCategory { .. } | Change::CreateProduct { .. } => false,
-                        Change::StepOrder { step, .. } => map::is_repeatable(step),
-                        _ => true,
-                    },
+                    repeatable: !matches!(
+                        change,
+                        Change::CreateCategory { .. } | Change::CreateProduct { .. }
+                    ),
                 }),
                 Ok(None) => {}
                 Err(unsayable) => {

@@ -559,6 +559,7 @@ mod on_medusa {
         let change = Change::StepOrder {
             id: id.clone(),
             step,
+            person: None,
         };
         let outcomes = connector.push(&[change], &NoPictures).await?;
         match outcomes.into_iter().next() {
@@ -670,6 +671,7 @@ mod on_medusa {
                 let state = step(connector, &id, OrderStep::Pay).await?;
                 assert_eq!(state.payment, Payment::Paid);
             }
+            let line = state.lines[0].id.clone();
             for (parcel, units, wanted) in [
                 ("p1", 1, Fulfilment::Partly),
                 ("p2", 2, Fulfilment::Shipped),
@@ -679,7 +681,7 @@ mod on_medusa {
                         parcel: parcel.into(),
                         carrier: Some("Posti".into()),
                         tracking: Some(format!("JJFI-{parcel}")),
-                        lines: [(sku.clone(), Decimal::from(units))].into(),
+                        lines: [(line.clone(), Decimal::from(units))].into(),
                     };
                     let state = step(connector, &id, ship).await?;
                     assert_eq!(state.fulfilment, wanted, "{parcel}");

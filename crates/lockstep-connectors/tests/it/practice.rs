@@ -718,6 +718,7 @@ fn steps_of_an_order_are_taken_once() {
         let connector = connector.as_ref();
         let mut new = kit::copy(ground, &"A".into(), "7");
         new.order.state.payment = Payment::Pending;
+        let new_units = new.order.state.lines[0].quantity;
         let change = Change::CreateOrder {
             order: Box::new(new),
         };
@@ -726,6 +727,7 @@ fn steps_of_an_order_are_taken_once() {
             let change = Change::StepOrder {
                 id: id.clone(),
                 step,
+                person: None,
             };
             match push(connector, change).await?.record {
                 Some(Record::Order(order)) => Ok::<_, kit::Failure>(order.state),
@@ -740,31 +742,51 @@ fn steps_of_an_order_are_taken_once() {
                 parcel: "p1".into(),
                 carrier: Some("Posti".into()),
                 tracking: Some("JJFI1".into()),
-                lines: [("A".into(), Decimal::ONE)].into(),
+                lines: [("1".into(), Decimal::ONE)].into(),
             })
             .await?;
+            assert_eq!(state.parcels[0].of, Some("p1".into()));
             assert_eq!(state.fulfilment, Fulfilment::Partly);
             assert_eq!(state.parcels.len(), 1);
             assert_eq!(state.parcels[0].tracking.as_deref(), Some("JJFI1"));
             assert_eq!(state.lines[0].shipped, Decimal::ONE);
         }
-        // Without a parcel's id: a shop that has none.
+        let left = new_units - Decimal::ONE;
         let state = step(OrderStep::Ship {
-            parcel: RemoteId::default(),
+            parcel: "p2".into(),
             carrier: None,
             tracking: None,
-            lines: BTreeMap::new(),
+            lines: [("1".into(), left)].into(),
         })
         .await?;
         assert_eq!(state.fulfilment, Fulfilment::Shipped);
+        for _ in 0..2 {
+            let state = step(OrderStep::Refund {
+                key: "r1".into(),
+                amount: Decimal::new(250, 2),
+                charges: Decimal::ZERO,
+                lines: [("1".into(), Decimal::ONE)].into(),
+                restock: true,
+            })
+            .await?;
+            assert_eq!(state.payment, Payment::PartlyRefunded);
+            assert_eq!(state.refunded(), Decimal::new(250, 2));
+            assert_eq!(state.refunds[0].of, Some("r1".into()));
+            assert_eq!(state.lines[0].returned, Decimal::ONE);
+            assert_eq!(state.lines[0].taken, left);
+        }
+        // Units alone, and they are not put back.
         let state = step(OrderStep::Refund {
-            lines: [("A".into(), Decimal::ONE)].into(),
-            restock: true,
+            key: "returned-2".into(),
+            amount: Decimal::ZERO,
+            charges: Decimal::ZERO,
+            lines: [("1".into(), Decimal::ONE)].into(),
+            restock: false,
         })
         .await?;
-        assert_eq!(state.payment, Payment::PartlyRefunded);
-        assert_eq!(state.lines[0].returned, Decimal::ONE);
-        assert_eq!(state.lines[0].taken, Decimal::TWO);
+        assert_eq!(state.refunded(), Decimal::new(250, 2));
+        assert_eq!(state.lines[0].taken, left);
+        assert_eq!(state.lines[0].written_off, Decimal::ONE);
 
         let new = kit::copy(ground, &"A".into(), "8");
         let change = Change::CreateOrder {
@@ -775,6 +797,7 @@ fn steps_of_an_order_are_taken_once() {
             let change = Change::StepOrder {
                 id: id.clone(),
                 step: OrderStep::Cancel,
+                person: None,
             };
             match push(connector, change).await?.record {
                 Some(Record::Order(order)) => assert!(order.state.cancelled),

@@ -102,8 +102,8 @@ fn unmapped(names: &Names, origin: ShopId, hold: &Hold) -> Option<Unmapped> {
         Hold::UnmappedCountry { country } => (Mappable::Country, country.as_str().into()),
         Hold::UnknownTaxRate { rate } => (Mappable::TaxRate, rate.normalize().to_string().into()),
         Hold::Gate
+        | Hold::Refunded
         | Hold::UnknownSku { .. }
-        | Hold::NoSku { .. }
         | Hold::Sums { .. }
         | Hold::InDoubt
         | Hold::BuyerErased

@@ -9,10 +9,13 @@ use lockstep_journal::{
     WriteState,
 };
 use lockstep_model::{
-    CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, Resolution, ShopId, ShopIdentity,
-    Value,
+    CustomerId, Kind, OrderAnswer, OrderStep, Path, RecordId, RemoteId, Resolution, ShopId,
+    ShopIdentity, Value,
     cases::LineCase,
-    entry::{Body, Cause, Conflict, Hold, MatchAnswer, Movement, Seen, Settlement, Subject, What},
+    entry::{
+        Body, Cause, Conflict, Differing, Hold, MatchAnswer, Movement, Seen, Settlement, Subject,
+        What,
+    },
     settings::{CustomerSettings, Policy, StockId},
 };
 use lockstep_protocol::people::{
@@ -285,9 +288,40 @@ fn what_title(what: &What) -> String {
             OrderStep::Pay => "mark as paid".into(),
             OrderStep::Ship { .. } => "ship".into(),
             OrderStep::Cancel => "cancel".into(),
-            OrderStep::Refund { .. } => "refund".into(),
-            OrderStep::Edit { .. } => "change its units".into(),
+            OrderStep::CancelUnits { lines, restock, .. } => {
+                format!("cancel {} {}", of_units(lines), put_back(*restock))
+            }
+            OrderStep::Refund {
+                amount,
+                lines,
+                restock,
+                ..
+            } => match (amount.is_zero(), lines.is_empty()) {
+                (true, _) => format!("take back {} {}", of_units(lines), put_back(*restock)),
+                (false, true) => format!("refund {amount}"),
+                (false, false) => format!(
+                    "refund {amount} and take back {} {}",
+                    of_units(lines),
+                    put_back(*restock)
+                ),
+            },
+            OrderStep::Edit { .. } => "change its lines".into(),
+            OrderStep::Readdress => "change its address".into(),
         },
+    }
+}
+
+fn of_units(lines: &BTreeMap<RemoteId, Decimal>) -> String {
+    let sum: Decimal = lines.values().sum();
+    let unit = if sum == Decimal::ONE { "unit" } else { "units" };
+    format!("{} {unit}", units(sum))
+}
+
+fn put_back(restock: bool) -> &'static str {
+    if restock {
+        "and put back"
+    } else {
+        "and not put back"
     }
 }
 
@@ -509,7 +543,6 @@ pub fn hold_text(hold: &Hold) -> String {
     match hold {
         Hold::Gate => "it waits for its payment".into(),
         Hold::UnknownSku { sku } => format!("the receiving shop has no {sku}"),
-        Hold::NoSku { title } => format!("the line \"{title}\" has no SKU"),
         Hold::UnmappedPaymentMethod { id } => {
             format!("the payment method {id} has no identifier in the settings")
         }
@@ -526,6 +559,7 @@ pub fn hold_text(hold: &Hold) -> String {
         Hold::UnknownTaxRate { rate } => format!("the receiving shop has no tax rate of {rate} %"),
         Hold::InDoubt => "it may have been made in the receiving shop, which cannot be asked: look whether it is there".into(),
         Hold::Refused { message } => format!("the receiving shop refused it: {message}"),
+        Hold::Refunded => "all its money was given back before it crossed: there is nothing to ship".into(),
         Hold::BuyerErased => "its buyer was erased before it could cross".into(),
     }
 }
@@ -552,6 +586,10 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
             format!("{orders} {waits} for payment"),
             "Nothing to do.".into(),
         ),
+        Hold::Refunded => (
+            format!("{orders} {was} refunded in full before anything left"),
+            "Nothing to do: there is nothing to ship.".into(),
+        ),
         Hold::UnmappedPaymentMethod { id } => (
             format!("{orders} {waits} for the payment method \"{id}\""),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
@@ -573,10 +611,6 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
         Hold::UnknownSku { sku } => (
             format!("{orders} {waits} for the SKU {sku}"),
             format!("{into} has no item with it. Once it has, they cross by themselves."),
-        ),
-        Hold::NoSku { .. } => (
-            format!("{orders} {waits} for a SKU"),
-            "A line of each has none. Mend the item in the shop and try again, or enter the order by hand.".into(),
         ),
         Hold::Sums { .. } => (
             format!("{orders} {does} not add up"),
@@ -682,7 +716,7 @@ fn stock_ledger(
         let shown = books.shown(level.shop, &stock.stock);
         let is_open = shown.iter().any(|stock| books.is_open(*stock));
         let target = if is_open {
-            books.target(level.shop, stock.stock)
+            books.told(level.shop, stock.stock, level.available, level.reserved)
         } else {
             level.available
         };
@@ -796,8 +830,18 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
             names.shop(*shipped),
             names.shop(*cancelled)
         ),
-        Conflict::OrderDiffers { copy, .. } => {
-            format!("{subject} has other units in {}", names.shop(*copy))
+        Conflict::OrderDiffers { copy, differs, .. } => {
+            let copy = names.shop(*copy);
+            match differs {
+                Differing::Units { .. } => format!("{subject} has other units in {copy}"),
+                Differing::Refunded { .. } => {
+                    format!("of {subject} another sum was refunded in {copy}")
+                }
+                Differing::Total { .. } => format!("{subject} has another total in {copy}"),
+                Differing::Address => {
+                    format!("{subject} got another address, and {copy} has the old one")
+                }
+            }
         }
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
         Conflict::Undone { path, shop, .. } => {
@@ -878,25 +922,8 @@ fn conflict_detail(
         Conflict::OrderDiffers {
             origin,
             copy,
-            lines,
-        } => {
-            let lines: Vec<String> = lines
-                .iter()
-                .map(|(sku, (ours, theirs))| {
-                    format!(
-                        "{sku}: {} in {}, {} in {}",
-                        units(*ours),
-                        names.shop(*origin),
-                        units(*theirs),
-                        names.shop(*copy)
-                    )
-                })
-                .collect();
-            format!(
-                "{}. Change the one that is wrong in its shop, and the question closes by itself; all else of the order goes on.",
-                lines.join(" · ")
-            )
-        }
+            differs,
+        } => order_differs(&names.shop(*origin), &names.shop(*copy), differs),
         Conflict::Limit { found, limit, .. } => {
             format!("It would be {found}, and the limit is {limit}. Nothing was written.")
         }
@@ -921,6 +948,45 @@ fn conflict_detail(
             }
         }
     }
+}
+
+fn order_differs(origin: &str, copy: &str, differs: &Differing) -> String {
+    let says = match differs {
+        Differing::Units { lines } => {
+            let lines: Vec<String> = lines
+                .iter()
+                .map(|line| {
+                    format!(
+                        "{}: {} in {origin}, {} in {copy}",
+                        line.name,
+                        units(line.origin),
+                        units(line.copy)
+                    )
+                })
+                .collect();
+            lines.join(" · ")
+        }
+        Differing::Refunded {
+            origin: ours,
+            copy: theirs,
+        } => format!(
+            "{ours} in {origin}, {theirs} in {copy}, and it is not for Lockstep to say which is meant, or one of them takes no refunds from it"
+        ),
+        Differing::Total {
+            origin: ours,
+            copy: theirs,
+        } => {
+            format!("{ours} in {origin}, {theirs} in {copy}")
+        }
+        Differing::Address => {
+            return format!(
+                "The address or the note was changed in {origin} when it could no longer be changed in {copy} by Lockstep. See that the goods go to the right place; all else of the order goes on."
+            );
+        }
+    };
+    format!(
+        "{says}. Change the one that is wrong in its shop, and the question closes by itself; all else of the order goes on."
+    )
 }
 
 /// From where our own record has a field, in a word.

@@ -37,12 +37,12 @@ impl Answers {
         let (again, in_doubt) = match hold {
             Hold::InDoubt => (false, true),
             Hold::Gate
+            | Hold::Refunded
             | Hold::BuyerErased
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. }
             | Hold::UnmappedPaymentTerm { .. } => (false, false),
             Hold::UnknownSku { .. }
-            | Hold::NoSku { .. }
             | Hold::Sums { .. }
             | Hold::UnknownTaxRate { .. }
             | Hold::UnmappedCountry { .. }

@@ -79,7 +79,7 @@ static MANIFEST: Manifest = Manifest {
     batches: &[],
     stock_write: StockWrite::CompareAndSet,
     orders: OrderCreation::UniqueKey,
-    edits_orders: true,
+    order_steps: lockstep_model::StepSort::ALL,
     settles_after: std::time::Duration::from_secs(10),
     hooks: HookScheme::Topics(&["product.updated", "order.placed", "stock.updated"]),
     holds: Manifest::holds_all,

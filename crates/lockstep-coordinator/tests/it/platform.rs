@@ -22,7 +22,7 @@ static MANIFEST: Manifest = Manifest {
     batches: &[],
     stock_write: StockWrite::None,
     orders: OrderCreation::None,
-    edits_orders: false,
+    order_steps: &[],
     settles_after: Duration::ZERO,
     hooks: HookScheme::Topics(&["orders"]),
     holds: Manifest::holds_all,

@@ -63,6 +63,9 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
             "it may have been made already: say whether it is there, so that it is never made twice".into(),
         ),
         Some(Hold::Gate) => Err("it waits for its payment, and crosses by itself then".into()),
+        Some(Hold::Refunded) => Err(
+            "all its money was given back and nothing has left, so that there is nothing to ship".into(),
+        ),
         Some(Hold::BuyerErased) => Err(
             "its buyer was erased, so that it cannot be made: whoever wants it there enters it by hand".into(),
         ),
@@ -72,7 +75,6 @@ fn may_be_tried_again(case: &OrderCase) -> Result<(), String> {
         None
         | Some(
             Hold::UnknownSku { .. }
-            | Hold::NoSku { .. }
             | Hold::UnmappedPaymentMethod { .. }
             | Hold::UnmappedShippingMethod { .. }
             | Hold::UnmappedPaymentTerm { .. }

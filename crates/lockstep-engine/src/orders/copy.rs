@@ -1,17 +1,17 @@
 //! The copy of an order in the receiver's terms, or the reason why it must wait.
 
 use super::spread::spread_over_rates;
-use super::sums::{Sums, check_sums};
+use super::sums::{Sums, check_sums, minor_unit};
 use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
 use lockstep_model::cases::Sellable;
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::{CustomerSettings, StockId};
 use lockstep_model::{
-    Charge, ChargeKind, NewOrder, Order, OrderKey, OrderLine, OrderState, Person, RemoteId, ShopId,
-    Sku,
+    Charge, ChargeKind, Currency, NewOrder, Order, OrderKey, OrderLine, OrderState, Person,
+    RemoteId, ShopId, Sku,
 };
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::BTreeMap;
 
 /// Composes what shall be made in `into`. `items`: which SKUs the receiver has, and how many of each.
@@ -27,18 +27,13 @@ pub fn compose(
     let customer = &settings.customer;
     let receiver = rules.shops.get(&into);
     for line in &origin.lines {
-        match &line.sku {
-            None => {
-                return Err(Hold::NoSku {
-                    title: line.title.clone(),
-                });
-            }
-            Some(sku) if !items.contains_key(sku) => {
-                return Err(Hold::UnknownSku {
-                    sku: sku.to_string(),
-                });
-            }
-            Some(_) => {}
+        // One without a SKU is a line without stock.
+        if let Some(sku) = &line.sku
+            && !items.contains_key(sku)
+        {
+            return Err(Hold::UnknownSku {
+                sku: sku.to_string(),
+            });
         }
     }
     let mut state = origin.clone();
@@ -60,6 +55,7 @@ pub fn compose(
             });
         }
     }
+    leave_out_cancelled(&mut state);
     let identity = receiver.map(|receiver| &receiver.identity);
     say_rates(&mut state, key.shop, identity, &settings.policies.orders)?;
 
@@ -128,13 +124,14 @@ pub fn compose(
             id,
         ))
     });
-    let stock = named(CustomerSettings::name_in(
-        &settings.stock_service_identifiers,
-        into,
-        taken_from(key.shop, origin, items, rules),
-    ));
+    let said = |stock: StockId| {
+        let rows = &settings.stock_service_identifiers;
+        named(CustomerSettings::name_in(rows, into, stock))
+    };
+    let stock = said(taken_from(key.shop, origin, items, rules));
     for line in &mut state.lines {
-        line.stock.clone_from(&stock);
+        let own = named_stock(key.shop, line, rules).and_then(said);
+        line.stock = own.or_else(|| stock.clone());
     }
     let prefix = rules
         .shops
@@ -170,17 +167,14 @@ fn taken_from(
 ) -> StockId {
     let settings = &rules.settings;
     let home = settings.home_stock(origin);
-    let mut named = order.lines.iter().map(|line| {
-        let stock = line.stock.as_ref()?;
-        rules.stock_of(origin, stock)
-    });
+    let goods = order.lines.iter().filter(|line| line.sku.is_some());
+    let mut named = goods.map(|line| named_stock(origin, line, rules));
     let first = named.next().flatten();
     let sells_from = settings
         .link(origin)
         .map(|link| link.sells_from.as_slice())
         .unwrap_or_default();
     if let Some(stock) = first
-        && sells_from.len() < 2
         && named.all(|stock| stock == first)
     {
         return stock;
@@ -192,6 +186,16 @@ fn taken_from(
         })
     };
     sells_from.iter().find(has_all).copied().unwrap_or(home)
+}
+
+/// Our stock that a line is taken from, as its own shop says. One that has a single stock and sells from several of ours
+/// says nothing by it.
+fn named_stock(origin: ShopId, line: &OrderLine, rules: &Rules) -> Option<StockId> {
+    let shop = rules.shops.get(&origin)?;
+    if shop.identity.stocks.len() <= 1 && shop.link.sells_from.len() > 1 {
+        return None;
+    }
+    rules.stock_of(origin, line.stock.as_ref()?)
 }
 
 /// The one buyer of a shop. The goods still go to the person who bought them: addresses, language and note stay.
@@ -206,9 +210,62 @@ fn collective(person: Person, shop: &str) -> Person {
     }
 }
 
+/// What was cancelled and put back is not ordered. Its money was asked for all the same: it stays, as a charge, until it
+/// is given back. What was cancelled and not put back is ordered and cancelled there too: else nobody would miss it.
+fn leave_out_cancelled(state: &mut OrderState) {
+    let mut lines = Vec::with_capacity(state.lines.len());
+    for line in std::mem::take(&mut state.lines) {
+        let units = (line.cancelled - line.written_off).max(Decimal::ZERO);
+        let (left, charge) = without(&line, units, &state.currency);
+        state.charges.extend(charge);
+        if left.quantity > Decimal::ZERO {
+            lines.push(left);
+        }
+    }
+    state.lines = lines;
+}
+
+/// A line less some units, and their money.
+pub(super) fn without(
+    line: &OrderLine,
+    units: Decimal,
+    currency: &Currency,
+) -> (OrderLine, Option<Charge>) {
+    let left = line.quantity - units;
+    let share = left.checked_div(line.quantity).unwrap_or_default();
+    if units.is_zero() || line.quantity.is_zero() {
+        return (line.clone(), None);
+    }
+    let scale = minor_unit(currency).scale();
+    let part = |amount: Decimal| {
+        let exact = amount.checked_mul(share).unwrap_or_default();
+        exact.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero)
+    };
+    let (tax, gross) = (part(line.tax), part(line.gross));
+    let charge = Charge {
+        kind: ChargeKind::Fee,
+        title: format!("{}: {} cancelled", line.title, units.normalize()),
+        net: (line.gross - gross) - (line.tax - tax),
+        tax: line.tax - tax,
+        gross: line.gross - gross,
+        tax_rate: line.tax_rate,
+    };
+    let line = OrderLine {
+        quantity: left,
+        cancelled: line.cancelled - units,
+        net: gross - tax,
+        tax,
+        gross,
+        discount: part(line.discount),
+        ..line.clone()
+    };
+    (line, (!charge.gross.is_zero()).then_some(charge))
+}
+
 fn line_for(charge: &Charge, product: &str, index: usize) -> OrderLine {
     OrderLine {
         id: RemoteId(format!("charge-{index}")),
+        of: None,
         sku: Some(product.into()),
         title: charge.title.clone(),
         quantity: Decimal::ONE,
@@ -222,6 +279,7 @@ fn line_for(charge: &Charge, product: &str, index: usize) -> OrderLine {
         shipped: Decimal::ZERO,
         cancelled: Decimal::ZERO,
         returned: Decimal::ZERO,
+        written_off: Decimal::ZERO,
         stock: None,
     }
 }

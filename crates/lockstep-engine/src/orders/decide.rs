@@ -1,8 +1,9 @@
 //! One order: what was seen of it, whether it may cross, and the next write on either side.
 
 use super::copy::compose;
-use super::edits::{Difference, difference};
-use super::steps::{contradicts, step};
+use super::edits::{Both, differences};
+use super::lines::{link, sides};
+use super::steps::{Terms, contradicts, step};
 use super::words::check_country;
 use crate::catalogue::settled_by;
 use crate::rules::Rules;
@@ -11,9 +12,10 @@ use jiff::Timestamp;
 use lockstep_model::cases::{Consumed, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Personal, Settlement, Subject, What};
 use lockstep_model::{
-    Change, ConflictId, Flow, Fulfilment, IntentId, Kind, OrderKey, OrderState, OrderStep, Payment,
-    RemoteId, RunId, ShopId, Stage,
+    Change, ConflictId, Edited, Flow, Fulfilment, IntentId, Kind, OrderKey, OrderLine, OrderState,
+    OrderStep, Payment, Person, RemoteId, RunId, ShopId, Stage,
 };
+use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,26 +45,27 @@ pub struct Look {
 /// Takes in what was read of an order: entries only, no write. Comes first, since the ledger follows from it.
 pub fn see(case: &OrderCase, rules: &Rules, run: RunId) -> OrderDecision {
     let mut decision = OrderDecision::default();
+    let is_copied = is_copied(case);
     for (shop, staged) in &case.staged {
-        if case.known.get(shop) == Some(&staged.state) {
+        let is_origin = *shop == case.order.shop;
+        let (is_other_person, readdressed) = match (&staged.person, &case.person) {
+            (Some(now), Some(before)) if is_origin => {
+                let goes_to = |person: &Person| {
+                    let Person {
+                        shipping,
+                        billing,
+                        note,
+                        ..
+                    } = person;
+                    (shipping.clone(), billing.clone(), note.clone())
+                };
+                (now != before, is_copied && goes_to(now) != goes_to(before))
+            }
+            (_, _) => (false, false),
+        };
+        if case.known.get(shop) == Some(&staged.state) && !is_other_person {
             continue;
         }
-        let is_origin = *shop == case.order.shop;
-        let from = rules
-            .shops
-            .get(&case.order.shop)
-            .and_then(|shop| shop.link.orders_from);
-        let placed_at = if is_origin {
-            Some(staged.state.placed_at)
-        } else {
-            case.known
-                .get(&case.order.shop)
-                .map(|origin| origin.placed_at)
-        };
-        let before_opening = match (placed_at, from) {
-            (Some(placed_at), Some(from)) => placed_at < from,
-            _ => case.before_opening,
-        };
         decision.bodies.push(Body::OrderSeen {
             run,
             shop: *shop,
@@ -73,10 +76,55 @@ pub fn see(case: &OrderCase, rules: &Rules, run: RunId) -> OrderDecision {
                 Some(person) if is_origin => Personal::Clear(Box::new(person.clone())),
                 _ => Personal::None,
             },
-            before_opening,
+            before_opening: is_before_opening(case, rules),
+            readdressed,
         });
     }
+    let state = |shop: &ShopId| {
+        let staged = case.staged.get(shop).map(|staged| &staged.state);
+        staged.or_else(|| case.known.get(shop))
+    };
+    let shops: BTreeSet<&ShopId> = case.known.keys().chain(case.staged.keys()).collect();
+    for shop in shops.into_iter().filter(|shop| **shop != case.order.shop) {
+        let (Some(origin), Some(copy)) = (state(&case.order.shop), state(shop)) else {
+            continue;
+        };
+        let known = case.links.get(shop).cloned().unwrap_or_default();
+        let links = link(&known, origin, copy);
+        if links != known {
+            decision.bodies.push(Body::LinesLinked {
+                order: case.order.clone(),
+                copy: *shop,
+                links,
+            });
+        }
+    }
     decision
+}
+
+/// Decided when the order is first met, by the date of then; never for one that has crossed.
+fn is_before_opening(case: &OrderCase, rules: &Rules) -> bool {
+    let origin = case.order.shop;
+    if is_copied(case) {
+        return false;
+    }
+    if case.known.contains_key(&origin) {
+        return case.before_opening;
+    }
+    let from = rules
+        .shops
+        .get(&origin)
+        .and_then(|shop| shop.link.orders_from);
+    let placed_at = case
+        .staged
+        .get(&origin)
+        .map(|staged| staged.state.placed_at);
+    matches!((placed_at, from), (Some(placed_at), Some(from)) if placed_at < from)
+}
+
+fn is_copied(case: &OrderCase) -> bool {
+    let mut shops = case.known.keys().chain(case.staged.keys());
+    !case.copies.is_empty() || shops.any(|shop| *shop != case.order.shop)
 }
 
 /// Decides on the writes of an order whose staged rows are (or are being) taken in.
@@ -162,6 +210,12 @@ pub fn decide(
         if let Some(id) = case.copies.get(&into) {
             // Made, and not read yet: it will be seen.
             let _: &RemoteId = id;
+            return decision;
+        }
+        if is_over(origin) {
+            if case.held != Some(Hold::Refunded) {
+                decision.bodies.push(held(case, Hold::Refunded));
+            }
             return decision;
         }
         if !crosses(case, origin, rules) {
@@ -255,35 +309,87 @@ pub fn decide(
             return decision;
         }
     }
-    let difference = difference(case, origin, copy, into, rules);
-    ask_about_units(case, &difference, next_conflict, &mut decision);
-    if let Difference::Edit(step) = difference {
+    let known = case.links.get(&into).cloned().unwrap_or_default();
+    let links = link(&known, origin, copy);
+    let (ours, theirs) = sides(&links, origin, copy);
+    let can = [case.order.shop, into].map(|shop| {
+        let shop = rules.shops.get(&shop);
+        shop.map_or(&[][..], |shop| shop.abilities.order_steps)
+    });
+    let both = Both {
+        case,
+        links: &links,
+        origin: &ours,
+        copy: &theirs,
+        into,
+        can,
+    };
+    let differences = differences(&both, rules);
+    ask_what_differs(case, &differences.asked, next_conflict, &mut decision);
+    if let Some(step) = differences.steps.into_iter().next() {
         decision.done = false;
+        // The copy's lines come first: what is shipped is read off them.
         if may_write(into) {
-            decision.carry(case, &origin.number, into, copy, step, tries(into));
+            decision.edit(case, origin, copy, into, step, tries(into));
+            return decision;
         }
-        // What is shipped is read off the lines: they come first.
-        return decision;
     }
     let directions = [
-        (origin, copy, into, false),
-        (copy, origin, case.order.shop, true),
+        (&ours, &theirs, into, false, can[1]),
+        (&theirs, &ours, case.order.shop, true, can[0]),
     ];
-    for (from, to, shop, back) in directions {
-        let captures = rules.settings.policies.orders.capture_on_shipment;
-        let Some(step) = step(from, to, back, captures) else {
+    for (from, to, shop, back, can) in directions {
+        let terms = Terms {
+            back,
+            captures: rules.settings.policies.orders.capture_on_shipment,
+            can,
+        };
+        let Some(step) = step(from, to, &terms) else {
             continue;
         };
         decision.done = false;
         if !may_write(shop) {
             continue;
         }
-        decision.carry(case, &origin.number, shop, to, step, tries(shop));
+        decision.carry(
+            case,
+            &origin.number,
+            shop,
+            to.order,
+            step,
+            None,
+            tries(shop),
+        );
     }
     decision
 }
 
 impl OrderDecision {
+    /// An edit of the origin. Where to the goods go has to be at hand: it is not kept with what is to be done.
+    fn edit(
+        &mut self,
+        case: &OrderCase,
+        origin: &OrderState,
+        copy: &OrderState,
+        into: ShopId,
+        step: OrderStep,
+        tries: u32,
+    ) {
+        let person = if step == OrderStep::Readdress {
+            let staged = case.staged.get(&case.order.shop);
+            let person = staged.and_then(|staged| staged.person.clone());
+            let Some(person) = person.or_else(|| case.person.clone()) else {
+                self.read_again = !case.buyer_erased;
+                return;
+            };
+            Some(Box::new(person))
+        } else {
+            None
+        };
+        self.carry(case, &origin.number, into, copy, step, person, tries);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one write")]
     fn carry(
         &mut self,
         case: &OrderCase,
@@ -291,6 +397,7 @@ impl OrderDecision {
         shop: ShopId,
         to: &OrderState,
         step: OrderStep,
+        person: Option<Box<Person>>,
         tries: u32,
     ) {
         self.lines.push(PlanLine {
@@ -309,6 +416,7 @@ impl OrderDecision {
             change: Change::StepOrder {
                 id: to.id.clone(),
                 step: step.clone(),
+                person,
             },
             what: What::StepOrder { step },
             tries,
@@ -332,41 +440,49 @@ fn asked(case: &OrderCase, about: Conflict, next_conflict: &mut u64) -> Body {
     }
 }
 
-/// A question about units stands as long as they differ as it says.
-fn ask_about_units(
+/// A question about what differs stands as long as it differs so.
+fn ask_what_differs(
     case: &OrderCase,
-    difference: &Difference,
+    asked_now: &[Conflict],
     next_conflict: &mut u64,
     decision: &mut OrderDecision,
 ) {
-    let about = match difference {
-        Difference::Asked(about) => Some(about),
-        Difference::None | Difference::Edit(_) => None,
-    };
-    let mut stands = false;
     for open in &case.conflicts {
-        if Some(&open.about) == about {
-            stands = true;
-        } else if matches!(open.about, Conflict::OrderDiffers { .. }) {
-            let decision_text = match about {
-                Some(_) => "the units have changed; it is asked anew",
-                None => "there is no difference left to decide on",
-            };
-            decision.bodies.push(Body::ConflictClosed {
-                conflict: open.conflict,
-                decision: decision_text.into(),
-                by: None,
-                ours: Default::default(),
-            });
+        if !matches!(open.about, Conflict::OrderDiffers { .. }) || asked_now.contains(&open.about) {
+            continue;
+        }
+        let is_asked_anew = asked_now
+            .iter()
+            .any(|about| is_of_one_sort(about, &open.about));
+        let decision_text = if is_asked_anew {
+            "it has changed; it is asked anew"
+        } else {
+            "there is no difference left to decide on"
+        };
+        decision.bodies.push(Body::ConflictClosed {
+            conflict: open.conflict,
+            decision: decision_text.into(),
+            by: None,
+            ours: Default::default(),
+        });
+    }
+    for about in asked_now {
+        let stands = case.conflicts.iter().any(|open| open.about == *about);
+        if !stands && !case.settled.contains(about) {
+            decision
+                .bodies
+                .push(asked(case, about.clone(), next_conflict));
         }
     }
-    if let Some(about) = about
-        && !stands
-        && !case.settled.contains(about)
-    {
-        decision
-            .bodies
-            .push(asked(case, about.clone(), next_conflict));
+}
+
+fn is_of_one_sort(one: &Conflict, other: &Conflict) -> bool {
+    match (one, other) {
+        (
+            Conflict::OrderDiffers { differs: one, .. },
+            Conflict::OrderDiffers { differs: other, .. },
+        ) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        (_, _) => false,
     }
 }
 
@@ -375,8 +491,11 @@ fn describe(step: &OrderStep) -> &'static str {
         OrderStep::Pay => "paid",
         OrderStep::Ship { .. } => "shipped",
         OrderStep::Cancel => "cancelled",
+        OrderStep::CancelUnits { .. } => "cancelled in part",
+        OrderStep::Refund { amount, .. } if amount.is_zero() => "units came back",
         OrderStep::Refund { .. } => "refunded",
-        OrderStep::Edit { .. } => "its units changed",
+        OrderStep::Edit { .. } => "its lines changed",
+        OrderStep::Readdress => "its address changed",
     }
 }
 
@@ -412,6 +531,15 @@ pub(super) fn crosses(case: &OrderCase, origin: &OrderState, rules: &Rules) -> b
     })
 }
 
+/// All its money was given back and nothing has left: made now, it would be shipped.
+fn is_over(origin: &OrderState) -> bool {
+    let refunded = origin.refunded();
+    let is_refunded = origin.payment == Payment::Refunded
+        || (refunded > Decimal::ZERO && refunded >= origin.total);
+    let has_left = |line: &OrderLine| line.shipped > Decimal::ZERO;
+    is_refunded && !origin.cancelled && !origin.lines.iter().any(has_left)
+}
+
 /// Where its buyer is not at hand: the country that the order was held for, if it holds it still. Else it would be read
 /// again in every run.
 fn still_held(case: &OrderCase, into: ShopId, rules: &Rules) -> Option<Hold> {
@@ -421,6 +549,17 @@ fn still_held(case: &OrderCase, into: ShopId, rules: &Rules) -> Option<Hold> {
     let receiver = rules.shops.get(&into).map(|shop| &shop.identity);
     let policy = &rules.settings.policies.orders;
     check_country(country, case.order.shop, receiver, policy).err()
+}
+
+fn is_as_edited(edited: &Edited, copy: &OrderState) -> bool {
+    let there = copy.lines.iter().find(|line| match &edited.line {
+        Some(id) => line.id == *id,
+        None => line.of.as_ref() == Some(&edited.of),
+    });
+    match there {
+        Some(there) => there.quantity == edited.quantity && there.gross == edited.gross,
+        None => edited.quantity.is_zero(),
+    }
 }
 
 enum Found {
@@ -470,12 +609,12 @@ fn what_became_of(
                 OrderStep::Pay => state.payment >= Payment::Paid,
                 OrderStep::Cancel => state.cancelled,
                 // Counts were compared when the step was made; a later reading makes it anew where it is missing.
-                OrderStep::Ship { .. } | OrderStep::Refund { .. } => settled,
-                OrderStep::Edit { lines } => {
-                    let there = state.wanted();
-                    let units = |sku| there.get(sku).copied().unwrap_or_default();
-                    lines.iter().all(|(sku, line)| units(sku) == line.quantity)
-                }
+                OrderStep::Ship { .. }
+                | OrderStep::CancelUnits { .. }
+                | OrderStep::Refund { .. } => settled,
+                OrderStep::Edit { lines } => lines.iter().all(|line| is_as_edited(line, state)),
+                // It may be said again.
+                OrderStep::Readdress => false,
             };
             if applied {
                 done(state)

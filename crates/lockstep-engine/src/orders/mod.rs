@@ -4,6 +4,7 @@ mod answer;
 mod copy;
 mod decide;
 mod edits;
+mod lines;
 mod spread;
 mod steps;
 mod sums;
@@ -15,5 +16,9 @@ pub use decide::{Look, OrderDecision, decide, see};
 pub use spread::spread_over_rates;
 pub use sums::{Sums, check_sums};
 
+#[cfg(test)]
+mod crossing_tests;
+#[cfg(test)]
+mod steps_tests;
 #[cfg(test)]
 mod tests;

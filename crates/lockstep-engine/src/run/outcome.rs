@@ -5,8 +5,8 @@ use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::entry::{Again, Body, Personal, Settlement, Subject, What};
 use lockstep_model::{
-    Change, Fields, IntentId, Kind, Level, Parts, Path, Receipt, Record, RecordId, RunId, ShopId,
-    Value,
+    Change, Fields, IntentId, Kind, Level, OrderStep, Parts, Path, Receipt, Record, RecordId,
+    RunId, ShopId, Value,
 };
 use rust_decimal::Decimal;
 
@@ -96,9 +96,17 @@ pub(super) fn settle(
                     state: Box::new(order.state),
                     person: Personal::None,
                     before_opening: false,
+                    readdressed: false,
                 });
             }
         }
+        // Nothing that the order shows changes by it.
+        (
+            _,
+            What::StepOrder {
+                step: OrderStep::Readdress,
+            },
+        ) => {}
         // Done, and nothing was said of what it is now: it is read before anything else is decided on it.
         (_, What::StepOrder { .. } | What::Level { .. }) => {
             how = Settlement::Unknown { look_at: now };

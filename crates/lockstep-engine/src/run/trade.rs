@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Readings of orders and levels are repeated while orders come in between; at the latest then it is taken as it is,
 /// and what is inconsistent waits for the next run.
 const ROUNDS_MAX: u8 = 5;
-/// Passes over the orders of a run: a copy that was just made may have steps to take.
-const PASSES_MAX: u8 = 3;
+/// Passes over the orders of a run: a copy that was just made may have steps to take, one after the other. Each pass has
+/// to write something for the next to come.
+const PASSES_MAX: u8 = 12;
 
 impl Run {
     /// Enters the next phase. True: something is outstanding now, or the run is over.

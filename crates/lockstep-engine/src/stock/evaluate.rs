@@ -302,7 +302,7 @@ fn aim(
         if !shown.iter().any(|stock| books.is_open(*stock)) {
             continue;
         }
-        let target = books.target(shop, case.stock);
+        let target = books.told(shop, case.stock, level.available(), level.reserved);
         if level.available() == target || at.meant == Some(target) {
             continue;
         }

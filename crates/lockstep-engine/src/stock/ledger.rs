@@ -286,19 +286,42 @@ impl<'a> Books<'a> {
         (booked.committed - taken).max(Decimal::ZERO)
     }
 
-    /// What this shop's `available` shall be.
+    /// What this shop's `available` shall be. Negative where more was sold than there is.
     pub fn target(&self, shop: ShopId, stock: StockId) -> Decimal {
         let units = self.pool(shop, stock) + self.pending(shop, stock);
         let policy = &self.ledger.settings.policies.stock;
-        let buffered = match policy.buffer.get(&shop) {
+        match policy.buffer.get(&shop) {
             Some(buffer) if self.ledger.owner() != Some(shop) => {
                 (units - buffer).max(Decimal::ZERO)
             }
             _ => units,
+        }
+    }
+
+    /// The `available` that a shop which shows so much, so much of it reserved, is to be told. What it shows by its own
+    /// doing it can hold, also below nothing; by a write its on hand may not be. Its owner's number is not written up
+    /// because another cannot be written.
+    pub fn told(
+        &self,
+        shop: ShopId,
+        stock: StockId,
+        available: Decimal,
+        reserved: Decimal,
+    ) -> Decimal {
+        let target = self.target(shop, stock);
+        let semantics = self.ledger.semantics(shop);
+        if semantics.is_none_or(|semantics| semantics.negative) || target == available {
+            return target;
+        }
+        let reserved = match semantics.is_some_and(|semantics| semantics.reserves) {
+            true => reserved,
+            false => Decimal::ZERO,
         };
-        match self.ledger.semantics(shop) {
-            Some(semantics) if !semantics.negative => buffered.max(Decimal::ZERO),
-            _ => buffered,
+        let told = (target + reserved).max(Decimal::ZERO) - reserved;
+        if self.ledger.owner() == Some(shop) && told != target {
+            told.min(available)
+        } else {
+            told
         }
     }
 }

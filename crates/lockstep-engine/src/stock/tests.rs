@@ -369,6 +369,73 @@ fn a_cancelled_order_counts_for_nothing_though_its_shop_does_not_give_it_back() 
     );
 }
 
+fn cannot_be_written_below_nothing(world: &mut World) {
+    for shop in world.rules.shops.values_mut() {
+        shop.identity.stock.negative = false;
+    }
+}
+
+#[test]
+fn o7_more_sold_than_there_is_is_told_to_no_owner() {
+    for erp in [Takes::Placement, Takes::Reserve] {
+        let mut world = World::new(erp, Takes::Placement, Takes::Reserve, 1);
+        cannot_be_written_below_nothing(&mut world);
+        let order = world.buy(A, 4, true);
+        world.sync();
+        assert_eq!(world.available(), [-3, 0, 1], "{erp:?}: it has not arrived");
+        world.carry();
+        assert_eq!(world.sync(), 0);
+        assert_eq!(world.available(), [-3, 0, -3], "{erp:?}");
+        assert_eq!(world.shops[&ERP].writes, 0, "{erp:?}");
+        // Goods come: three are promised.
+        world.shop(ERP).on_hand += 10;
+        world.sync();
+        assert_eq!(world.available(), [7, 7, 7], "{erp:?}");
+        world.shop(ERP).ship(erp, order);
+        world.carry();
+        assert_eq!(world.sync(), 0, "{erp:?}");
+        assert_eq!(world.shops[&ERP].writes, 0, "{erp:?}");
+    }
+}
+
+#[test]
+fn m3_back_orders_of_a_shop_that_reserves_move_no_owner_s_stock() {
+    // The owner itself sells more than it has.
+    let mut world = World::new(Takes::Reserve, Takes::Placement, Takes::Reserve, 2);
+    cannot_be_written_below_nothing(&mut world);
+    world.buy(ERP, 5, true);
+    world.sync();
+    assert_eq!(
+        (world.shops[&ERP].on_hand, world.shops[&ERP].writes),
+        (2, 0)
+    );
+    // Another one does.
+    let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 2);
+    cannot_be_written_below_nothing(&mut world);
+    world.buy(B, 5, true);
+    world.sync();
+    let b = &world.shops[&B];
+    assert_eq!((b.on_hand, b.writes), (2, 0), "what it holds is as it is");
+    world.carry();
+    world.sync();
+    assert_eq!(world.available(), [0, -3, -3]);
+    assert_eq!(world.shops[&ERP].writes, 0);
+}
+
+#[test]
+fn o7_an_owner_whose_copies_take_nothing_is_told_what_was_sold_and_never_more_than_it_shows() {
+    let mut world = World::new(Takes::Never, Takes::Placement, Takes::Reserve, 1);
+    cannot_be_written_below_nothing(&mut world);
+    world.buy(A, 4, true);
+    world.sync();
+    assert_eq!(world.available(), [-3, 0, 0]);
+    assert_eq!(world.base, Some(1.into()), "the clamp is no receipt");
+    assert_eq!(world.sync(), 0);
+    world.shop(ERP).on_hand += 10;
+    world.sync();
+    assert_eq!(world.available(), [7, 7, 7]);
+}
+
 /// The ERP writes absolutely; a write to it from `was` to `target` is open, `answered` or not, and it is read with
 /// this many available and taken. Answers how the base moves, and whether a person is asked.
 fn after_an_open_write(

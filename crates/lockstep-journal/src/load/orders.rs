@@ -10,7 +10,7 @@ use lockstep_model::cases::{OrderCase, OrderChunk, Sellable, StagedOrder};
 use lockstep_model::entry::Conflict;
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Kind, Level, OrderKey, OrderLine, OrderState, Parts, RemoteId, ShopId, Sku, Stage,
+    Kind, Level, OrderKey, OrderLine, OrderState, Parts, Person, RemoteId, ShopId, Sku, Stage,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
@@ -147,7 +147,7 @@ pub(crate) fn is_final_since(
         let state: OrderState = parse(STATE, &row.get::<_, String>(0)?)?;
         let is_over = state.cancelled
             || state.stage == Stage::Unplaced
-            || state.lines.iter().all(OrderLine::is_final);
+            || goods(&state).all(OrderLine::is_final);
         // An entry that retention has taken is older than any bound.
         let at = match row.get::<_, Option<String>>(1)? {
             Some(line) => parse::<At>("an entry's time", &line)?.at,
@@ -158,6 +158,13 @@ pub(crate) fn is_final_since(
         }
     }
     Ok(any)
+}
+
+/// What is shipped: a tip or a service never is, unless there is nothing else.
+fn goods(state: &OrderState) -> impl Iterator<Item = &OrderLine> {
+    let any = state.lines.iter().any(|line| line.sku.is_some());
+    let lines = state.lines.iter();
+    lines.filter(move |line| !any || line.sku.is_some())
 }
 
 pub(crate) fn copies(
@@ -206,10 +213,16 @@ fn order_case(
         }
         items.insert(*shop, here);
     }
+    let order = order_key_of(order_key)?;
+    let copies = copies(connection, order_key)?;
     Ok(OrderCase {
-        order: order_key_of(order_key)?,
         known,
-        copies: copies(connection, order_key)?,
+        links: copies
+            .keys()
+            .map(|shop| Ok((*shop, projection::links(connection, order_key, *shop)?)))
+            .collect::<Result<_, JournalError>>()?,
+        copies,
+        person: person(connection, &order, order_key)?,
         staged,
         before_opening,
         held,
@@ -224,9 +237,10 @@ fn order_case(
             .collect(),
         conflicts: conflicts_of(connection, &subject)?,
         settled: settled(connection, &subject)?,
-        edited: edited(connection, order_key)?,
-        buyer_erased: projection::is_erased(connection, &order_key_of(order_key)?)?,
+        edits: projection::edits(connection, order_key)?,
+        buyer_erased: projection::is_erased(connection, &order)?,
         items,
+        order,
     })
 }
 
@@ -253,6 +267,22 @@ fn staged_states(
         staged.insert(ShopId(id(row.get(0)?)), order);
     }
     Ok(staged)
+}
+
+/// The buyer that is kept with the origin.
+fn person(
+    connection: &Connection,
+    order: &OrderKey,
+    order_key: &str,
+) -> Result<Option<Person>, JournalError> {
+    let sealed: Option<Option<String>> = connection
+        .prepare_cached("SELECT sealed FROM known_order WHERE order_key = ?1 AND shop = ?2")?
+        .query_row(params![order_key, int(order.shop.0)], |row| row.get(0))
+        .optional()?;
+    match sealed.flatten() {
+        Some(sealed) => seal::unseal(connection, order_key, &sealed),
+        None => Ok(None),
+    }
 }
 
 /// What the shop can sell of an item. `None`: it does not have it.
@@ -301,15 +331,4 @@ fn settled(connection: &Connection, subject: &str) -> Result<Vec<Conflict>, Jour
         settled.push(parse("a conflict", &row.get::<_, String>(0)?)?);
     }
     Ok(settled)
-}
-
-fn edited(connection: &Connection, order_key: &str) -> Result<BTreeSet<Sku>, JournalError> {
-    let edited: Option<Option<String>> = connection
-        .prepare_cached("SELECT edited FROM purchase WHERE order_key = ?1")?
-        .query_row([order_key], |row| row.get(0))
-        .optional()?;
-    match edited.flatten() {
-        Some(edited) => parse("the items of an edit", &edited),
-        None => Ok(BTreeSet::new()),
-    }
 }

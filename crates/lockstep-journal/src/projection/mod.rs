@@ -12,7 +12,7 @@ mod runs;
 
 pub(crate) use catalogue::note_all_gtins;
 pub(crate) use ledger::taken;
-pub(crate) use orders::{copied_from, is_erased};
+pub(crate) use orders::{copied_from, edits, is_erased, links};
 
 use crate::JournalError;
 use crate::columns::{
@@ -178,6 +178,7 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             state,
             person,
             before_opening,
+            readdressed,
         } => {
             let seen = orders::Seen {
                 shop: *shop,
@@ -185,9 +186,13 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
                 state,
                 person,
                 before_opening: *before_opening,
+                readdressed: *readdressed,
             };
             orders::seen(connection, seq, &seen)?;
             remember(connection, seq, &order_subject(&order.to_string()))?;
+        }
+        Body::LinesLinked { order, copy, links } => {
+            orders::linked(connection, order, *copy, links)?;
         }
         Body::LevelSeen {
             run: _,

@@ -6,7 +6,10 @@ use crate::projection::{clear_aside, ledger, stock_mapping};
 use jiff::Timestamp;
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{OrderAnswer, OrderKey, OrderState, Payment, RemoteId, ShopId, Sku, Stage};
+use lockstep_model::{
+    Edits, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Payment, RemoteId, ShopId, Sku,
+    Stage,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +20,11 @@ pub(super) struct Seen<'a> {
     pub state: &'a OrderState,
     pub person: &'a Personal,
     pub before_opening: bool,
+    pub readdressed: bool,
 }
+
+const LINKS: &str = "the links of an order's lines";
+const EDITS: &str = "the edits of an order";
 
 /// One side of an order, of one SKU in one stock.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +81,9 @@ pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result
     if owns_copy(seen.order, seen.shop) {
         remember_copy(connection, &order_key, seen.shop, state.id.as_str())?;
     }
+    if seen.readdressed {
+        mark_dirty(connection, &order_key)?;
+    }
     if let Some(old) = &old {
         note_edit(connection, &order_key, seen, old)?;
     }
@@ -97,51 +107,139 @@ pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result
     Ok(())
 }
 
-/// Units that were changed in the origin while its copy was as the origin was are the origin's edit: it is carried to the
-/// copy. Once the copy's own units move, it has arrived, or somebody edited the copy: which is right is then asked.
+/// Lines that were changed in the origin while its copy was as the origin was are the origin's edit: it is carried to the
+/// copy. Once the copy's own lines move, it has arrived, or somebody edited the copy: which is right is then asked.
 fn note_edit(
     connection: &Connection,
     order_key: &str,
     seen: &Seen<'_>,
     old: &OrderState,
 ) -> Result<(), JournalError> {
-    let (before, now) = (old.wanted(), seen.state.wanted());
-    if before == now {
+    let is_copy = owns_copy(seen.order, seen.shop);
+    let changed = changed_lines(old, seen.state);
+    let total = old.total != seen.state.total;
+    if changed.is_empty() && !total && !seen.readdressed {
         return Ok(());
     }
-    if owns_copy(seen.order, seen.shop) {
-        connection
-            .prepare_cached("UPDATE purchase SET edited = NULL WHERE order_key = ?1")?
-            .execute([order_key])?;
-        return Ok(());
-    }
-    let copy: Option<String> = connection
-        .prepare_cached("SELECT state FROM known_order WHERE order_key = ?1 AND shop <> ?2")?
-        .query_row(params![order_key, int(seen.shop.0)], |row| row.get(0))
-        .optional()?;
-    let Some(copy) = copy else {
+    let Some(copy) = first_copy(connection, order_key, seen.order)? else {
         return Ok(());
     };
-    let copy: OrderState = parse("an order's state", &copy)?;
-    let there = copy.wanted();
-    let edited: Option<String> = connection
-        .prepare_cached("SELECT edited FROM purchase WHERE order_key = ?1")?
-        .query_row([order_key], |row| row.get(0))?;
-    let mut edited: BTreeSet<Sku> = match edited {
-        Some(edited) => parse("the items of an edit", &edited)?,
-        None => BTreeSet::new(),
-    };
-    let none = Decimal::ZERO;
-    for sku in before.keys().chain(now.keys()) {
-        let units = |wanted: &BTreeMap<Sku, Decimal>| wanted.get(sku).copied().unwrap_or(none);
-        if units(&before) != units(&now) && units(&before) == units(&there) {
-            edited.insert(sku.clone());
+    let mut edits = edits(connection, order_key)?;
+    edits.total |= total;
+    if is_copy {
+        if !changed.is_empty() {
+            edits.lines.clear();
         }
+    } else {
+        edits.address |= seen.readdressed;
+        let links = links(connection, order_key, copy.0)?;
+        let is_as_it_was = |line: &&RemoteId| {
+            let ordered = old.line(line).map_or(Decimal::ZERO, |line| line.quantity);
+            let left_out = links.left_out.get(*line).copied().unwrap_or_default();
+            let there = copy.1.lines.iter();
+            let there = there.filter(|there| links.lines.get(&there.id) == Some(*line));
+            ordered - left_out == there.map(|there| there.quantity).sum::<Decimal>()
+        };
+        edits
+            .lines
+            .extend(changed.into_iter().filter(is_as_it_was).cloned());
     }
+    keep_edits(connection, order_key, &edits)
+}
+
+/// Lines whose units or price are others now. What was shipped, cancelled or returned of them is no edit.
+fn changed_lines<'a>(old: &'a OrderState, new: &'a OrderState) -> BTreeSet<&'a RemoteId> {
+    let lines = old.lines.iter().chain(&new.lines).map(|line| &line.id);
+    let says = |order: &OrderState, id: &RemoteId| {
+        let line = order.line(id)?;
+        Some((line.quantity, line.unit_price, line.gross))
+    };
+    lines.filter(|id| says(old, id) != says(new, id)).collect()
+}
+
+/// What is carried is no edit any more.
+fn carried(connection: &Connection, order_key: &str, step: &OrderStep) -> Result<(), JournalError> {
+    let mut edits = edits(connection, order_key)?;
+    match step {
+        OrderStep::Readdress => edits.address = false,
+        OrderStep::Edit { lines } => {
+            for line in lines {
+                edits.lines.remove(&line.of);
+            }
+        }
+        OrderStep::Pay
+        | OrderStep::Ship { .. }
+        | OrderStep::Cancel
+        | OrderStep::CancelUnits { .. }
+        | OrderStep::Refund { .. } => return Ok(()),
+    }
+    keep_edits(connection, order_key, &edits)
+}
+
+pub(crate) fn edits(connection: &Connection, order_key: &str) -> Result<Edits, JournalError> {
+    let edits: Option<Option<String>> = connection
+        .prepare_cached("SELECT edited FROM purchase WHERE order_key = ?1")?
+        .query_row([order_key], |row| row.get(0))
+        .optional()?;
+    match edits.flatten() {
+        Some(edits) => parse(EDITS, &edits),
+        None => Ok(Edits::default()),
+    }
+}
+
+fn keep_edits(connection: &Connection, order_key: &str, edits: &Edits) -> Result<(), JournalError> {
+    let edits = match *edits == Edits::default() {
+        true => None,
+        false => Some(json(EDITS, edits)?),
+    };
     connection
         .prepare_cached("UPDATE purchase SET edited = ?2 WHERE order_key = ?1")?
-        .execute(params![order_key, json("the items of an edit", &edited)?])?;
+        .execute(params![order_key, edits])?;
     Ok(())
+}
+
+fn first_copy(
+    connection: &Connection,
+    order_key: &str,
+    order: &OrderKey,
+) -> Result<Option<(ShopId, OrderState)>, JournalError> {
+    let copy: Option<(i64, String)> = connection
+        .prepare_cached("SELECT shop, state FROM known_order WHERE order_key = ?1 AND shop <> ?2")?
+        .query_row(params![order_key, int(order.shop.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    copy.map(|(shop, state)| Ok((ShopId(id(shop)), parse("an order's state", &state)?)))
+        .transpose()
+}
+
+/// Which lines of a copy were made of which of its origin.
+pub(super) fn linked(
+    connection: &Connection,
+    order: &OrderKey,
+    copy: ShopId,
+    links: &LineLinks,
+) -> Result<(), JournalError> {
+    let order_key = order.to_string();
+    connection
+        .prepare_cached("UPDATE order_copy SET links = ?3 WHERE order_key = ?1 AND shop = ?2")?
+        .execute(params![order_key, int(copy.0), json(LINKS, links)?])?;
+    mark_dirty(connection, &order_key)
+}
+
+pub(crate) fn links(
+    connection: &Connection,
+    order_key: &str,
+    copy: ShopId,
+) -> Result<LineLinks, JournalError> {
+    let links: Option<Option<String>> = connection
+        .prepare_cached("SELECT links FROM order_copy WHERE order_key = ?1 AND shop = ?2")?
+        .query_row(params![order_key, int(copy.0)], |row| row.get(0))
+        .optional()?;
+    match links.flatten() {
+        Some(links) => parse(LINKS, &links),
+        None => Ok(LineLinks::default()),
+    }
 }
 
 /// Is what this shop shows under the key a copy that was made there?
@@ -337,6 +435,9 @@ pub(super) fn settled(
             remember_copy(connection, &order_key, shop, id.as_str())?;
         }
         clear_aside(connection, shop, &order_subject(&order_key))?;
+        if let What::StepOrder { step } = what {
+            carried(connection, &order_key, step)?;
+        }
     }
     if how.closes() {
         // What waited behind this write can go now.

@@ -97,6 +97,7 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::MatchDoubted { .. }
         | Body::MatchAnswered { .. }
         | Body::OrderAnswered { .. }
+        | Body::LinesLinked { .. }
         | Body::BuyersErased { .. } => None,
     }
 }

@@ -123,11 +123,10 @@ impl Journal {
 /// Orders of one shop are held for the same if these are equal. `None`: no person is needed.
 fn sort_of(hold: &Hold, held: String) -> Option<String> {
     match hold {
-        Hold::Gate => None,
+        Hold::Gate | Hold::Refunded => None,
         // What differs from order to order is said of each.
         Hold::Sums { .. } => Some("sums".into()),
         Hold::Refused { .. } => Some("refused".into()),
-        Hold::NoSku { .. } => Some("no sku".into()),
         Hold::UnknownSku { .. }
         | Hold::UnmappedPaymentMethod { .. }
         | Hold::UnmappedShippingMethod { .. }

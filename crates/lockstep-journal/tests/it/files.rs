@@ -116,6 +116,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          DROP TABLE staged_gtin;
          ALTER TABLE purchase DROP COLUMN edited;
          ALTER TABLE base DROP COLUMN counted_by;
+         ALTER TABLE order_copy DROP COLUMN links;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();

@@ -299,10 +299,13 @@ proptest! {
             replica.load_catalogue(Kind::Product, None, 100, at(5)).unwrap(),
             journal.load_catalogue(Kind::Product, None, 100, at(5)).unwrap()
         );
-        prop_assert_eq!(
-            replica.load_orders(None, 100, at(5), &[ERP]).unwrap(),
-            journal.load_orders(None, 100, at(5), &[ERP]).unwrap()
-        );
+        // But for the buyers: the keys to them are in the one file alone.
+        let orders = |journal: &Journal| {
+            let mut chunk = journal.load_orders(None, 100, at(5), &[ERP]).unwrap();
+            chunk.cases.iter_mut().for_each(|case| case.person = None);
+            chunk
+        };
+        prop_assert_eq!(orders(&replica), orders(&journal));
         drop(replica);
         assert_sums(&rusqlite::Connection::open(&path).unwrap());
         for record in 1..5 {

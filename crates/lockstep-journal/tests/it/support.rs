@@ -187,6 +187,7 @@ pub fn key(shop: ShopId, id: &str) -> OrderKey {
 pub fn line(sku: &str, quantity: i64, taken: i64) -> OrderLine {
     OrderLine {
         id: sku.into(),
+        of: None,
         sku: Some(sku.into()),
         title: sku.into(),
         quantity: units(quantity),
@@ -200,6 +201,7 @@ pub fn line(sku: &str, quantity: i64, taken: i64) -> OrderLine {
         shipped: Decimal::ZERO,
         cancelled: Decimal::ZERO,
         returned: Decimal::ZERO,
+        written_off: Decimal::ZERO,
         stock: None,
     }
 }
@@ -224,6 +226,8 @@ pub fn state(id: &str, lines: Vec<OrderLine>) -> OrderState {
         shipping_method: None,
         payment_term: None,
         parcels: vec![],
+        refunds: vec![],
+        discounts: vec![],
     }
 }
 
@@ -250,6 +254,7 @@ pub fn order_seen(shop: ShopId, order: &OrderKey, state: OrderState) -> Body {
         state: Box::new(state),
         person: Personal::Clear(Box::new(person())),
         before_opening: false,
+        readdressed: false,
     }
 }
 

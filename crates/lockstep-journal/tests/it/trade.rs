@@ -8,8 +8,8 @@ use lockstep_model::entry::{
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Kind, Level, OrderAnswer, OrderKey, Payment, Record, ShopId, ShopIdentity,
-    Sku, StockSemantics, Takes,
+    Fault, FaultKind, Kind, Level, LineLinks, OrderAnswer, OrderKey, Payment, Record, ShopId,
+    ShopIdentity, Sku, StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -699,18 +699,31 @@ fn orders_that_two_shops_have_under_one_key_do_not_cut_a_chunk_short() {
 fn an_edit_of_the_origin_is_told_from_one_of_the_copy() {
     let mut journal = world();
     let o1 = key(WEB, "o1");
+    let id = line("A", 1, 1).id;
     let copy = |units| {
         let mut copy = state("s76", vec![line("A", units, 1)]);
         copy.key = Some(key(WEB, "o1").to_string());
         order_seen(ERP, &key(WEB, "o1"), copy)
     };
     let origin = |units| order_seen(WEB, &key(WEB, "o1"), state("o1", vec![line("A", units, 1)]));
-    let edited = |journal: &Journal| journal.order_case(&o1).unwrap().unwrap().edited;
+    let edited = |journal: &Journal| journal.order_case(&o1).unwrap().unwrap().edits.lines;
     append(&mut journal, vec![origin(2), copy(2)]);
+    let links = LineLinks {
+        lines: [(id.clone(), id.clone())].into(),
+        ..LineLinks::default()
+    };
+    let linked = Body::LinesLinked {
+        order: o1.clone(),
+        copy: ERP,
+        links: links.clone(),
+    };
+    append(&mut journal, vec![linked]);
+    let case = journal.order_case(&o1).unwrap().unwrap();
+    assert_eq!(case.links[&ERP], links);
     assert!(edited(&journal).is_empty());
     append(&mut journal, vec![origin(3)]);
     append(&mut journal, vec![origin(4)]);
-    assert_eq!(edited(&journal), ["A".into()].into());
+    assert_eq!(edited(&journal), [id.clone()].into());
     append(&mut journal, vec![copy(4)]);
     assert!(edited(&journal).is_empty(), "it has arrived");
     append(&mut journal, vec![copy(1)]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::create::{Ground, happen, priced};
+use super::create::{self, Ground, happen, priced};
 use super::input::{
     CancelInput, EditInput, PartInput, PayInput, RefundInput, ReturnInput, ShipInput,
 };
@@ -344,7 +344,7 @@ impl Open<'_, '_, '_> {
             ));
         }
         for input in lines {
-            match self.line_named(input.id.as_deref(), input.sku.as_deref())? {
+            match self.line_to_edit(&input)? {
                 Some(at) => {
                     let from = self.order.lines[at].quantity;
                     if !(0..=bounds::QUANTITY_MAX).contains(&input.quantity) {
@@ -359,10 +359,14 @@ impl Open<'_, '_, '_> {
                     if input.quantity == 0 {
                         let line = self.order.lines.remove(at);
                         order_rows::remove_line(self.w, self.row, &line.id)?;
+                    } else if input.says_amounts() {
+                        create::reprice(&mut self.order.lines[at], &input, self.ground.config)?;
                     } else {
                         sums::rescale(&mut self.order.lines[at], from, input.quantity);
                     }
                 }
+                // One that is not there any more, or was named as gone in the first place.
+                None if input.quantity == 0 => {}
                 None => {
                     let highest = self
                         .order
@@ -394,6 +398,17 @@ impl Open<'_, '_, '_> {
         }
         sums::add_up(&mut self.order);
         Ok(())
+    }
+
+    /// A line by its id, else by its key, else by its SKU.
+    fn line_to_edit(&self, input: &super::input::LineInput) -> Result<Option<usize>, Problem> {
+        match (&input.id, &input.key) {
+            (None, Some(key)) => {
+                let mut lines = self.order.lines.iter();
+                Ok(lines.position(|line| line.key.as_ref() == Some(key)))
+            }
+            (_, _) => self.line_named(input.id.as_deref(), input.sku.as_deref()),
+        }
     }
 
     /// A line by its id (which must be there), else by its SKU.

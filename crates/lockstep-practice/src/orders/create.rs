@@ -443,6 +443,7 @@ pub fn priced(
         .or_else(|| catalogue.as_ref().map(|sold| sold.title.clone()))
         .ok_or_else(|| said("title"))?;
     check_label("title", &title)?;
+    check_label("key", input.key.as_deref().unwrap_or_default())?;
     let stated = input
         .gross
         .map(|gross| Money::rounded(gross.0 / rust_decimal::Decimal::from(input.quantity)));
@@ -457,6 +458,7 @@ pub fn priced(
         .ok_or_else(|| said("tax_rate"))?;
     let mut line = Line {
         id: id.to_string(),
+        key: input.key,
         sku: input.sku,
         title,
         quantity: input.quantity,
@@ -472,13 +474,41 @@ pub fn priced(
         cancelled: 0,
         returned: 0,
     };
-    match (input.net, input.tax, input.gross) {
+    state_amounts(&mut line, (input.net, input.tax, input.gross), config)?;
+    Ok((line, catalogue.map(|sold| sold.variant)))
+}
+
+/// An existing line at another price, at the units that it has.
+pub fn reprice(line: &mut Line, input: &LineInput, config: &ShopConfig) -> Result<(), Problem> {
+    let stated = input.gross.filter(|_| line.quantity != 0);
+    let stated =
+        stated.map(|gross| Money::rounded(gross.0 / rust_decimal::Decimal::from(line.quantity)));
+    if let Some(price) = input.unit_price.or(stated) {
+        line.unit_price = price;
+    }
+    if let Some(rate) = input.tax_rate {
+        line.tax_rate = rate;
+    }
+    if let Some(discount) = input.discount {
+        line.discount = discount;
+    }
+    state_amounts(line, (input.net, input.tax, input.gross), config)
+}
+
+/// A line's net, tax and gross as they are stated, or as its price says.
+fn state_amounts(
+    line: &mut Line,
+    stated: (Option<Money>, Option<Money>, Option<Money>),
+    config: &ShopConfig,
+) -> Result<(), Problem> {
+    match stated {
         (Some(net), Some(tax), Some(gross)) => {
             if net.0 + tax.0 != gross.0 {
                 return Err(Problem::new(
                     Code::SumMismatch,
                     format!(
-                        "The net {net} and the tax {tax} of line {id} do not add up to {gross}."
+                        "The net {net} and the tax {tax} of line {} do not add up to {gross}.",
+                        line.id
                     ),
                 )
                 .with("field", "gross"));
@@ -486,9 +516,9 @@ pub fn priced(
             (line.net, line.tax, line.gross) = (net, tax, gross);
         }
         (None, None, Some(gross)) => {
-            (line.net, line.tax, line.gross) = sums::split(gross.0, tax_rate, true)
+            (line.net, line.tax, line.gross) = sums::split(gross.0, line.tax_rate, true);
         }
-        (None, None, None) => sums::work_out(&mut line, config.prices_include_tax),
+        (None, None, None) => sums::work_out(line, config.prices_include_tax),
         _ => {
             return Err(Problem::invalid(
                 "gross",
@@ -496,7 +526,7 @@ pub fn priced(
             ));
         }
     }
-    Ok((line, catalogue.map(|sold| sold.variant)))
+    Ok(())
 }
 
 pub fn check_people(buyer: &Buyer, addresses: [&Option<Address>; 2]) -> Result<(), Problem> {

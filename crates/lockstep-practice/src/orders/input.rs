@@ -54,6 +54,8 @@ pub enum FulfilmentGiven {
 pub struct LineInput {
     /// An existing line, in an edit.
     pub id: Option<String>,
+    /// The caller's own name for the line; names an existing one in an edit.
+    pub key: Option<String>,
     pub sku: Option<String>,
     pub title: Option<String>,
     pub quantity: i64,
@@ -63,6 +65,19 @@ pub struct LineInput {
     pub net: Option<Money>,
     pub tax: Option<Money>,
     pub gross: Option<Money>,
+}
+
+impl LineInput {
+    pub fn says_amounts(&self) -> bool {
+        let amounts = [
+            self.unit_price,
+            self.discount,
+            self.net,
+            self.tax,
+            self.gross,
+        ];
+        self.tax_rate.is_some() || amounts.iter().any(Option::is_some)
+    }
 }
 
 /// An edit before shipping.

@@ -67,6 +67,9 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     pub id: String,
+    /// The caller's own name for it.
+    #[serde(default)]
+    pub key: Option<String>,
     pub sku: Option<String>,
     pub title: String,
     pub quantity: i64,

@@ -418,6 +418,38 @@ async fn lines_are_edited_until_something_leaves() {
 }
 
 #[tokio::test]
+async fn a_line_has_a_name_of_its_caller_and_may_be_priced_anew() {
+    let shop = open(Takes::Placement, 1).await;
+    let line = |key: &str, quantity: i64, price: &str| json!({"key": key, "sku": SKU, "quantity": quantity, "unit_price": price, "tax_rate": "25.5"});
+    let mut order = copy("k1", 1);
+    order["lines"] = json!([line("a", 2, "20.00"), line("b", 3, "10.00")]);
+    let made = shop.post("/api/v1/orders", order).await;
+    assert_eq!(made["lines"][1]["key"], "b");
+    let path = format!("/api/v1/orders/{}", made["id"].as_str().unwrap());
+    // Said twice, it is there once.
+    for _ in 0..2 {
+        let edits = json!({"lines": [line("b", 3, "11.00"), line("c", 1, "1.00")]});
+        let edited = shop.patch(&path, edits).await;
+        let grosses: Vec<_> = edited["lines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| &line["gross"])
+            .collect();
+        assert_eq!(grosses, ["40.00", "33.00", "1.00"]);
+        assert_eq!(edited["total"], "74.00");
+        assert_eq!(taken(&edited), 6);
+    }
+    let edited = shop
+        .patch(
+            &path,
+            json!({"lines": [{"key": "c", "quantity": 0}, {"key": "gone", "quantity": 0}]}),
+        )
+        .await;
+    assert_eq!(edited["lines"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn every_status_change_is_in_the_feed() {
     let shop = open(Takes::Payment, 1).await;
     let (_, mut as_of) = shop.all("/api/v1/orders").await;

@@ -30,6 +30,7 @@ impl SimShop {
         let gross = Decimal::from(order.quantity * 10);
         let line = OrderLine {
             id: "l1".into(),
+            of: None,
             sku: Some(order.sku.clone()),
             title: order.sku.to_string(),
             quantity: order.quantity.into(),
@@ -43,6 +44,12 @@ impl SimShop {
             shipped: if order.shipped { order.quantity } else { 0 }.into(),
             cancelled: if order.cancelled { order.quantity } else { 0 }.into(),
             returned: order.returned.into(),
+            written_off: if order.returned > 0 {
+                (order.taken - (order.quantity - order.returned)).max(0)
+            } else {
+                0
+            }
+            .into(),
             stock: None,
         };
         Some(Order {
@@ -73,6 +80,8 @@ impl SimShop {
                 shipping_method: None,
                 payment_term: None,
                 parcels: vec![],
+                refunds: vec![],
+                discounts: vec![],
             },
             person: Person {
                 email: Some(format!("{id}@buyer.example")),

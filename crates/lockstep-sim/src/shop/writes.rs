@@ -73,7 +73,7 @@ impl SimShop {
                 let id = self.place(&sku, whole(line.quantity), paid, Some(key), now);
                 self.done(Kind::Order, id)
             }
-            Change::StepOrder { id, step } => {
+            Change::StepOrder { id, step, .. } => {
                 if !self.orders.contains_key(id) {
                     return refused(FaultKind::NotFound, "no such order");
                 }
@@ -81,10 +81,12 @@ impl SimShop {
                     OrderStep::Pay => self.pay(id),
                     OrderStep::Ship { .. } => self.ship(id),
                     OrderStep::Cancel => self.cancel(id),
-                    OrderStep::Edit { .. } => {
+                    OrderStep::Edit { .. }
+                    | OrderStep::CancelUnits { .. }
+                    | OrderStep::Readdress => {
                         return refused(FaultKind::Invalid { field: None }, "takes no edits");
                     }
-                    OrderStep::Refund { lines, restock } => {
+                    OrderStep::Refund { lines, restock, .. } => {
                         let units: Decimal = lines.values().sum();
                         self.take_back(id, whole(units), *restock);
                     }

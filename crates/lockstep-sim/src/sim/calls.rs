@@ -246,6 +246,7 @@ impl Sim {
                 && let Change::StepOrder {
                     id,
                     step: OrderStep::Cancel,
+                    ..
                 } = &change
                 && let Some(order) = at.orders.get(id).cloned()
                 && !order.shipped

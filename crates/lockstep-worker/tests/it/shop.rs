@@ -14,7 +14,7 @@ use lockstep_model::{
     Change, ChangeSort, Currency, Cursor, CustomerId, Fault, FaultKind, Kind, Level, Named,
     NaturalKey, Next, Order, OrderLine, OrderState, OrderStep, Outcome, Page, Payment, Person,
     PictureSource, Product, PullRequest, Receipt, Record, RemoteId, Scope, ShopId, ShopIdentity,
-    Sku, Stage, StockSemantics, Takes, Variant,
+    Sku, Stage, StepSort, StockSemantics, Takes, Variant,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ static MANIFEST: Manifest = Manifest {
     ],
     stock_write: StockWrite::Absolute,
     orders: OrderCreation::UniqueKey,
-    edits_orders: false,
+    order_steps: &[StepSort::Pay, StepSort::Ship, StepSort::Cancel],
     settles_after: Duration::from_millis(50),
     hooks: HookScheme::Topics(&["order.changed", "product.changed"]),
     holds: Manifest::holds_basics,
@@ -143,6 +143,7 @@ impl Shop {
         let number = format!("{}", 1000 + self.orders.len());
         let line = OrderLine {
             id: "l1".into(),
+            of: None,
             sku: Some(sku.into()),
             title: "Thing".into(),
             quantity: Decimal::ONE,
@@ -156,6 +157,7 @@ impl Shop {
             shipped: Decimal::ZERO,
             cancelled: Decimal::ZERO,
             returned: Decimal::ZERO,
+            written_off: Decimal::ZERO,
             stock: None,
         };
         let state = OrderState {
@@ -177,6 +179,8 @@ impl Shop {
             shipping_method: None,
             payment_term: None,
             parcels: vec![],
+            refunds: vec![],
+            discounts: vec![],
         };
         let person = Person {
             email: Some("buyer@example.com".into()),
@@ -250,7 +254,7 @@ impl Shop {
                 self.place(copy.clone());
                 (copy.state.id.clone(), Record::Order(Box::new(copy)))
             }
-            Change::StepOrder { id, step } => {
+            Change::StepOrder { id, step, .. } => {
                 let now = self.tick();
                 let Some((at, order)) = self.orders.get_mut(id) else {
                     return Outcome::Failed(Fault::new(FaultKind::NotFound, "no such order"));
@@ -259,7 +263,9 @@ impl Shop {
                 match step {
                     OrderStep::Pay => order.state.payment = Payment::Paid,
                     OrderStep::Cancel => order.state.cancelled = true,
-                    OrderStep::Edit { .. } => unreachable!("this shop takes no edits"),
+                    OrderStep::Edit { .. }
+                    | OrderStep::CancelUnits { .. }
+                    | OrderStep::Readdress => unreachable!("this shop takes no edits"),
                     OrderStep::Ship { .. } | OrderStep::Refund { .. } => {}
                 }
                 (id.clone(), Record::Order(Box::new(order.clone())))

@@ -16,6 +16,7 @@ mod in_chromium;
 mod meetings;
 mod moved;
 mod on_medusa;
+mod order_steps;
 mod pinned;
 mod plans;
 mod removals;
