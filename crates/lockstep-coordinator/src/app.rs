@@ -6,6 +6,7 @@ use crate::{
     asks::Waiting,
     events::Events,
     figures::Figures,
+    fleet::{Facts, Keeping, Rejoining, Watchdog},
     hooks::{Registrations, Replays, Targets, Wakes},
     progress::Progress,
     reports::Reports,
@@ -13,7 +14,10 @@ use crate::{
 };
 use lockstep_connector::Registry;
 use lockstep_storage::Storage;
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +33,13 @@ pub struct App {
     pub progress: Progress,
     pub reports: Reports,
     pub figures: Figures,
+    /// Who may have which customer, and who is not served.
+    pub facts: Facts,
+    pub keeping: Keeping,
+    pub rejoining: Rejoining,
+    pub watchdog: Mutex<Watchdog>,
+    /// When this coordinator began to hear, milliseconds since the epoch.
+    pub started_ms: u64,
     pub asks: Waiting,
     pub wakes: Wakes,
     pub targets: Targets,

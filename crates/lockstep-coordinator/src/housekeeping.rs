@@ -1,6 +1,6 @@
 //! What is swept away now and then, so that nothing grows without bound.
 
-use crate::{AppState, hooks, refusal::Chain};
+use crate::{AppState, fleet, hooks, refusal::Chain};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub async fn follow(app: AppState) {
             () = tokio::time::sleep(EVERY) => {}
         }
         app.view.forget_asks(Timestamp::now());
+        fleet::rejoining::forget(&app, Timestamp::now()).await;
         let customers = app.view.all_customers();
         app.checkpoints
             .sweep(&customers.into_iter().map(|(id, _)| id).collect());

@@ -25,6 +25,7 @@ mod erasures;
 mod events;
 mod extract;
 mod figures;
+mod fleet;
 mod forwarded;
 mod hooks;
 mod housekeeping;

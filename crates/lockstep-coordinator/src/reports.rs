@@ -14,6 +14,8 @@ pub struct Known {
     pub epoch: Epoch,
     pub state: ApplyState,
     pub error: Option<String>,
+    /// Nobody works for it; else only its newest settings are not in force.
+    pub stopped: bool,
 }
 
 #[derive(Default)]
@@ -32,6 +34,10 @@ struct Inner {
 impl Reports {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn known(&self, customer: CustomerId) -> Option<Known> {
+        self.inner().customers.get(&customer).cloned()
     }
 
     /// What was known before.

@@ -15,9 +15,10 @@ use crate::{
     erasures,
     events::Events,
     figures::Figures,
+    fleet::{self, Facts, Keeping, Rejoining, Watchdog},
     forwarded,
     hooks::{self, Registrations, Replays, Targets, Wakes},
-    housekeeping, owners,
+    housekeeping,
     progress::Progress,
     reports::Reports,
     router::router,
@@ -111,6 +112,11 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
         progress: Progress::default(),
         reports: Reports::default(),
         figures: Figures::new(jiff::Timestamp::now()),
+        facts: Facts::default(),
+        keeping: Keeping::default(),
+        rejoining: Rejoining::default(),
+        watchdog: Watchdog::default().into(),
+        started_ms: view::now_ms(),
         asks: Waiting::default(),
         wakes,
         targets: Targets::default(),
@@ -140,7 +146,7 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
     let mut tasks = JoinSet::new();
     tasks.spawn(view::follow(app.clone()));
     tasks.spawn(hooks::write(app.clone(), raised));
-    tasks.spawn(owners::follow(app.clone()));
+    tasks.spawn(fleet::follow(app.clone()));
     tasks.spawn(archive::follow(app.clone()));
     tasks.spawn(archive::follow_growth(app.clone()));
     tasks.spawn(housekeeping::follow(app.clone()));

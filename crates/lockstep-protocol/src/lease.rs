@@ -10,6 +10,7 @@ pub struct HeldLease {
     pub epoch: Epoch,
 }
 
+/// Sent by a worker without movable customers too: it is its sign of life.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRequest {
     pub have: Vec<HeldLease>,
@@ -22,6 +23,9 @@ pub struct LeaseReply {
     /// Those of `have` that are another's now.
     #[serde(default)]
     pub lost: Vec<HeldLease>,
+    /// What the worker owns and was told to let go of, by what the coordinator knows: said again until each is released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<HeldLease>,
 }
 
 /// The worker stopped: nothing of it is in flight any more.

@@ -36,6 +36,10 @@ pub struct CustomerReport {
     /// For people. The last good settings stay in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Failed, and nobody works for the customer: the worker begins anew in a moment. Else only the newest settings are
+    /// no good, and those before them stay in force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// The last journal segment that this worker has; 0: none yet.
     #[serde(default)]
     pub journal_sequence: u64,

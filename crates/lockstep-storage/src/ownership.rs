@@ -34,6 +34,14 @@ pub enum Event {
     Assign { to: WorkerId },
     /// Give it at once: the owner's machine is gone, or its lease is over.
     Take { to: WorkerId },
+    /// As `Take`, if who has it (or that nobody has) is still as it was seen: whoever looked may be late.
+    Pass {
+        from: Option<WorkerId>,
+        epoch: Epoch,
+        to: WorkerId,
+    },
+    /// The owner stays, in a new epoch: it let go of what was given back to it meanwhile.
+    Regrant { to: WorkerId, epoch: Epoch },
     /// Nobody shall have it; an owner lets go first.
     Revoke,
     /// The owner has let go: nothing of it is in flight.
@@ -60,6 +68,18 @@ pub fn next(now: Ownership, event: Event) -> Result<Ownership, NotTheOwner> {
             },
         }),
         Event::Take { to } => Ok(granted(now, to)),
+        Event::Pass { from, epoch, to } => {
+            if now.worker != from || now.epoch != epoch {
+                return Err(NotTheOwner);
+            }
+            Ok(granted(now, to))
+        }
+        Event::Regrant { to, epoch } => {
+            if now.told_to() != Some(to) || now.epoch != epoch {
+                return Err(NotTheOwner);
+            }
+            Ok(granted(now, to))
+        }
         Event::Revoke => Ok(match now.worker {
             None => Ownership {
                 moving_to: None,
@@ -154,8 +174,53 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_too_late_moves_nothing() {
+        let pass = |from, epoch| Event::Pass {
+            from,
+            epoch: Epoch(epoch),
+            to: B,
+        };
+        let free = Ownership::default();
+        let given = next(free, pass(None, 0)).unwrap();
+        assert_eq!((given.told_to(), given.epoch), (Some(B), Epoch(1)));
+        // Another coordinator was first.
+        let owned = after(&[Event::Assign { to: A }]);
+        assert_eq!(next(owned, pass(None, 0)), Err(NotTheOwner));
+        assert_eq!(next(owned, pass(Some(A), 2)), Err(NotTheOwner));
+        let passed = next(owned, pass(Some(A), 1)).unwrap();
+        assert_eq!((passed.told_to(), passed.epoch), (Some(B), Epoch(2)));
+    }
+
+    #[test]
+    fn who_let_go_of_what_was_given_back_has_it_in_a_new_epoch() {
+        let back = after(&[
+            Event::Assign { to: A },
+            Event::Assign { to: B },
+            Event::Assign { to: A },
+        ]);
+        let regrant = Event::Regrant {
+            to: A,
+            epoch: Epoch(1),
+        };
+        let again = next(back, regrant).unwrap();
+        assert_eq!((again.told_to(), again.epoch), (Some(A), Epoch(2)));
+        let moving = after(&[Event::Assign { to: A }, Event::Assign { to: B }]);
+        assert_eq!(next(moving, regrant), Err(NotTheOwner));
+    }
+
+    #[test]
     fn the_epoch_never_falls_and_grows_with_each_new_owner() {
         let events = [
+            Event::Pass {
+                from: Some(A),
+                epoch: Epoch(1),
+                to: B,
+            },
+            Event::Pass {
+                from: None,
+                epoch: Epoch(2),
+                to: A,
+            },
             Event::Assign { to: A },
             Event::Assign { to: B },
             Event::Take { to: A },

@@ -137,17 +137,17 @@ impl Storage {
             });
         };
         let holds = state(&owner);
-        if owner.incarnation != signed(new.incarnation.0)
-            || holds.epoch != new.epoch
-            || holds.worker != Some(new.worker)
+        let incarnation = Incarnation(unsigned(owner.incarnation));
+        let head = last(&tx, customer).await?;
+        let is_of_now = (new.incarnation, new.epoch) == (incarnation, holds.epoch);
+        if holds.worker != Some(new.worker) || !(is_of_now || is_of_before(new, incarnation, head))
         {
             tx.rollback().await?;
             return Ok(SegmentOutcome::OldEpoch {
-                incarnation: Incarnation(unsigned(owner.incarnation)),
+                incarnation,
                 epoch: holds.epoch,
             });
         }
-        let head = last(&tx, customer).await?;
         if let Some(refusal) = refused(&tx, customer, new, head).await? {
             tx.rollback().await?;
             return Ok(refusal);
@@ -268,6 +268,14 @@ impl Storage {
         }
         Ok(segments)
     }
+}
+
+/// Written before the database was restored from a backup, and lost with it: the owner of now offers it again. It is
+/// taken as long as nothing of the new incarnation stands in the chain, and never below the epoch of its head: so who
+/// had the customer last before the restore brings the chain back as it was.
+fn is_of_before(new: &NewSegment<'_>, now: Incarnation, head: Option<SegmentHead>) -> bool {
+    new.incarnation < now
+        && head.is_none_or(|head| (new.incarnation, new.epoch) >= (head.incarnation, head.epoch))
 }
 
 async fn refused(

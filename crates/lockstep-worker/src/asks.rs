@@ -57,6 +57,11 @@ impl Asks {
         !self.seen.contains(&ask.id)
     }
 
+    /// The coordinator's database is another one, and counts its questions anew.
+    pub fn forget_seen(&mut self) {
+        self.seen.clear();
+    }
+
     pub fn take(&mut self, ask: Ask, about: About) {
         while self.tasks.try_join_next().is_some() {}
         if self.tasks.len() >= bounds::ASKS_REMEMBERED {

@@ -8,7 +8,7 @@ use crate::lease;
 use crate::link::Link;
 use crate::settings_file::Kept;
 use lockstep_model::settings::{CustomerSettings, OnWire};
-use lockstep_model::{CustomerId, Incarnation};
+use lockstep_model::{CustomerId, Epoch, Incarnation};
 use lockstep_protocol::delta::{Applied, DeltaFault, HeldCustomer, SettingsReply};
 use lockstep_protocol::lease::HeldLease;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
@@ -16,6 +16,7 @@ use lockstep_protocol::wanted::{Cancel, Wake};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 pub struct Fleet {
     pub tools: Arc<Tools>,
@@ -29,6 +30,8 @@ pub struct Fleet {
     beginners: BTreeSet<CustomerId>,
     /// Who is held works; from then on only changes are looked at.
     begun: bool,
+    /// This worker stops: what was not released yet is with its next start.
+    stopping: CancellationToken,
 }
 
 struct Tended {
@@ -56,6 +59,7 @@ impl Fleet {
             draining: false,
             beginners: BTreeSet::new(),
             begun: false,
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -85,7 +89,8 @@ impl Fleet {
         kept.save(&self.tools.link.folder, &self.tools.link.crash)?;
         let before = std::mem::replace(&mut self.kept, kept);
         for customer in removed {
-            self.let_go(customer);
+            let epoch = before.held.customers.get(&customer).map(|held| held.epoch);
+            self.let_go(customer, epoch);
         }
         for customer in &changed {
             self.renew_hooks(*customer, &before);
@@ -115,9 +120,10 @@ impl Fleet {
         self.draining = draining;
         if draining {
             tracing::info!("this worker drains: its customers are given back");
-            let all: Vec<CustomerId> = self.tended.keys().copied().collect();
-            for customer in all {
-                self.let_go(customer);
+            let held = self.kept.held.customers.iter();
+            let all: Vec<_> = held.map(|(id, held)| (*id, Some(held.epoch))).collect();
+            for (customer, epoch) in all {
+                self.let_go(customer, epoch);
             }
         } else {
             self.begin_all();
@@ -149,6 +155,7 @@ impl Fleet {
     fn give(&mut self, seat: Arc<Seat>) {
         let customer = seat.customer;
         if let Err(problems) = seat.settings.validate() {
+            let stopped = !self.tended.contains_key(&customer);
             let words: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
             self.tools.reporter.customer(CustomerReport {
                 id: customer,
@@ -156,6 +163,7 @@ impl Fleet {
                 epoch: seat.epoch,
                 state: ApplyState::Failed,
                 error: Some(words.join(" · ")),
+                stopped,
                 journal_sequence: 0,
                 calls_per_second_max: None,
             });
@@ -201,32 +209,47 @@ impl Fleet {
         }
     }
 
-    /// Stops, and when nothing of it is in flight any more, says so.
-    fn let_go(&mut self, customer: CustomerId) {
+    /// Stops, and when nothing of it is in flight any more, says so. Also of a customer that nobody worked for here, as
+    /// just after a start: it is waited for all the same. `epoch`: the one that it was held in, if it was.
+    fn let_go(&mut self, customer: CustomerId, epoch: Option<Epoch>) {
         self.tools.reporter.gone(customer);
-        let Some(tended) = self.tended.remove(&customer) else {
-            let link = self.tools.link.clone();
-            let before = self.closing.remove(&customer);
-            let closing = tokio::spawn(async move {
-                if let Some(before) = before {
-                    let _over = before.await;
-                }
-                forget_keys(&link, customer).await;
-            });
-            self.closing.insert(customer, closing);
-            return;
-        };
+        let tended = self.tended.remove(&customer);
         let (link, before) = (self.tools.link.clone(), self.closing.remove(&customer));
+        let stopping = self.stopping.clone();
         let closing = tokio::spawn(async move {
             if let Some(before) = before {
                 let _over = before.await;
             }
-            let lease = tended.close().await;
-            lease::release(&link, vec![lease]).await;
+            let lease = match tended {
+                Some(tended) => Some(tended.close().await),
+                None => epoch.map(|epoch| HeldLease {
+                    customer_id: customer,
+                    epoch,
+                }),
+            };
+            if let Some(lease) = lease {
+                lease::release(&link, lease, &stopping).await;
+            }
             forget_keys(&link, customer).await;
         });
         self.closing.insert(customer, closing);
         self.closing.retain(|_, closing| !closing.is_finished());
+    }
+
+    /// What the coordinator says is ours still and on its way from us. Who died between letting go and saying so, or
+    /// lost what it had, knows nothing of it: it is released. What is worked for is told by the settings.
+    pub fn release_strangers(&mut self, leaving: &[HeldLease]) {
+        for lease in leaving {
+            let customer = lease.customer_id;
+            let is_closing = self
+                .closing
+                .get(&customer)
+                .is_some_and(|closing| !closing.is_finished());
+            if self.begun && !is_closing && !self.tended.contains_key(&customer) {
+                tracing::info!(%customer, epoch = %lease.epoch, "the coordinator waits for a customer that nobody works for here; it is released");
+                self.let_go(customer, Some(lease.epoch));
+            }
+        }
     }
 
     pub fn wake(&mut self, wake: Wake) {
@@ -299,6 +322,7 @@ impl Fleet {
         for tended in self.tended.values() {
             tended.handle.stop.cancel();
         }
+        self.stopping.cancel();
         let stopping = std::mem::take(&mut self.tended);
         futures::future::join_all(stopping.into_values().map(Tended::close)).await;
         for (_, closing) in std::mem::take(&mut self.closing) {

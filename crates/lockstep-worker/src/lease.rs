@@ -1,10 +1,12 @@
-//! The worker's time-limited right to its movable customers, renewed for all of them at once.
+//! The worker's time-limited right to its movable customers, renewed for all of them at once; and its sign of life,
+//! which a worker without any gives too.
 //!
 //! ```text
 //!   sent ─────────── request ───────────► committed          our deadline = sent + (until − their now) − 2 s
 //!    │◄──────── {Lease-Until-Ms} ────────────┘               on a clock that counts suspend
 //! ```
 
+use crate::backoff::Backoff;
 use crate::bounds;
 use crate::clock::BootTime;
 use crate::coordinator::CallError;
@@ -14,19 +16,18 @@ use lockstep_protocol::headers::LEASE_UNTIL_MS;
 use lockstep_protocol::lease::{HeldLease, LeaseReply, LeaseRequest, ReleaseRequest};
 use lockstep_protocol::{Code, paths};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Renews for as long as the worker lives.
 pub async fn renew_always(link: &Link, members: &Members) {
     loop {
         let have = members.movable();
-        if have.is_empty() {
-            members.changed().await;
-            continue;
-        }
+        let nothing_to_lose = have.is_empty();
         let started = BootTime::now();
         let pause = match renew(link, have).await {
-            Ok(lost) => {
-                for lease in lost {
+            Ok(told) => {
+                members.asked_to_leave(told.leaving);
+                for lease in told.lost {
                     tracing::warn!(customer = %lease.customer_id, epoch = %lease.epoch, "the coordinator gave this customer to another worker");
                     members.fence(lease.customer_id, lease.epoch);
                 }
@@ -35,7 +36,11 @@ pub async fn renew_always(link: &Link, members: &Members) {
             // The deadline stands; a second later is early enough to keep it.
             Err(error) => {
                 tracing::debug!(%error, "the lease was not renewed");
-                jittered(Duration::from_secs(1))
+                if nothing_to_lose {
+                    jittered(bounds::LEASE_INTERVAL)
+                } else {
+                    jittered(Duration::from_secs(1))
+                }
             }
         };
         tokio::select! {
@@ -46,7 +51,14 @@ pub async fn renew_always(link: &Link, members: &Members) {
     }
 }
 
-async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Vec<HeldLease>, CallError> {
+/// What a renewal was answered.
+#[derive(Default)]
+struct Told {
+    lost: Vec<HeldLease>,
+    leaving: Vec<HeldLease>,
+}
+
+async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Told, CallError> {
     // From before it was sent: what took long on its way is ours to bear.
     let sent = BootTime::now();
     let reply = match link
@@ -61,7 +73,7 @@ async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Vec<HeldLease>, Call
             if grants_none {
                 // Ownership is given by hand there; the epoch on each segment fences.
                 link.set_lease(Some(sent.plus(bounds::LEASE_MAX)));
-                return Ok(Vec::new());
+                return Ok(Told::default());
             }
             return Err(error);
         }
@@ -76,7 +88,10 @@ async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Vec<HeldLease>, Call
         let granted = until_ms.saturating_sub(body.server_time.as_millisecond());
         link.set_lease(Some(deadline(sent, granted)));
     }
-    Ok(body.lost)
+    Ok(Told {
+        lost: body.lost,
+        leaving: body.leaving,
+    })
 }
 
 fn deadline(sent: BootTime, granted_ms: i64) -> BootTime {
@@ -92,14 +107,23 @@ fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(rand::random_range(0.9..1.1))
 }
 
-/// Nothing of these customers is in flight here any more.
-pub async fn release(link: &Link, released: Vec<HeldLease>) {
-    if released.is_empty() {
-        return;
-    }
-    let request = ReleaseRequest { released };
-    if let Err(error) = link.post_json(paths::worker::LEASE_RELEASE, &request).await {
-        tracing::debug!(%error, "the release was not taken; the lease runs out by itself");
+/// Nothing of this customer is in flight here any more: said again until it is heard, or until this worker stops, whose
+/// next start is asked for it. Nobody else gets the customer before.
+pub async fn release(link: &Link, released: HeldLease, stopping: &CancellationToken) {
+    let request = ReleaseRequest {
+        released: vec![released],
+    };
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match link.post_json(paths::worker::LEASE_RELEASE, &request).await {
+            Ok(_) => return,
+            Err(error) => error,
+        };
+        tracing::debug!(customer = %released.customer_id, %error, "the release was not taken; it is said again");
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next(error.retry_after())) => {}
+            () = stopping.cancelled() => return,
+        }
     }
 }
 

@@ -4,19 +4,29 @@ use lockstep_model::{CustomerId, Epoch};
 use lockstep_protocol::lease::HeldLease;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-#[derive(Default)]
 pub struct Members {
     held: Mutex<BTreeMap<CustomerId, Member>>,
     notify: Notify,
+    leaving: watch::Sender<Vec<HeldLease>>,
 }
 
 struct Member {
     epoch: Epoch,
     movable: bool,
     fence: CancellationToken,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Members {
+            held: Mutex::default(),
+            notify: Notify::default(),
+            leaving: watch::Sender::new(Vec::new()),
+        }
+    }
 }
 
 impl Members {
@@ -63,6 +73,19 @@ impl Members {
                 epoch: member.epoch,
             })
             .collect()
+    }
+
+    /// What the coordinator waits for us to let go of, said with each renewal.
+    pub fn asked_to_leave(&self, leaving: Vec<HeldLease>) {
+        self.leaving.send_if_modified(|known| {
+            let is_news = *known != leaving;
+            *known = leaving;
+            is_news
+        });
+    }
+
+    pub fn leaving(&self) -> watch::Receiver<Vec<HeldLease>> {
+        self.leaving.subscribe()
     }
 
     pub async fn changed(&self) {

@@ -65,6 +65,7 @@ impl Reporter {
         self.amend(id, |report| {
             report.state = ApplyState::Failed;
             report.error = Some(why.to_owned());
+            report.stopped = true;
         });
     }
 
@@ -114,6 +115,13 @@ impl Reporter {
             .acted
             .get(&key)
             .is_none_or(|acted| *acted < wake.counter)
+    }
+
+    /// The coordinator's database is another one: its counters may begin below those that were acted on.
+    pub fn forget_acted(&self) {
+        let mut news = self.lock();
+        news.acted.clear();
+        news.changed_acted.clear();
     }
 
     /// Everything once more, also what is no news.

@@ -13,13 +13,16 @@ use crate::link::Link;
 use crate::state::WorkerState;
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
+use lockstep_model::Incarnation;
 use lockstep_protocol::asks::Question;
 use lockstep_protocol::delta::SettingsReply;
 use lockstep_protocol::headers::{PREFER, prefer_wait};
+use lockstep_protocol::lease::HeldLease;
 use lockstep_protocol::wanted::WorkerWanted;
 use lockstep_protocol::{Code, bounds as wire_bounds, paths};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub struct Session {
@@ -33,6 +36,8 @@ pub struct Session {
     answered: bool,
     /// The customers work, with new settings or those of the last time.
     begun: bool,
+    /// Of the database that wakes and questions were counted in.
+    incarnation: Option<Incarnation>,
 }
 
 /// What a poll came to.
@@ -47,6 +52,7 @@ pub enum Polled {
 impl Session {
     pub fn new(link: Arc<Link>, config: WorkerConfig, fleet: Fleet, asks: Asks) -> Self {
         Session {
+            incarnation: fleet.kept.held.etag.map(|etag| etag.incarnation),
             link,
             config,
             fleet,
@@ -79,6 +85,7 @@ impl Session {
 
     async fn converse(&mut self) -> Result<(), FolderError> {
         let mut backoff = Backoff::default();
+        let mut leaving = self.fleet.tools.members.leaving();
         loop {
             let pass = match self.link.pass() {
                 Some(pass) => pass,
@@ -100,7 +107,9 @@ impl Session {
             } else {
                 0
             };
-            let polled = self.poll(wait).await;
+            let Some(polled) = self.poll_unless_asked_to_leave(wait, &mut leaving).await else {
+                continue;
+            };
             if polled.is_ok() && !std::mem::replace(&mut self.answered, true) {
                 // A coordinator that was away may have forgotten what it was told, and what it was about to do with it.
                 self.fleet.tools.reporter.tell_all();
@@ -114,6 +123,8 @@ impl Session {
                         self.fleet.tools.reporter.applied(self.fleet.kept.held.etag);
                     }
                     self.begun = true;
+                    let waited_for = leaving.borrow_and_update().clone();
+                    self.fleet.release_strangers(&waited_for);
                 }
                 Err(error) => {
                     let pause = self.after(&error, &mut backoff).await?;
@@ -121,6 +132,24 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// `None`: the coordinator waits for customers that are to be let go, and a poll that is parked must not hold that
+    /// up. Nothing is lost with it: what it would have told is asked for anew.
+    async fn poll_unless_asked_to_leave(
+        &mut self,
+        wait: u64,
+        leaving: &mut watch::Receiver<Vec<HeldLease>>,
+    ) -> Option<Result<Polled, CallError>> {
+        let asked = tokio::select! {
+            polled = self.poll(wait) => return Some(polled),
+            asked = leaving.changed() => asked,
+        };
+        if asked.is_ok() {
+            let waited_for = leaving.borrow_and_update().clone();
+            self.fleet.release_strangers(&waited_for);
+        }
+        None
     }
 
     /// Asks once. Wakes, cancels and questions that came along have been handed on when it returns.
@@ -159,6 +188,12 @@ impl Session {
     }
 
     fn take(&mut self, mut reply: SettingsReply) -> Polled {
+        let incarnation = Some(reply.incarnation);
+        if std::mem::replace(&mut self.incarnation, incarnation) != incarnation {
+            // Counters and numbers of questions begin again below those that we have seen.
+            self.fleet.tools.reporter.forget_acted();
+            self.asks.forget_seen();
+        }
         let wanted = std::mem::take(&mut reply.wanted);
         let asks = std::mem::take(&mut reply.asks);
         self.fleet.drain(wanted.worker == WorkerWanted::Draining);

@@ -5,7 +5,7 @@ use crate::{
     AppState,
     events::Topic,
     extract::{Json, Path, Query},
-    owners,
+    fleet, owners,
     refusal::{Answer, Refusal},
 };
 use axum::{
@@ -237,7 +237,7 @@ pub(super) async fn save(
         .storage
         .save_customer(settings, expect, person.name(), now)
         .await?;
-    owners::settle_customer(app, outcome.id, pinned_to).await?;
+    fleet::settle_customer(app, outcome.id, pinned_to).await?;
     if outcome.changed {
         tracing::info!(customer = %outcome.id, revision = %outcome.revision, by = person.name(), "settings were saved");
         app.events.tell(Topic::Customers, Some(outcome.id));

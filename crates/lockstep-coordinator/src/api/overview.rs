@@ -1,7 +1,7 @@
 //! The start page: what needs a person, then how it goes.
 
 use super::{Person, said};
-use crate::{AppState, extract::Json, refusal::Answer, view::Standing};
+use crate::{AppState, extract::Json, fleet, refusal::Answer, view::Standing};
 use axum::extract::State;
 use jiff::Timestamp;
 use lockstep_protocol::people::{Need, NeedKind, Overview, login::Role};
@@ -22,10 +22,12 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                 detail: format!("{}   {}", enrolment.code, enrolment.address),
                 href: format!("/workers/pending/{}", enrolment.id),
                 since: Some(enrolment.asked_at),
+                action: String::new(),
             });
         }
     }
     let mut customers = 0;
+    needs_person.splice(0..0, fleet::incidents(&app, |id| person.sees(id)));
     let (mut records, mut records_apart) = (0, 0);
     // Those that a worker works for.
     let mut worked = Vec::new();
@@ -52,6 +54,7 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                 detail: "A person has to decide; the rest goes on.".into(),
                 href: format!("/customers/{id}/conflicts"),
                 since: summary.oldest_conflict,
+                action: String::new(),
             });
         }
         if summary.held_orders > 0 {
@@ -72,6 +75,7 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                     detail,
                     href: format!("/customers/{id}/orders"),
                     since: None,
+                    action: String::new(),
                 });
             }
             if others > 0 {
@@ -85,6 +89,7 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                     detail: "Each says what it waits for.".into(),
                     href: format!("/customers/{id}/orders"),
                     since: None,
+                    action: String::new(),
                 });
             }
         }
@@ -99,6 +104,7 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                 detail: "A shop refused them or they cannot be read; the others go on.".into(),
                 href: format!("/customers/{id}/records"),
                 since: None,
+                action: String::new(),
             });
         }
     }
@@ -149,5 +155,6 @@ fn need(alert: Alert) -> Need {
         detail: alert.detail,
         href: alert.href,
         since: Some(alert.raised_at),
+        action: String::new(),
     }
 }

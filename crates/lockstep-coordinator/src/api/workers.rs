@@ -214,7 +214,7 @@ pub async fn confirm(
     match outcome {
         ConfirmOutcome::Confirmed { worker, name } => {
             tracing::info!(%worker, name, by = person.name(), "a worker was confirmed");
-            crate::owners::settle(&app).await?;
+            crate::fleet::settle(&app).await?;
             Ok(Json(ConfirmReply {
                 worker_id: worker,
                 name,
@@ -312,7 +312,7 @@ pub async fn set_state(
     };
     app.storage.set_worker_state(id, wanted).await?;
     tracing::info!(worker = %id, state = wanted.as_str(), by = person.name(), "a worker's state was set");
-    crate::owners::settle(&app).await?;
+    crate::fleet::settle(&app).await?;
     app.events.tell(Topic::Workers, None);
     let worker = app
         .storage

@@ -124,7 +124,7 @@ pub struct NeedRow {
     pub title: String,
     pub detail: String,
     pub href: String,
-    pub button: &'static str,
+    pub button: String,
     pub since: Option<When>,
 }
 
@@ -139,7 +139,12 @@ impl NeedRow {
             NeedKind::ShopFailed => (State::failed("shop"), "Open the shop"),
             NeedKind::SettingsFailed => (State::failed("settings"), "Open the settings"),
             NeedKind::OrderHeld => (State::attention("order held"), "Look at it"),
+            NeedKind::NotServed => (State::failed("not served"), "Look at it"),
             NeedKind::Alert => (State::attention("alert"), "Look at it"),
+        };
+        let button = match need.action.is_empty() {
+            true => button.to_owned(),
+            false => need.action,
         };
         NeedRow {
             state,

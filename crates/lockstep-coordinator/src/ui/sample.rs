@@ -264,6 +264,7 @@ fn overview(full: bool) -> Overview {
         detail: detail.into(),
         href: href.into(),
         since: Some(ago(seconds)),
+        action: String::new(),
     };
     Overview {
         needs_person: if full {

@@ -138,23 +138,15 @@ impl View {
             .collect()
     }
 
-    /// Customers that nobody owns.
-    pub fn unowned(&self) -> Vec<CustomerId> {
-        self.customers()
-            .iter()
-            .filter(|(_, customer)| !customer.deleted && customer.ownership.worker.is_none())
-            .map(|(id, _)| *id)
-            .collect()
-    }
-
     /// Customers whose owner was told to let go and has not yet.
-    pub fn leaving(&self) -> Vec<(CustomerId, WorkerId)> {
+    pub fn leaving(&self, worker: WorkerId) -> Vec<(CustomerId, Epoch)> {
         self.customers()
             .iter()
             .filter(|(_, customer)| {
-                customer.ownership.moving_to.is_some() || customer.ownership.revoked
+                let now = customer.ownership;
+                now.worker == Some(worker) && (now.moving_to.is_some() || now.revoked)
             })
-            .filter_map(|(id, customer)| Some((*id, customer.ownership.worker?)))
+            .map(|(id, customer)| (*id, customer.ownership.epoch))
             .collect()
     }
 

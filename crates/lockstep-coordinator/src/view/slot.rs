@@ -67,6 +67,7 @@ pub struct Slot {
     described: RwLock<Described>,
     instance: RwLock<Option<(HeaderValue, InstanceId)>>,
     seen_ms: AtomicU64,
+    renewed_ms: AtomicU64,
     parked: AtomicUsize,
     /// The last report's number; 0: none yet.
     report: AtomicU64,
@@ -88,6 +89,7 @@ impl Slot {
             }),
             instance: RwLock::new(None),
             seen_ms: AtomicU64::new(0),
+            renewed_ms: AtomicU64::new(0),
             parked: AtomicUsize::new(0),
             report: AtomicU64::new(0),
         }
@@ -225,6 +227,24 @@ impl Slot {
 
     pub fn touch(&self) {
         self.seen_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    /// Its last call, whatever waits; 0: none yet.
+    pub fn called_ms(&self) -> u64 {
+        self.seen_ms.load(Ordering::Relaxed)
+    }
+
+    /// Its lease was renewed, durably.
+    pub fn renewed(&self) {
+        self.renewed_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    pub fn renewed_ms(&self) -> u64 {
+        self.renewed_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn platforms(&self) -> Vec<String> {
+        self.described().platforms.clone()
     }
 
     pub fn seen_ms(&self) -> u64 {

@@ -150,7 +150,7 @@ async fn join_at_once(app: &AppState, id: &EnrolmentId, join: Hash, now: Timesta
     {
         ConfirmOutcome::Confirmed { worker, name } => {
             tracing::info!(%worker, name, "a worker joined by a token");
-            crate::owners::settle(app).await
+            crate::fleet::settle(app).await
         }
         ConfirmOutcome::WrongCode { .. }
         | ConfirmOutcome::Expired

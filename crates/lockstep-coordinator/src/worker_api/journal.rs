@@ -7,7 +7,8 @@ use super::identify::Caller;
 use crate::extract::{Json, Path, Query};
 use crate::{
     AppState,
-    refusal::{Answer, Refusal},
+    fleet::rejoining,
+    refusal::{Answer, Chain, Refusal},
 };
 use axum::{
     body::Bytes,
@@ -17,7 +18,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use lockstep_journal::Segment;
-use lockstep_model::{CustomerId, WorkerId};
+use lockstep_model::{CustomerId, Epoch, WorkerId};
 use lockstep_protocol::{
     Code,
     bounds::JOURNAL_BYTES_MAX,
@@ -52,10 +53,24 @@ pub async fn take(
         hash: Hash(said.hash.0),
         body: &body,
     };
-    let outcome = match app.storage.put_segment(&new, Timestamp::now()).await? {
-        SegmentOutcome::Accepted => Outcome::Accepted,
+    let put = app.storage.put_segment(&new, Timestamp::now()).await;
+    app.keeping.journal(
+        customer,
+        match &put {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Chain(error).to_string()),
+        },
+    );
+    let outcome = match put? {
+        SegmentOutcome::Accepted => {
+            rejoining::taken(&app, customer, slot.id, said.incarnation).await;
+            Outcome::Accepted
+        }
         SegmentOutcome::Same => Outcome::Same,
         SegmentOutcome::Conflict(head) => {
+            if let Some(head) = &head {
+                rejoining::forked(&app, customer, slot.id, head.incarnation).await;
+            }
             return Err(Refusal::new(
                 Code::SegmentConflict,
                 format!(
@@ -74,6 +89,12 @@ pub async fn take(
                 ),
             )
             .with(|problem| problem.head = head.map(told)));
+        }
+        SegmentOutcome::OldEpoch { incarnation, epoch }
+            if (said.incarnation, said.epoch) > (incarnation, epoch) && epoch > Epoch(0) =>
+        {
+            let what = "a customer in an epoch that this database never granted";
+            return Err(super::reply::roll_back(&app, &slot, said.incarnation, what).await?);
         }
         SegmentOutcome::OldEpoch { incarnation, epoch } => {
             let head = app.storage.segment_head(customer).await?;

@@ -7,7 +7,8 @@ use crate::{
     AppState,
     bounds::SESSION_TTL,
     events::Topic,
-    refusal::{Answer, Refusal},
+    refusal::{Answer, Chain, Refusal},
+    view::{Slot, Standing},
 };
 use axum::{
     extract::State,
@@ -18,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use lockstep_protocol::{
     Code,
     headers::LEASE_UNTIL_MS,
-    lease::{LeaseReply, LeaseRequest, ReleaseRequest},
+    lease::{HeldLease, LeaseReply, LeaseRequest, ReleaseRequest},
 };
 use lockstep_storage::{MoveOutcome, ownership::Event};
 
@@ -44,9 +45,16 @@ pub async fn lease(
         .map(|worker| worker.build)
         .unwrap_or_default();
     // Committed before it is answered: the row is the session that a re-grant looks at.
-    app.storage
+    let kept = app
+        .storage
         .see_worker(slot.id, &instance.to_string(), &build, now)
-        .await?;
+        .await;
+    app.keeping.lease(match &kept {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Chain(error).to_string()),
+    });
+    kept?;
+    slot.renewed();
     let lost = request
         .have
         .into_iter()
@@ -54,9 +62,13 @@ pub async fn lease(
         .collect();
     let ttl = SignedDuration::try_from(SESSION_TTL).unwrap_or_default();
     let until = now.saturating_add(ttl).unwrap_or(now);
+    let leaving = app.view.leaving(slot.id).into_iter();
     let mut response = Json(LeaseReply {
         server_time: now,
         lost,
+        leaving: leaving
+            .map(|(customer_id, epoch)| HeldLease { customer_id, epoch })
+            .collect(),
     })
     .into_response();
     response
@@ -72,16 +84,9 @@ pub async fn release(
 ) -> Answer<Json<LeaseReply>> {
     let now = Timestamp::now();
     let mut lost = Vec::new();
+    app.tail.look(&app).await?;
     for held in request.released {
-        let event = Event::Release {
-            by: slot.id,
-            epoch: held.epoch,
-        };
-        match app
-            .storage
-            .move_customer(held.customer_id, event, now)
-            .await?
-        {
+        match released(&app, &slot, held, now).await? {
             MoveOutcome::Done(owned) => {
                 tracing::info!(customer = %held.customer_id, by = %slot.id, now = %owned.ownership, "released");
                 app.progress.forget_live(held.customer_id);
@@ -89,10 +94,37 @@ pub async fn release(
             MoveOutcome::NotTheOwner => lost.push(held),
         }
     }
-    crate::owners::settle(&app).await?;
+    crate::fleet::settle(&app).await?;
     app.events.tell(Topic::Workers, None);
     Ok(Json(LeaseReply {
         server_time: now,
         lost,
+        leaving: Vec::new(),
     }))
+}
+
+/// A customer that was given away and back while its worker let go of it stays with it: in a new epoch, since nothing
+/// of the old one is at work any more.
+async fn released(
+    app: &AppState,
+    slot: &Slot,
+    held: HeldLease,
+    now: Timestamp,
+) -> Answer<MoveOutcome> {
+    let (customer, epoch) = (held.customer_id, held.epoch);
+    let given_back = app
+        .view
+        .customer(customer)
+        .is_some_and(|known| known.told_to == Some(slot.id) && slot.standing() == Standing::Active);
+    if given_back {
+        let to = slot.id;
+        let again = Event::Regrant { to, epoch };
+        let outcome = app.storage.move_customer(customer, again, now).await?;
+        if matches!(outcome, MoveOutcome::Done(_)) {
+            return Ok(outcome);
+        }
+    }
+    let by = slot.id;
+    let release = Event::Release { by, epoch };
+    Ok(app.storage.move_customer(customer, release, now).await?)
 }

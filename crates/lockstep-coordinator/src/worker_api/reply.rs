@@ -38,7 +38,8 @@ pub async fn check_incarnation(app: &AppState, slot: &Slot, theirs: &Etag) -> An
         // Another coordinator may only have heard of it sooner.
         app.tail.look(app).await?;
         if ahead(app) {
-            return Err(changed(roll_back(app, slot, theirs).await?));
+            let what = "settings that this database never gave";
+            return Err(roll_back(app, slot, theirs.incarnation, what).await?);
         }
     }
     // What was told once stays told, also by a coordinator that has forgotten by which event.
@@ -56,14 +57,21 @@ fn changed(incarnation: Incarnation) -> Refusal {
     .with(|problem| problem.incarnation = Some(incarnation))
 }
 
-async fn roll_back(app: &AppState, slot: &Slot, theirs: &Etag) -> Answer<Incarnation> {
-    let to = Incarnation(theirs.incarnation.0.saturating_add(1));
+/// A worker has `what`: that is only possible if the database was restored from a backup. The refusal that says so.
+pub async fn roll_back(
+    app: &AppState,
+    slot: &Slot,
+    theirs: Incarnation,
+    what: &str,
+) -> Answer<Refusal> {
+    let to = Incarnation(theirs.0.saturating_add(1));
     let raised = app.storage.raise_incarnation(to).await?;
     app.view.renew(raised);
     tracing::error!(
         worker = %slot.id,
         incarnation = %raised,
-        "worker has settings that this database never gave: it was restored from a backup; the incarnation is raised"
+        what,
+        "a worker knows more than this database: it was restored from a backup; the incarnation is raised"
     );
     crate::alarms::raise(
         app,
@@ -74,15 +82,15 @@ async fn roll_back(app: &AppState, slot: &Slot, theirs: &Etag) -> Answer<Incarna
             worker: Some(slot.id),
             title: "The coordinator's database was restored from an older backup".into(),
             detail: format!(
-                "worker {} had settings that this database never gave. Edits made since the backup are lost: \
-                 look through the customers. Journals are offered again by their workers.",
+                "Worker {} had {what}. Edits made since the backup are lost: look through the customers. Journals are \
+                 offered again by their workers; each customer's is told of here.",
                 slot.name()
             ),
             href: format!("/workers/{}", slot.id),
         },
     )
     .await;
-    Ok(raised)
+    Ok(changed(raised))
 }
 
 pub async fn settings(app: &AppState, slot: &Slot, theirs: Option<&Etag>) -> Answer<Response> {

@@ -70,6 +70,7 @@ async fn customers(
             epoch: report.epoch,
             state: report.state,
             error: report.error.clone(),
+            stopped: report.stopped,
         };
         let before = app.reports.put(report.id, known.clone());
         if before.as_ref() != Some(&known) {
@@ -93,6 +94,8 @@ async fn customers(
     for (before, report) in news {
         app.events.tell(Topic::Customers, Some(report.id));
         match report.state {
+            // Nobody works for it: the watchdog tells, and closes it by itself.
+            ApplyState::Failed if report.stopped => {}
             ApplyState::Failed => {
                 let name = app.view.customer_name(report.id);
                 let alarm = Alarm {

@@ -12,6 +12,7 @@ use lockstep_protocol::{
     lease::{HeldLease, LeaseReply, LeaseRequest},
     paths::{fill, people, worker as paths},
     people::customers::{CustomerView, Owner, OwnerRequest},
+    people::workers::{WorkerState, WorkerStateRequest, WorkerView},
 };
 
 const CUSTOMER: CustomerId = CustomerId(1);
@@ -35,12 +36,110 @@ async fn the_only_worker_gets_what_is_saved_before_and_after_it_is_confirmed() {
     let mut worker = TestWorker::confirmed(&world, "one").await;
     world.apply(&kahvila(2)).await;
     assert_eq!(worker.news().await.upserts.len(), 2);
-    let mut second = TestWorker::confirmed(&world, "two").await;
-    world.apply(&kahvila(3)).await;
-    second.news_or_nothing().await;
-    assert!(second.held.customers.is_empty());
-    let view: CustomerView = world.get(&fill(people::CUSTOMER, &[&3])).await.unwrap();
-    assert_eq!(view.row.owner, None);
+}
+
+async fn owner_of(world: &World, customer: u64) -> Option<lockstep_model::WorkerId> {
+    let path = fill(people::CUSTOMER, &[&customer]);
+    let view: CustomerView = world.get(&path).await.unwrap();
+    view.row.owner.map(|owner| owner.worker_id)
+}
+
+#[tokio::test]
+async fn r3_a_customer_that_nobody_has_goes_to_the_worker_with_the_fewest() {
+    let world = World::new().await;
+    let mut one = TestWorker::confirmed(&world, "one").await;
+    let mut two = TestWorker::confirmed(&world, "two").await;
+    one.news_or_nothing().await;
+    two.news_or_nothing().await;
+    for id in 1..=4 {
+        world.apply(&kahvila(id)).await;
+    }
+    one.news().await;
+    two.news().await;
+    assert_eq!((one.held.customers.len(), two.held.customers.len()), (2, 2));
+    // A third that comes later gets what comes later.
+    let mut three = TestWorker::confirmed(&world, "three").await;
+    three.news_or_nothing().await;
+    world.apply(&kahvila(5)).await;
+    assert_eq!(owner_of(&world, 5).await, Some(three.id));
+}
+
+async fn set_state(world: &World, worker: &TestWorker, state: WorkerState) {
+    let request = WorkerStateRequest {
+        state,
+        name: Some(worker.name.clone()),
+    };
+    let path = fill(people::WORKER_STATE, &[&worker.id]);
+    let _: WorkerView = world.post(&path, &request).await.unwrap();
+}
+
+#[tokio::test]
+async fn r3_who_is_removed_leaves_its_customers_to_the_others_and_who_is_suspended_gets_none() {
+    let world = World::new().await;
+    let mut one = TestWorker::confirmed(&world, "one").await;
+    let mut two = TestWorker::confirmed(&world, "two").await;
+    one.news_or_nothing().await;
+    two.news_or_nothing().await;
+    for id in 1..=4 {
+        world.apply(&kahvila(id)).await;
+    }
+    let removed = WorkerState::Gone;
+    set_state(&world, &one, removed).await;
+    for id in 1..=4 {
+        assert_eq!(owner_of(&world, id).await, Some(two.id), "customer {id}");
+    }
+    set_state(&world, &two, WorkerState::Suspended).await;
+    world.apply(&kahvila(5)).await;
+    assert_eq!(owner_of(&world, 5).await, None);
+    set_state(&world, &two, WorkerState::Active).await;
+    assert_eq!(owner_of(&world, 5).await, Some(two.id));
+}
+
+#[tokio::test]
+async fn r2_who_is_told_to_let_go_is_told_again_until_it_has() {
+    let world = World::new().await;
+    let mut one = TestWorker::confirmed(&world, "one").await;
+    let mut two = TestWorker::confirmed(&world, "two").await;
+    one.news_or_nothing().await;
+    world.apply(&kahvila(1)).await;
+    one.news().await;
+    two.news_or_nothing().await;
+    let epoch = one.epoch(CUSTOMER);
+    assert!(one.lease().await.leaving.is_empty());
+    give(&world, &two, None).await.unwrap();
+    // It has applied that, died before it released, and knows of nothing any more.
+    one.news().await;
+    let held = HeldLease {
+        customer_id: CUSTOMER,
+        epoch,
+    };
+    for _ in 0..2 {
+        assert_eq!(one.lease().await.leaving, [held]);
+    }
+    one.release(CUSTOMER, epoch).await;
+    assert!(one.lease().await.leaving.is_empty());
+    assert_eq!(two.news().await.upserts.len(), 1);
+}
+
+#[tokio::test]
+async fn r2_what_was_given_away_and_back_stays_with_its_worker() {
+    let world = World::new().await;
+    let mut one = TestWorker::confirmed(&world, "one").await;
+    let mut two = TestWorker::confirmed(&world, "two").await;
+    one.news_or_nothing().await;
+    world.apply(&kahvila(1)).await;
+    one.news().await;
+    two.news_or_nothing().await;
+    let epoch = one.epoch(CUSTOMER);
+    give(&world, &two, None).await.unwrap();
+    assert_eq!(one.news().await.removed, [CUSTOMER]);
+    give(&world, &one, None).await.unwrap();
+    // Its release of the first time comes now.
+    one.release(CUSTOMER, epoch).await;
+    assert_eq!(owner_of(&world, 1).await, Some(one.id));
+    while one.held.customers.is_empty() || one.epoch(CUSTOMER) == epoch {
+        one.news().await;
+    }
 }
 
 #[tokio::test]

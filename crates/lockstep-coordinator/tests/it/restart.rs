@@ -1,15 +1,19 @@
 //! A coordinator that is stopped and started again on its folder.
 
 use crate::{
-    worker::{Polled, TestWorker},
+    worker::{Polled, TestWorker, acknowledge, opened, segment},
     world::{World, coordinator_in, kahvila},
 };
-use lockstep_model::CustomerId;
+use lockstep_journal::Journal;
+use lockstep_model::{CustomerId, Incarnation, Lane, Revision, RunId, entry::Body};
 use lockstep_protocol::{
+    Code,
     paths::{fill, people},
+    people::Overview,
     people::runs::{SyncReply, SyncRequest},
 };
 use lockstep_storage::{Options, Storage, WorkerState};
+use std::path::Path;
 
 #[tokio::test]
 async fn a_restart_changes_nothing_for_a_worker() {
@@ -47,6 +51,96 @@ async fn a_second_coordinator_on_one_sqlite_file_refuses_to_start() {
     let refused = lockstep_coordinator::start(config).await;
     let error = refused.err().unwrap().to_string();
     assert!(error.contains("another coordinator"), "{error}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => std::fs::copy(entry.path(), target).map(drop).unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn r1_a_worker_brings_back_what_a_restored_backup_has_lost() {
+    let mut world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let (customer, epoch) = (CustomerId(1), worker.epoch(CustomerId(1)));
+    let mut journal = Journal::in_memory(customer).unwrap();
+    let first = segment(&mut journal, vec![opened(customer, worker.id, epoch)]);
+    worker.send(&first).await.unwrap();
+    acknowledge(&mut journal, &first);
+    world.coordinator.shutdown().await;
+    let backup = tempfile::tempdir().unwrap();
+    copy(world.folder.path(), backup.path());
+
+    world.coordinator = coordinator_in(world.folder.path()).await;
+    worker.base = world.coordinator.url().to_owned();
+    let run = |run: u64| Body::RunStarted {
+        run: RunId(run),
+        lane: Lane::Trade,
+        revision: Revision(1),
+        causes: vec![],
+    };
+    let lost = segment(&mut journal, vec![run(1)]);
+    worker.send(&lost).await.unwrap();
+    acknowledge(&mut journal, &lost);
+    world.apply(&kahvila(2)).await;
+    worker.news().await;
+    world.coordinator.shutdown().await;
+
+    world.coordinator = coordinator_in(backup.path()).await;
+    worker.base = world.coordinator.url().to_owned();
+    let problem = worker.poll(0).await.unwrap_err();
+    assert_eq!(problem.code, Code::IncarnationChanged, "{problem}");
+    worker.held = Default::default();
+    let reply = worker.news().await;
+    assert_eq!(reply.incarnation, Incarnation(2));
+    assert!(!worker.held.customers.contains_key(&CustomerId(2)));
+    // The next segment does not follow what was restored; from there on it is offered again, and taken.
+    let body = Body::Opened {
+        customer,
+        incarnation: Incarnation(2),
+        epoch,
+        worker: Some(worker.id),
+    };
+    let next = segment(&mut journal, vec![body]);
+    let gap = worker.send(&next).await.unwrap_err();
+    assert_eq!(gap.code, Code::SegmentGap);
+    assert_eq!(gap.head.unwrap().sequence, 1);
+    worker.send(&lost).await.unwrap();
+    worker.send(&next).await.unwrap();
+    let needs: Overview = world.get(people::OVERVIEW).await.unwrap();
+    let said = |words: &str| {
+        let all = needs.needs_person.iter();
+        all.map(|need| format!("{} {}", need.title, need.detail))
+            .any(|told| told.contains(words))
+    };
+    assert!(said("restored from an older backup"), "{needs:?}");
+    assert!(said("Kahvila 1"), "{needs:?}");
+}
+
+#[tokio::test]
+async fn r1_an_epoch_that_the_database_never_granted_proves_a_restore_too() {
+    let world = World::new().await;
+    let mut worker = TestWorker::confirmed(&world, "one").await;
+    world.apply(&kahvila(1)).await;
+    worker.news().await;
+    let (customer, epoch) = (CustomerId(1), worker.epoch(CustomerId(1)));
+    let mut journal = Journal::in_memory(customer).unwrap();
+    let later = lockstep_model::Epoch(epoch.0 + 3);
+    let of_then = segment(&mut journal, vec![opened(customer, worker.id, later)]);
+    let problem = worker.send(&of_then).await.unwrap_err();
+    assert_eq!(problem.code, Code::IncarnationChanged, "{problem}");
+    worker.held = Default::default();
+    assert_eq!(worker.news().await.incarnation, Incarnation(2));
+    worker.send(&of_then).await.unwrap();
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use lockstep_protocol::{
     checkpoint::CheckpointHeader,
     delta::{Held, SettingsReply},
     headers::{WORKER_INSTANCE, prefer_wait},
-    lease::{HeldLease, LeaseReply, ReleaseRequest},
+    lease::{HeldLease, LeaseReply, LeaseRequest, ReleaseRequest},
     paths::{fill, people, worker as paths},
     people::workers::{ConfirmReply, ConfirmRequest},
     segment::{SegmentHash, SegmentHeader, SegmentReply},
@@ -193,6 +193,7 @@ impl TestWorker {
             epoch: held.epoch,
             state: ApplyState::Applied,
             error: None,
+            stopped: false,
             journal_sequence: 0,
             calls_per_second_max: None,
         });
@@ -208,6 +209,12 @@ impl TestWorker {
             build: "test".into(),
         };
         self.post(paths::STATUS, &report).await.unwrap()
+    }
+
+    pub async fn lease(&self) -> LeaseReply {
+        self.post(paths::LEASE, &LeaseRequest::default())
+            .await
+            .unwrap()
     }
 
     pub async fn release(&self, customer: CustomerId, epoch: Epoch) -> LeaseReply {

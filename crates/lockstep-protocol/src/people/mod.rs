@@ -96,12 +96,17 @@ pub struct Need {
     /// The console's page about it.
     pub href: String,
     pub since: Option<jiff::Timestamp>,
+    /// What to do there: "Replace the key".
+    #[serde(default)]
+    pub action: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeedKind {
     WorkerPending,
+    /// Nobody works for customers that are switched on.
+    NotServed,
     Conflict,
     ShopFailed,
     SettingsFailed,

@@ -65,6 +65,7 @@ on_each_database! {
     journal:
         segments_are_accepted_in_order_and_once,
         an_old_epoch_is_refused,
+        r1_a_chain_that_extends_a_restored_head_is_taken_from_its_owner,
         a_large_segment_lies_beside,
         of_two_segments_at_once_one_stands,
         a_move_waits_and_a_take_over_does_not,

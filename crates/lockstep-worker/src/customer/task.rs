@@ -242,6 +242,7 @@ fn report(seat: &Seat, state: ApplyState) -> CustomerReport {
         epoch: seat.epoch,
         state,
         error: None,
+        stopped: false,
         journal_sequence: 0,
         calls_per_second_max: None,
     }

@@ -22,7 +22,7 @@ use lockstep_protocol::auth::{
 use lockstep_protocol::checkpoint::CheckpointHeader;
 use lockstep_protocol::delta::{CurrentSet, Member, SettingsReply, Upsert};
 use lockstep_protocol::headers::{LEASE_UNTIL_MS, PREFER, wait_seconds};
-use lockstep_protocol::lease::{LeaseReply, LeaseRequest, ReleaseRequest};
+use lockstep_protocol::lease::{HeldLease, LeaseReply, LeaseRequest, ReleaseRequest};
 use lockstep_protocol::segment::{
     SegmentHash, SegmentHeader, SegmentOutcome, SegmentReply, write_frame,
 };
@@ -61,6 +61,10 @@ pub struct Mind {
     pub breaks_off: usize,
     epochs: BTreeMap<CustomerId, Epoch>,
     pub released: Vec<CustomerId>,
+    /// What the worker is said to own and to have to let go of.
+    pub leaving: Vec<HeldLease>,
+    /// So many releases are answered 503.
+    pub refuses_releases: usize,
     pub reports: Vec<StatusReport>,
     /// Every call is answered by this.
     pub refuses: Option<(Code, Option<u64>)>,
@@ -154,6 +158,8 @@ impl FakeCoordinator {
             breaks_off: 0,
             epochs: BTreeMap::new(),
             released: Vec::new(),
+            leaving: Vec::new(),
+            refuses_releases: 0,
             reports: Vec::new(),
             refuses: None,
             refuses_polls: None,
@@ -581,6 +587,7 @@ async fn lease(
             .into_iter()
             .filter(|lease| is_lost(&lease.customer_id, lease.epoch))
             .collect(),
+        leaving: mind.leaving.clone(),
     };
     let until = (now.as_millisecond() + mind.lease_ms).to_string();
     ([(LEASE_UNTIL_MS, until)], Json(reply)).into_response()
@@ -594,8 +601,19 @@ async fn release(
     if let Err(refused) = app.known(&headers) {
         return refused;
     }
-    let released = request.released.into_iter().map(|lease| lease.customer_id);
-    app.mind.lock().unwrap().released.extend(released);
+    {
+        let mut mind = app.mind.lock().unwrap();
+        if let Some(left) = mind.refuses_releases.checked_sub(1) {
+            mind.refuses_releases = left;
+            drop(mind);
+            app.notify();
+            return no(Code::Unavailable);
+        }
+        let is_released = |held: &HeldLease| request.released.contains(held);
+        mind.leaving.retain(|held| !is_released(held));
+        let released = request.released.iter().map(|lease| lease.customer_id);
+        mind.released.extend(released);
+    }
     app.notify();
     Json(serde_json::json!({})).into_response()
 }

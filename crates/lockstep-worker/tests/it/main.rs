@@ -3,6 +3,7 @@
 mod coordinator;
 mod enrolment;
 mod http_port;
+mod leaving;
 mod scripted_server;
 mod shop;
 mod sync;

@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// Waits for the shops, which tell nobody: looks again whenever the coordinator hears something.
-    async fn until(&self, what: &str, is_so: impl Fn(&Stage) -> bool) {
+    pub async fn until(&self, what: &str, is_so: impl Fn(&Stage) -> bool) {
         self.coordinator.until(what, |_| is_so(self)).await;
     }
 }

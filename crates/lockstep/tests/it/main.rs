@@ -10,6 +10,7 @@ mod edges;
 mod edits;
 mod faults;
 mod fields;
+mod fleet;
 mod held;
 mod history;
 mod in_chromium;

@@ -146,6 +146,55 @@ pub async fn an_old_epoch_is_refused(place: &Place) {
     );
 }
 
+/// What the worker wrote after the backup was taken extends the head that was restored.
+pub async fn r1_a_chain_that_extends_a_restored_head_is_taken_from_its_owner(place: &Place) {
+    let storage = &place.storage;
+    let (a, b) = (worker(storage, 1).await, worker(storage, 2).await);
+    give(storage, Event::Assign { to: a }).await;
+    put(storage, &segment(a, 1, 1, b"before the backup")).await;
+    storage.raise_incarnation(Incarnation(2)).await.unwrap();
+
+    let old = SegmentOutcome::OldEpoch {
+        incarnation: Incarnation(2),
+        epoch: Epoch(1),
+    };
+    assert_eq!(put(storage, &segment(b, 1, 2, b"not its own")).await, old);
+    let fork = NewSegment {
+        previous: hash(99),
+        ..segment(a, 1, 2, b"another past")
+    };
+    assert!(matches!(
+        put(storage, &fork).await,
+        SegmentOutcome::Conflict(Some(_))
+    ));
+    assert!(matches!(
+        put(storage, &segment(a, 1, 3, b"c")).await,
+        SegmentOutcome::Gap(Some(head)) if head.sequence == 1
+    ));
+    assert_eq!(
+        put(storage, &segment(a, 1, 2, b"lost with the database")).await,
+        SegmentOutcome::Accepted
+    );
+    // It had been moved away and back before the restore.
+    assert_eq!(
+        put(storage, &segment(a, 3, 3, b"in a later epoch")).await,
+        SegmentOutcome::Accepted
+    );
+    assert_eq!(
+        put(storage, &segment(a, 2, 4, b"below the head")).await,
+        old
+    );
+    let of_now = NewSegment {
+        incarnation: Incarnation(2),
+        ..segment(a, 1, 4, b"d")
+    };
+    assert_eq!(put(storage, &of_now).await, SegmentOutcome::Accepted);
+    // From here on it is as ever.
+    assert_eq!(put(storage, &segment(a, 3, 5, b"e")).await, old);
+    let read = storage.segments_after(CUSTOMER, 0, 10_000).await.unwrap();
+    assert_eq!(read.len(), 4);
+}
+
 pub async fn a_large_segment_lies_beside(place: &Place) {
     let storage = &place.storage;
     let a = worker(storage, 1).await;
