@@ -49,6 +49,9 @@ pub trait Connector: Send + Sync {
     /// The bytes of a picture that this shop holds.
     async fn picture(&self, picture: &PictureSource) -> Result<BodyStream, Fault>;
 
+    /// What the shop has of these registrations now. Reads, and changes nothing.
+    async fn look_at_hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault>;
+
     /// Makes this shop's registrations equal to the wish and says what they are now.
     async fn hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault>;
 }

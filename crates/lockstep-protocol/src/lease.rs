@@ -14,6 +14,9 @@ pub struct HeldLease {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRequest {
     pub have: Vec<HeldLease>,
+    /// It does one round and comes again: that it is not there meanwhile is no fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub comes_by: bool,
 }
 
 /// With the header `Lease-Until-Ms`, sent after the renewal is committed.

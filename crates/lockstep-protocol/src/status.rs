@@ -1,10 +1,10 @@
 //! `POST /status`: what a worker applied, what it acts on and how its runs go. The newest counts; after
 //! a gap in `seq` the coordinator asks for a full report.
 
-use crate::{Etag, InstanceId, wanted::Wake};
+use crate::{Etag, InstanceId, asks::HookAnswer, wanted::Wake};
 use jiff::Timestamp;
 use lockstep_model::{
-    CustomerId, Epoch, Lane, Revision, RunId,
+    CustomerId, Epoch, Lane, Revision, RunId, ShopId,
     entry::{Counts, RunResult},
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub struct StatusReport {
     pub acted: Acted,
     #[serde(default)]
     pub runs: Vec<RunProgress>,
+    /// Shops whose registrations were looked at since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HooksSeen>,
     /// When the worker sent it, by its own clock.
     pub sent_at: Timestamp,
     pub build: String,
@@ -54,6 +57,22 @@ pub enum ApplyState {
     Applied,
     Applying,
     Failed,
+}
+
+/// A shop's registrations, as they were read from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HooksSeen {
+    pub customer_id: CustomerId,
+    pub shop_id: ShopId,
+    /// By the worker's clock.
+    pub looked_at: Timestamp,
+    pub hooks: Vec<HookAnswer>,
+    /// Topics that had been deleted or switched off there, and were registered again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<String>,
+    /// They could not be looked at, or not be mended; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// The greatest counters that were acted on.

@@ -30,6 +30,9 @@ pub struct Wake {
     pub shop_id: ShopId,
     pub flow: Flow,
     pub counter: u64,
+    /// The greatest counter that a person raised: whoever asks in person is not kept waiting.
+    #[serde(default)]
+    pub asked: u64,
 }
 
 /// This run is to end at its next effect.

@@ -321,6 +321,8 @@ pub struct WakeRow {
     pub counter: u64,
     /// The greatest counter that a worker said it acted on.
     pub acted: u64,
+    /// The greatest one that a person raised.
+    pub asked: u64,
     pub raised_at: Timestamp,
     pub stamp: u64,
 }
@@ -341,6 +343,7 @@ impl TryFrom<wake::Model> for WakeRow {
             flow,
             counter: unsigned(row.counter),
             acted: unsigned(row.acted),
+            asked: unsigned(row.asked),
             raised_at: from_ms(row.raised_at)?,
             stamp: unsigned(row.stamp),
         })

@@ -193,6 +193,7 @@ table! {
     wake "wake" (customer: i64, shop: i64, flow: String) {
         counter: i64,
         acted: i64,
+        asked: i64,
         raised_at: i64,
         stamp: i64,
     }

@@ -58,6 +58,7 @@ pub use runs::{ApplyState, CustomerReport, RunFilter, RunPlace, RunRow, RunState
 pub use search::{SearchHit, SearchRow};
 pub use segments::{NewSegment, Segment, SegmentHead, SegmentOutcome};
 pub use tokens::{JoinToken, NewToken, TokenOwner};
+pub use wakes::By as WakeBy;
 pub use workers::{Worker, WorkerState};
 
 /// Bounds of the database, in one place.

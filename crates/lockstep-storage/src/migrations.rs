@@ -14,7 +14,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(RunsByState), Box::new(Erasures)]
+        vec![
+            Box::new(First),
+            Box::new(RunsByState),
+            Box::new(Erasures),
+            Box::new(WakesAsked),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -534,6 +539,28 @@ impl MigrationTrait for Erasures {
         schema
             .create_index(index("erasure", &["customer"], false))
             .await
+    }
+}
+
+/// Which of a flow's wakes a person raised.
+struct WakesAsked;
+
+impl MigrationName for WakesAsked {
+    fn name(&self) -> &str {
+        "0004_wakes_asked"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for WakesAsked {
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        let mut column = ColumnDef::new_with_type(Alias::new("asked"), ColumnType::BigInteger);
+        column.not_null().default(0);
+        let table = Table::alter()
+            .table(Alias::new("wake"))
+            .add_column(column)
+            .to_owned();
+        schema.alter_table(table).await
     }
 }
 

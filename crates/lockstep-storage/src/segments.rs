@@ -139,9 +139,14 @@ impl Storage {
         let holds = state(&owner);
         let incarnation = Incarnation(unsigned(owner.incarnation));
         let head = last(&tx, customer).await?;
+        let is_owner = holds.worker == Some(new.worker);
         let is_of_now = (new.incarnation, new.epoch) == (incarnation, holds.epoch);
-        if holds.worker != Some(new.worker) || !(is_of_now || is_of_before(new, incarnation, head))
-        {
+        if is_owner && head.is_none() && new.incarnation < incarnation {
+            // Nothing here says that it is of this customer: its number may have been another's before the restore.
+            tx.rollback().await?;
+            return Ok(SegmentOutcome::Conflict(None));
+        }
+        if !is_owner || !(is_of_now || is_of_before(new, incarnation, head)) {
             tx.rollback().await?;
             return Ok(SegmentOutcome::OldEpoch {
                 incarnation,
@@ -275,7 +280,7 @@ impl Storage {
 /// had the customer last before the restore brings the chain back as it was.
 fn is_of_before(new: &NewSegment<'_>, now: Incarnation, head: Option<SegmentHead>) -> bool {
     new.incarnation < now
-        && head.is_none_or(|head| (new.incarnation, new.epoch) >= (head.incarnation, head.epoch))
+        && head.is_some_and(|head| (new.incarnation, new.epoch) >= (head.incarnation, head.epoch))
 }
 
 async fn refused(

@@ -13,14 +13,23 @@ use sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+/// Who raises a wake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// Its hook, and there may be many of them.
+    Shop,
+    /// Or we in a person's place: it is looked at at once.
+    Person,
+}
 
 impl Storage {
     /// Raises each counter by one, all in one commit: a batch of webhooks is one fsync. Durable when this
     /// returns. The rows as they are now, in no order.
     pub async fn raise_wakes(
         &self,
-        wakes: &BTreeSet<(CustomerId, ShopId, Flow)>,
+        wakes: &BTreeMap<(CustomerId, ShopId, Flow), By>,
         now: Timestamp,
     ) -> Result<Vec<WakeRow>, StorageError> {
         if wakes.is_empty() {
@@ -28,7 +37,7 @@ impl Storage {
         }
         let change = self.begin_change().await?;
         let mut raised = Vec::with_capacity(wakes.len());
-        for (customer, shop, flow) in wakes {
+        for ((customer, shop, flow), by) in wakes {
             let key = (signed(customer.0), signed(shop.0), flow.as_str().to_owned());
             let row = match wake::Entity::find_by_id(key.clone())
                 .one(&change.tx)
@@ -38,6 +47,9 @@ impl Storage {
                     let counter = row.counter + 1;
                     let mut row = row.into_active_model();
                     row.counter = Set(counter);
+                    if *by == By::Person {
+                        row.asked = Set(counter);
+                    }
                     row.raised_at = Set(to_ms(now));
                     row.stamp = Set(change.stamp);
                     row.update(&change.tx).await?
@@ -49,6 +61,7 @@ impl Storage {
                         flow: key.2,
                         counter: 1,
                         acted: 0,
+                        asked: i64::from(*by == By::Person),
                         raised_at: to_ms(now),
                         stamp: change.stamp,
                     };

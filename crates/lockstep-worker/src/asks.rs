@@ -9,7 +9,7 @@ use crate::customer::{
 use crate::link::Link;
 use crate::shop_http::Calling;
 use crate::shops::connect;
-use lockstep_connector::{Connector, Hook, HookScheme, Registry};
+use lockstep_connector::{Connector, Hook, HookScheme, HookState, Registry};
 use lockstep_model::settings::{CustomerSettings, Secret, Service};
 use lockstep_model::{
     CustomerId, Fault, FaultKind, Flow, Kind, OrderAnswer, OrderKey, PullRequest, Record, RunId,
@@ -340,38 +340,53 @@ pub async fn register(
     calling: &Calling,
 ) -> Result<Vec<HookAnswer>, Fault> {
     let shop = connect(service, registry, calling)?;
-    let HookScheme::Topics(topics) = shop.manifest.hooks else {
+    if shop.manifest.hooks == HookScheme::None {
+        return Ok(Vec::new());
+    }
+    let wanted = wanted(service, url, shop.manifest.hooks)?;
+    Ok(answers(shop.connector.hooks(&wanted).await?))
+}
+
+/// All topics of the platform to this address, or none.
+pub fn wanted(
+    service: &Service,
+    url: Option<&str>,
+    scheme: HookScheme,
+) -> Result<Vec<Hook>, Fault> {
+    let HookScheme::Topics(topics) = scheme else {
         return Ok(Vec::new());
     };
-    let wanted: Vec<Hook> = match (url, service.hook_secret.as_ref().map(Secret::reveal)) {
-        (None, _) => Vec::new(),
-        (Some(_), None) => {
-            let field = Some("hookSecret".to_owned());
-            let message = format!(
-                "{} has no secret to sign its webhooks with, so they could not be told from forged ones",
-                service.name
-            );
-            return Err(Fault::new(FaultKind::Invalid { field }, message).at(service.id));
-        }
-        (Some(url), Some(secret)) => topics
-            .iter()
-            .map(|topic| Hook {
-                topic: (*topic).to_owned(),
-                url: url.to_owned(),
-                secret: secret.to_owned(),
-            })
-            .collect(),
-    };
-    let states = shop.connector.hooks(&wanted).await?;
-    Ok(states
-        .into_iter()
-        .map(|state| HookAnswer {
-            flow: flow_of(&state.topic),
-            topic: state.topic,
-            url: state.url,
-            active: state.active,
-        })
-        .collect())
+    Ok(
+        match (url, service.hook_secret.as_ref().map(Secret::reveal)) {
+            (None, _) => Vec::new(),
+            (Some(_), None) => {
+                let field = Some("hookSecret".to_owned());
+                let message = format!(
+                    "{} has no secret to sign its webhooks with, so they could not be told from forged ones",
+                    service.name
+                );
+                return Err(Fault::new(FaultKind::Invalid { field }, message).at(service.id));
+            }
+            (Some(url), Some(secret)) => topics
+                .iter()
+                .map(|topic| Hook {
+                    topic: (*topic).to_owned(),
+                    url: url.to_owned(),
+                    secret: secret.to_owned(),
+                })
+                .collect(),
+        },
+    )
+}
+
+pub fn answers(states: Vec<HookState>) -> Vec<HookAnswer> {
+    let each = states.into_iter().map(|state| HookAnswer {
+        flow: flow_of(&state.topic),
+        topic: state.topic,
+        url: state.url,
+        active: state.active,
+    });
+    each.collect()
 }
 
 /// For people: which flow a platform's topic is about.

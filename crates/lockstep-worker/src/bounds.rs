@@ -58,6 +58,8 @@ pub const OFFLINE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 // --- customers ---
 
+/// Between two looks at a shop's registrations: one read.
+pub const HOOKS_LOOKED_AT: Duration = Duration::from_secs(60);
 /// Messages to one customer's task.
 pub const MAILBOX: usize = 64;
 /// Requests that wait for one customer's journal.

@@ -1,11 +1,13 @@
 //! What a worker is told at its start. Everything else it learns from the coordinator.
 
+use crate::bounds;
 use crate::shop_http::{Reach, Timeouts};
 use crate::trust::Trust;
 use lockstep_connector::Registry;
 use lockstep_protocol::auth::Bearer;
 use reqwest::Url;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Clone)]
 pub struct WorkerConfig {
@@ -24,6 +26,8 @@ pub struct WorkerConfig {
     pub timeouts: Timeouts,
     /// The addresses beyond the public internet that shops may have.
     pub reach: Reach,
+    /// How often a shop is asked whether it still has our webhooks.
+    pub hooks_looked_at: Duration,
 }
 
 impl WorkerConfig {
@@ -37,6 +41,7 @@ impl WorkerConfig {
             trust: Trust::Web,
             timeouts: Timeouts::default(),
             reach: Reach::default(),
+            hooks_looked_at: bounds::HOOKS_LOOKED_AT,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::lease;
 use crate::link::Link;
 use crate::settings_file::Kept;
 use lockstep_model::settings::{CustomerSettings, OnWire};
-use lockstep_model::{CustomerId, Epoch, Incarnation};
+use lockstep_model::{CustomerId, Epoch, Incarnation, ShopId};
 use lockstep_protocol::delta::{Applied, DeltaFault, HeldCustomer, SettingsReply};
 use lockstep_protocol::lease::HeldLease;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
@@ -24,6 +24,8 @@ pub struct Fleet {
     tended: BTreeMap<CustomerId, Tended>,
     /// Tasks that are ending; who comes back waits for its own.
     closing: BTreeMap<CustomerId, JoinHandle<()>>,
+    /// Releases that are said until they are heard.
+    releasing: BTreeSet<HeldLease>,
     hooks: JoinSet<()>,
     draining: bool,
     /// Whose task began with the last reply.
@@ -55,6 +57,7 @@ impl Fleet {
             kept,
             tended: BTreeMap::new(),
             closing: BTreeMap::new(),
+            releasing: BTreeSet::new(),
             hooks: JoinSet::new(),
             draining: false,
             beginners: BTreeSet::new(),
@@ -103,7 +106,15 @@ impl Fleet {
         Ok(())
     }
 
-    pub fn save(&self) {
+    /// Where this shop's webhooks are to go, from now on and at the next start.
+    pub fn hooks_go_to(&mut self, customer: CustomerId, shop: ShopId, url: Option<&str>) {
+        self.tools.hook_urls.set(customer, shop, url);
+        if self.kept.set_hook_url(customer, shop, url) {
+            self.save();
+        }
+    }
+
+    fn save(&self) {
         if let Err(error) = self
             .kept
             .save(&self.tools.link.folder, &self.tools.link.crash)
@@ -214,19 +225,21 @@ impl Fleet {
     fn let_go(&mut self, customer: CustomerId, epoch: Option<Epoch>) {
         self.tools.reporter.gone(customer);
         let tended = self.tended.remove(&customer);
+        let epoch = tended.as_ref().map(|tended| tended.seat.epoch).or(epoch);
+        let lease = epoch.map(|epoch| HeldLease {
+            customer_id: customer,
+            epoch,
+        });
+        self.releasing.extend(lease);
         let (link, before) = (self.tools.link.clone(), self.closing.remove(&customer));
         let stopping = self.stopping.clone();
         let closing = tokio::spawn(async move {
             if let Some(before) = before {
                 let _over = before.await;
             }
-            let lease = match tended {
-                Some(tended) => Some(tended.close().await),
-                None => epoch.map(|epoch| HeldLease {
-                    customer_id: customer,
-                    epoch,
-                }),
-            };
+            if let Some(tended) = tended {
+                tended.close().await;
+            }
             if let Some(lease) = lease {
                 lease::release(&link, lease, &stopping).await;
             }
@@ -239,13 +252,11 @@ impl Fleet {
     /// What the coordinator says is ours still and on its way from us. Who died between letting go and saying so, or
     /// lost what it had, knows nothing of it: it is released. What is worked for is told by the settings.
     pub fn release_strangers(&mut self, leaving: &[HeldLease]) {
+        self.releasing.retain(|lease| leaving.contains(lease));
         for lease in leaving {
             let customer = lease.customer_id;
-            let is_closing = self
-                .closing
-                .get(&customer)
-                .is_some_and(|closing| !closing.is_finished());
-            if self.begun && !is_closing && !self.tended.contains_key(&customer) {
+            let is_said = self.releasing.contains(lease);
+            if self.begun && !is_said && !self.tended.contains_key(&customer) {
                 tracing::info!(%customer, epoch = %lease.epoch, "the coordinator waits for a customer that nobody works for here; it is released");
                 self.let_go(customer, Some(lease.epoch));
             }
@@ -257,11 +268,13 @@ impl Fleet {
             return;
         }
         if let Some(tended) = self.tended.get(&wake.customer_id) {
+            let asked = self.tools.reporter.heard(&wake);
             // Who begins looks at everything.
-            if !self.beginners.contains(&wake.customer_id) {
-                tended.handle.wake(wake.shop_id, wake.flow);
+            if self.beginners.contains(&wake.customer_id) {
+                self.tools.reporter.acted(wake);
+            } else {
+                tended.handle.wake(wake, asked);
             }
-            self.tools.reporter.acted(wake);
         }
     }
 
@@ -362,17 +375,13 @@ async fn forget_keys(link: &Arc<Link>, customer: CustomerId) {
 }
 
 impl Tended {
-    async fn close(self) -> HeldLease {
+    async fn close(self) {
         self.handle.stop.cancel();
         let mut task = self.task;
         let patience = bounds::STOP_PATIENCE * 2;
         if tokio::time::timeout(patience, &mut task).await.is_err() {
             task.abort();
             let _aborted = task.await;
-        }
-        HeldLease {
-            customer_id: self.seat.customer,
-            epoch: self.seat.epoch,
         }
     }
 }

@@ -19,12 +19,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Renews for as long as the worker lives.
-pub async fn renew_always(link: &Link, members: &Members) {
+///
+/// `comes_by`: this process does one round.
+pub async fn renew_always(link: &Link, members: &Members, comes_by: bool) {
     loop {
         let have = members.movable();
         let nothing_to_lose = have.is_empty();
         let started = BootTime::now();
-        let pause = match renew(link, have).await {
+        let pause = match renew(link, have, comes_by).await {
             Ok(told) => {
                 members.asked_to_leave(told.leaving);
                 for lease in told.lost {
@@ -58,11 +60,11 @@ struct Told {
     leaving: Vec<HeldLease>,
 }
 
-async fn renew(link: &Link, have: Vec<HeldLease>) -> Result<Told, CallError> {
+async fn renew(link: &Link, have: Vec<HeldLease>, comes_by: bool) -> Result<Told, CallError> {
     // From before it was sent: what took long on its way is ours to bear.
     let sent = BootTime::now();
     let reply = match link
-        .post_json(paths::worker::LEASE, &LeaseRequest { have })
+        .post_json(paths::worker::LEASE, &LeaseRequest { have, comes_by })
         .await
     {
         Ok(reply) => reply,

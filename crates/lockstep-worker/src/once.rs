@@ -89,7 +89,7 @@ async fn round(parts: &mut Parts) -> SyncOutcome {
     let rest = async {
         tokio::select! {
             ends = parts.session.fleet.rest() => ends,
-            () = lease::renew_always(&parts.link, &parts.tools.members) => Vec::new(),
+            () = lease::renew_always(&parts.link, &parts.tools.members, true) => Vec::new(),
         }
     };
     let ends = rest.await;

@@ -9,7 +9,7 @@ use lockstep_model::{CustomerId, Flow, RunId, ShopId};
 use lockstep_protocol::Etag;
 use lockstep_protocol::paths;
 use lockstep_protocol::status::{
-    Acted, ApplyState, CustomerReport, RunProgress, StatusReply, StatusReport,
+    Acted, ApplyState, CustomerReport, HooksSeen, RunProgress, StatusReply, StatusReport,
 };
 use lockstep_protocol::wanted::Wake;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,7 +29,10 @@ struct News {
     runs: BTreeMap<(CustomerId, RunId), RunProgress>,
     /// Ended runs, oldest first: the oldest are forgotten.
     ended: VecDeque<(CustomerId, RunId)>,
+    /// Wakes that were taken in, and of them those that were acted on.
+    heard: BTreeMap<(CustomerId, ShopId, Flow), u64>,
     acted: BTreeMap<(CustomerId, ShopId, Flow), u64>,
+    hooks: BTreeMap<(CustomerId, ShopId), HooksSeen>,
     changed_customers: BTreeSet<CustomerId>,
     changed_runs: BTreeSet<(CustomerId, RunId)>,
     changed_acted: BTreeSet<(CustomerId, ShopId, Flow)>,
@@ -73,7 +76,9 @@ impl Reporter {
         self.tell(|news| {
             news.customers.remove(&id);
             news.runs.retain(|(customer, _), _| *customer != id);
+            news.heard.retain(|(customer, _, _), _| *customer != id);
             news.acted.retain(|(customer, _, _), _| *customer != id);
+            news.hooks.retain(|(customer, _), _| *customer != id);
             news.full = true;
         });
     }
@@ -108,18 +113,44 @@ impl Reporter {
         });
     }
 
-    /// Whether this wake is one that was not acted on yet.
+    /// Whether this wake is one that was not heard yet.
     pub fn is_news(&self, wake: &Wake) -> bool {
         let key = (wake.customer_id, wake.shop_id, wake.flow);
         self.lock()
-            .acted
+            .heard
             .get(&key)
-            .is_none_or(|acted| *acted < wake.counter)
+            .is_none_or(|heard| *heard < wake.counter)
+    }
+
+    /// True: a person has asked since the last one that was heard.
+    pub fn heard(&self, wake: &Wake) -> bool {
+        let key = (wake.customer_id, wake.shop_id, wake.flow);
+        let before = self.lock().heard.insert(key, wake.counter);
+        wake.asked > before.unwrap_or(0)
+    }
+
+    /// A shop's registrations were looked at: only the newest look counts.
+    pub fn hooks(&self, seen: HooksSeen) {
+        self.tell(|news| {
+            let key = (seen.customer_id, seen.shop_id);
+            let before = news.hooks.get_mut(&key);
+            match before {
+                // What was mended is told, also if the next look finds it well before it was.
+                Some(before) if seen.mended.is_empty() => {
+                    let mended = std::mem::take(&mut before.mended);
+                    *before = HooksSeen { mended, ..seen };
+                }
+                Some(_) | None => {
+                    news.hooks.insert(key, seen);
+                }
+            }
+        });
     }
 
     /// The coordinator's database is another one: its counters may begin below those that were acted on.
     pub fn forget_acted(&self) {
         let mut news = self.lock();
+        news.heard.clear();
         news.acted.clear();
         news.changed_acted.clear();
     }
@@ -207,10 +238,12 @@ impl News {
                         shop_id: *shop_id,
                         flow: *flow,
                         counter: *counter,
+                        asked: 0,
                     })
                     .collect(),
             },
             runs: newest(pick(&self.runs, |key| full || runs.contains(key))),
+            hooks: std::mem::take(&mut self.hooks).into_values().collect(),
             sent_at: Timestamp::now(),
             build: env!("CARGO_PKG_VERSION").into(),
         };

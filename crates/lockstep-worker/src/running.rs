@@ -4,7 +4,7 @@ use crate::asks::Asks;
 use crate::config::WorkerConfig;
 use crate::coordinator::Coordinator;
 use crate::crash::CrashPoints;
-use crate::customer::Tools;
+use crate::customer::{HookUrls, Tools};
 use crate::fleet::Fleet;
 use crate::folder::Folder;
 use crate::identity::Key;
@@ -91,7 +91,13 @@ pub(crate) async fn assemble(config: WorkerConfig, once: bool) -> anyhow::Result
         members: Arc::new(Members::default()),
         calling: calling.clone(),
         once,
+        hook_urls: HookUrls::default(),
+        hooks_looked_at: config.hooks_looked_at,
     });
+    for place in &kept.hooks {
+        let (customer, shop) = (place.customer, place.shop);
+        tools.hook_urls.set(customer, shop, Some(&place.url));
+    }
     let asks = Asks::new(link.clone(), config.registry.clone(), calling);
     let fleet = Fleet::new(tools.clone(), kept);
     let session = Session::new(link.clone(), config, fleet, asks);
@@ -119,7 +125,7 @@ async fn run(parts: Parts, stop: CancellationToken) -> anyhow::Result<()> {
     } = parts;
     tokio::select! {
         end = session.run(&stop) => end.context("the worker's data folder failed"),
-        () = lease::renew_always(&link, &tools.members) => Ok(()),
+        () = lease::renew_always(&link, &tools.members, false) => Ok(()),
         () = tools.reporter.send_always(&link) => Ok(()),
     }
 }

@@ -214,12 +214,8 @@ impl Session {
             }
             if let (Some(customer), Question::Hooks { shop_id, url }) =
                 (ask.customer_id, &ask.question)
-                && self
-                    .fleet
-                    .kept
-                    .set_hook_url(customer, *shop_id, url.as_deref())
             {
-                self.fleet.save();
+                self.fleet.hooks_go_to(customer, *shop_id, url.as_deref());
             }
             let about = self.fleet.about(ask.customer_id);
             self.asks.take(ask, about);

@@ -266,6 +266,10 @@ impl Connector for Unreachable {
         Err(self.0.clone())
     }
 
+    async fn look_at_hooks(&self, _: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        Err(self.0.clone())
+    }
+
     async fn hooks(&self, _: &[Hook]) -> Result<Vec<HookState>, Fault> {
         Err(self.0.clone())
     }

@@ -58,13 +58,30 @@ pub async fn hooks_are_registered_listed_removed_and_enabled_again(
             there[0].1
         );
     }
+    let states = connector.look_at_hooks(&wish(9)).await?;
+    ensure!(
+        states.len() == topics.len() && states.iter().all(|state| state.active),
+        "looked at, they are {states:?}"
+    );
     shop.switch_hook_off(&address(9)).await?;
+    let states = connector.look_at_hooks(&wish(9)).await?;
+    ensure!(
+        !states.iter().any(|state| state.active),
+        "switched off, they are seen as {states:?}"
+    );
+    let there = ours().await?;
+    ensure!(
+        there.iter().all(|(.., active)| !active),
+        "a look has changed them: {there:?}"
+    );
     connector.hooks(&wish(9)).await?;
     let there = ours().await?;
     ensure!(
         there.iter().all(|(.., active)| *active),
         "it is not enabled again"
     );
+    let states = connector.look_at_hooks(&wish(10)).await?;
+    ensure!(states.is_empty(), "of another address are seen {states:?}");
     let states = connector.hooks(&[]).await?;
     ensure!(states.is_empty(), "left are {states:?}");
     let there = ours().await?;

@@ -409,6 +409,10 @@ impl Connector for Shop {
         Err(self.invalid("picture", "has no pictures for Lockstep yet"))
     }
 
+    async fn look_at_hooks(&self, _: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        Ok(Vec::new())
+    }
+
     async fn hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
         match wanted {
             [] => Ok(Vec::new()),

@@ -345,6 +345,10 @@ impl Connector for Shop {
         self.exchange.http().open(request, cost).await
     }
 
+    async fn look_at_hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        self.registered(wanted).await
+    }
+
     async fn hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
         self.register(wanted).await
     }

@@ -448,6 +448,10 @@ impl Shop {
             let request = self.api().add_hook(url, &topics, secret);
             self.exchange.tell(request, Cost::repeatable()).await?;
         }
+        self.registered(wanted).await
+    }
+
+    pub(super) async fn registered(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
         let there: wire::Hooks = self.exchange.call(self.api().hooks(), Cost::read()).await?;
         let urls: BTreeSet<&str> = wanted.iter().map(|hook| hook.url.as_str()).collect();
         let ours = there

@@ -310,7 +310,10 @@ pub async fn sync(
     }
     let places = places(&stored.settings, &request.shops, &request.flows)?;
     let runs_after = app.storage.newest_run(customer).await?;
-    let wakes = app.wakes.raise(places).await?;
+    let wakes = app
+        .wakes
+        .raise(places, lockstep_storage::WakeBy::Person)
+        .await?;
     Ok(Json(SyncReply { wakes, runs_after }))
 }
 

@@ -118,6 +118,7 @@ fn heard(app: &AppState, customer: CustomerId, service: &Service) -> HooksView {
         possible: hooks::possible(app, customer, service),
         hooks: rows.collect(),
         registered_at,
+        mended: heard.mended,
         problem: heard.problem,
         delivered_at: heard.delivered_at,
         since: app.figures.since(),

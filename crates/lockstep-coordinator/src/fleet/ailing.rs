@@ -1,10 +1,10 @@
 //! Why a customer is not served, whatever the cause; and what a person does about it.
 
 use super::{
-    moves::{is_here, may_take},
-    seen::{CustomerSeen, Fleet},
+    moves::may_take,
+    seen::{CustomerSeen, Fleet, WorkerSeen},
 };
-use crate::{bounds::SESSION_TTL, view::Standing};
+use crate::view::Standing;
 use lockstep_model::{CustomerId, WorkerId};
 use lockstep_protocol::status::ApplyState;
 
@@ -73,7 +73,6 @@ pub fn cause(fleet: &Fleet, customer: &CustomerSeen) -> Option<(Cause, u64)> {
         return Some((unowned(fleet, customer), 0));
     };
     let name = fleet.name(owner);
-    let ttl_ms = u64::try_from(SESSION_TTL.as_millis()).unwrap_or(u64::MAX);
     let seen = fleet.workers.get(&owner);
     let standing = fleet.standing(owner);
     let word = match standing {
@@ -85,8 +84,8 @@ pub fn cause(fleet: &Fleet, customer: &CustomerSeen) -> Option<(Cause, u64)> {
     if let Some(word) = word {
         return Some((Cause::TakenOut { owner, name, word }, 0));
     }
-    let silent_ms = seen.map_or(u64::MAX, |seen| seen.silent_ms);
-    if silent_ms >= ttl_ms {
+    if seen.is_none_or(WorkerSeen::is_silent) {
+        let silent_ms = seen.map_or(0, |seen| seen.silent_ms);
         let movable = customer.movable;
         return Some((
             Cause::Silent {
@@ -103,7 +102,7 @@ pub fn cause(fleet: &Fleet, customer: &CustomerSeen) -> Option<(Cause, u64)> {
     if let Some(why) = customer.not_kept.clone() {
         return Some((Cause::JournalNotTaken { owner, name, why }, 0));
     }
-    if customer.movable && seen.is_none_or(|seen| seen.unrenewed_ms >= ttl_ms) {
+    if customer.movable && seen.is_none_or(WorkerSeen::lost_its_lease) {
         return Some((Cause::LeaseLost { owner, name }, 0));
     }
     let said = customer.said.as_ref();
@@ -122,7 +121,7 @@ fn unowned(fleet: &Fleet, customer: &CustomerSeen) -> Cause {
         let is_able = fleet
             .workers
             .get(&to)
-            .is_some_and(|seen| is_here(seen) && may_take(customer, seen));
+            .is_some_and(|seen| seen.is_here() && may_take(customer, seen));
         if !is_able {
             let name = fleet.name(to);
             return Cause::Pinned { to, name };
@@ -132,7 +131,7 @@ fn unowned(fleet: &Fleet, customer: &CustomerSeen) -> Cause {
     let here: Vec<_> = fleet
         .workers
         .values()
-        .filter(|seen| seen.standing == Standing::Active && is_here(seen))
+        .filter(|seen| seen.standing == Standing::Active && seen.is_here())
         .collect();
     if here.is_empty() {
         let pending = fleet.pending > 0;
@@ -334,6 +333,11 @@ mod tests {
                 name: name()
             })
         );
+        let by_cron = WorkerSeen {
+            comes_by: true,
+            ..silent("a", 15 * 60_000)
+        };
+        assert_eq!(of(by_cron, served()), None, "it comes again");
         let pinned = CustomerSeen {
             movable: false,
             ..served()

@@ -24,12 +24,6 @@ fn is_over(worker: Option<&WorkerSeen>) -> bool {
     worker.is_none_or(|seen| u128::from(seen.silent_ms) >= silent)
 }
 
-pub fn is_here(worker: &WorkerSeen) -> bool {
-    worker
-        .heard_ms_ago
-        .is_some_and(|ms| u128::from(ms) <= SESSION_TTL.as_millis())
-}
-
 /// In the order of the customers; each sees those before it as done.
 pub fn moves(fleet: &Fleet) -> Vec<Move> {
     let mut load: BTreeMap<WorkerId, usize> = fleet
@@ -112,10 +106,10 @@ fn best(
         .workers
         .iter()
         .filter(|(id, _)| may_have(fleet, customer, **id))
-        .filter(|(_, seen)| is_here(seen) || seen.heard_ms_ago.is_none());
+        .filter(|(_, seen)| seen.is_here() || seen.heard_ms_ago.is_none());
     let (id, _) = able.min_by_key(|(id, seen)| {
         let carries = load.get(id).copied().unwrap_or_default();
-        (!is_here(seen), carries, **id)
+        (!seen.is_here(), carries, **id)
     })?;
     Some(*id)
 }
@@ -135,6 +129,7 @@ pub(super) mod tests {
             standing: Standing::Active,
             platforms: ["practice".to_owned()].into(),
             heard_ms_ago: Some(1_000),
+            comes_by: false,
             silent_ms: 1_000,
             unrenewed_ms: 1_000,
             load,

@@ -250,10 +250,7 @@ fn is_suspect(app: &AppState, fleet: &Fleet, id: CustomerId, seen: &view::Custom
         return true;
     };
     let is_well = fleet.workers.get(&owner).is_some_and(|worker| {
-        let ttl = SESSION_TTL.as_millis();
-        worker.standing == Standing::Active
-            && u128::from(worker.silent_ms) < ttl
-            && u128::from(worker.unrenewed_ms) < ttl
+        worker.standing == Standing::Active && !worker.is_silent() && !worker.lost_its_lease()
     });
     let is_applied = said(app, id).is_some_and(|said| {
         (said.worker, said.epoch, said.state) == (owner, now.epoch, ApplyState::Applied)
@@ -332,6 +329,7 @@ async fn workers(
                 standing: slot.standing(),
                 platforms: slot.platforms().into_iter().collect::<BTreeSet<_>>(),
                 heard_ms_ago,
+                comes_by: slot.comes_by(),
                 silent_ms: in_vain(heard_ms_ago),
                 unrenewed_ms: in_vain(renewed_ms_ago),
                 load: load.get(&slot.id).copied().unwrap_or_default(),

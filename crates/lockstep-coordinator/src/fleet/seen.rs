@@ -1,6 +1,6 @@
 //! Workers, and the customers that have to be looked at, as they were seen at one moment.
 
-use crate::view::Standing;
+use crate::{bounds::SESSION_TTL, view::Standing};
 use lockstep_model::{CustomerId, Epoch, WorkerId};
 use lockstep_protocol::status::ApplyState;
 use lockstep_storage::ownership::Ownership;
@@ -14,6 +14,8 @@ pub struct WorkerSeen {
     pub platforms: BTreeSet<String>,
     /// Since its last call to any coordinator; `None`: there was none yet.
     pub heard_ms_ago: Option<u64>,
+    /// It is started for one round now and then, as by cron.
+    pub comes_by: bool,
     /// How long we have listened in vain: as above, but not longer than since this coordinator began.
     pub silent_ms: u64,
     /// Since its last lease was renewed, likewise.
@@ -57,6 +59,31 @@ pub struct Fleet {
     pub pending: usize,
     /// Why the coordinator cannot write, while that is so.
     pub not_kept: Option<String>,
+}
+
+/// Who comes by now and then is away in between. Longer than this is too long for it too.
+const COMES_BY_WITHIN_MS: u64 = 60 * 60 * 1_000;
+
+impl WorkerSeen {
+    /// So long it may be silent and counts as there.
+    fn patience_ms(&self) -> u64 {
+        if self.comes_by {
+            return COMES_BY_WITHIN_MS;
+        }
+        u64::try_from(SESSION_TTL.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.heard_ms_ago.is_some_and(|ms| ms < self.patience_ms())
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silent_ms >= self.patience_ms()
+    }
+
+    pub fn lost_its_lease(&self) -> bool {
+        self.unrenewed_ms >= self.patience_ms()
+    }
 }
 
 impl Fleet {

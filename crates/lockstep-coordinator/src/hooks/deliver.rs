@@ -15,6 +15,7 @@ use axum::{
 use lockstep_connector::{Hint, HookDelivery};
 use lockstep_model::{CustomerId, Revision, ShopId, settings::Secret};
 use lockstep_protocol::Code;
+use lockstep_storage::WakeBy;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -132,7 +133,7 @@ pub async fn take(
                 .into_iter()
                 .map(|flow| (customer, shop, flow))
                 .collect();
-            app.wakes.raise(places).await?;
+            app.wakes.raise(places, WakeBy::Shop).await?;
             Ok(StatusCode::NO_CONTENT)
         }
     }

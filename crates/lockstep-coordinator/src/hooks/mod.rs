@@ -8,6 +8,6 @@ mod replays;
 mod wakes;
 
 pub use deliver::{Targets, take};
-pub use registration::{Registrations, possible, register, register_one};
+pub use registration::{Registrations, possible, register, register_one, seen};
 pub use replays::Replays;
 pub use wakes::{Wakes, write};

@@ -6,12 +6,18 @@ use crate::{
     AppState,
     alarms::{self, Alarm},
     asks::{Asked, ask},
+    events::Topic,
     refusal::{Answer, Chain},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lockstep_connector::HookScheme;
 use lockstep_model::{CustomerId, Flow, Revision, ShopId, settings::Service};
-use lockstep_protocol::asks::{Answer as Answered, HookAnswer, Question};
+use lockstep_protocol::{
+    asks::{Answer as Answered, HookAnswer, Question},
+    people::shops::Mended,
+    status::HooksSeen,
+};
+use lockstep_storage::WakeBy;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -35,6 +41,7 @@ pub struct Registrations {
 pub struct Heard {
     /// As the platform answered last, and when.
     pub registered: Option<(Timestamp, Vec<HookAnswer>)>,
+    pub mended: Option<Mended>,
     pub problem: Option<String>,
     pub delivered_at: Option<Timestamp>,
 }
@@ -81,6 +88,24 @@ impl Registrations {
         self.note(customer, shop, |heard| {
             heard.delivered_at = Some(Timestamp::now());
         });
+    }
+
+    /// As a worker has read them from the shop. Whether a person is told of something else than before.
+    fn seen(&self, seen: &HooksSeen, at: Timestamp) -> bool {
+        let mut is_news = false;
+        self.note(seen.customer_id, seen.shop_id, |heard| {
+            // After a restart nobody knows what was told.
+            is_news = heard.registered.is_none() || heard.problem != seen.problem;
+            if seen.problem.is_none() {
+                heard.registered = Some((at, seen.hooks.clone()));
+            }
+            if !seen.mended.is_empty() {
+                let topics = seen.mended.clone();
+                heard.mended = Some(Mended { at, topics });
+            }
+            heard.problem.clone_from(&seen.problem);
+        });
+        is_news
     }
 
     fn note(&self, customer: CustomerId, shop: ShopId, change: impl FnOnce(&mut Heard)) {
@@ -134,7 +159,7 @@ pub async fn register(app: AppState, customer: CustomerId, revision: Revision) {
     // What changed before the shop knew where to call was told to nobody: each is looked at once more.
     if stored.settings.customer.may_run()
         && !places.is_empty()
-        && let Err(refusal) = app.wakes.raise(places).await
+        && let Err(refusal) = app.wakes.raise(places, WakeBy::Person).await
     {
         tracing::warn!(%customer, problem = refusal.problem().detail, "shops that can call now are looked at by schedule");
     }
@@ -183,13 +208,18 @@ async fn one(app: &AppState, customer: CustomerId, service: &Service, url: Strin
         Ok(_) => "the worker answered another question".to_owned(),
         Err(refusal) => refusal.problem().detail.clone(),
     };
-    tracing::warn!(%customer, shop = %service.id, problem, "webhooks could not be registered");
     app.registrations.note(customer, service.id, |heard| {
         heard.problem = Some(problem.clone());
     });
+    silent(app, customer, service, &problem).await;
+    false
+}
+
+async fn silent(app: &AppState, customer: CustomerId, service: &Service, problem: &str) {
+    tracing::warn!(%customer, shop = %service.id, problem, "webhooks could not be registered");
     let alarm = Alarm {
         kind: "hooks",
-        key,
+        key: format!("{customer}/{}", service.id),
         customer: Some(customer),
         worker: None,
         title: format!("{} does not tell us of changes", service.name),
@@ -199,7 +229,28 @@ async fn one(app: &AppState, customer: CustomerId, service: &Service, url: Strin
         href: format!("/customers/{customer}/shops/{}", service.id),
     };
     alarms::raise(app, alarm).await;
-    false
+}
+
+/// Its worker has looked at a shop's registrations, and mended them if it had to. `age`: how long ago.
+pub async fn seen(app: &AppState, seen: HooksSeen, age: SignedDuration) -> Answer<()> {
+    let (customer, shop) = (seen.customer_id, seen.shop_id);
+    let now = Timestamp::now();
+    let at = now.saturating_sub(age).unwrap_or(now);
+    if !app.registrations.seen(&seen, at) {
+        return Ok(());
+    }
+    app.events.tell(Topic::Customers, Some(customer));
+    match seen.problem {
+        None => alarms::clear(app, "hooks", &format!("{customer}/{shop}"), Some(customer)).await,
+        Some(problem) => {
+            let stored = app.storage.customer(customer).await?;
+            let settings = stored.map(|stored| stored.settings);
+            if let Some(service) = settings.as_ref().and_then(|known| known.service(shop)) {
+                silent(app, customer, service, &problem).await;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn asked(

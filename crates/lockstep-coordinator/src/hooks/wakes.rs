@@ -14,7 +14,8 @@ use crate::{
 use jiff::Timestamp;
 use lockstep_model::{CustomerId, Flow, ShopId};
 use lockstep_protocol::{Code, wanted::Wake};
-use std::collections::BTreeSet;
+use lockstep_storage::WakeBy;
+use std::collections::BTreeMap;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
@@ -25,6 +26,7 @@ type Place = (CustomerId, ShopId, Flow);
 /// Wakes to be raised, and who waits for them.
 pub struct Raise {
     places: Vec<Place>,
+    by: WakeBy,
     done: oneshot::Sender<Answer<Vec<Wake>>>,
 }
 
@@ -39,7 +41,7 @@ impl Wakes {
     }
 
     /// Returns when they are durable.
-    pub async fn raise(&self, places: Vec<Place>) -> Answer<Vec<Wake>> {
+    pub async fn raise(&self, places: Vec<Place>, by: WakeBy) -> Answer<Vec<Wake>> {
         let (done, answer) = oneshot::channel();
         let not_saved = || {
             Refusal::new(
@@ -49,7 +51,7 @@ impl Wakes {
             .retry_after(1)
         };
         self.queue
-            .try_send(Raise { places, done })
+            .try_send(Raise { places, by, done })
             .map_err(|_| not_saved())?;
         match timeout(HOOK_WAIT, answer).await {
             Ok(Ok(answer)) => answer,
@@ -79,10 +81,13 @@ pub async fn write(app: AppState, mut queue: mpsc::Receiver<Raise>) {
 }
 
 async fn commit(app: &AppState, waiting: Vec<Raise>) {
-    let places: BTreeSet<Place> = waiting
-        .iter()
-        .flat_map(|raise| raise.places.iter().copied())
-        .collect();
+    let mut places: BTreeMap<Place, WakeBy> = BTreeMap::new();
+    for raise in &waiting {
+        for place in &raise.places {
+            let by = places.entry(*place).or_insert(raise.by);
+            *by = raise.by.max(*by);
+        }
+    }
     let raised = app.storage.raise_wakes(&places, Timestamp::now()).await;
     app.tail.notify();
     match raised {
@@ -94,6 +99,7 @@ async fn commit(app: &AppState, waiting: Vec<Raise>) {
                     shop_id: row.shop,
                     flow: row.flow,
                     counter: row.counter,
+                    asked: row.asked,
                 })
                 .collect();
             for raise in waiting {

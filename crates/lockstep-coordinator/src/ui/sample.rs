@@ -416,6 +416,7 @@ fn hooks(shop: u64) -> HooksView {
             row("order.placed", Flow::Orders, false),
         ],
         registered_at: Some(ago(7_000)),
+        mended: None,
         problem: (shop == 1).then(|| "the shop answers 403".to_owned()),
         delivered_at: Some(ago(40)),
         since: ago(90_000),

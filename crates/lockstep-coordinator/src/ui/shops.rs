@@ -85,6 +85,7 @@ struct HooksShown {
     state: State,
     rows: Vec<HookShown>,
     registered: Option<When>,
+    mended: Option<(When, String)>,
     delivered: Option<When>,
     since: When,
     problem: Option<String>,
@@ -95,6 +96,7 @@ struct HookShown {
     flow: &'static str,
     url: String,
     state: State,
+    is_on: bool,
 }
 
 impl HooksShown {
@@ -107,6 +109,7 @@ impl HooksShown {
                 topic: hook.topic,
                 flow: hook.flow.as_str(),
                 url: hook.url,
+                is_on: hook.active,
                 state: if hook.active {
                     State::good("on")
                 } else {
@@ -118,11 +121,20 @@ impl HooksShown {
             action: urls::shop_hooks(customer, shop),
             state: match (&view.problem, view.registered_at) {
                 (Some(_), _) => State::failed("not registered"),
-                (None, Some(_)) => State::good("registered"),
+                (None, Some(_)) => {
+                    if rows.iter().all(|row| row.is_on) {
+                        State::good("registered")
+                    } else {
+                        State::attention("partly switched off")
+                    }
+                }
                 (None, None) => State::idle("not asked yet"),
             },
             rows,
             registered: when(view.registered_at),
+            mended: view
+                .mended
+                .map(|mended| (When::new(mended.at, now), mended.topics.join(", "))),
             delivered: when(view.delivered_at),
             since: When::new(view.since, now),
             problem: view.problem,

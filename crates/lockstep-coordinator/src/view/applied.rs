@@ -172,7 +172,9 @@ impl View {
             let mut wishes = self.wishes.write().unwrap_or_else(PoisonError::into_inner);
             for wake in &changes.wakes {
                 let key = (wake.customer, wake.shop, wake.flow);
-                wishes.wakes.insert(key, (wake.counter, wake.stamp));
+                wishes
+                    .wakes
+                    .insert(key, (wake.counter, wake.asked, wake.stamp));
                 concerned.extend(told_to(&wake.customer).map(|worker| (worker, wake.stamp)));
             }
             for (customer, run, stamp) in &changes.cancels {

@@ -53,7 +53,8 @@ pub struct CustomerSeen {
 /// What is wanted, all customers together.
 #[derive(Default)]
 struct Wishes {
-    wakes: BTreeMap<(CustomerId, ShopId, Flow), (u64, u64)>,
+    /// Counter, the last that a person raised, and the stamp.
+    wakes: BTreeMap<(CustomerId, ShopId, Flow), (u64, u64, u64)>,
     cancels: BTreeMap<(CustomerId, RunId), u64>,
     asks: BTreeMap<u64, AskRow>,
 }
@@ -161,17 +162,23 @@ impl View {
     pub fn wakes_of(&self, worker: WorkerId, after: Option<u64>) -> Vec<Wake> {
         let customers = self.customers();
         let wishes = self.wishes.read().unwrap_or_else(PoisonError::into_inner);
-        let raised = wishes.wakes.iter().filter(|((customer, ..), (_, stamp))| {
-            after.is_none_or(|after| *stamp > after)
-                && customers.get(customer).and_then(|known| known.told_to) == Some(worker)
-        });
+        let raised = wishes
+            .wakes
+            .iter()
+            .filter(|((customer, ..), (_, _, stamp))| {
+                after.is_none_or(|after| *stamp > after)
+                    && customers.get(customer).and_then(|known| known.told_to) == Some(worker)
+            });
         raised
-            .map(|(&(customer_id, shop_id, flow), &(counter, _))| Wake {
-                customer_id,
-                shop_id,
-                flow,
-                counter,
-            })
+            .map(
+                |(&(customer_id, shop_id, flow), &(counter, asked, _))| Wake {
+                    customer_id,
+                    shop_id,
+                    flow,
+                    counter,
+                    asked,
+                },
+            )
             .collect()
     }
 

@@ -7,7 +7,7 @@ use lockstep_protocol::{Etag, InstanceId, delta::CurrentSet};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::SystemTime,
 };
@@ -68,6 +68,7 @@ pub struct Slot {
     instance: RwLock<Option<(HeaderValue, InstanceId)>>,
     seen_ms: AtomicU64,
     renewed_ms: AtomicU64,
+    comes_by: AtomicBool,
     parked: AtomicUsize,
     /// The last report's number; 0: none yet.
     report: AtomicU64,
@@ -90,6 +91,7 @@ impl Slot {
             instance: RwLock::new(None),
             seen_ms: AtomicU64::new(0),
             renewed_ms: AtomicU64::new(0),
+            comes_by: AtomicBool::new(false),
             parked: AtomicUsize::new(0),
             report: AtomicU64::new(0),
         }
@@ -234,9 +236,14 @@ impl Slot {
         self.seen_ms.load(Ordering::Relaxed)
     }
 
-    /// Its lease was renewed, durably.
-    pub fn renewed(&self) {
+    /// Its lease was renewed, durably. `comes_by`: it does one round now and then.
+    pub fn renewed(&self, comes_by: bool) {
         self.renewed_ms.store(now_ms(), Ordering::Relaxed);
+        self.comes_by.store(comes_by, Ordering::Relaxed);
+    }
+
+    pub fn comes_by(&self) -> bool {
+        self.comes_by.load(Ordering::Relaxed)
     }
 
     pub fn renewed_ms(&self) -> u64 {

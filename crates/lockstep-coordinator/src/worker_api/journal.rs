@@ -68,8 +68,11 @@ pub async fn take(
         }
         SegmentOutcome::Same => Outcome::Same,
         SegmentOutcome::Conflict(head) => {
-            if let Some(head) = &head {
-                rejoining::forked(&app, customer, slot.id, head.incarnation).await;
+            if said.incarnation < app.view.incarnation() || head.is_some() {
+                let stands = head
+                    .as_ref()
+                    .map_or(said.incarnation, |head| head.incarnation);
+                rejoining::forked(&app, customer, slot.id, stands).await;
             }
             return Err(Refusal::new(
                 Code::SegmentConflict,

@@ -54,7 +54,7 @@ pub async fn lease(
         Err(error) => Err(Chain(error).to_string()),
     });
     kept?;
-    slot.renewed();
+    slot.renewed(request.comes_by);
     let lost = request
         .have
         .into_iter()

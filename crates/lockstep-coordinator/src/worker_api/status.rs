@@ -44,6 +44,13 @@ pub async fn status(
     customers(&app, &slot, report.customers, now).await?;
     acted(&app, &slot, &report.acted.wakes).await?;
     runs(&app, &slot, report.full, report.runs, report.sent_at, now).await?;
+    for seen in report.hooks {
+        let owner = app.view.customer(seen.customer_id);
+        if owner.is_some_and(|known| known.ownership.worker == Some(slot.id)) {
+            let age = report.sent_at.duration_since(seen.looked_at);
+            hooks::seen(&app, seen, age).await?;
+        }
+    }
     Ok(Json(StatusReply {
         full: gap,
         server_time: now,

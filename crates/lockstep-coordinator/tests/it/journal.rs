@@ -64,14 +64,17 @@ async fn segments_are_taken_once_and_in_order() {
     let problem = worker.send(&forked).await.unwrap_err();
     assert_eq!((problem.status, problem.code), (409, Code::SegmentConflict));
 
-    // One of an epoch that is not.
+    // One of an epoch that this database never granted: it was restored from a backup.
     let mut early = Journal::in_memory(CUSTOMER).unwrap();
     let early = segment(
         &mut early,
         vec![opened(CUSTOMER, worker.id, Epoch(epoch.0 + 1))],
     );
     let problem = worker.send(&early).await.unwrap_err();
-    assert_eq!((problem.status, problem.code), (412, Code::OldEpoch));
+    assert_eq!(
+        (problem.status, problem.code),
+        (410, Code::IncarnationChanged)
+    );
 
     let given = worker.journal(CUSTOMER, 0).await.unwrap();
     let frames = read_frames(&given).unwrap();

@@ -231,6 +231,7 @@ async fn a_lease_is_renewed_with_its_deadline_and_names_what_was_lost() {
             held(CUSTOMER, Epoch(99)),
             held(CustomerId(5), Epoch(1)),
         ],
+        comes_by: false,
     };
     let response = world
         .client

@@ -89,6 +89,10 @@ impl Connector for Unconnected {
         never()
     }
 
+    async fn look_at_hooks(&self, _: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        never()
+    }
+
     async fn hooks(&self, _: &[Hook]) -> Result<Vec<HookState>, Fault> {
         never()
     }

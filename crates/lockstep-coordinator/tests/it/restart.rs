@@ -134,6 +134,9 @@ async fn r1_an_epoch_that_the_database_never_granted_proves_a_restore_too() {
     worker.news().await;
     let (customer, epoch) = (CustomerId(1), worker.epoch(CustomerId(1)));
     let mut journal = Journal::in_memory(customer).unwrap();
+    let first = segment(&mut journal, vec![opened(customer, worker.id, epoch)]);
+    worker.send(&first).await.unwrap();
+    acknowledge(&mut journal, &first);
     let later = lockstep_model::Epoch(epoch.0 + 3);
     let of_then = segment(&mut journal, vec![opened(customer, worker.id, later)]);
     let problem = worker.send(&of_then).await.unwrap_err();

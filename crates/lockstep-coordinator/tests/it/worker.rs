@@ -205,6 +205,7 @@ impl TestWorker {
             customers: customers.collect(),
             acted: Acted::default(),
             runs,
+            hooks: Vec::new(),
             sent_at: Timestamp::now(),
             build: "test".into(),
         };

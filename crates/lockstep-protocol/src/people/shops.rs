@@ -34,14 +34,24 @@ pub struct ListsReply {
 pub struct HooksView {
     /// What calls it: `false`: its platform cannot, or there is no secret yet to sign with.
     pub possible: bool,
-    /// What the platform answered when it was last asked to register them.
+    /// As they were read from the shop.
     pub hooks: Vec<HookRow>,
+    /// When they were.
     pub registered_at: Option<Timestamp>,
+    /// The last time that some had been deleted or switched off in the shop, and were registered again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mended>,
     /// Why the last try failed.
     pub problem: Option<String>,
     /// The last call that was signed as it should be.
     pub delivered_at: Option<Timestamp>,
     pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mended {
+    pub at: Timestamp,
+    pub topics: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -161,6 +161,7 @@ impl Driver {
                 lane: Lane::Trade,
                 requests: 0,
                 was_push: false,
+                wrote: None,
             }
         });
     }

@@ -19,6 +19,8 @@ pub struct Done {
     pub lane: Lane,
     pub requests: u64,
     pub was_push: bool,
+    /// The shop that was written to: its own hooks about it are on their way.
+    pub wrote: Option<ShopId>,
 }
 
 /// One shop, as a call needs it.
@@ -67,6 +69,7 @@ impl Line {
             lane,
             requests,
             was_push: false,
+            wrote: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Line {
             lane,
             requests,
             was_push: false,
+            wrote: None,
         }
     }
 
@@ -106,6 +110,7 @@ impl Line {
         link: Arc<Link>,
         movable: bool,
     ) -> Done {
+        let shop = self.shop;
         let lane = changes
             .first()
             .map_or(Lane::Trade, |change| change.kind().flow().lane());
@@ -131,6 +136,7 @@ impl Line {
             lane,
             requests,
             was_push: true,
+            wrote: Some(shop),
         }
     }
 

@@ -5,6 +5,7 @@ use super::buyers::Retention;
 use super::calls::{Done, Line};
 use super::checked::Checked;
 use super::file::{File, FileError};
+use super::pace::{Pace, Pair};
 use super::plan::{Asked, plan};
 use super::shipper::Shipped;
 use super::task::Tools;
@@ -23,6 +24,7 @@ use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{Phase, RunProgress};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -65,6 +67,7 @@ pub struct Driver {
     /// is due for in step, by what it knew.
     moved_at: Option<Revision>,
     pub(super) retention: Retention,
+    pub(super) pace: Pace,
 }
 
 struct UndoAsk {
@@ -129,6 +132,7 @@ impl Driver {
             remapped,
             moved_at: None,
             retention: Retention::default(),
+            pace: Pace::default(),
         })
     }
 
@@ -157,6 +161,7 @@ impl Driver {
                     lane: Lane::Trade,
                     requests: 0,
                     was_push: false,
+                    wrote: None,
                 }
             });
         }
@@ -250,6 +255,9 @@ impl Driver {
     }
 
     pub async fn called(&mut self, done: Done) -> Result<(), FileError> {
+        if let Some(shop) = done.wrote {
+            self.pace.wrote(shop, Instant::now());
+        }
         if done.was_push {
             self.pushes = self.pushes.saturating_sub(1);
         }
@@ -269,7 +277,10 @@ impl Driver {
         Ok(())
     }
 
-    pub fn wake(&mut self, pairs: BTreeSet<(ShopId, Flow)>) {
+    pub fn wake(&mut self, pairs: BTreeSet<Pair>) {
+        for pair in &pairs {
+            self.pace.handed(*pair);
+        }
         let causes = pairs
             .iter()
             .map(|(shop, flow)| Cause::Wake {
@@ -451,6 +462,7 @@ impl Driver {
             } => {
                 let (link, movable) = (self.tools.link.clone(), self.seat.movable());
                 self.pushes += 1;
+                self.pace.wrote(shop, Instant::now());
                 self.calls
                     .spawn(self.line(shop).push(call, changes, link, movable));
                 None
@@ -611,11 +623,13 @@ impl Driver {
             }
             Effect::Finished {
                 run,
-                lane: _,
+                lane,
                 result,
                 counts,
                 message,
             } => {
+                let found = result != RunResult::Done || counts.changed > 0 || counts.written > 0;
+                self.pace.ended(lane, found, Instant::now());
                 let revision = self.runs.get(&run).map(|live| live.revision);
                 self.finished(run, result, counts, message);
                 self.hold_to_settings(revision).await?;

@@ -8,12 +8,15 @@ mod checked;
 mod checkpoint;
 mod driver;
 mod file;
+mod hooks;
+mod pace;
 mod plan;
 mod restore;
 mod shipper;
 mod task;
 mod undo;
 
+pub use hooks::HookUrls;
 pub use task::{
     Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, buyers, copies_named, decide,
     erase_buyers, tend, undo, wire,

@@ -5,6 +5,8 @@ use super::Seat;
 use super::buyers::Erasure;
 use super::driver::Driver;
 use super::file::FileError;
+use super::hooks::HookUrls;
+use super::pace::Pair;
 use super::plan::Asked;
 use super::restore::{self, RestoreError};
 use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
@@ -26,9 +28,10 @@ use lockstep_model::{
 use lockstep_protocol::people::buyers::{BuyerSought, BuyersView};
 use lockstep_protocol::people::plan::Plan;
 use lockstep_protocol::status::{ApplyState, CustomerReport};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use lockstep_protocol::wanted::Wake;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +44,9 @@ pub struct Tools {
     pub calling: Calling,
     /// One round, until nothing is left to do now, instead of for ever.
     pub once: bool,
+    pub hook_urls: HookUrls,
+    /// How often a shop's registrations are looked at.
+    pub hooks_looked_at: Duration,
 }
 
 /// A question that only the engine can answer.
@@ -108,25 +114,85 @@ pub struct Handle {
 /// Flows of shops that should be looked at: as many as there are, however often they are woken.
 #[derive(Default)]
 struct Wakes {
-    pairs: Mutex<BTreeSet<(ShopId, Flow)>>,
+    waiting: Mutex<BTreeMap<Pair, Waiting>>,
     notify: Notify,
 }
 
+struct Waiting {
+    wake: Wake,
+    since: Instant,
+    /// A person asked: it does not wait.
+    at_once: bool,
+}
+
 impl Wakes {
-    fn take(&self) -> BTreeSet<(ShopId, Flow)> {
-        std::mem::take(&mut self.pairs.lock().unwrap_or_else(PoisonError::into_inner))
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Pair, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those whose time has come, and when that of the next is.
+    fn take(
+        &self,
+        now: Instant,
+        due: impl Fn(Pair, Instant) -> Instant,
+    ) -> (Vec<Wake>, Option<Instant>) {
+        let mut waiting = self.waiting();
+        let mut next = None;
+        let mut taken = Vec::new();
+        waiting.retain(|pair, each| {
+            let at = if each.at_once {
+                now
+            } else {
+                due(*pair, each.since)
+            };
+            if at <= now {
+                taken.push(each.wake);
+                return false;
+            }
+            next = Some(next.map_or(at, |next: Instant| next.min(at)));
+            true
+        });
+        (taken, next)
     }
 }
 
 impl Handle {
-    pub fn wake(&self, shop: ShopId, flow: Flow) {
-        self.wakes
-            .pairs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((shop, flow));
+    /// `at_once`: a person asked for it.
+    pub fn wake(&self, wake: Wake, at_once: bool) {
+        {
+            let mut waiting = self.wakes.waiting();
+            let new = || Waiting {
+                wake,
+                since: Instant::now(),
+                at_once,
+            };
+            let each = waiting.entry((wake.shop_id, wake.flow)).or_insert_with(new);
+            each.wake = wake;
+            each.at_once |= at_once;
+        }
         self.wakes.notify.notify_one();
     }
+}
+
+/// Hands on what has waited for long enough; when to look again.
+fn follow_wakes(driver: &mut Driver, wakes: &Wakes) -> Option<Instant> {
+    let now = Instant::now();
+    let (pace, once) = (&driver.pace, driver.tools.once);
+    let (taken, next) = wakes.take(now, |pair, since| {
+        if once {
+            now
+        } else {
+            pace.due(pair, since, now)
+        }
+    });
+    if !taken.is_empty() {
+        let pairs = taken.iter().map(|wake| (wake.shop_id, wake.flow));
+        driver.wake(pairs.collect());
+        for wake in taken {
+            driver.tools.reporter.acted(wake);
+        }
+    }
+    next
 }
 
 /// What the task listens to.
@@ -347,6 +413,9 @@ async fn wait_for_the_right(driver: &Driver) {
 async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundError> {
     let mut rights = driver.tools.link.rights();
     let mut shipping = tokio::time::interval(bounds::LEASE_INTERVAL);
+    let first_look = tokio::time::Instant::now() + driver.tools.hooks_looked_at;
+    let mut hooks = tokio::time::interval_at(first_look, driver.tools.hooks_looked_at);
+    hooks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop_by = None;
     loop {
         if ears.stop.is_cancelled() {
@@ -365,6 +434,10 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
             });
         }
         let tick = driver.next_tick;
+        let next_wake = match stop_by {
+            None => follow_wakes(driver, &ears.wakes),
+            Some(_) => None,
+        };
         tokio::select! {
             biased;
             Some(done) = driver.calls.join_next() => match done {
@@ -386,12 +459,10 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                 }
                 set(driver, &seat).await?;
             }
-            () = ears.wakes.notify.notified(), if stop_by.is_none() => {
-                let pairs = ears.wakes.take();
-                if !pairs.is_empty() {
-                    driver.wake(pairs);
-                }
-            }
+            // They are looked at above.
+            () = ears.wakes.notify.notified(), if stop_by.is_none() => {}
+            () = wake_is_due(next_wake) => {}
+            _ = hooks.tick(), if stop_by.is_none() && !driver.tools.once => driver.look_at_hooks(),
             Some(ask) = ears.asks.recv() => match ask {
                 Ask::Plan { flows, shops, rows_max, reply } => {
                     driver.ask_for_plan(flows, Asked { shops, rows_max }, reply);
@@ -426,6 +497,13 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
             }
             () = tokio::time::sleep(Duration::from_millis(200)), if stop_by.is_some() => {}
         }
+    }
+}
+
+async fn wake_is_due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

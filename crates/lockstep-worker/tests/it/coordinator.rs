@@ -532,6 +532,7 @@ fn reply(mind: &Mind, theirs: Option<&Etag>) -> SettingsReply {
         wanted: Wanted {
             wakes: wakes
                 .map(|((customer_id, shop_id, flow), counter)| Wake {
+                    asked: 0,
                     customer_id: *customer_id,
                     shop_id: *shop_id,
                     flow: *flow,

@@ -2,6 +2,7 @@
 
 mod coordinator;
 mod enrolment;
+mod hooks;
 mod http_port;
 mod leaving;
 mod scripted_server;

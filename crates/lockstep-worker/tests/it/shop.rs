@@ -17,7 +17,7 @@ use lockstep_model::{
     Sku, Stage, StepSort, StockSemantics, Takes, Variant,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Shop {
     pub levels: BTreeMap<Sku, (u64, Level)>,
     pub orders: BTreeMap<RemoteId, (u64, Order)>,
     pub hooks: Vec<Hook>,
+    /// Topics of them that were switched off there.
+    pub sleeping_hooks: BTreeSet<String>,
     clock: u64,
     pub pushes: usize,
     pub pulls: usize,
@@ -442,9 +444,23 @@ impl Connector for Till {
         Err(Fault::new(FaultKind::NotFound, "no pictures here"))
     }
 
+    async fn look_at_hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
+        self.enter(|shop| {
+            let there = shop.hooks.iter().filter(|hook| wanted.contains(hook));
+            there
+                .map(|hook| HookState {
+                    topic: hook.topic.clone(),
+                    url: hook.url.clone(),
+                    active: !shop.sleeping_hooks.contains(&hook.topic),
+                })
+                .collect()
+        })
+    }
+
     async fn hooks(&self, wanted: &[Hook]) -> Result<Vec<HookState>, Fault> {
         self.enter(|shop| {
             shop.hooks = wanted.to_vec();
+            shop.sleeping_hooks.clear();
             wanted
                 .iter()
                 .map(|hook| HookState {

@@ -190,10 +190,7 @@ async fn r3_two_workers_share_four_customers_and_whoever_is_not_served_is_told_o
     // An owner that is killed is told of, and the way out with it.
     fleet.worker("worker-1").process.kill();
     let (need, took) = eventually("it is told", seconds(30), async || {
-        fleet
-            .first_need()
-            .await
-            .ok_or_else(|| "nothing".to_owned())
+        fleet.first_need().await.ok_or_else(|| "nothing".to_owned())
     })
     .await;
     println!("an owner that was killed was told of after {took:?}");
@@ -241,11 +238,13 @@ async fn r2_an_owner_that_was_killed_and_is_back_before_its_lease_was_over_lets_
     let data = fleet.worker("worker-2").data.clone();
     std::fs::remove_file(data.join("settings.json")).expect("its settings go away");
     fleet.worker("worker-2").start_again(None);
-    eventually("the first worker has it", seconds(30), async || {
-        match fleet.owner(merchant.customer).await.as_str() {
-            "worker-1" => Ok(()),
-            other => Err(other.to_owned()),
-        }
+    eventually("the first worker has it", seconds(30), async || match fleet
+        .owner(merchant.customer)
+        .await
+        .as_str()
+    {
+        "worker-1" => Ok(()),
+        other => Err(other.to_owned()),
     })
     .await;
     merchant.is_served("after the move back", 40).await;
@@ -258,10 +257,7 @@ async fn r3_a_customer_without_any_worker_is_told_of_and_goes_to_the_first_that_
     let (folder, people) = (fleet.folder.path(), fleet.people());
     let mut merchant = Merchant::new(folder, people, 1, |_| ()).await;
     let (need, _) = eventually("it is told", seconds(30), async || {
-        fleet
-            .first_need()
-            .await
-            .ok_or_else(|| "nothing".to_owned())
+        fleet.first_need().await.ok_or_else(|| "nothing".to_owned())
     })
     .await;
     assert!(need.to_string().contains("no worker is there"), "{need}");
@@ -307,9 +303,7 @@ async fn served_again_after_a_restore(movable: bool) {
     for (nth, shop) in web.iter().enumerate() {
         shop.buy(&sku, 1, true).await;
         eventually("the order crosses", seconds(40), async || {
-            books
-                .orders_crossed_once(&scene.erp, &web, nth + 1)
-                .await?;
+            books.orders_crossed_once(&scene.erp, &web, nth + 1).await?;
             books.check(&shops).await
         })
         .await;
@@ -331,15 +325,22 @@ async fn served_again_after_a_restore(movable: bool) {
     .await;
     println!("movable: {movable}: served again {took:?} after the coordinator was back");
     let people = &scene.coordinator.people;
-    eventually("the console says what became of it", seconds(30), async || {
-        let overview = people.get("/api/v1/overview").await;
-        let told = overview["needs_person"].to_string();
-        let all = ["restored from an older backup", "goes on where it was before"];
-        match all.iter().all(|words| told.contains(words)) {
-            true => Ok(()),
-            false => Err(told),
-        }
-    })
+    eventually(
+        "the console says what became of it",
+        seconds(30),
+        async || {
+            let overview = people.get("/api/v1/overview").await;
+            let told = overview["needs_person"].to_string();
+            let all = [
+                "restored from an older backup",
+                "goes on where it was before",
+            ];
+            match all.iter().all(|words| told.contains(words)) {
+                true => Ok(()),
+                false => Err(told),
+            }
+        },
+    )
     .await;
     holds_for("nothing is done twice", seconds(5), async || {
         books.orders_crossed_once(&scene.erp, &web, 3).await?;
@@ -348,21 +349,23 @@ async fn served_again_after_a_restore(movable: bool) {
     .await;
     // The console's copy has the whole journal again.
     let path = format!("/api/v1/customers/{}/explain/{sku}", scene.customer);
-    eventually("the coordinator knows all three orders", seconds(40), async || {
-        let answer = people.call(reqwest::Method::GET, &path, None).await;
-        let pool = answer.body["stocks"][0]["pool"].as_str().map(str::to_owned);
-        let known = pool.as_deref().and_then(|pool| pool.parse::<f64>().ok());
-        match known == Some((books.seeded(&sku) - 3) as f64) {
-            true => Ok(()),
-            false => Err(answer.body.to_string()),
-        }
-    })
+    eventually(
+        "the coordinator knows all three orders",
+        seconds(40),
+        async || {
+            let answer = people.call(reqwest::Method::GET, &path, None).await;
+            let pool = answer.body["stocks"][0]["pool"].as_str().map(str::to_owned);
+            let known = pool.as_deref().and_then(|pool| pool.parse::<f64>().ok());
+            match known == Some((books.seeded(&sku) - 3) as f64) {
+                true => Ok(()),
+                false => Err(answer.body.to_string()),
+            }
+        },
+    )
     .await;
     // Wakes and questions count anew, below what the worker has seen, and are heard all the same.
     scene.sync().await;
-    let plan = people
-        .types(&["--json", "plan", &scene.id()])
-        .await;
+    let plan = people.types(&["--json", "plan", &scene.id()]).await;
     assert_eq!(plan.code, 0, "{plan:?}");
 }
 

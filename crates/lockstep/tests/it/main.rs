@@ -6,6 +6,7 @@ mod checkpoints;
 mod conflicts;
 mod crashes;
 mod demo_story;
+mod echoes;
 mod edges;
 mod edits;
 mod faults;

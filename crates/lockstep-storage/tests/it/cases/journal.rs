@@ -193,6 +193,16 @@ pub async fn r1_a_chain_that_extends_a_restored_head_is_taken_from_its_owner(pla
     assert_eq!(put(storage, &segment(a, 3, 5, b"e")).await, old);
     let read = storage.segments_after(CUSTOMER, 0, 10_000).await.unwrap();
     assert_eq!(read.len(), 4);
+
+    // A customer of whom nothing was restored: its number may have been another's.
+    let other = CustomerId(2);
+    let given = Event::Assign { to: a };
+    storage.move_customer(other, given, noon()).await.unwrap();
+    let of_whom = NewSegment {
+        customer: other,
+        ..segment(a, 1, 1, b"of somebody else")
+    };
+    assert_eq!(put(storage, &of_whom).await, SegmentOutcome::Conflict(None));
 }
 
 pub async fn a_large_segment_lies_beside(place: &Place) {

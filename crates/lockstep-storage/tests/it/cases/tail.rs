@@ -3,7 +3,7 @@
 use super::{kahvila, save, worker};
 use crate::place::{Place, noon};
 use lockstep_model::{CustomerId, Flow, ShopId};
-use lockstep_storage::ownership::Event;
+use lockstep_storage::{WakeBy, ownership::Event};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Writers in several tasks, and one reader that asks for what is new again and again. Whatever it did
@@ -16,9 +16,9 @@ pub async fn whoever_sees_a_number_has_seen_all_before_it(place: &Place) {
             let storage = place.storage.clone();
             tokio::spawn(async move {
                 for _ in 0..TIMES {
-                    let wakes = BTreeSet::from([
-                        (CustomerId(writer), ShopId(1), Flow::Stock),
-                        (CustomerId(100), ShopId(1), Flow::Orders),
+                    let wakes = BTreeMap::from([
+                        ((CustomerId(writer), ShopId(1), Flow::Stock), WakeBy::Shop),
+                        ((CustomerId(100), ShopId(1), Flow::Orders), WakeBy::Shop),
                     ]);
                     storage.raise_wakes(&wakes, noon()).await.unwrap();
                 }

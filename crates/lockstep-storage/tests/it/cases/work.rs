@@ -7,10 +7,10 @@ use lockstep_model::{
 };
 use lockstep_storage::{
     ApplyState, AskState, CustomerReport, NewAlert, NewAsk, RunFilter, RunPlace, RunRow, RunState,
-    SearchRow,
+    SearchRow, WakeBy,
 };
 use sea_orm::{ConnectionTrait, Statement};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const CUSTOMER: CustomerId = CustomerId(1);
 
@@ -19,11 +19,14 @@ pub async fn wakes_count_and_are_acted_on(place: &Place) {
     let one = (CUSTOMER, ShopId(1), Flow::Stock);
     let two = (CUSTOMER, ShopId(2), Flow::Orders);
     storage
-        .raise_wakes(&BTreeSet::from([one]), noon())
+        .raise_wakes(&BTreeMap::from([(one, WakeBy::Shop)]), noon())
         .await
         .unwrap();
     let raised = storage
-        .raise_wakes(&BTreeSet::from([one, two]), noon())
+        .raise_wakes(
+            &BTreeMap::from([(one, WakeBy::Shop), (two, WakeBy::Person)]),
+            noon(),
+        )
         .await
         .unwrap();
     let counters: BTreeSet<_> = raised
@@ -44,10 +47,12 @@ pub async fn wakes_count_and_are_acted_on(place: &Place) {
         .unwrap();
     let wakes = storage.wakes(CUSTOMER).await.unwrap();
     let stock = wakes.iter().find(|wake| wake.flow == Flow::Stock).unwrap();
-    assert_eq!((stock.counter, stock.acted), (2, 2));
+    assert_eq!((stock.counter, stock.acted, stock.asked), (2, 2, 0));
+    let orders = wakes.iter().find(|wake| wake.flow == Flow::Orders).unwrap();
+    assert_eq!((orders.counter, orders.asked), (1, 1));
     assert!(
         storage
-            .raise_wakes(&BTreeSet::new(), noon())
+            .raise_wakes(&BTreeMap::new(), noon())
             .await
             .unwrap()
             .is_empty()
