@@ -1,16 +1,26 @@
 //! What buyers and the merchant's people do.
 
+use crate::baskets::{basket, label};
+use crate::catalogue_acts::{self, is_shown_only};
 use crate::dice::Dice;
 use crate::scenario::{ERP, UNITS, WEB, product, sku};
+use crate::shop::Line;
 use crate::sim::Sim;
+use crate::topics::Topic;
 use crate::world::{World, key_of};
-use lockstep_model::{Flow, RemoteId, ShopId, Sku};
+use lockstep_model::{Flow, Payment, RemoteId, ShopId, Sku};
 use rust_decimal::Decimal;
 
 /// Products that are added while everything goes on.
 const PRODUCTS_MAX: usize = 6;
 
 pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
+    if world.more.chance(50) {
+        act_on_parts(sim, world);
+    }
+    if world.more.chance(60) {
+        catalogue_acts::act(sim, world);
+    }
     let web = if dice.chance(50) { WEB[0] } else { WEB[1] };
     match dice.below(100) {
         0..=35 => buy(sim, dice, world, web, 60),
@@ -20,14 +30,22 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
             Some(())
         }),
         // Shipped where it was sold, or from the ERP.
-        54..=59 => with_order(sim, dice, web, |sim, shop, id| {
-            let paid = sim.shops[&shop].orders[id].paid && !cancelled_elsewhere(sim, shop, id);
-            paid.then(|| sim.shops.get_mut(&shop).map(|shop| shop.ship(id)))?
-        }),
-        60..=65 => with_order(sim, dice, ERP, |sim, shop, id| {
-            let free = !cancelled_elsewhere(sim, shop, id);
-            free.then(|| sim.shops.get_mut(&shop).map(|shop| shop.ship(id)))?
-        }),
+        54..=59 => {
+            let label = label(world);
+            with_order(sim, dice, web, |sim, shop, id| {
+                let is_paid = sim.shops[&shop].orders[id].is_paid();
+                let free = is_paid && !cancelled_elsewhere(sim, shop, id);
+                free.then(|| ship(sim, shop, id, label))?
+            });
+        }
+        60..=65 => {
+            let label = label(world);
+            with_order(sim, dice, ERP, |sim, shop, id| {
+                let is_paid = sim.shops[&shop].orders[id].is_paid();
+                let free = is_paid && !cancelled_elsewhere(sim, shop, id);
+                free.then(|| ship(sim, shop, id, label))?
+            });
+        }
         66..=72 => with_order(sim, dice, web, |sim, shop, id| {
             let free = !shipped_elsewhere(sim, shop, id);
             free.then(|| sim.shops.get_mut(&shop).map(|shop| shop.cancel(id)))?
@@ -44,8 +62,14 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
         77..=80 => {
             let shop = if dice.chance(70) { web } else { ERP };
             let units = dice.between(1, 3);
+            let nth = world.more.below(12) as usize;
+            let unseen = !world.topics.has(Topic::BrokenUnseen);
+            let put_back = !(world.topics.has(Topic::Broken) && world.more.chance(40));
             with_order(sim, dice, shop, |sim, shop, id| {
-                sim.shops.get_mut(&shop)?.take_back(id, units, true);
+                let index = nth_line(sim, shop, id, nth, Line::away)?;
+                let at = sim.shops.get_mut(&shop)?;
+                let put_back = put_back || (unseen && at.orders[id].takes_late());
+                at.take_back(id, index, units, put_back);
                 Some(())
             });
         }
@@ -62,6 +86,7 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
             }
             sim.tell(|| format!("{units} of {sku} come into the ERP"));
             *world.received.entry(sku.clone()).or_default() += units;
+            *world.counted.entry((ERP, sku.clone())).or_default() += units.abs();
             let moved = world.moved_at.entry(sku).or_default();
             moved.push((sim.now, units));
             sim.wake(ERP, Flow::Stock);
@@ -74,6 +99,7 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
                 shop.move_on_hand(&sku, units);
             }
             sim.tell(|| format!("{units} of {sku} are counted into shop {web}"));
+            *world.counted.entry((web, sku)).or_default() += units.abs();
             sim.wake(web, Flow::Stock);
         }
         89..=92 if world.titles_follow_edits => {
@@ -91,12 +117,12 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
         93..=95 => edit_title(sim, dice, world, ERP),
         96..=98 => edit_title(sim, dice, world, web),
         _ => {
-            let number = sim.shops[&ERP].products.len();
+            let number = sold(sim);
             if number < PRODUCTS_MAX {
                 let now = sim.now;
                 let number = number as i64 + 1;
                 if let Some(erp) = sim.shops.get_mut(&ERP) {
-                    erp.add_product(product(number), UNITS, now);
+                    erp.add_product(product(number, world.topics), UNITS, now);
                 }
                 world.received.insert(sku(number), UNITS);
                 sim.wake(ERP, Flow::Products);
@@ -106,20 +132,37 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
 }
 
 fn any_sku(sim: &Sim, dice: &mut Dice) -> Sku {
-    sku(dice.between(1, sim.shops[&ERP].products.len() as i64))
+    sku(dice.between(1, sold(sim) as i64))
+}
+
+/// How many products there are that people buy.
+fn sold(sim: &Sim) -> usize {
+    let products = sim.shops[&ERP].products.values();
+    products
+        .filter(|product| !product.variants.iter().any(|v| is_shown_only(&v.sku)))
+        .count()
 }
 
 fn buy(sim: &mut Sim, dice: &mut Dice, world: &mut World, shop: ShopId, paid_percent: u64) {
     let sku = any_sku(sim, dice);
     let quantity = dice.between(1, 3);
     let paid = dice.chance(paid_percent);
+    let basket = basket(sim, world, shop, sku, quantity, paid);
     let now = sim.now;
     let bought = sim
         .shops
         .get_mut(&shop)
-        .and_then(|at| at.buy(&sku, quantity, paid, now));
+        .and_then(|at| at.buy(basket.clone(), now));
     if let Some(id) = bought {
-        sim.tell(|| format!("{quantity} of {sku} are bought in shop {shop} as {id}, paid {paid}"));
+        sim.tell(|| {
+            let lines = basket.lines.iter().map(|line| match &line.sku {
+                Some(sku) => format!("{} of {sku}", line.quantity),
+                None => "a tip".into(),
+            });
+            let lines: Vec<String> = lines.collect();
+            let (lines, payment) = (lines.join(", "), basket.payment);
+            format!("{lines} are bought in shop {shop} as {id}, {payment:?}")
+        });
         world.bought.insert((shop, id));
         sim.wake(shop, Flow::Orders);
     }
@@ -169,7 +212,7 @@ fn cancelled_elsewhere(sim: &Sim, shop: ShopId, id: &RemoteId) -> bool {
 }
 
 fn shipped_elsewhere(sim: &Sim, shop: ShopId, id: &RemoteId) -> bool {
-    elsewhere(sim, shop, id, |order| order.shipped)
+    elsewhere(sim, shop, id, crate::shop::Placed::any_shipped)
 }
 
 fn edit(
@@ -224,10 +267,106 @@ pub fn finish_orders(sim: &mut Sim, dice: &mut Dice) {
             if let Some(shop) = sim.shops.get_mut(&shop) {
                 if pays {
                     shop.pay(&id);
-                } else if !shop.orders[&id].paid {
+                } else if !shop.orders[&id].is_paid() {
                     shop.cancel(&id);
                 }
             }
         }
     }
+}
+
+/// Carrier and tracking number of a parcel.
+type Label = (Option<String>, Option<String>);
+
+fn ship(sim: &mut Sim, shop: ShopId, id: &RemoteId, label: Label) -> Option<()> {
+    let (carrier, tracking) = label;
+    let at = sim.shops.get_mut(&shop)?;
+    at.ship(id, carrier.as_deref(), tracking.as_deref());
+    Some(())
+}
+
+/// One of the lines that have such units.
+fn nth_line(
+    sim: &Sim,
+    shop: ShopId,
+    id: &RemoteId,
+    nth: usize,
+    units: impl Fn(&Line) -> i64,
+) -> Option<usize> {
+    let lines = &sim.shops[&shop].orders[id].lines;
+    let indices: Vec<usize> = (0..lines.len())
+        .filter(|index| units(&lines[*index]) > 0)
+        .collect();
+    indices.get(nth % indices.len().max(1)).copied()
+}
+
+/// A part of an order is shipped or cancelled, or money is promised for it.
+fn act_on_parts(sim: &mut Sim, world: &mut World) {
+    let mut dice = world.more.clone();
+    let shop = [WEB[0], WEB[1], ERP][dice.below(3) as usize];
+    let topics = world.topics;
+    match dice.below(4) {
+        0 if topics.has(Topic::Parts) => {
+            let label = label(world);
+            let (nth, most) = (dice.below(12) as usize, dice.between(1, 2));
+            let more = dice.chance(40);
+            with_order(sim, &mut dice, shop, |sim, shop, id| {
+                let order = &sim.shops[&shop].orders[id];
+                if !order.is_paid() || cancelled_elsewhere(sim, shop, id) {
+                    return None;
+                }
+                let first = nth_line(sim, shop, id, nth, Line::open)?;
+                let mut units = vec![(first, most)];
+                if more {
+                    let others = order.open_units().into_iter();
+                    units.extend(others.filter(|(index, _)| *index != first));
+                }
+                let (carrier, tracking) = label;
+                let at = sim.shops.get_mut(&shop)?;
+                at.ship_units(id, &units, carrier.as_deref(), tracking.as_deref(), None);
+                Some(())
+            });
+        }
+        1 if topics.has(Topic::PartCancels) => {
+            let nth = dice.below(12) as usize;
+            with_order(sim, &mut dice, shop, |sim, shop, id| {
+                // Before it has crossed it is another order: its buyer changed their mind.
+                let has_crossed = elsewhere(sim, shop, id, |_| true);
+                if !has_crossed || shipped_elsewhere(sim, shop, id) {
+                    return None;
+                }
+                let index = nth_line(sim, shop, id, nth, Line::open)?;
+                let order = &sim.shops[&shop].orders[id];
+                let wanted: i64 = order.lines.iter().map(Line::wanted).sum();
+                if order.any_shipped() || wanted < 2 {
+                    return None;
+                }
+                sim.shops.get_mut(&shop)?.cancel_units(id, index, 1, true);
+                Some(())
+            });
+        }
+        2 if topics.has(Topic::Authorised) && shop != ERP => {
+            let payment = [Payment::Accepted, Payment::Authorized][dice.below(2) as usize];
+            with_order(sim, &mut dice, shop, |sim, shop, id| {
+                sim.shops.get_mut(&shop)?.promise(id, payment);
+                Some(())
+            });
+        }
+        3 if topics.has(Topic::Refunds) => {
+            let cents = dice.between(50, 300);
+            with_order(sim, &mut dice, shop, |sim, shop, id| {
+                let order = &sim.shops[&shop].orders[id];
+                let amount = Decimal::new(cents, 2);
+                // Never all of it: then it would not have to be shipped.
+                let is_part = order.refunded() + amount < order.total / Decimal::TWO;
+                if order.is_paid() && !order.cancelled && is_part {
+                    let at = sim.shops.get_mut(&shop)?;
+                    at.refund(id, amount, Decimal::ZERO, None);
+                }
+                Some(())
+            });
+        }
+        _ => {}
+    }
+    world.more = dice;
 }

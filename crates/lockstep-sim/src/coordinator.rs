@@ -3,7 +3,9 @@
 use crate::door::intent_of;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_journal::Segment;
-use lockstep_model::entry::{Body, Entry, Subject};
+use lockstep_model::entry::{Body, Entry, Movement, Subject};
+use lockstep_model::{ShopId, Sku};
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
 /// A lease that is not renewed is over after this.
@@ -14,6 +16,8 @@ pub const OWN_MARGIN_MS: i64 = 7_000;
 const GRANT_AFTER_MS: i64 = 5_000;
 
 const INTENDED: &str = "\"entry\":\"intended\"";
+const BASE_MOVED: &str = "\"entry\":\"base_moved\"";
+const LEVEL_OVERRULED: &str = "\"entry\":\"level_overruled\"";
 
 pub fn later(at: Timestamp, ms: i64) -> Timestamp {
     at.checked_add(SignedDuration::from_millis(ms))
@@ -40,6 +44,8 @@ pub struct Coordinator {
     pub intents: BTreeMap<String, u32>,
     /// When the last write to a level was meant, by what it is about.
     pub level_intents: BTreeMap<Subject, Timestamp>,
+    /// Units that levels moved by and no order explains, as the journal has it: up and down alike.
+    pub unexplained: BTreeMap<(ShopId, Sku), Decimal>,
     /// What was accepted against the rules.
     pub violations: Vec<String>,
 }
@@ -101,22 +107,38 @@ impl Coordinator {
         let lines = segment.lines().expect("a segment that was cut is whole");
         let lines = std::str::from_utf8(&lines).expect("JSON is text");
         // Most entries are not intents, and reading JSON is most of what this costs.
-        for line in lines.lines().filter(|line| line.contains(INTENDED)) {
+        let is_read = |line: &&str| {
+            let entries = [INTENDED, BASE_MOVED, LEVEL_OVERRULED];
+            entries.iter().any(|entry| line.contains(entry))
+        };
+        for line in lines.lines().filter(is_read) {
             let entry: Entry = serde_json::from_str(line).expect("an entry that was written");
-            if let Body::Intended {
-                shop,
-                subject,
-                what,
-                ..
-            } = &entry.body
-            {
-                *self
-                    .intents
-                    .entry(intent_of(*shop, subject, what))
-                    .or_default() += 1;
-                if let Subject::Level { .. } = subject {
-                    self.level_intents.insert(subject.clone(), entry.at);
+            match &entry.body {
+                Body::Intended {
+                    shop,
+                    subject,
+                    what,
+                    ..
+                } => {
+                    let intent = intent_of(*shop, subject, what);
+                    *self.intents.entry(intent).or_default() += 1;
+                    if let Subject::Level { .. } = subject {
+                        self.level_intents.insert(subject.clone(), entry.at);
+                    }
                 }
+                Body::BaseMoved {
+                    sku,
+                    delta,
+                    cause: Movement::Unexplained { shop },
+                    ..
+                }
+                | Body::LevelOverruled {
+                    shop, sku, delta, ..
+                } => {
+                    let key = (*shop, sku.clone());
+                    *self.unexplained.entry(key).or_default() += delta.abs();
+                }
+                _ => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::shop::SimShop;
 use lockstep_model::entry::{Subject, What};
-use lockstep_model::{Change, CustomerId, Field, Fields, OrderKey, ShopId};
+use lockstep_model::{Change, CustomerId, Field, Fields, OrderKey, Path, ShopId};
 
 /// How an intent and the push that follows from it are told to belong together.
 pub fn intent_of(shop: ShopId, subject: &Subject, what: &What) -> String {
@@ -13,7 +13,9 @@ pub fn intent_of(shop: ShopId, subject: &Subject, what: &What) -> String {
         }
         (Subject::Order(key), What::CreateOrder) => format!("{shop} make {key}"),
         (Subject::Order(key), What::StepOrder { step }) => format!("{shop} step {key} {step:?}"),
-        (_, What::Create { set }) => format!("{shop} make {}", skus(set)),
+        (_, What::Create { set }) => format!("{shop} make {}", named(set)),
+        (_, What::AddPicture { digest }) => format!("{shop} add picture {digest}"),
+        (_, What::RemovePicture { .. }) => format!("{shop} remove a picture"),
         (_, What::Set { set }) => format!("{shop} set {set:?}"),
         (subject, what) => format!("{shop} {subject:?} {what:?}"),
     }
@@ -40,13 +42,18 @@ pub fn push_of(shop: &SimShop, change: &Change) -> String {
             };
             format!("{id} step {} {step:?}", key.unwrap_or_else(own))
         }
-        Change::CreateProduct { product } => format!("{id} make {}", skus(&product.fields())),
-        Change::UpdateProduct { set, .. } => format!("{id} set {set:?}"),
-        other => format!("{id} {other:?}"),
+        Change::CreateProduct { product } => format!("{id} make {}", named(&product.fields())),
+        Change::CreateCategory { category } => format!("{id} make {}", named(&category.fields())),
+        Change::UpdateProduct { set, .. } | Change::UpdateCategory { set, .. } => {
+            format!("{id} set {set:?}")
+        }
+        Change::AddPicture { digest, .. } => format!("{id} add picture {digest}"),
+        Change::RemovePicture { .. } => format!("{id} remove a picture"),
     }
 }
 
-fn skus(fields: &Fields) -> String {
+/// A product by its SKUs, a category by its name.
+fn named(fields: &Fields) -> String {
     let mut skus: Vec<String> = fields
         .keys()
         .filter_map(|path| match path.field() {
@@ -55,5 +62,9 @@ fn skus(fields: &Fields) -> String {
         })
         .collect();
     skus.dedup();
+    if skus.is_empty() {
+        let title = fields.get(&Path::new(&Field::Title));
+        return format!("category {title:?}");
+    }
     skus.join(",")
 }

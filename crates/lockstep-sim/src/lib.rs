@@ -10,6 +10,8 @@
 //! owns, the bugs that they have to catch. For development; the product does not depend on it.
 
 mod acts;
+mod baskets;
+mod catalogue_acts;
 mod check;
 mod coordinator;
 mod dice;
@@ -20,8 +22,10 @@ mod pace;
 mod scenario;
 mod shop;
 mod sim;
+mod topics;
 mod worker;
 mod world;
 
 pub use mistakes::Mistake;
 pub use scenario::{Outcome, Scenario, run};
+pub use topics::{Topic, Topics};

@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: searches seeds for a violation on all cores, or replays one.
 
 use clap::Parser;
-use lockstep_sim::{Mistake, Outcome, Scenario, run};
+use lockstep_sim::{Mistake, Outcome, Scenario, Topic, Topics, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +24,9 @@ struct Arguments {
     /// How many seeds are tried at once; by itself as many as there are cores.
     #[arg(long)]
     threads: Option<usize>,
+    /// With these topics and no others, by their names; "all" for those too that are known to be red, "none" for none.
+    #[arg(long, num_args = 1..)]
+    topics: Vec<String>,
     /// With this bug switched on, by its name.
     #[arg(long)]
     mistake: Option<String>,
@@ -61,6 +64,13 @@ fn main() -> ExitCode {
     if arguments.teeth {
         return show_teeth(&arguments);
     }
+    let topics = match topics(&arguments.topics) {
+        Ok(topics) => topics,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
     let mistake = arguments.mistake.as_ref().map(|name| {
         let known = Mistake::ALL.into_iter();
         known
@@ -76,15 +86,32 @@ fn main() -> ExitCode {
         }
     };
     match arguments.seed {
-        Some(seed) => replay(seed, arguments.acts, mistake),
-        None => search(&arguments, mistake),
+        Some(seed) => replay(seed, arguments.acts, mistake, topics),
+        None => search(&arguments, mistake, topics),
     }
 }
 
-fn replay(seed: u64, acts: u32, mistake: Option<Mistake>) -> ExitCode {
+fn topics(names: &[String]) -> Result<Topics, String> {
+    match names {
+        [] => return Ok(Topics::usual()),
+        [one] if one == "all" => return Ok(Topics::all()),
+        [one] if one == "none" => return Ok(Topics::NONE),
+        _ => {}
+    }
+    let named = names.iter().map(|name| {
+        let mut known = Topic::ALL.into_iter();
+        known
+            .find(|topic| format!("{topic:?}") == *name)
+            .ok_or_else(|| format!("there is no topic \"{name}\", but {:?}", Topic::ALL))
+    });
+    Ok(Topics::of(&named.collect::<Result<Vec<_>, _>>()?))
+}
+
+fn replay(seed: u64, acts: u32, mistake: Option<Mistake>, topics: Topics) -> ExitCode {
     let outcome = run(Scenario {
         acts,
         mistake,
+        topics,
         traced: true,
         ..Scenario::new(seed)
     });
@@ -105,7 +132,7 @@ fn replay(seed: u64, acts: u32, mistake: Option<Mistake>) -> ExitCode {
     }
 }
 
-fn search(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
+fn search(arguments: &Arguments, mistake: Option<Mistake>, topics: Topics) -> ExitCode {
     let started = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(arguments.from);
@@ -122,6 +149,7 @@ fn search(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
                     let outcome = run(Scenario {
                         acts: arguments.acts,
                         mistake,
+                        topics,
                         ..Scenario::new(seed)
                     });
                     let Ok(mut totals) = totals.lock() else {

@@ -7,7 +7,9 @@ use lockstep_engine::{Event, LevelWrites, Rules};
 use lockstep_model::cases::{CatalogueChunk, LineCase, LineSide, OpenIntent, StockChunk};
 use lockstep_model::entry::{Body, Movement, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Change, Fields, OrderKey, Record, RemoteId, ShopId, Takes, Value};
+use lockstep_model::{
+    Change, Fields, OrderKey, OrderStep, Payment, Record, RemoteId, ShopId, Takes, Value,
+};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +32,16 @@ pub enum Mistake {
     StockIntentMatchedByValue,
     SearchTooEarly,
     UnsettledIntentOverwritten,
+    NotPutBackIgnored,
+    OpeningDateIgnored,
+    AuthorisedCountsAsPaid,
+    TrackingLost,
+    BufferOffTheOwnerToo,
+    OrdersNotReadAgain,
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 18] = [
+    pub const ALL: [Mistake; 24] = [
         Mistake::SkipTheIntent,
         Mistake::IntentNotAcknowledged,
         Mistake::CompareWithTheBase,
@@ -52,6 +60,12 @@ impl Mistake {
         Mistake::StockIntentMatchedByValue,
         Mistake::SearchTooEarly,
         Mistake::UnsettledIntentOverwritten,
+        Mistake::NotPutBackIgnored,
+        Mistake::OpeningDateIgnored,
+        Mistake::AuthorisedCountsAsPaid,
+        Mistake::TrackingLost,
+        Mistake::BufferOffTheOwnerToo,
+        Mistake::OrdersNotReadAgain,
     ];
 
     /// What the engine is told that shops can do.
@@ -61,6 +75,7 @@ impl Mistake {
                 Mistake::AbsoluteWriteIgnoresOrders => {
                     each.abilities.level_writes = LevelWrites::CompareAndSet;
                 }
+                Mistake::OpeningDateIgnored => each.link.orders_from = None,
                 Mistake::SearchTooEarly => each.abilities.settles_after_ms = 0,
                 Mistake::ErpWrittenForUnitsInTransit if *shop == ERP => {
                     each.identity.stock.copies_take = Takes::Never;
@@ -126,12 +141,30 @@ impl Mistake {
                     }
                 }
             }
+            (
+                Mistake::AuthorisedCountsAsPaid,
+                Event::Pulled {
+                    result: Ok(page), ..
+                },
+            ) => {
+                for record in page.records.iter_mut().flatten() {
+                    if let Record::Order(order) = record
+                        && order.state.payment == Payment::Authorized
+                    {
+                        order.state.payment = Payment::Paid;
+                    }
+                }
+            }
             _ => {}
         }
     }
 
     /// What becomes of entries on their way to the journal.
-    pub fn in_entries(self, bodies: &mut Vec<Body>, returned: &mut BTreeMap<OrderKey, i64>) {
+    pub fn in_entries(
+        self,
+        bodies: &mut Vec<Body>,
+        returned: &mut BTreeMap<(OrderKey, RemoteId), i64>,
+    ) {
         match self {
             Mistake::SkipTheIntent => {
                 bodies.retain(|body| !matches!(body, Body::Intended { .. }));
@@ -145,20 +178,20 @@ impl Mistake {
                     else {
                         continue;
                     };
-                    let Some(line) = state.lines.first().filter(|_| *shop != ERP) else {
-                        continue;
-                    };
-                    let (Some(sku), Ok(now)) = (&line.sku, i64::try_from(line.returned)) else {
-                        continue;
-                    };
-                    let before = returned.insert(order.clone(), now).unwrap_or_default();
-                    if now > before {
-                        more.push(Body::BaseMoved {
-                            sku: sku.clone(),
-                            stock: StockId::default(),
-                            delta: (now - before).into(),
-                            cause: Movement::Unexplained { shop: *shop },
-                        });
+                    for line in state.lines.iter().filter(|_| *shop != ERP) {
+                        let (Some(sku), Ok(now)) = (&line.sku, i64::try_from(line.returned)) else {
+                            continue;
+                        };
+                        let line = (order.clone(), line.id.clone());
+                        let before = returned.insert(line, now).unwrap_or_default();
+                        if now > before {
+                            more.push(Body::BaseMoved {
+                                sku: sku.clone(),
+                                stock: StockId::default(),
+                                delta: (now - before).into(),
+                                cause: Movement::Unexplained { shop: *shop },
+                            });
+                        }
                     }
                 }
                 bodies.extend(more);
@@ -169,10 +202,25 @@ impl Mistake {
 
     /// What a connector makes of a change.
     pub fn in_change(self, change: &mut Change) {
-        if let (Mistake::FreeNumberWrittenAsPhysical, Change::SetLevel { was, on_hand, .. }) =
-            (self, change)
-        {
-            *on_hand -= was.reserved;
+        match (self, change) {
+            (Mistake::FreeNumberWrittenAsPhysical, Change::SetLevel { was, on_hand, .. }) => {
+                *on_hand -= was.reserved;
+            }
+            (
+                Mistake::NotPutBackIgnored,
+                Change::StepOrder {
+                    step: OrderStep::Refund { restock, .. } | OrderStep::CancelUnits { restock, .. },
+                    ..
+                },
+            ) => *restock = true,
+            (
+                Mistake::TrackingLost,
+                Change::StepOrder {
+                    step: OrderStep::Ship { tracking, .. },
+                    ..
+                },
+            ) => *tracking = None,
+            _ => {}
         }
     }
 }

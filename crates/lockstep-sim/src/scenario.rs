@@ -2,6 +2,7 @@
 //! verdict of the checkers.
 
 use crate::acts::{act, finish_orders};
+use crate::catalogue_acts::{self, PICKED};
 use crate::check::{always, at_rest, waiting};
 use crate::coordinator::later;
 use crate::dice::Dice;
@@ -9,19 +10,20 @@ use crate::faults::Faults;
 use crate::mistakes::Mistake;
 use crate::shop::{LevelWrites, OrderKeys, SimShop, Traits};
 use crate::sim::{SEARCH_LAG_MS, SETTLES_AFTER_MS, Sim};
-use crate::world::World;
+use crate::topics::{Topic, Topics};
+use crate::world::{Terms, World};
 use jiff::Timestamp;
 use lockstep_engine::{Abilities, PageSize, Rules, ShopRules};
 use lockstep_model::settings::{
-    Assortment, Customer, CustomerHasService, CustomerSettings, Policies, Policy, RowId, Service,
-    ShopRole,
+    Assortment, Customer, CustomerHasService, CustomerSettings, Gate, Policies, Policy, RowId,
+    Service, ShopRole,
 };
 use lockstep_model::{
     ChangeSort, CustomerId, Kind, Product, Revision, ShopId, ShopIdentity, Sku, Status, StepSort,
     StockSemantics, Takes, Variant,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub const ERP: ShopId = ShopId(1);
@@ -48,6 +50,8 @@ pub struct Scenario {
     pub seed: u64,
     pub acts: u32,
     pub mistake: Option<Mistake>,
+    /// What may be in it.
+    pub topics: Topics,
     /// Tells what happens, line by line.
     pub traced: bool,
 }
@@ -58,6 +62,7 @@ impl Scenario {
             seed,
             acts: 40,
             mistake: None,
+            topics: Topics::usual(),
             traced: false,
         }
     }
@@ -77,7 +82,7 @@ pub struct Outcome {
     pub trace: Vec<String>,
 }
 
-fn traits(dice: &mut Dice, newest: bool) -> Traits {
+fn traits(dice: &mut Dice, newest: bool, cancels_units: bool) -> Traits {
     let takes = dice.pick(&TAKES).copied().unwrap_or_default();
     let writes = [
         LevelWrites::CompareAndSet,
@@ -92,6 +97,9 @@ fn traits(dice: &mut Dice, newest: bool) -> Traits {
         gives_back: dice.chance(70),
         level_writes: dice.pick(&writes).copied().unwrap_or(writes[0]),
         order_keys: dice.pick(&keys).copied().unwrap_or(keys[0]),
+        cancels_units,
+        reencodes: false,
+        keeps_links: true,
         // Where edits everywhere count, a shop that rewrites titles cannot be told from one that edits them.
         lossy: dice.chance(40) && !newest,
         search_lag_ms: dice.between(0, SEARCH_LAG_MS),
@@ -105,6 +113,10 @@ fn abilities(traits: &Traits) -> Abilities {
         since: true,
     };
     let sorts = [
+        ChangeSort::CreateCategory,
+        ChangeSort::UpdateCategory,
+        ChangeSort::AddPicture,
+        ChangeSort::RemovePicture,
         ChangeSort::CreateProduct,
         ChangeSort::UpdateProduct,
         ChangeSort::SetLevel,
@@ -112,18 +124,28 @@ fn abilities(traits: &Traits) -> Abilities {
         ChangeSort::StepOrder,
     ];
     Abilities {
-        pages: [Kind::Product, Kind::Level, Kind::Order]
+        pages: [Kind::Category, Kind::Product, Kind::Level, Kind::Order]
             .map(|kind| (kind, page))
             .into(),
         batches: sorts.map(|sort| (sort, 3)).into(),
         settles_after_ms: SETTLES_AFTER_MS,
         unique_order_key: traits.order_keys == OrderKeys::Unique,
-        order_steps: &[
-            StepSort::Pay,
-            StepSort::Ship,
-            StepSort::Cancel,
-            StepSort::Refund,
-        ],
+        order_steps: if traits.cancels_units {
+            &[
+                StepSort::Pay,
+                StepSort::Ship,
+                StepSort::Cancel,
+                StepSort::CancelUnits,
+                StepSort::Refund,
+            ]
+        } else {
+            &[
+                StepSort::Pay,
+                StepSort::Ship,
+                StepSort::Cancel,
+                StepSort::Refund,
+            ]
+        },
         order_search: traits.order_keys != OrderKeys::Noted,
         level_writes: match traits.level_writes {
             LevelWrites::CompareAndSet => lockstep_engine::LevelWrites::CompareAndSet,
@@ -135,7 +157,13 @@ fn abilities(traits: &Traits) -> Abilities {
     }
 }
 
-fn rules(shops: &BTreeMap<ShopId, SimShop>, newest: bool, closes_at_once: bool) -> Rules {
+fn rules(
+    shops: &BTreeMap<ShopId, SimShop>,
+    newest: bool,
+    closes_at_once: bool,
+    world: &World,
+) -> Rules {
+    let terms = &world.terms;
     let mut settings = CustomerSettings::new(Customer::new(CustomerId(1), "Made up"));
     settings.policies = Policies::owned_by(ERP);
     if newest {
@@ -144,6 +172,20 @@ fn rules(shops: &BTreeMap<ShopId, SimShop>, newest: bool, closes_at_once: bool) 
     if closes_at_once {
         settings.policies.stock.close_after_days = 0;
     }
+    settings.policies.stock.buffer = terms
+        .buffers
+        .iter()
+        .map(|(shop, units)| (*shop, Decimal::from(*units)))
+        .collect();
+    settings.policies.orders.gates = terms
+        .gates
+        .iter()
+        .map(|(shop, state)| Gate {
+            shop: Some(*shop),
+            payment_method: None,
+            states: [(*state).to_owned()].into(),
+        })
+        .collect();
     // Prices leap here as nobody's would.
     settings.policies.limits.price_move_percent_max = 1_000;
     let mut shop_rules = BTreeMap::new();
@@ -155,6 +197,12 @@ fn rules(shops: &BTreeMap<ShopId, SimShop>, newest: bool, closes_at_once: bool) 
         };
         let mut link = CustomerHasService::new(RowId(index as u64 + 1), CustomerId(1), *shop, role);
         link.assortment = Assortment::All;
+        if world.picky == Some(*shop) {
+            let (name, value) = PICKED;
+            link.assortment = Assortment::Picked;
+            link.picks.attributes = vec![format!("{name}={value}")];
+        }
+        link.orders_from = terms.orders_from.get(shop).copied();
         settings.customer_has_services.push(link.clone());
         let name = format!("shop {shop}");
         let service = Service::new(*shop, name.as_str(), "sim", "http://127.0.0.1:1");
@@ -191,8 +239,15 @@ pub fn sku(number: i64) -> Sku {
     Sku(format!("KH-{number}"))
 }
 
-pub fn product(number: i64) -> Product {
+pub fn product(number: i64, topics: Topics) -> Product {
+    let (name, value) = PICKED;
+    let picked = topics
+        .has(Topic::Assortments)
+        .then(|| (name.into(), value.into()));
     Product {
+        attributes: picked.into_iter().collect(),
+        categories: topics.has(Topic::Trees).then(Vec::new),
+        pictures: topics.has(Topic::Pictures).then(Vec::new),
         title: format!("Product {number}"),
         status: Status::Active,
         variants: vec![Variant {
@@ -204,6 +259,26 @@ pub fn product(number: i64) -> Product {
     }
 }
 
+/// What the merchant has said of selling and of orders.
+fn terms(topics: Topics, dice: &mut Dice, now: Timestamp) -> Terms {
+    let mut terms = Terms::default();
+    for shop in WEB {
+        if topics.has(Topic::Buffers) && dice.chance(60) {
+            terms.buffers.insert(shop, dice.between(1, 4));
+        }
+        if topics.has(Topic::Gates) && dice.chance(60) {
+            let states = ["placed", "accepted", "shipped"];
+            let state = dice.pick(&states).copied().unwrap_or("placed");
+            terms.gates.insert(shop, state);
+        }
+        if topics.has(Topic::Opening) && dice.chance(60) {
+            let from = later(now, PEACE_MS + dice.between(0, 20_000));
+            terms.orders_from.insert(shop, from);
+        }
+    }
+    terms
+}
+
 fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let now = Timestamp::from_second(1_772_000_000).unwrap_or(Timestamp::UNIX_EPOCH);
     let newest = dice.chance(30);
@@ -212,26 +287,48 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let mut more = Dice::new(!scenario.seed);
     let closes_at_once = more.chance(40);
     let calls_per_second = more.chance(30).then(|| more.between(4, 12));
+    // And these are of what a history may have in it.
+    let mut dice_of_topics = Dice::new(scenario.seed.rotate_left(32));
+    let topics = scenario.topics.some(&mut dice_of_topics);
+    let terms = terms(topics, &mut dice_of_topics, now);
     let mut world = World {
         titles_follow_edits: newest,
-        ..World::default()
+        topics,
+        terms,
+        more: dice_of_topics,
+        parcels: 0,
+        named: 0,
+        closes_at_once: false,
+        picky: None,
+        received: BTreeMap::new(),
+        moved_at: BTreeMap::new(),
+        counted: BTreeMap::new(),
+        bought: BTreeSet::new(),
     };
     let mut shops = BTreeMap::new();
     for shop in [ERP, WEB[0], WEB[1]] {
-        let mut traits = traits(dice, newest);
+        let cancels_units = topics.has(Topic::PartCancels) && world.more.chance(70);
+        let mut traits = traits(dice, newest, cancels_units);
+        traits.keeps_links = world.more.chance(70);
+        traits.reencodes =
+            shop != ERP && topics.has(Topic::ReencodedPictures) && world.more.chance(50);
         // The owner's own numbers and texts are the truth, whatever they are.
         traits.lossy &= shop != ERP;
         shops.insert(shop, SimShop::new(shop, traits));
     }
     if let Some(erp) = shops.get_mut(&ERP) {
         for number in 1..=PRODUCTS {
-            erp.add_product(product(number), UNITS, now);
+            erp.add_product(product(number, topics), UNITS, now);
             world.received.insert(sku(number), UNITS);
         }
     }
+    if topics.has(Topic::Assortments) {
+        world.picky = world.more.pick(&WEB).copied();
+    }
     let faults = Faults::from(dice);
     let closes_at_once = closes_at_once && shops[&ERP].traits.copies_take != Takes::Never;
-    let rules = rules(&shops, newest, closes_at_once);
+    world.closes_at_once = closes_at_once;
+    let rules = rules(&shops, newest, closes_at_once, &world);
     let mut sim = Sim::new(shops, rules, dice.clone(), scenario.mistake, now);
     sim.calls_per_second = calls_per_second.map(|calls| calls as f64);
     sim.trace = scenario.traced.then(Vec::new);
@@ -239,6 +336,8 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         sim.tell(|| format!("shop {shop}: {:?}", state.traits));
     }
     sim.tell(|| format!("newest titles: {newest}; closes at once: {closes_at_once}; calls a second: {calls_per_second:?}; {faults:?}"));
+    sim.tell(|| format!("topics: {}; {:?}", world.topics, world.terms));
+    catalogue_acts::begin(&mut sim, &mut world, now);
     sim.run_until(later(now, PEACE_MS));
     sim.faults = faults;
     (sim, world)
@@ -253,7 +352,7 @@ pub fn run(scenario: Scenario) -> Outcome {
         sim.trouble();
         let pause = dice.between(0, 4_000);
         sim.run_until(later(sim.now, pause));
-        found = always(&sim);
+        found = always(&sim, &world);
         if !found.is_empty() {
             break;
         }
@@ -281,7 +380,7 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     finish_orders(sim, dice);
     let look = |sim: &Sim, world: &World| {
         let waiting = waiting(sim, world);
-        let mut found = always(sim);
+        let mut found = always(sim, world);
         found.extend(at_rest(sim, world, &waiting));
         found.extend(waiting.without_reason);
         found
@@ -292,7 +391,7 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     while sim.now < until {
         sim.run_until(later(sim.now, LOOK_MS));
         let is_at_rest = sim.now >= looked && sim.is_at_rest() && look(sim, world).is_empty();
-        if !always(sim).is_empty() || is_at_rest {
+        if !always(sim, world).is_empty() || is_at_rest {
             break;
         }
     }

@@ -10,14 +10,14 @@ use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, RunResult, StockMapping};
 use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, ShopId};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub const CUSTOMER: CustomerId = CustomerId(1);
 const SEGMENT_BYTES: usize = 1 << 20;
 const RUNS_LOOKED_AT: usize = 20;
-const KINDS: [Kind; 3] = [Kind::Product, Kind::Level, Kind::Order];
+const KINDS: [Kind; 4] = [Kind::Category, Kind::Product, Kind::Level, Kind::Order];
 
 pub struct Machine {
     /// `None`: a fresh disk.
@@ -45,6 +45,8 @@ pub struct Process {
     /// Only the last wish to be woken counts.
     pub tick: u64,
     pub pulls: BTreeMap<CallId, (ShopId, Kind)>,
+    /// Shops whose levels the run that trades has read.
+    pub levels_read: BTreeSet<ShopId>,
     /// Calls that wait, where shops want to be called slowly.
     pub paces: BTreeMap<ShopId, Pace>,
 }
@@ -178,6 +180,7 @@ impl Machine {
             queue: VecDeque::new(),
             tick: 0,
             pulls: BTreeMap::new(),
+            levels_read: BTreeSet::new(),
             paces: BTreeMap::new(),
         });
     }

@@ -1,22 +1,67 @@
 //! What people know and no shop tells: which units came in and went out, who edited what where.
 
+use crate::dice::Dice;
 use crate::scenario::ERP;
-use crate::shop::{Placed, SimShop};
+use crate::shop::{Line, Placed, SimShop};
+use crate::topics::Topics;
 use jiff::Timestamp;
-use lockstep_model::{CustomerId, OrderKey, RemoteId, ShopId, Sku, Takes};
+use lockstep_model::{CustomerId, OrderKey, Payment, RemoteId, ShopId, Sku, Takes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The god's-eye record beside the shops.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct World {
+    /// What this history may have in it.
+    pub topics: Topics,
+    pub terms: Terms,
+    /// Dice for what the topics bring.
+    pub more: Dice,
+    /// That were labelled.
+    pub parcels: u32,
+    /// Numbers that were used in names.
+    pub named: u32,
+    /// Orders leave the sums as soon as they are over: what comes back later is a count.
+    pub closes_at_once: bool,
+    /// A shop that is given what is picked, and no more.
+    pub picky: Option<ShopId>,
+
     /// Opening, receipts and counts, less what broke.
     pub received: BTreeMap<Sku, i64>,
     /// When people moved a level of the ERP by hand.
     pub moved_at: BTreeMap<Sku, Vec<(Timestamp, i64)>>,
+    /// Units that people moved in a shop without an order, up and down alike.
+    pub counted: BTreeMap<(ShopId, Sku), i64>,
     /// Orders that buyers placed, in the shop they bought in.
     pub bought: BTreeSet<(ShopId, RemoteId)>,
     /// Where titles may be edited and count: a product has one such shop.
     pub titles_follow_edits: bool,
+}
+
+/// What the merchant has said, by shop.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    pub buffers: BTreeMap<ShopId, i64>,
+    /// The state in which orders cross, where it is not "paid".
+    pub gates: BTreeMap<ShopId, &'static str>,
+    /// Orders placed before this do not cross.
+    pub orders_from: BTreeMap<ShopId, Timestamp>,
+}
+
+impl Terms {
+    pub fn is_before_opening(&self, shop: ShopId, order: &Placed) -> bool {
+        let from = self.orders_from.get(&shop);
+        from.is_some_and(|from| order.placed_at < *from)
+    }
+
+    /// Whether it has come so far that it crosses; nothing is said of one that was cancelled before.
+    pub fn opens_for(&self, shop: ShopId, order: &Placed) -> bool {
+        match self.gates.get(&shop).copied() {
+            Some("placed") => true,
+            Some("accepted") => order.payment >= Payment::Accepted,
+            Some("shipped") => order.is_shipped(),
+            _ => order.is_paid(),
+        }
+    }
 }
 
 /// One order with its copies.
@@ -63,21 +108,35 @@ impl Life<'_> {
     /// One side shipped it, the other cancelled it: for a person.
     pub fn is_contradictory(&self) -> bool {
         self.copies.iter().any(|copy| {
-            (copy.shipped && self.origin.cancelled) || (copy.cancelled && self.origin.shipped)
+            (copy.any_shipped() && self.origin.cancelled)
+                || (copy.cancelled && self.origin.any_shipped())
         })
     }
 
-    /// Units that are no longer for sale because of it: held for the buyer, with the buyer, or written off by the
-    /// shop that owns the stock.
-    pub fn gone(&self, erp: &SimShop) -> i64 {
-        // Where an order is made that is bought, or where one is that lowers the level late, it stands from payment.
-        let stands = self.origin.paid || !self.copies.is_empty();
-        let by_origin = match self.origin.takes {
-            Takes::Placement | Takes::Reserve => self.origin.taken,
-            Takes::Payment | Takes::Shipment | Takes::Never if stands => {
-                self.origin.taken.max(self.origin.wanted())
-            }
-            Takes::Payment | Takes::Shipment | Takes::Never => self.origin.taken,
+    /// The line of the copy that stands for one of the origin.
+    pub fn line_of<'c>(copy: &'c Placed, line: &Line) -> Option<&'c Line> {
+        let mut lines = copy.lines.iter();
+        lines.find(|known| known.origin.as_ref() == Some(&line.id))
+    }
+
+    /// Units of this item that are no longer for sale because of it: held for the buyer, with the buyer, or written off
+    /// by the shop that owns the stock.
+    pub fn gone(&self, sku: &Sku, erp: &SimShop, world: &World) -> i64 {
+        if self.shop != ERP && world.terms.is_before_opening(self.shop, self.origin) {
+            return 0;
+        }
+        let lines = self.origin.lines_of(sku);
+        lines.map(|line| self.gone_of(line, erp)).sum()
+    }
+
+    fn gone_of(&self, line: &Line, erp: &SimShop) -> i64 {
+        // Where an order is made that is bought, or where one is that lowers the level late, it stands from the moment
+        // that it was accepted.
+        let stands = self.origin.payment >= Payment::Accepted || !self.copies.is_empty();
+        let by_origin = if self.origin.takes_late() && stands {
+            line.taken.max(line.wanted() + line.broken)
+        } else {
+            line.taken
         };
         if self.shop == ERP {
             return by_origin;
@@ -85,15 +144,57 @@ impl Life<'_> {
         // A cancelled order was never more than a promise, whatever its shop does with its own number.
         let by_origin = if self.origin.cancelled { 0 } else { by_origin };
         let erp_counts = erp.traits.copies_take != Takes::Never;
-        match self.copies.first() {
-            Some(copy) if erp_counts && copy.is_done() => copy.taken,
-            Some(copy) => by_origin.max(copy.taken),
+        let copied = self
+            .copies
+            .first()
+            .and_then(|copy| Some((*copy, Self::line_of(copy, line)?)));
+        match copied {
+            Some((copy, line)) if erp_counts && (copy.cancelled || line.open() == 0) => line.taken,
+            Some((_, line)) => by_origin.max(line.taken),
             None => by_origin,
         }
     }
 
+    /// Units that a shop has yet to take for it.
+    pub fn to_take(&self, sku: &Sku, shop: &SimShop, erp: &SimShop, world: &World) -> i64 {
+        let (side, takes) = if self.shop == shop.id {
+            (Some(self.origin), shop.traits.takes)
+        } else if shop.id == ERP && self.comes_to_erp(world) {
+            (self.copies.first().copied(), shop.traits.copies_take)
+        } else {
+            return 0;
+        };
+        if takes == Takes::Never {
+            return 0;
+        }
+        if self.shop != ERP && world.terms.is_before_opening(self.shop, self.origin) {
+            return 0;
+        }
+        let lines = self.origin.lines_of(sku).map(|line| {
+            let there = match side {
+                Some(side) if self.shop == shop.id => Some((side, line)),
+                Some(side) => Self::line_of(side, line).map(|line| (side, line)),
+                None => None,
+            };
+            match there {
+                Some((side, there)) if side.cancelled || there.open() == 0 => 0,
+                Some((_, there)) => (self.gone_of(line, erp) - there.taken).max(0),
+                None => self.gone_of(line, erp),
+            }
+        });
+        lines.sum()
+    }
+
+    /// Units of a line that came back and cannot be sold again, whichever side said so.
+    pub fn broken(&self, line: &Line) -> i64 {
+        let copies = self.copies.iter();
+        let there = copies.filter_map(|copy| Self::line_of(copy, line));
+        there.map(|line| line.broken).fold(line.broken, i64::max)
+    }
+
     /// Whether the ERP has it, or is about to.
-    pub fn comes_to_erp(&self) -> bool {
-        !self.copies.is_empty() || !self.origin.cancelled
+    pub fn comes_to_erp(&self, world: &World) -> bool {
+        !self.copies.is_empty()
+            || (!self.origin.cancelled && !world.terms.is_before_opening(self.shop, self.origin))
     }
 }

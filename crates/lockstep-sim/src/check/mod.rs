@@ -7,17 +7,19 @@ mod runs;
 mod stock;
 
 use crate::sim::Sim;
-use crate::world::{World, lives};
+use crate::world::{World, key_of, lives};
 use lockstep_model::Sku;
 use std::collections::BTreeSet;
 
 pub use runs::{Waiting, waiting};
 
 /// What holds at any time.
-pub fn always(sim: &Sim) -> Vec<String> {
+pub fn always(sim: &Sim, world: &World) -> Vec<String> {
     let mut found = sim.unexplained.clone();
     found.extend(sim.coordinator.violations.clone());
-    found.extend(orders::never_doubled(&lives(&sim.shops)));
+    let lives = lives(&sim.shops);
+    found.extend(orders::never_doubled(&lives));
+    found.extend(orders::crossed_too_early(&lives, world));
     found
 }
 
@@ -25,18 +27,27 @@ pub fn always(sim: &Sim) -> Vec<String> {
 pub fn at_rest(sim: &Sim, world: &World, waiting: &Waiting) -> Vec<String> {
     let lives = lives(&sim.shops);
     let mut found = orders::states(&lives, sim, world, waiting);
-    let contradictory: BTreeSet<&Sku> = lives
+    let in_question: BTreeSet<&Sku> = lives
         .iter()
-        .filter(|life| life.is_contradictory())
-        .map(|life| &life.origin.sku)
+        // What a person is asked about is theirs to say.
+        .filter(|life| {
+            life.is_contradictory() || waiting.asked.contains(&key_of(life.shop, life.id))
+        })
+        .flat_map(|life| {
+            life.origin
+                .lines
+                .iter()
+                .filter_map(|line| line.sku.as_ref())
+        })
         .collect();
     for sku in world.received.keys() {
-        if !contradictory.contains(sku) && !waiting.levels.contains(sku) {
+        if !in_question.contains(sku) && !waiting.levels.contains(sku) {
             found.extend(stock::left(&lives, sim, world, sku));
         }
     }
     found.extend(stock::erp_books(sim, world));
-    found.extend(catalogue::in_step(sim));
+    found.extend(stock::movements(sim, world, waiting));
+    found.extend(catalogue::in_step(sim, world));
     found.extend(runs::ended(sim));
     found
 }

@@ -2,9 +2,9 @@
 
 use crate::coordinator::later;
 use crate::scenario::ERP;
-use crate::shop::LevelWrites;
+use crate::shop::{LevelWrites, Line};
 use crate::sim::{LATE_MS, Sim};
-use crate::world::{World, lives};
+use crate::world::{Life, World, lives};
 use lockstep_model::Sku;
 use lockstep_model::entry::{Conflict, Hold, RunResult, Subject};
 use std::collections::BTreeSet;
@@ -17,13 +17,15 @@ pub struct Waiting {
     pub levels: BTreeSet<Sku>,
     /// Made or not, in a shop that cannot be asked.
     pub doubtful: BTreeSet<String>,
+    /// Their units differ on the two sides, and it is not for us to say which count.
+    pub asked: BTreeSet<String>,
     pub contradictory: u64,
     pub without_reason: Vec<String>,
 }
 
 impl Waiting {
     pub fn count(&self) -> u64 {
-        (self.levels.len() + self.doubtful.len()) as u64 + self.contradictory
+        (self.levels.len() + self.doubtful.len() + self.asked.len()) as u64 + self.contradictory
     }
 }
 
@@ -58,6 +60,27 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
                 });
                 waiting.contradictory += u64::from(is_so);
                 is_so
+            }
+            (Conflict::OrderDiffers { .. }, Subject::Order(order)) => {
+                let life = lives
+                    .iter()
+                    .find(|life| life.shop == order.shop && *life.id == order.id);
+                let differ = life.is_some_and(|life| {
+                    let ordered = |line: &Line| (line.quantity - line.cancelled, line.returned);
+                    life.copies.iter().any(|copy| {
+                        if life.origin.refunded() != copy.refunded() {
+                            return true;
+                        }
+                        life.origin.lines.iter().any(|line| {
+                            let twin = Life::line_of(copy, line).map(ordered);
+                            twin != Some(ordered(line))
+                        })
+                    })
+                });
+                if differ {
+                    waiting.asked.insert(order.to_string());
+                }
+                differ
             }
             _ => false,
         };

@@ -3,11 +3,10 @@
 use super::{LevelWrites, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page, Payment,
-    Person, PullRequest, Record, RemoteId, Scope, Sku, Stage,
+    Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page, Parcel,
+    Person, PullRequest, Record, Refund, RemoteId, Scope, Sku, Stage,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
 
 impl SimShop {
     fn level(&self, sku: &Sku) -> Option<Level> {
@@ -27,44 +26,54 @@ impl SimShop {
 
     fn order(&self, id: &RemoteId) -> Option<Order> {
         let order = self.orders.get(id)?;
-        let gross = Decimal::from(order.quantity * 10);
-        let line = OrderLine {
-            id: "l1".into(),
-            of: None,
-            sku: Some(order.sku.clone()),
-            title: order.sku.to_string(),
-            quantity: order.quantity.into(),
-            unit_price: Decimal::TEN,
-            net: gross,
-            tax: Decimal::ZERO,
-            gross,
-            tax_rate: Decimal::ZERO,
+        let lines = order.lines.iter().map(|line| OrderLine {
+            id: line.id.clone(),
+            of: line.origin.clone().filter(|_| self.traits.keeps_links),
+            sku: line.sku.clone(),
+            title: line
+                .sku
+                .as_ref()
+                .map_or_else(|| "Tip".into(), ToString::to_string),
+            quantity: line.quantity.into(),
+            unit_price: line.unit_price,
+            net: line.net,
+            tax: line.tax,
+            gross: line.gross,
+            tax_rate: line.tax_rate,
             discount: Decimal::ZERO,
-            taken: order.taken.into(),
-            shipped: if order.shipped { order.quantity } else { 0 }.into(),
-            cancelled: if order.cancelled { order.quantity } else { 0 }.into(),
-            returned: order.returned.into(),
-            written_off: if order.returned > 0 {
-                (order.taken - (order.quantity - order.returned)).max(0)
-            } else {
-                0
-            }
-            .into(),
+            taken: line.taken.into(),
+            shipped: line.shipped.into(),
+            cancelled: line.cancelled.into(),
+            returned: line.returned.into(),
+            written_off: line.broken.into(),
             stock: None,
-        };
+        });
+        let parcels = order.parcels.iter().map(|parcel| Parcel {
+            id: parcel.id.clone(),
+            of: parcel.of.clone().filter(|_| self.traits.keeps_links),
+            carrier: parcel.carrier.clone(),
+            tracking: parcel.tracking.clone(),
+            lines: parcel
+                .lines
+                .iter()
+                .map(|(line, units)| (line.clone(), Decimal::from(*units)))
+                .collect(),
+        });
+        let refunds = order.refunds.iter().map(|refund| Refund {
+            of: refund.of.clone().filter(|_| self.traits.keeps_links),
+            ..refund.clone()
+        });
         Some(Order {
             state: OrderState {
                 id: id.clone(),
                 number: id.0.clone(),
                 key: order.key.clone(),
                 stage: Stage::Placed,
-                payment: if order.paid {
-                    Payment::Paid
-                } else {
-                    Payment::Pending
-                },
-                fulfilment: if order.shipped {
+                payment: order.shown_payment(),
+                fulfilment: if order.is_shipped() {
                     Fulfilment::Shipped
+                } else if order.any_shipped() {
+                    Fulfilment::Partly
                 } else {
                     Fulfilment::Open
                 },
@@ -72,15 +81,15 @@ impl SimShop {
                 placed_at: order.placed_at,
                 modified_at: None,
                 currency: "EUR".into(),
-                lines: vec![line],
-                charges: vec![],
-                total: gross,
-                tax_by_rate: BTreeMap::new(),
-                payment_method: None,
+                lines: lines.collect(),
+                charges: order.charges.clone(),
+                total: order.total,
+                tax_by_rate: order.tax_by_rate(),
+                payment_method: order.payment_method.clone(),
                 shipping_method: None,
                 payment_term: None,
-                parcels: vec![],
-                refunds: vec![],
+                parcels: parcels.collect(),
+                refunds: refunds.collect(),
                 discounts: vec![],
             },
             person: Person {
@@ -101,7 +110,7 @@ impl SimShop {
             }),
             Kind::Level => self.level(&Sku(id.0.clone())).map(Record::Level),
             Kind::Order => self.order(id).map(|order| Record::Order(Box::new(order))),
-            Kind::Category => None,
+            Kind::Category => self.categories.get(id).cloned().map(Record::Category),
         }
     }
 
@@ -173,7 +182,13 @@ impl SimShop {
                     .filter_map(|(id, _)| self.record(Kind::Order, id))
                     .collect()
             }
-            NaturalKey::Gtin(_) | NaturalKey::Category { .. } => vec![],
+            NaturalKey::Category { parent, name } => self
+                .categories
+                .values()
+                .filter(|known| known.parent == *parent && known.name == *name)
+                .map(|known| Record::Category(known.clone()))
+                .collect(),
+            NaturalKey::Gtin(_) => vec![],
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{SimShop, Stocked};
 use jiff::Timestamp;
-use lockstep_model::{Kind, Product, RemoteId, Sku};
+use lockstep_model::{Category, Kind, Picture, Product, RemoteId, Sku};
+use std::collections::BTreeSet;
 
 /// A lossy shop cuts titles here.
 const TITLE_MAX: usize = 24;
@@ -13,7 +14,11 @@ pub fn as_kept_by_a_lossy_shop(product: &mut Product) {
     let title: String = words.join(" ").chars().take(TITLE_MAX).collect();
     product.title = title.trim_end().to_owned();
     for variant in &mut product.variants {
-        for price in variant.prices.values_mut() {
+        for price in variant
+            .prices
+            .values_mut()
+            .chain(variant.sale_prices.values_mut())
+        {
             *price = price.round_dp(1);
         }
     }
@@ -55,7 +60,135 @@ impl SimShop {
                 as_kept_by_a_lossy_shop(product);
             }
             self.touch(Kind::Product, id.clone());
+            self.match_levels(id);
         }
+    }
+
+    /// A level comes and goes with its item.
+    fn match_levels(&mut self, id: &RemoteId) {
+        let shop = self.id;
+        let mut new = Vec::new();
+        if let Some(product) = self.products.get_mut(id) {
+            for variant in &mut product.variants {
+                if variant.id == RemoteId::default() {
+                    variant.id = RemoteId(format!("v-{shop}-{}", variant.sku));
+                }
+                if !self.levels.contains_key(&variant.sku) {
+                    new.push(variant.sku.clone());
+                }
+            }
+        }
+        for sku in new {
+            self.levels.insert(sku.clone(), Stocked::default());
+            self.touch_level(&sku);
+        }
+        let had: BTreeSet<&Sku> = self
+            .products
+            .values()
+            .flat_map(|product| product.variants.iter().map(|variant| &variant.sku))
+            .collect();
+        self.levels.retain(|sku, _| had.contains(sku));
+    }
+
+    pub fn delete_product(&mut self, id: &RemoteId) {
+        if self.products.remove(id).is_some() {
+            self.touch(Kind::Product, id.clone());
+            self.match_levels(id);
+        }
+    }
+
+    /// The item is the same, and its units are there.
+    pub fn rename_sku(&mut self, id: &RemoteId, from: &Sku, to: &Sku) {
+        let level = self.levels.get(from).cloned().unwrap_or_default();
+        self.levels.insert(to.clone(), level);
+        self.edit_product(id, |product| {
+            for variant in product
+                .variants
+                .iter_mut()
+                .filter(|variant| variant.sku == *from)
+            {
+                variant.sku = to.clone();
+            }
+        });
+        self.touch_level(to);
+    }
+
+    /// Two products of one variant each change their SKUs; their units stay with the SKUs.
+    pub fn swap_skus(&mut self, one: &RemoteId, other: &RemoteId) {
+        let sku = |id: &RemoteId| {
+            self.products
+                .get(id)?
+                .variants
+                .first()
+                .map(|v| v.sku.clone())
+        };
+        let (Some(first), Some(second)) = (sku(one), sku(other)) else {
+            return;
+        };
+        for (id, sku) in [(one, second), (other, first)] {
+            if let Some(variant) = self
+                .products
+                .get_mut(id)
+                .and_then(|product| product.variants.first_mut())
+            {
+                variant.sku = sku;
+            }
+            self.touch(Kind::Product, id.clone());
+        }
+    }
+
+    pub fn add_category(&mut self, mut category: Category) -> RemoteId {
+        let id = self.fresh("g");
+        category.id = id.clone();
+        self.categories.insert(id.clone(), category);
+        self.touch(Kind::Category, id.clone());
+        id
+    }
+
+    pub fn edit_category(&mut self, id: &RemoteId, edit: impl FnOnce(&mut Category)) {
+        if let Some(category) = self.categories.get_mut(id) {
+            edit(category);
+            self.touch(Kind::Category, id.clone());
+        }
+    }
+
+    /// Its name, below those above it.
+    pub fn path_of(&self, id: &RemoteId) -> String {
+        let mut names = Vec::new();
+        let mut at = Some(id);
+        while let Some(category) = at.and_then(|id| self.categories.get(id)) {
+            names.push(category.name.as_str());
+            at = category.parent.as_ref();
+            if names.len() > self.categories.len() {
+                return format!("{id} is above itself");
+            }
+        }
+        names.reverse();
+        names.join(" / ")
+    }
+
+    pub fn add_picture(&mut self, id: &RemoteId, digest: &str, alt: &str) {
+        let picture = Picture {
+            id: self.fresh("i"),
+            digest: if self.traits.reencodes {
+                format!("of-{digest}-made-by-{}", self.id)
+            } else {
+                digest.to_owned()
+            },
+            alt: alt.to_owned(),
+            url: format!("http://127.0.0.1:1/{digest}"),
+        };
+        self.edit_product(id, |product| {
+            product.pictures.get_or_insert_default().push(picture);
+        });
+    }
+
+    pub fn remove_picture(&mut self, id: &RemoteId, picture: &RemoteId) {
+        self.edit_product(id, |product| {
+            if let Some(pictures) = &mut product.pictures {
+                pictures.retain(|known| known.id != *picture);
+            }
+        });
     }
 
     /// A receipt, a count, a breakage: on hand moves and no order says why.

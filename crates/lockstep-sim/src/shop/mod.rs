@@ -6,10 +6,10 @@ pub use goods::as_kept_by_a_lossy_shop;
 mod trade;
 mod writes;
 
-pub use trade::Placed;
+pub use trade::{Basket, Line, Placed, tax_within};
 
 use jiff::Timestamp;
-use lockstep_model::{Kind, Product, RemoteId, ShopId, Sku, Takes};
+use lockstep_model::{Category, Kind, Product, RemoteId, ShopId, Sku, Takes};
 use std::collections::BTreeMap;
 
 /// What kind of platform it is.
@@ -23,8 +23,14 @@ pub struct Traits {
     pub gives_back: bool,
     pub level_writes: LevelWrites,
     pub order_keys: OrderKeys,
+    /// Units of an order can be cancelled from outside.
+    pub cancels_units: bool,
+    /// Keeps what a copy's lines, parcels and refunds were made of, and does no step twice.
+    pub keeps_links: bool,
     /// Rounds prices to one decimal, cleans and cuts titles.
     pub lossy: bool,
+    /// Keeps other bytes of a picture than it was given.
+    pub reencodes: bool,
     /// A search lags this much behind.
     pub search_lag_ms: i64,
 }
@@ -67,6 +73,7 @@ pub struct SimShop {
     pub products: BTreeMap<RemoteId, Product>,
     pub levels: BTreeMap<Sku, Stocked>,
     pub orders: BTreeMap<RemoteId, Placed>,
+    pub categories: BTreeMap<RemoteId, Category>,
     /// A product is found by a search only from then on.
     product_hidden_until: BTreeMap<RemoteId, Timestamp>,
     changed: BTreeMap<(Kind, RemoteId), u64>,
@@ -82,6 +89,7 @@ impl SimShop {
             products: BTreeMap::new(),
             levels: BTreeMap::new(),
             orders: BTreeMap::new(),
+            categories: BTreeMap::new(),
             product_hidden_until: BTreeMap::new(),
             changed: BTreeMap::new(),
             clock: 0,

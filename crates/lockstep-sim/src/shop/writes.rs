@@ -1,11 +1,14 @@
 //! What the shop does when it is told to change something.
 
+use super::trade::{Basket, Line};
 use super::{LevelWrites, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Change, Fault, FaultKind, Fields, Kind, OrderStep, Outcome, Payment, Product, Receipt, RemoteId,
+    Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Product, Receipt,
+    RemoteId,
 };
 use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 
 fn refused(kind: FaultKind, what: &str) -> Outcome {
     Outcome::Failed(Fault::new(kind, what))
@@ -13,6 +16,28 @@ fn refused(kind: FaultKind, what: &str) -> Outcome {
 
 fn whole(units: Decimal) -> i64 {
     units.try_into().unwrap_or_default()
+}
+
+/// What a copy is made of: lines and amounts as they are stated.
+fn basket(state: &OrderState) -> Basket {
+    let lines = state.lines.iter().map(|line| Line {
+        origin: Some(line.id.clone()),
+        net: line.net,
+        tax: line.tax,
+        gross: line.gross,
+        ..Line::new(
+            line.sku.clone(),
+            whole(line.quantity),
+            line.unit_price,
+            line.tax_rate,
+        )
+    });
+    Basket {
+        lines: lines.collect(),
+        charges: state.charges.clone(),
+        payment: state.payment,
+        payment_method: state.payment_method.clone(),
+    }
 }
 
 impl SimShop {
@@ -62,44 +87,137 @@ impl SimShop {
                     };
                     return refused(kind, "this key exists");
                 }
-                let state = &order.order.state;
-                let Some(line) = state.lines.first() else {
+                let basket = basket(&order.order.state);
+                if basket.lines.is_empty() {
                     return refused(FaultKind::Invalid { field: None }, "no lines");
-                };
-                let Some(sku) = line.sku.clone() else {
-                    return refused(FaultKind::Invalid { field: None }, "no SKU");
-                };
-                let paid = state.payment >= Payment::Paid;
-                let id = self.place(&sku, whole(line.quantity), paid, Some(key), now);
+                }
+                let id = self.place(basket, Some(key), now);
                 self.done(Kind::Order, id)
             }
             Change::StepOrder { id, step, .. } => {
                 if !self.orders.contains_key(id) {
                     return refused(FaultKind::NotFound, "no such order");
                 }
+                if self.is_done(id, step) {
+                    return self.done(Kind::Order, id.clone());
+                }
                 match step {
                     OrderStep::Pay => self.pay(id),
-                    OrderStep::Ship { .. } => self.ship(id),
-                    OrderStep::Cancel => self.cancel(id),
-                    OrderStep::Edit { .. }
-                    | OrderStep::CancelUnits { .. }
-                    | OrderStep::Readdress => {
-                        return refused(FaultKind::Invalid { field: None }, "takes no edits");
+                    OrderStep::Ship {
+                        parcel,
+                        carrier,
+                        tracking,
+                        lines,
+                    } => {
+                        let Some(units) = self.units_of(id, lines, Line::open) else {
+                            return refused(FaultKind::Invalid { field: None }, "not so many open");
+                        };
+                        let (carrier, tracking) = (carrier.as_deref(), tracking.as_deref());
+                        self.ship_units(id, &units, carrier, tracking, Some(parcel));
                     }
-                    OrderStep::Refund { lines, restock, .. } => {
-                        let units: Decimal = lines.values().sum();
-                        self.take_back(id, whole(units), *restock);
+                    OrderStep::Cancel => self.cancel(id),
+                    OrderStep::CancelUnits { lines, restock, .. } => {
+                        let can = self.traits.cancels_units;
+                        let units = self.units_of(id, lines, Line::open).filter(|_| can);
+                        let Some(units) = units else {
+                            return refused(FaultKind::Invalid { field: None }, "not so many open");
+                        };
+                        for (index, units) in units {
+                            self.cancel_units(id, index, units, *restock);
+                        }
+                    }
+                    OrderStep::Refund {
+                        key,
+                        amount,
+                        charges,
+                        lines,
+                        restock,
+                    } => {
+                        let Some(units) = self.units_of(id, lines, Line::away) else {
+                            return refused(FaultKind::Invalid { field: None }, "not so many sent");
+                        };
+                        for (index, units) in units {
+                            self.take_back(id, index, units, *restock);
+                        }
+                        if *amount > Decimal::ZERO {
+                            self.refund(id, *amount, *charges, Some(key));
+                        }
+                    }
+                    OrderStep::Edit { .. } | OrderStep::Readdress => {
+                        return refused(FaultKind::Invalid { field: None }, "takes no edits");
                     }
                 }
                 self.done(Kind::Order, id.clone())
             }
-            Change::CreateCategory { .. }
-            | Change::UpdateCategory { .. }
-            | Change::AddPicture { .. }
-            | Change::RemovePicture { .. } => {
-                refused(FaultKind::Invalid { field: None }, "not made up here")
+            Change::CreateCategory { category } => {
+                let id = self.add_category(category.clone());
+                self.done(Kind::Category, id)
+            }
+            Change::UpdateCategory { id, category, .. } => {
+                if !self.categories.contains_key(id) {
+                    return refused(FaultKind::NotFound, "no such category");
+                }
+                let category = category.clone();
+                self.edit_category(id, |known| *known = category);
+                self.done(Kind::Category, id.clone())
+            }
+            Change::AddPicture {
+                product,
+                digest,
+                alt,
+                ..
+            } => {
+                if !self.products.contains_key(product) {
+                    return refused(FaultKind::NotFound, "no such product");
+                }
+                self.add_picture(product, digest, alt);
+                self.done(Kind::Product, product.clone())
+            }
+            Change::RemovePicture { product, picture } => {
+                if !self.products.contains_key(product) {
+                    return refused(FaultKind::NotFound, "no such product");
+                }
+                self.remove_picture(product, picture);
+                self.done(Kind::Product, product.clone())
             }
         }
+    }
+
+    /// A step that bears the name of one that was done does nothing.
+    fn is_done(&self, id: &RemoteId, step: &OrderStep) -> bool {
+        let order = &self.orders[id];
+        let is_there = match step {
+            OrderStep::Ship { parcel, .. } => {
+                let mut parcels = order.parcels.iter();
+                parcels.any(|known| known.of.as_ref() == Some(parcel))
+            }
+            OrderStep::Refund { key, .. } => {
+                let mut refunds = order.refunds.iter();
+                refunds.any(|known| known.of.as_ref() == Some(key))
+            }
+            OrderStep::Pay
+            | OrderStep::Cancel
+            | OrderStep::CancelUnits { .. }
+            | OrderStep::Edit { .. }
+            | OrderStep::Readdress => false,
+        };
+        is_there && self.traits.keeps_links
+    }
+
+    /// `None`: there are not so many.
+    fn units_of(
+        &self,
+        id: &RemoteId,
+        lines: &BTreeMap<RemoteId, Decimal>,
+        can_be: impl Fn(&Line) -> i64,
+    ) -> Option<Vec<(usize, i64)>> {
+        let known = &self.orders[id].lines;
+        let units = lines.iter().map(|(line, units)| {
+            let index = known.iter().position(|known| known.id == *line)?;
+            let units = whole(*units);
+            (can_be(&known[index]) >= units).then_some((index, units))
+        });
+        units.collect()
     }
 
     /// Only what is named is changed: what people edit meanwhile in other fields stays.

@@ -8,7 +8,9 @@ use crate::pace::{Next as Turned, Pace, shop_of};
 use crate::scenario::ERP;
 use crate::worker::since_ever;
 use lockstep_engine::{CallId, Effect, Event};
-use lockstep_model::{Change, Fault, FaultKind, OrderStep, Outcome, ShopId};
+use lockstep_model::{
+    Change, Fault, FaultKind, Kind, Next, OrderStep, Outcome, Page, PullRequest, Scope, ShopId,
+};
 
 impl Sim {
     /// A call leaves, or waits for its turn.
@@ -87,6 +89,7 @@ impl Sim {
                 let fault = self.faults.of_a_read(&mut self.dice, clock);
                 let result = match fault {
                     Some(fault) => Err(fault),
+                    None if self.is_left_out(machine, shop, &request) => Ok(nothing_new(&request)),
                     None => Ok(self.shops[&shop].pull(&request)),
                 };
                 self.heard(machine, shop, &result);
@@ -130,6 +133,24 @@ impl Sim {
                 }
             }
             other => unreachable!("no call to a shop: {other:?}"),
+        }
+    }
+
+    /// Orders are read once in a run and not again after levels were: a mistake.
+    fn is_left_out(&mut self, machine: usize, shop: ShopId, request: &PullRequest) -> bool {
+        if self.mistake != Some(Mistake::OrdersNotReadAgain) {
+            return false;
+        }
+        let Some(process) = &mut self.machines[machine].process else {
+            return false;
+        };
+        match (request.kind, &request.scope) {
+            (Kind::Level, _) => {
+                process.levels_read.insert(shop);
+                false
+            }
+            (Kind::Order, Scope::Since(_)) => process.levels_read.contains(&shop),
+            _ => false,
         }
     }
 
@@ -242,6 +263,13 @@ impl Sim {
         }
         if let Some(mistake) = self.mistake {
             mistake.in_change(&mut change);
+            if mistake == Mistake::BufferOffTheOwnerToo
+                && shop == ERP
+                && let Change::SetLevel { on_hand, .. } = &mut change
+            {
+                let buffers = self.rules.settings.policies.stock.buffer.values();
+                *on_hand -= buffers.max().copied().unwrap_or_default();
+            }
             if mistake == Mistake::CancelGivenBackTwice
                 && let Change::StepOrder {
                     id,
@@ -249,10 +277,14 @@ impl Sim {
                     ..
                 } = &change
                 && let Some(order) = at.orders.get(id).cloned()
-                && !order.shipped
+                && !order.any_shipped()
                 && !order.cancelled
             {
-                at.move_on_hand(&order.sku, order.quantity);
+                for line in &order.lines {
+                    if let Some(sku) = &line.sku {
+                        at.move_on_hand(sku, line.quantity);
+                    }
+                }
             }
         }
         Some(change)
@@ -267,5 +299,16 @@ impl Sim {
             let change = Box::new(change.clone());
             self.at(at, Due::Late { shop, change });
         }
+    }
+}
+
+fn nothing_new(request: &PullRequest) -> Page {
+    let cursor = match &request.scope {
+        Scope::Since(cursor) => Some(cursor.clone()),
+        Scope::Everything(_) | Scope::Ids(_) => None,
+    };
+    Page {
+        records: Vec::new(),
+        next: Next::End(cursor),
     }
 }

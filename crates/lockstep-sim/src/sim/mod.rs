@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use lockstep_engine::{CallId, Event, Rules};
 use lockstep_journal::{ConflictRow, Journal};
 use lockstep_model::entry::Cause;
-use lockstep_model::{Change, Flow, OrderKey, ShopId, Sku};
+use lockstep_model::{Change, Flow, OrderKey, RemoteId, ShopId, Sku};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ pub struct Sim {
     machines: [Machine; 2],
     due: BTreeMap<(Timestamp, u64), Due>,
     counter: u64,
-    returned: BTreeMap<OrderKey, i64>,
+    returned: BTreeMap<(OrderKey, RemoteId), i64>,
 }
 
 impl Sim {

@@ -6,9 +6,9 @@ use crate::coordinator::later;
 use crate::mistakes::Mistake;
 use crate::scenario::ERP;
 use lockstep_engine::{Effect, Event};
-use lockstep_model::Next;
 use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, Subject, What};
+use lockstep_model::{Lane, Next};
 
 impl Sim {
     pub(super) fn reply(&mut self, machine: usize, event: Event) {
@@ -196,6 +196,11 @@ impl Sim {
                 ..
             } => {
                 self.note(|| format!("run {run} {lane} {result:?} {message}"));
+                if lane == Lane::Trade
+                    && let Some(process) = self.process(machine, generation)
+                {
+                    process.levels_read.clear();
+                }
                 self.at(
                     now,
                     Due::Offer {

@@ -109,3 +109,33 @@ fn a_search_that_comes_too_early_is_caught() {
 fn an_unsettled_intent_that_is_overwritten_is_caught() {
     is_caught(Mistake::UnsettledIntentOverwritten);
 }
+
+#[test]
+fn not_put_back_that_is_ignored_is_caught() {
+    is_caught(Mistake::NotPutBackIgnored);
+}
+
+#[test]
+fn an_opening_date_that_is_ignored_is_caught() {
+    is_caught(Mistake::OpeningDateIgnored);
+}
+
+#[test]
+fn an_authorised_order_that_counts_as_paid_is_caught() {
+    is_caught(Mistake::AuthorisedCountsAsPaid);
+}
+
+#[test]
+fn a_tracking_number_that_is_lost_is_caught() {
+    is_caught(Mistake::TrackingLost);
+}
+
+#[test]
+fn a_buffer_that_is_taken_off_the_owner_too_is_caught() {
+    is_caught(Mistake::BufferOffTheOwnerToo);
+}
+
+#[test]
+fn orders_that_are_not_read_again_around_levels_are_caught() {
+    is_caught(Mistake::OrdersNotReadAgain);
+}

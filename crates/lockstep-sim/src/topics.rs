@@ -1,0 +1,178 @@
+//! What a history may have in it beside what every history has: each topic can be left out, so that what it brings to
+//! light can be told from the rest. A history draws some of those that its scenario allows.
+
+use crate::dice::Dice;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Topic {
+    /// Orders of up to three lines.
+    SeveralLines,
+    /// Two lines of one SKU, at two prices.
+    TwinLines,
+    /// A line that is no item of stock.
+    LinesWithoutStock,
+    /// Shipping, fees and discounts.
+    Charges,
+    /// Two tax rates.
+    Taxes,
+    /// Orders are shipped in parts.
+    Parts,
+    /// Parcels bear a carrier and a number.
+    Tracking,
+    /// Each parcel is on both sides, however many there are.
+    Parcels,
+    /// A part of an order that has crossed is cancelled.
+    PartCancels,
+    /// What comes back cannot be sold again.
+    Broken,
+    /// Nor where the shop's number does not show that it was ever sold.
+    BrokenUnseen,
+    /// Money is given back, and no goods come back.
+    Refunds,
+    /// Money is promised before it is paid.
+    Authorised,
+    /// Shops whose orders cross in other states.
+    Gates,
+    /// Orders are older than the date from which they cross.
+    Opening,
+    /// Selling shops are not told of all units.
+    Buffers,
+    /// Products are drafts, active or archived.
+    Statuses,
+    /// Descriptions, texts in other languages, sale prices.
+    Texts,
+    /// Variants come and go.
+    Variants,
+    /// Products are deleted where they come from.
+    Deletes,
+    /// And made again with their SKU.
+    MadeAgain,
+    RenamedSkus,
+    /// Two products change SKUs.
+    SwappedSkus,
+    /// A tree of categories, and products in them.
+    Trees,
+    Pictures,
+    /// A shop keeps pictures as something else than it was given.
+    ReencodedPictures,
+    /// A shop is given some of the products.
+    Assortments,
+}
+
+impl Topic {
+    pub const ALL: [Topic; 27] = [
+        Topic::SeveralLines,
+        Topic::TwinLines,
+        Topic::LinesWithoutStock,
+        Topic::Charges,
+        Topic::Taxes,
+        Topic::Parts,
+        Topic::Tracking,
+        Topic::Parcels,
+        Topic::PartCancels,
+        Topic::Broken,
+        Topic::BrokenUnseen,
+        Topic::Refunds,
+        Topic::Authorised,
+        Topic::Gates,
+        Topic::Opening,
+        Topic::Buffers,
+        Topic::Statuses,
+        Topic::Texts,
+        Topic::Variants,
+        Topic::Deletes,
+        Topic::MadeAgain,
+        Topic::RenamedSkus,
+        Topic::SwappedSkus,
+        Topic::Trees,
+        Topic::Pictures,
+        Topic::ReencodedPictures,
+        Topic::Assortments,
+    ];
+
+    /// Of what is sold, and how it is shown.
+    pub const OF_THE_CATALOGUE: [Topic; 11] = [
+        Topic::Statuses,
+        Topic::Texts,
+        Topic::Variants,
+        Topic::Deletes,
+        Topic::MadeAgain,
+        Topic::RenamedSkus,
+        Topic::SwappedSkus,
+        Topic::Trees,
+        Topic::Pictures,
+        Topic::ReencodedPictures,
+        Topic::Assortments,
+    ];
+
+    fn bit(self) -> u32 {
+        1 << (self as u8)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Topics(u32);
+
+impl Topics {
+    pub const NONE: Topics = Topics(0);
+    /// What is known to be wrong still.
+    const RED: [Topic; 17] = [
+        Topic::TwinLines,
+        Topic::LinesWithoutStock,
+        Topic::Parts,
+        Topic::Parcels,
+        Topic::PartCancels,
+        Topic::BrokenUnseen,
+        Topic::Statuses,
+        Topic::Texts,
+        Topic::Variants,
+        Topic::Deletes,
+        Topic::MadeAgain,
+        Topic::RenamedSkus,
+        Topic::SwappedSkus,
+        Topic::Trees,
+        Topic::Pictures,
+        Topic::ReencodedPictures,
+        Topic::Assortments,
+    ];
+
+    pub fn of(topics: &[Topic]) -> Self {
+        Topics(topics.iter().fold(0, |bits, topic| bits | topic.bit()))
+    }
+
+    pub fn all() -> Self {
+        Self::of(&Topic::ALL)
+    }
+
+    /// All that the product is known to be right in.
+    pub fn usual() -> Self {
+        Topics(Self::all().0 & !Self::of(&Self::RED).0)
+    }
+
+    pub fn has(self, topic: Topic) -> bool {
+        self.0 & topic.bit() != 0
+    }
+
+    pub fn has_any(self, topics: &[Topic]) -> bool {
+        topics.iter().any(|topic| self.has(*topic))
+    }
+
+    /// About two in three of them: what is seen only without another is seen too.
+    pub fn some(self, dice: &mut Dice) -> Self {
+        let drawn = Topic::ALL.into_iter().filter(|topic| {
+            // Each is asked, so that a topic that is left out does not change which others are drawn.
+            let drawn = dice.chance(65);
+            drawn && self.has(*topic)
+        });
+        Self::of(&drawn.collect::<Vec<_>>())
+    }
+}
+
+impl std::fmt::Display for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = Topic::ALL.into_iter().filter(|topic| self.has(*topic));
+        let names: Vec<String> = names.map(|topic| format!("{topic:?}")).collect();
+        f.write_str(&names.join(" "))
+    }
+}
