@@ -117,24 +117,14 @@ pub struct Topics(u32);
 impl Topics {
     pub const NONE: Topics = Topics(0);
     /// What is known to be wrong still.
-    const RED: [Topic; 17] = [
-        Topic::TwinLines,
-        Topic::LinesWithoutStock,
-        Topic::Parts,
-        Topic::Parcels,
-        Topic::PartCancels,
-        Topic::BrokenUnseen,
-        Topic::Statuses,
-        Topic::Texts,
+    const RED: [Topic; 7] = [
         Topic::Variants,
-        Topic::Deletes,
         Topic::MadeAgain,
         Topic::RenamedSkus,
         Topic::SwappedSkus,
         Topic::Trees,
         Topic::Pictures,
         Topic::ReencodedPictures,
-        Topic::Assortments,
     ];
 
     pub fn of(topics: &[Topic]) -> Self {

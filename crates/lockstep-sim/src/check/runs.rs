@@ -131,7 +131,16 @@ fn overwritten(sim: &Sim, world: &World) -> BTreeSet<Sku> {
         .filter(|write| {
             let mut moved = world.moved_at.get(&write.sku).into_iter().flatten();
             let until = later(write.at, LATE_MS);
-            moved.any(|(at, _)| (write.read_since..=until).contains(at))
+            let around = write.read_since..=until;
+            // A sale that is lost with it can be told from a receipt, unless there is one as well.
+            let erp_orders = sim.shops[&ERP].orders.values();
+            let sold = erp_orders
+                .filter(|order| order.lines_of(&write.sku).next().is_some())
+                .any(|order| around.contains(&order.placed_at));
+            moved.any(|(at, _)| {
+                let after_ms = at.duration_since(write.at).as_millis();
+                around.contains(at) || (sold && (0..COINCIDENCE_MS).contains(&after_ms))
+            })
         })
         .map(|write| write.sku.clone())
         .collect()
