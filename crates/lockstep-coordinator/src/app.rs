@@ -9,6 +9,7 @@ use crate::{
     fleet::{Facts, Keeping, Rejoining, Watchdog},
     hooks::{Registrations, Replays, Targets, Wakes},
     progress::Progress,
+    reading::Reading,
     reports::Reports,
     view::{Tail, View},
 };
@@ -18,7 +19,6 @@ use std::{
     ops::Deref,
     sync::{Arc, Mutex},
 };
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone)]
@@ -49,8 +49,7 @@ pub struct App {
     pub checkpoints: Checkpoints,
     pub attempts: Attempts,
     pub guesses: Guesses,
-    /// Turns at reading somebody's whole settings.
-    pub readings: Semaphore,
+    pub reading: Reading,
     pub parked: Places,
     /// Calls with a token that the view does not know.
     pub strangers: Places,

@@ -48,8 +48,6 @@ pub const CONNECTIONS_PER_ADDRESS: usize = 2_000;
 /// Connections that wait for a place, and how long.
 pub const CONNECTIONS_WAITING_MAX: usize = 128;
 pub const PLACE_WAIT: Duration = Duration::from_secs(30);
-/// Settings that are read at the same time.
-pub const SETTINGS_READ_AT_ONCE: usize = 2;
 
 /// A shop's webhook.
 pub const HOOK_BYTES_MAX: usize = 2 * 1024 * 1024;

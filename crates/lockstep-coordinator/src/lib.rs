@@ -31,6 +31,7 @@ mod hooks;
 mod housekeeping;
 mod owners;
 mod progress;
+mod reading;
 mod refusal;
 mod reports;
 mod router;

@@ -8,8 +8,8 @@ use crate::{
     archive::{self, Checkpoints, Replicas},
     asks::Waiting,
     bounds::{
-        HEAD_BYTES_MAX, HEADERS_MAX, PARKED_POLLS_MAX, PERSON_TOKEN_LIFE, SETTINGS_READ_AT_ONCE,
-        SHUTDOWN_GRACE, STRANGERS_MAX,
+        HEAD_BYTES_MAX, HEADERS_MAX, PARKED_POLLS_MAX, PERSON_TOKEN_LIFE, SHUTDOWN_GRACE,
+        STRANGERS_MAX,
     },
     connections::{Connections, files_max},
     erasures,
@@ -20,6 +20,7 @@ use crate::{
     hooks::{self, Registrations, Replays, Targets, Wakes},
     housekeeping,
     progress::Progress,
+    reading::Reading,
     reports::Reports,
     router::router,
     tls::Transport,
@@ -41,7 +42,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const CONNECTIONS_MAX: u32 = 8;
@@ -128,7 +129,7 @@ pub async fn start(config: CoordinatorConfig) -> anyhow::Result<RunningCoordinat
             .with_context(|| format!("a folder in {} cannot be read", config.data.display()))?,
         attempts: Attempts::default(),
         guesses: Guesses::default(),
-        readings: Semaphore::new(SETTINGS_READ_AT_ONCE),
+        reading: Reading::start().context("a thread for reading settings cannot be started")?,
         parked: Places::new(PARKED_POLLS_MAX),
         strangers: Places::new(STRANGERS_MAX),
         public_url: url.clone(),

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use lockstep_connector::HookScheme;
 use lockstep_model::{
     CustomerId, Revision,
-    settings::{CustomerSettings, Problem, Secret, read},
+    settings::{CustomerSettings, Problem, Secret},
 };
 use lockstep_protocol::{
     Code,
@@ -152,7 +152,9 @@ pub async fn create(
     body: Result<String, StringRejection>,
 ) -> Answer<(StatusCode, Json<ApplyReply>)> {
     person.needs_all_customers(Role::Editor)?;
-    let settings = settings_in(&app, body?).await?;
+    let body = body?;
+    let _turn = app.reading.turn(&body).await;
+    let settings = app.reading.read(body).await?.map_err(invalid)?;
     let reply = save(&app, &person, settings, Expect::New).await?;
     Ok((StatusCode::CREATED, Json(reply)))
 }
@@ -165,7 +167,9 @@ pub async fn apply(
     body: Result<String, StringRejection>,
 ) -> Answer<Response> {
     person.may(Role::Editor, id)?;
-    let mut settings = settings_in(&app, body?).await?;
+    let body = body?;
+    let _turn = app.reading.turn(&body).await;
+    let mut settings = app.reading.read(body).await?.map_err(invalid)?;
     if settings.customer.id == CustomerId(0) {
         settings.customer.id = id;
     }
@@ -200,15 +204,6 @@ fn invalid(problems: Vec<Problem>) -> Refusal {
         "nothing was saved; the problems say where and what to do",
     )
     .with(|problem| problem.problems = problems)
-}
-
-/// A few at a time: a body costs many times its bytes while it is read.
-async fn settings_in(app: &AppState, body: String) -> Answer<CustomerSettings> {
-    let _turn = app.readings.acquire().await;
-    tokio::task::spawn_blocking(move || read(&body))
-        .await
-        .map_err(|error| Refusal::internal("reading the settings", error))?
-        .map_err(invalid)
 }
 
 pub(super) async fn save(

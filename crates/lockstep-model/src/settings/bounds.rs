@@ -9,7 +9,7 @@ pub const SHOPS_MAX: usize = 100;
 /// Rows of any list.
 pub const ROWS_MAX: usize = 10_000;
 /// Values in the whole, lists and their members counted.
-pub const VALUES_MAX: usize = 200_000;
+pub const VALUES_MAX: usize = 100_000;
 /// A name, an identifier.
 pub const TEXT_CHARS_MAX: usize = 255;
 /// Any text: an option of a shop is the longest.
