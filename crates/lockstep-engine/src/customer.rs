@@ -763,6 +763,7 @@ impl Customer {
                 run.hold_to(approved);
                 out.push(Effect::Applying { run: Some(id) });
             }
+            run.ask_for_choices(&mut self.shared, out);
             run.start(&mut self.shared, now, out);
             if !run.is_finished() {
                 self.runs.insert(lane, run);

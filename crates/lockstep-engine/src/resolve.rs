@@ -146,6 +146,7 @@ pub fn resolve(
         (
             Conflict::DoubtfulMatch { .. }
             | Conflict::Meeting { .. }
+            | Conflict::Unchosen { .. }
             | Conflict::ManySoldOut { .. }
             | Conflict::StockSwitched { .. }
             | Conflict::SameKeyTwice { .. }

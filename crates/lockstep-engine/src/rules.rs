@@ -6,7 +6,7 @@ use lockstep_model::settings::{
     Assortment, CustomerHasService, CustomerSettings, Policy, StockId, StockMode,
 };
 use lockstep_model::{
-    Change, ChangeSort, Currency, CustomerId, Field, FieldGroup, Fields, Flow, Kind, Path,
+    Change, ChangeSort, Choice, Currency, CustomerId, Field, FieldGroup, Fields, Flow, Kind, Path,
     RemoteId, Revision, ShopId, ShopIdentity, StepSort, StockSemantics,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,6 +234,30 @@ impl Rules {
             [first, ..] => first.id == *stock,
         };
         (!mapped && only).then(|| self.settings.home_stock(shop))
+    }
+
+    /// What has to be chosen in a shop's settings before anything is written to it.
+    pub fn unchosen(&self, shop: ShopId) -> Vec<&Choice> {
+        let settings = &self.settings;
+        let service = settings.services.iter().find(|service| service.id == shop);
+        let (Some(service), Some(rules)) = (service, self.shops.get(&shop)) else {
+            return Vec::new();
+        };
+        let is_said = |choice: &&Choice| {
+            let option = service.options.get(&choice.setting);
+            let option = option.and_then(serde_json::Value::as_str);
+            // An older form kept them among the keys.
+            let key = service.credentials.get(&choice.setting);
+            let rows = &settings.stock_service_identifiers;
+            option.is_some_and(|text| !text.trim().is_empty())
+                || key.is_some_and(Option::is_some)
+                || (choice.is_of_stocks && rows.iter().any(|row| row.service_id == shop))
+        };
+        let choices = rules.identity.choices.iter();
+        choices
+            .filter(|choice| choice.is_needed && choice.rows.len() > 1)
+            .filter(|choice| !is_said(choice))
+            .collect()
     }
 
     pub fn default_stock(&self) -> StockId {

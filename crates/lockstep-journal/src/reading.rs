@@ -240,6 +240,17 @@ impl Journal {
                 }
             }
         }
+        let mut query = self.connection.prepare_cached(
+            "SELECT subject, conflict FROM conflict WHERE subject > 's:' AND subject < 's;'
+             AND json_extract(about, '$.about') = 'unchosen' AND closed_at IS NULL",
+        )?;
+        let mut found = query.query([])?;
+        while let Some(row) = found.next()? {
+            if let Subject::Shop(shop) = subject_of(&row.get::<_, String>(0)?)? {
+                let conflict = lockstep_model::ConflictId(id(row.get(1)?));
+                meetings.unchosen.insert(shop, conflict);
+            }
+        }
         let mut query = self.connection.prepare_cached("SELECT shop FROM met")?;
         let mut found = query.query([])?;
         while let Some(row) = found.next()? {

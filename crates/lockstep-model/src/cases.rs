@@ -106,6 +106,8 @@ pub struct Meetings {
     pub waiting: BTreeSet<ShopId>,
     /// A person has, or they had no products of their own.
     pub accepted: BTreeSet<ShopId>,
+    /// A person has to choose something in their settings first; by which question.
+    pub unchosen: BTreeMap<ShopId, ConflictId>,
 }
 
 /// What we know a shop holds of a record: its shadow.

@@ -635,6 +635,13 @@ pub enum Conflict {
         /// That it showed when it was first read.
         products: u64,
     },
+    /// A shop has several of what only one is kept in step of (sales channels, stock locations), and its settings do not
+    /// say which. Nothing is written to it before they do.
+    Unchosen {
+        shop: ShopId,
+        /// What is to be chosen, for people.
+        what: Vec<String>,
+    },
     /// Two records of one shop bear the same key.
     SameKeyTwice {
         shop: ShopId,

@@ -1,5 +1,6 @@
 //! Identifiers. Each is a newtype, so that no function can be given two bare numbers in the wrong order.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -94,6 +95,18 @@ text_id! {
     Sku,
     /// ISO 4217 code, upper case.
     Currency,
+}
+
+impl Currency {
+    /// Its smallest amount. ISO 4217 lists the few that have none or three decimals.
+    pub fn minor_unit(&self) -> Decimal {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+            | "UGX" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => Decimal::ONE,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => Decimal::new(1, 3),
+            _ => Decimal::new(1, 2),
+        }
+    }
 }
 
 /// Our key of an order: the shop it was placed in and the platform's immutable id there.

@@ -40,4 +40,4 @@ pub use record::{
     PullRequest, Receipt, Record, Scope,
 };
 pub use resolution::{OrderAnswer, Resolution};
-pub use shop::{Named, ShopIdentity, StockSemantics, Takes};
+pub use shop::{Choice, Named, ShopIdentity, StockSemantics, Takes};

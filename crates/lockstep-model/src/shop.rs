@@ -28,6 +28,23 @@ pub struct ShopIdentity {
     #[serde(default)]
     pub countries: Vec<String>,
     pub stock: StockSemantics,
+    /// What has to be said of this shop and is picked from its own lists.
+    #[serde(default)]
+    pub choices: Vec<Choice>,
+}
+
+/// A setting of the account that names a row of one of the shop's lists: its sales channel, say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Choice {
+    /// Its name in the settings' `options`.
+    pub setting: String,
+    /// What is chosen, for people: "sales channel".
+    pub label: String,
+    pub rows: Vec<Named>,
+    /// Nothing may be written before one of several is chosen.
+    pub is_needed: bool,
+    /// The rows are stocks: to say which of ours they stand for answers it too.
+    pub is_of_stocks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,5 +1,5 @@
-//! A real Medusa: a fresh database on this start's PostgreSQL, migrated, seeded (`xtask/medusa/seed.js`
-//! makes all that a checkout needs) and started on loopback.
+//! A real Medusa: a fresh database on this start's PostgreSQL, migrated, seeded (`xtask/medusa/seed.js` makes a shop as
+//! merchants have them) and started on loopback.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,10 +24,14 @@ struct Keys {
     secret: String,
     publishable: String,
     sales_channel: String,
+    second_sales_channel: String,
     stock_location: String,
+    second_stock_location: String,
     region: String,
+    second_region: String,
     shipping_profile: String,
     shipping_option: String,
+    reduced_tax_type: String,
 }
 
 const KEYS_MARK: &str = "KEYS ";
@@ -68,13 +72,26 @@ pub fn start(
         ("LOCKSTEP_TEST_MEDUSA_KEY", keys.secret),
         ("LOCKSTEP_TEST_MEDUSA_PUBLISHABLE_KEY", keys.publishable),
         ("LOCKSTEP_TEST_MEDUSA_SALES_CHANNEL", keys.sales_channel),
+        (
+            "LOCKSTEP_TEST_MEDUSA_SECOND_SALES_CHANNEL",
+            keys.second_sales_channel,
+        ),
         ("LOCKSTEP_TEST_MEDUSA_STOCK_LOCATION", keys.stock_location),
+        (
+            "LOCKSTEP_TEST_MEDUSA_SECOND_STOCK_LOCATION",
+            keys.second_stock_location,
+        ),
         ("LOCKSTEP_TEST_MEDUSA_REGION", keys.region),
+        ("LOCKSTEP_TEST_MEDUSA_SECOND_REGION", keys.second_region),
         (
             "LOCKSTEP_TEST_MEDUSA_SHIPPING_PROFILE",
             keys.shipping_profile,
         ),
         ("LOCKSTEP_TEST_MEDUSA_SHIPPING_OPTION", keys.shipping_option),
+        (
+            "LOCKSTEP_TEST_MEDUSA_REDUCED_TAX_TYPE",
+            keys.reduced_tax_type,
+        ),
         (
             "LOCKSTEP_TEST_MEDUSA_HOOK_FILE",
             shop.hook_file.display().to_string(),
@@ -178,8 +195,10 @@ mod tests {
     fn keys_are_found_among_what_medusa_says() {
         let said = concat!(
             "{\"level\":\"info\"}\n",
-            "KEYS {\"secret\":\"sk\",\"publishable\":\"pk\",\"sales_channel\":\"sc\",\"stock_location\":\"sloc\",",
-            "\"region\":\"reg\",\"shipping_profile\":\"sp\",\"shipping_option\":\"so\"}\n",
+            "KEYS {\"secret\":\"sk\",\"publishable\":\"pk\",\"sales_channel\":\"sc\",\"second_sales_channel\":\"sc2\",",
+            "\"stock_location\":\"sloc\",\"second_stock_location\":\"sloc2\",\"region\":\"reg\",",
+            "\"second_region\":\"reg2\",\"shipping_profile\":\"sp\",\"shipping_option\":\"so\",",
+            "\"reduced_tax_type\":\"ptyp\"}\n",
             "{\"level\":\"info\"}\n",
         );
         assert_eq!(read_keys(said).expect("keys").shipping_option, "so");

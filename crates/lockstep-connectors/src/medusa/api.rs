@@ -13,23 +13,35 @@ use serde_json::{Value, json};
 
 /// `price_rules` makes `rules` say what it holds: without it every price seems to have none.
 const PRODUCT: &str = "id,title,handle,status,description,updated_at,deleted_at,metadata,\
-options.id,options.title,options.deleted_at,options.values.value,options.values.deleted_at,\
+options.id,options.title,options.deleted_at,options.is_exclusive,options.values.id,options.values.value,options.values.deleted_at,\
 variants.id,variants.title,variants.sku,variants.ean,variants.upc,variants.barcode,variants.weight,\
 variants.allow_backorder,variants.variant_rank,variants.deleted_at,\
 variants.options.value,variants.options.option.title,*variants.prices,*variants.prices.price_rules";
 
-const ITEM: &str = "id,sku,location_levels.id,location_levels.location_id,\
-location_levels.stocked_quantity,location_levels.reserved_quantity,location_levels.updated_at";
+/// The stock of a variant is that of its items, whatever those are called.
+const STOCKED: &str = "id,sku,manage_inventory,inventory_items.required_quantity,\
+inventory_items.inventory.id,inventory_items.inventory.variants.id,\
+inventory_items.inventory.location_levels.location_id,inventory_items.inventory.location_levels.stocked_quantity,\
+inventory_items.inventory.location_levels.reserved_quantity,inventory_items.inventory.location_levels.updated_at";
 
-const ORDER: &str = "id,display_id,status,payment_status,fulfillment_status,currency_code,total,email,locale,\
+const ORDER: &str = "id,display_id,status,payment_status,fulfillment_status,currency_code,total,credit_line_total,email,locale,\
 created_at,updated_at,metadata,\
 items.id,items.title,items.subtitle,items.variant_id,items.variant_sku,items.quantity,items.unit_price,\
-items.total,items.tax_total,items.discount_total,*items.tax_lines,*items.detail,items.variant.manage_inventory,\
-*shipping_methods,shipping_methods.total,shipping_methods.tax_total,*shipping_methods.tax_lines,\
+items.is_tax_inclusive,items.total,items.tax_total,items.discount_total,items.metadata,items.adjustments.amount,\
+items.adjustments.is_tax_inclusive,items.adjustments.code,items.adjustments.description,items.tax_lines.rate,*items.detail,items.variant.manage_inventory,\
+shipping_methods.id,shipping_methods.name,shipping_methods.shipping_option_id,shipping_methods.total,\
+shipping_methods.tax_total,shipping_methods.tax_lines.rate,\
 *shipping_address,*billing_address,*payment_collections,*payment_collections.payments,\
+*payment_collections.payments.refunds,\
 *fulfillments,*fulfillments.items,*fulfillments.labels";
 
+const DRAFT: &str = "id,total,items.metadata,items.is_tax_inclusive,items.tax_lines.rate,\
+shipping_methods.data,shipping_methods.is_tax_inclusive,shipping_methods.tax_lines.rate";
+
 type Built = Result<Request, Fault>;
+
+/// A line has as many as it has items; there is no bound of the platform's own.
+const RESERVATIONS_MAX: u32 = 5000;
 
 pub(super) struct Api<'a> {
     pub account: &'a Account,
@@ -47,6 +59,12 @@ fn skus<'a>(skus: impl IntoIterator<Item = &'a str>) -> String {
         .into_iter()
         .map(|sku| format!("&sku[]={}", encode(sku)));
     skus.collect()
+}
+
+fn in_channel(channel: Option<&RemoteId>) -> String {
+    channel.map_or_else(String::new, |id| {
+        format!("&sales_channel_id[]={}", encode(id.as_str()))
+    })
 }
 
 impl Api<'_> {
@@ -73,20 +91,51 @@ impl Api<'_> {
 
     // ------------------------------------------------------------ products
 
-    pub fn products(&self, offset: u32, limit: u32) -> Built {
+    /// `channel`: only what is sold there.
+    pub fn products(&self, channel: Option<&RemoteId>, offset: u32, limit: u32) -> Built {
+        let channel = in_channel(channel);
         self.get(&format!(
-            "products?order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
+            "products?order=id&limit={limit}&offset={offset}{channel}&fields={PRODUCT}"
         ))
     }
 
-    /// Products that changed, whose variants changed (a price change moves the variant's time and not the product's)
-    /// and that were deleted (which moves theirs). Deleted variants are in the answer too.
-    pub fn products_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+    /// Products that changed or were deleted (which moves their time too).
+    pub fn products_since(
+        &self,
+        channel: Option<&RemoteId>,
+        since: Timestamp,
+        offset: u32,
+        limit: u32,
+    ) -> Built {
+        let (channel, since) = (in_channel(channel), encode(&since.to_string()).to_string());
+        self.get(&format!(
+            "products?with_deleted=true&updated_at[$gte]={since}\
+             &order=id&limit={limit}&offset={offset}{channel}&fields={PRODUCT}"
+        ))
+    }
+
+    /// Products of which a variant changed or was deleted: that moves the variant's time and not the product's. A
+    /// request of its own: in an `$or` only `variants` and `status` are heeded, everything else is passed over.
+    pub fn products_of_variants_since(
+        &self,
+        channel: Option<&RemoteId>,
+        since: Timestamp,
+        offset: u32,
+        limit: u32,
+    ) -> Built {
+        let (channel, since) = (in_channel(channel), encode(&since.to_string()).to_string());
+        self.get(&format!(
+            "products?with_deleted=true&variants[updated_at][$gte]={since}\
+             &order=id&limit={limit}&offset={offset}{channel}&fields={PRODUCT}"
+        ))
+    }
+
+    /// Options that changed, and whose they are: a new name moves neither the product's time nor its variants'.
+    pub fn options_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
         let since = encode(&since.to_string()).to_string();
         self.get(&format!(
-            "products?with_deleted=true&$or[0][updated_at][$gte]={since}\
-             &$or[1][variants][updated_at][$gte]={since}\
-             &order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
+            "product-options?updated_at[$gte]={since}&order=id&limit={limit}&offset={offset}\
+             &fields=id,products.id"
         ))
     }
 
@@ -115,6 +164,11 @@ impl Api<'_> {
         self.post(&format!("products/{}?fields=id", encode(id.as_str())), body)
     }
 
+    pub fn rename_option(&self, id: &str, title: &str) -> Built {
+        let path = format!("product-options/{}?fields=id", encode(id));
+        self.post(&path, &json!({ "title": title }))
+    }
+
     /// Since 2.17.
     pub fn product_options(&self, id: &RemoteId, body: &Value) -> Built {
         let path = format!("products/{}/options/batch?fields=id", encode(id.as_str()));
@@ -128,18 +182,18 @@ impl Api<'_> {
 
     // ------------------------------------------------------------ stock
 
-    /// There is no filter by time: an `updated_at` here is refused (400).
-    pub fn items(&self, offset: u32, limit: u32) -> Built {
+    /// Neither a variant's time nor an item's moves with a level: all of them are read.
+    pub fn stocked(&self, offset: u32, limit: u32) -> Built {
         self.get(&format!(
-            "inventory-items?order=id&limit={limit}&offset={offset}&fields={ITEM}"
+            "product-variants?order=id&limit={limit}&offset={offset}&fields={STOCKED}"
         ))
     }
 
-    pub fn items_by_sku<'b>(&self, wanted: impl ExactSizeIterator<Item = &'b str>) -> Built {
+    pub fn stocked_by_sku<'b>(&self, wanted: impl ExactSizeIterator<Item = &'b str>) -> Built {
         let limit = wanted.len().max(1);
         let skus = skus(wanted);
         self.get(&format!(
-            "inventory-items?limit={limit}{skus}&fields={ITEM}"
+            "product-variants?limit={limit}{skus}&fields={STOCKED}"
         ))
     }
 
@@ -155,6 +209,17 @@ impl Api<'_> {
         let skus = skus(wanted);
         self.get(&format!(
             "product-variants?limit={limit}{skus}&fields=id,sku"
+        ))
+    }
+
+    /// Where the units of these lines are reserved.
+    pub fn reservations(&self, lines: &[String]) -> Built {
+        let ids = lines
+            .iter()
+            .map(|line| format!("&line_item_id[]={}", encode(line)));
+        let ids: String = ids.collect();
+        self.get(&format!(
+            "reservations?limit={RESERVATIONS_MAX}{ids}&fields=id,line_item_id,location_id,quantity"
         ))
     }
 
@@ -196,7 +261,7 @@ impl Api<'_> {
     }
 
     pub fn create_draft(&self, body: &Value) -> Built {
-        self.post("draft-orders?fields=id,total", body)
+        self.post(&format!("draft-orders?fields={DRAFT}"), body)
     }
 
     pub fn remove_draft(&self, id: &str) -> Built {
@@ -253,17 +318,24 @@ impl Api<'_> {
     // ------------------------------------------------------------ the shop itself
 
     pub fn stores(&self) -> Built {
-        self.get("stores?limit=1&fields=id,name,*supported_currencies,*supported_locales")
+        self.get(
+            "stores?limit=1&fields=id,name,default_sales_channel_id,*supported_currencies,*supported_locales",
+        )
     }
 
     /// `stock-locations`, `sales-channels`, `shipping-profiles`, `shipping-options`.
     pub fn named(&self, plural: &str) -> Built {
-        self.get(&format!("{plural}?limit=100&fields=id,name"))
+        let sort = if plural == "shipping-profiles" {
+            ",type"
+        } else {
+            ""
+        };
+        self.get(&format!("{plural}?limit=100&fields=id,name{sort}"))
     }
 
     pub fn regions(&self) -> Built {
         self.get(
-            "regions?limit=100&fields=id,name,currency_code,automatic_taxes,*payment_providers",
+            "regions?limit=100&fields=id,name,currency_code,automatic_taxes,countries.iso_2,*payment_providers",
         )
     }
 

@@ -2,18 +2,18 @@
 //!
 //! What the platform has no field for and would otherwise be lost stands in its `metadata`, under our name.
 
-use super::wire;
+use super::amounts::{self, rate_of, shown};
+use super::{copies, wire};
 use lockstep_model::{
-    Address, BadRecord, Charge, ChargeKind, Currency, Field, Fields, Fulfilment, Level, NewOrder,
-    Order, OrderLine, OrderState, Parcel, Parts, Payment, Person, Product, Record, RemoteId, Sku,
-    Stage, Status, Value, Variant, VariantField,
+    Address, BadRecord, Charge, ChargeKind, Currency, Discount, Fulfilment, Order, OrderLine,
+    OrderState, Parcel, Payment, Person, Product, Record, Refund, RemoteId, Stage, Status, Variant,
 };
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-type Object = Map<String, Json>;
+pub(super) type Object = Map<String, Json>;
 
 /// Our key of a copy.
 pub(super) const KEY: &str = "lockstep_key";
@@ -22,12 +22,17 @@ pub(super) const REFERENCE: &str = "lockstep_reference";
 pub(super) const PARCEL: &str = "lockstep_parcel";
 /// The platform keeps no order of a product's options.
 const OPTION_ORDER: &str = "lockstep_options";
-const NOTE: &str = "note";
-const VAT_NUMBER: &str = "vat_number";
+/// Options that the product no longer has with us: none can be taken away as long as there are variants.
+pub(super) const UNUSED: &str = "lockstep_unused";
+pub(super) const NOTE: &str = "note";
+pub(super) const VAT_NUMBER: &str = "vat_number";
 
 /// A product must have an option; ours need not. The first is what we write, the second what its own pages write.
 pub(super) const NO_OPTION: (&str, &str) = ("Default", "Default");
-const NO_OPTIONS: [(&str, &str); 2] = [NO_OPTION, ("Default option", "Default option value")];
+/// What it calls the variant of a product that has one.
+const NO_SUBTITLES: [&str; 2] = [NO_OPTION.1, "Default variant"];
+pub(super) const NO_OPTIONS: [(&str, &str); 2] =
+    [NO_OPTION, ("Default option", "Default option value")];
 
 /// Why a change cannot be said in this platform's words.
 #[derive(Debug, PartialEq)]
@@ -51,7 +56,7 @@ pub(super) fn bad(raw: &str, reason: String) -> BadRecord {
     }
 }
 
-fn read<'a, T: serde::Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
+pub(super) fn read<'a, T: serde::Deserialize<'a>>(raw: &'a str) -> Result<T, String> {
     serde_json::from_str(raw).map_err(|error| {
         format!(
             "it is not what its API promises: {}",
@@ -87,10 +92,11 @@ pub(super) fn product_of(product: wire::Product) -> Result<Product, String> {
         _ => return Err("its status is none that its API knows".into()),
     };
     let live = |at: &Option<jiff::Timestamp>| at.is_none();
+    let unused = unused(&product);
     let options: Vec<_> = product
         .options
         .iter()
-        .filter(|option| live(&option.deleted_at))
+        .filter(|option| live(&option.deleted_at) && !unused.contains(&option.id))
         .collect();
     let is_plain = has_no_options(&options);
     let mut names: Vec<String> = options.iter().map(|option| option.title.clone()).collect();
@@ -105,9 +111,11 @@ pub(super) fn product_of(product: wire::Product) -> Result<Product, String> {
     variants.retain(|variant| live(&variant.deleted_at));
     variants.sort_by(|a, b| (a.variant_rank, &a.id).cmp(&(b.variant_rank, &b.id)));
     let title = &product.title;
-    let variants = variants
-        .into_iter()
-        .map(|variant| variant_of(variant, title, is_plain));
+    let variants = variants.into_iter().map(|variant| {
+        let mut variant = variant_of(variant, title, is_plain)?;
+        variant.options.retain(|name, _| names.contains(name));
+        Ok::<_, String>(variant)
+    });
     Ok(Product {
         id: product.id.into(),
         handle: Some(product.handle.unwrap_or_default()),
@@ -116,13 +124,34 @@ pub(super) fn product_of(product: wire::Product) -> Result<Product, String> {
         status,
         categories: None,
         shop_versions: None,
-        options: if is_plain { Vec::new() } else { names },
         variants: variants.collect::<Result<_, _>>()?,
+        options: if is_plain { Vec::new() } else { names },
         pictures: None,
         attributes: BTreeMap::new(),
         modified_at: product.updated_at,
         title: product.title,
     })
+}
+
+/// Options that stand there without meaning: those that we said so of, as long as all variants have one value of it.
+pub(super) fn unused(product: &wire::Product) -> BTreeSet<String> {
+    let said = product.metadata.as_ref().and_then(|m| m.get(UNUSED));
+    let said = said.and_then(Json::as_array).into_iter().flatten();
+    let is_one = |id: &str| {
+        let titles = product.options.iter().filter(|option| option.id == id);
+        let title = titles.map(|option| option.title.as_str()).next();
+        let live = product.variants.iter().filter(|v| v.deleted_at.is_none());
+        let values: BTreeSet<&str> = live
+            .flat_map(|variant| &variant.options)
+            .filter(|value| value.option.as_ref().map(|o| o.title.as_str()) == title)
+            .map(|value| value.value.as_str())
+            .collect();
+        values.len() <= 1
+    };
+    said.filter_map(Json::as_str)
+        .filter(|id| is_one(id))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn has_no_options(options: &[&wire::ProductOption]) -> bool {
@@ -259,7 +288,7 @@ pub(super) fn variant_options(product: &Product, variant: &Variant) -> Json {
     }
 }
 
-fn variant_title(variant: &Variant) -> String {
+pub(super) fn variant_title(variant: &Variant) -> String {
     if variant.options.is_empty() {
         NO_OPTION.1.to_owned()
     } else {
@@ -277,9 +306,9 @@ pub(super) fn new_prices(prices: &BTreeMap<Currency, Decimal>) -> Result<Json, U
 }
 
 pub(super) fn new_variant(
-    product: &Product,
     variant: &Variant,
     rank: usize,
+    options: &Json,
 ) -> Result<Json, Unsayable> {
     let mut body = Object::new();
     body.insert("title".into(), variant_title(variant).into());
@@ -287,7 +316,7 @@ pub(super) fn new_variant(
     body.insert("manage_inventory".into(), true.into());
     body.insert("variant_rank".into(), rank.into());
     body.insert("prices".into(), new_prices(&variant.prices)?);
-    body.insert("options".into(), variant_options(product, variant));
+    body.insert("options".into(), options.clone());
     if let Some(code) = variant.gtin.as_deref().filter(|code| !code.is_empty()) {
         body.extend(gtin(code));
     }
@@ -340,7 +369,7 @@ pub(super) fn create_product(product: &Product, placing: &Placing) -> Result<Jso
     }
     let variants = product.variants.iter().enumerate();
     let variants: Result<Vec<_>, _> = variants
-        .map(|(rank, variant)| new_variant(product, variant, rank))
+        .map(|(rank, variant)| new_variant(variant, rank, &variant_options(product, variant)))
         .collect();
     body.insert("variants".into(), Json::Array(variants?));
     Ok(Json::Object(body))
@@ -354,7 +383,7 @@ pub(super) fn handle_of(product: &Product) -> Option<String> {
     (!words.is_empty()).then(|| words.join("-").to_lowercase())
 }
 
-fn axis_order(product: &Product) -> Vec<&str> {
+pub(super) fn axis_order(product: &Product) -> Vec<&str> {
     if product.options.is_empty() {
         vec![NO_OPTION.0]
     } else {
@@ -362,300 +391,14 @@ fn axis_order(product: &Product) -> Vec<&str> {
     }
 }
 
-/// The whole set of a variant's prices with these changes in it: prices that are not listed would be deleted, so
-/// other currencies, rules and quantity steps are listed as they are, each by its id.
-pub(super) fn prices(
-    there: &[wire::Price],
-    changes: &BTreeMap<Currency, Option<Decimal>>,
-) -> Result<Json, Unsayable> {
-    let mut open = changes.clone();
-    let mut set = Vec::new();
-    for price in there {
-        let mut amount = price.amount;
-        if is_base(price) {
-            match open.remove(&currency(&price.currency_code)) {
-                Some(Some(changed)) => amount = changed,
-                Some(None) => continue,
-                None => {}
-            }
-        }
-        let mut body = Object::new();
-        body.insert("id".into(), price.id.as_str().into());
-        body.insert("currency_code".into(), price.currency_code.as_str().into());
-        body.insert("amount".into(), number("price", amount)?);
-        let steps = [
-            ("min_quantity", price.min_quantity),
-            ("max_quantity", price.max_quantity),
-        ];
-        for (name, step) in steps {
-            if let Some(step) = step {
-                body.insert(name.into(), number(name, step)?);
-            }
-        }
-        if !price.rules.is_empty() {
-            body.insert("rules".into(), json!(price.rules));
-        }
-        set.push(Json::Object(body));
-    }
-    for (currency, price) in open {
-        if let Some(price) = price {
-            let amount = number("price", price)?;
-            let code = currency.0.to_lowercase();
-            set.push(json!({ "currency_code": code, "amount": amount }));
-        }
-    }
-    Ok(Json::Array(set))
-}
-
-/// What a product's changes come to, before it is known what the shop holds now.
-#[derive(Default)]
-pub(super) struct ProductSet {
-    /// Fields of the product itself.
-    pub body: Object,
-    /// Fields of variants that are there.
-    pub variants: BTreeMap<Sku, Object>,
-    pub prices: BTreeMap<Sku, BTreeMap<Currency, Option<Decimal>>>,
-    pub new: BTreeSet<Sku>,
-    pub remove: Vec<RemoteId>,
-    /// Axes were added, removed or renamed: every variant's options are said anew.
-    pub axes: bool,
-    /// Variants whose values on the axes changed.
-    pub moved: BTreeSet<Sku>,
-}
-
-impl ProductSet {
-    /// Calls for the product alone are needed, beside the batch that it shares with others.
-    pub fn needs_own_calls(&self) -> bool {
-        !self.variants.is_empty()
-            || !self.prices.is_empty()
-            || !self.new.is_empty()
-            || !self.remove.is_empty()
-            || self.axes
-            || !self.moved.is_empty()
-    }
-}
-
-/// Says only what `set` says.
-pub(super) fn product_set(
-    set: &Fields,
-    product: &Product,
-    parts: &Parts,
-) -> Result<ProductSet, Unsayable> {
-    let mut out = ProductSet::default();
-    for (path, value) in set {
-        let text = value.as_text().unwrap_or_default();
-        match path.field() {
-            Some(Field::Title) => drop(out.body.insert("title".into(), text.into())),
-            Some(Field::Description) => drop(out.body.insert("description".into(), text.into())),
-            Some(Field::Handle) => drop(out.body.insert("handle".into(), text.into())),
-            Some(Field::Status) => {
-                let word = status(product.status);
-                out.body.insert("status".into(), word.into());
-            }
-            Some(Field::Options) => {
-                out.axes = true;
-                let order = option_order(&product.options);
-                out.body.insert("metadata".into(), order);
-            }
-            Some(Field::Variant { sku, field }) => {
-                set_variant(&mut out, sku, &field, value, parts)?;
-            }
-            _ => return Err(unsayable(path.as_str(), "this shop holds no such field")),
-        }
-    }
-    Ok(out)
-}
-
-fn set_variant(
-    out: &mut ProductSet,
-    sku: Sku,
-    field: &VariantField<'_>,
-    value: &Value,
-    parts: &Parts,
-) -> Result<(), Unsayable> {
-    let is_there = parts.variants.get(&sku);
-    if *field == VariantField::Present && value.as_flag() != Some(true) {
-        out.remove.extend(is_there.cloned());
-        return Ok(());
-    }
-    if is_there.is_none() {
-        out.new.insert(sku);
-        return Ok(());
-    }
-    match field {
-        VariantField::Present => {}
-        VariantField::Gtin => {
-            let fields = gtin(value.as_text().unwrap_or_default());
-            out.variants.entry(sku).or_default().extend(fields);
-        }
-        VariantField::WeightG => {
-            let weight = value.as_number();
-            let weight = weight.map_or(Ok(Json::Null), |weight| number("weight_g", weight))?;
-            let body = out.variants.entry(sku).or_default();
-            body.insert("weight".into(), weight);
-        }
-        VariantField::Backorder => {
-            let body = out.variants.entry(sku).or_default();
-            let may = value.as_flag() == Some(true);
-            body.insert("allow_backorder".into(), may.into());
-        }
-        VariantField::Price(currency) => {
-            let prices = out.prices.entry(sku).or_default();
-            prices.insert(currency.clone(), value.as_number());
-        }
-        VariantField::Option(_) => drop(out.moved.insert(sku)),
-        VariantField::SalePrice(_) => {
-            return Err(unsayable(
-                "sale_price",
-                "sale prices are price lists here, which are not written yet",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The calls that one product needs, in this order; `None`: not needed.
-#[derive(Default)]
-pub(super) struct OwnCalls {
-    /// Values and axes that variants are about to have.
-    pub add_options: Option<Json>,
-    pub variants: Option<Json>,
-    pub remove_options: Option<Json>,
-}
-
-pub(super) fn own_calls(
-    set: &ProductSet,
-    product: &Product,
-    there: &wire::Product,
-) -> Result<OwnCalls, Unsayable> {
-    let mut calls = OwnCalls::default();
-    let says_options = set.axes || !set.moved.is_empty() || !set.new.is_empty();
-    if says_options {
-        let (mut add, mut update) = (Vec::new(), Vec::new());
-        let axes = axes(product);
-        for name in axis_order(product) {
-            let Some(values) = axes.get(name) else {
-                continue;
-            };
-            let live = there.options.iter().filter(|o| o.deleted_at.is_none());
-            match live.clone().find(|option| option.title == name) {
-                None => add.push(json!({ "title": name, "values": values })),
-                Some(option) => {
-                    let known = option.values.iter().filter(|v| v.deleted_at.is_none());
-                    let missing = values
-                        .iter()
-                        .filter(|value| !known.clone().any(|known| known.value == **value));
-                    let missing: Vec<_> = missing.map(|value| json!({ "value": value })).collect();
-                    if !missing.is_empty() {
-                        update.push(json!({ "product_option_id": option.id, "add": missing }));
-                    }
-                }
-            }
-        }
-        if !add.is_empty() || !update.is_empty() {
-            calls.add_options = Some(json!({ "add": add, "update": update }));
-        }
-        let gone = there
-            .options
-            .iter()
-            .filter(|option| option.deleted_at.is_none() && !axes.contains_key(&option.title));
-        let gone: Vec<_> = gone.map(|option| &option.id).collect();
-        if set.axes && !gone.is_empty() {
-            calls.remove_options = Some(json!({ "remove": gone }));
-        }
-    }
-    let find = |sku: &Sku| {
-        let mut variants = there.variants.iter().filter(|v| v.deleted_at.is_none());
-        variants.find(|variant| variant.sku.as_deref() == Some(sku.as_str()))
-    };
-    let mut bodies = set.variants.clone();
-    for (sku, changes) in &set.prices {
-        let variant = find(sku).ok_or_else(|| gone_variant(sku))?;
-        let body = bodies.entry(sku.clone()).or_default();
-        body.insert("prices".into(), prices(&variant.prices, changes)?);
-    }
-    for variant in &product.variants {
-        if set.moved.contains(&variant.sku) || (set.axes && find(&variant.sku).is_some()) {
-            let body = bodies.entry(variant.sku.clone()).or_default();
-            body.insert("options".into(), variant_options(product, variant));
-            body.insert("title".into(), variant_title(variant).into());
-        }
-    }
-    let mut update = Vec::new();
-    for (sku, mut body) in bodies {
-        let variant = find(&sku).ok_or_else(|| gone_variant(&sku))?;
-        body.insert("id".into(), variant.id.as_str().into());
-        update.push(Json::Object(body));
-    }
-    let new = product.variants.iter().enumerate();
-    let new = new.filter(|(_, variant)| set.new.contains(&variant.sku));
-    let create: Result<Vec<_>, _> = new
-        .map(|(rank, variant)| new_variant(product, variant, rank))
-        .collect();
-    let create = create?;
-    if !update.is_empty() || !create.is_empty() || !set.remove.is_empty() {
-        calls.variants = Some(json!({
-            "create": create, "update": update, "delete": set.remove,
-        }));
-    }
-    Ok(calls)
-}
-
-fn gone_variant(sku: &Sku) -> Unsayable {
-    unsayable("variants", format!("the variant {sku} is no longer there"))
-}
-
-// ---------------------------------------------------------------- stock
-
-/// What `Level::version` says of a level that is there. Nothing to compare with: it tells "update" from "create".
-pub(super) const THERE: &str = "there";
-
-/// The levels of an item. `home`: the location that gets a level as soon as it is written to.
-pub(super) fn levels(raw: &str, home: Option<&RemoteId>) -> Result<Vec<Level>, BadRecord> {
-    let item = read::<wire::InventoryItem>(raw).map_err(|reason| bad(raw, reason))?;
-    // Of an item without a SKU nothing can be said; the product that sells it is told as a bad record.
-    let Some(sku) = item.sku.filter(|sku| !sku.trim().is_empty()) else {
-        return Ok(Vec::new());
-    };
-    let sku = Sku(sku);
-    let id = RemoteId(item.id);
-    let missing = home.filter(|home| {
-        let mut there = item.location_levels.iter();
-        there.all(|level| level.location_id != home.0)
-    });
-    let missing = missing.map(|home| Level {
-        sku: sku.clone(),
-        stock: home.clone(),
-        item: Some(id.clone()),
-        on_hand: Decimal::ZERO,
-        reserved: Decimal::ZERO,
-        version: None,
-        location: None,
-        modified_at: None,
-    });
-    let there = item.location_levels.iter();
-    let there = there.map(|level| level_of(&sku, &id, level));
-    Ok(there.chain(missing).collect())
-}
-
-pub(super) fn level_of(sku: &Sku, item: &RemoteId, level: &wire::LocationLevel) -> Level {
-    Level {
-        sku: sku.clone(),
-        stock: level.location_id.as_str().into(),
-        item: Some(item.clone()),
-        on_hand: level.stocked_quantity,
-        reserved: level.reserved_quantity,
-        version: Some(THERE.into()),
-        location: None,
-        modified_at: level.updated_at,
-    }
-}
-
 // ---------------------------------------------------------------- orders
 
+pub(super) fn order_row(raw: &str) -> Result<wire::Order, BadRecord> {
+    read(raw).map_err(|reason| bad(raw, reason))
+}
+
 pub(super) fn order_record(raw: &str) -> Result<Record, BadRecord> {
-    let order = read::<wire::Order>(raw).map_err(|reason| bad(raw, reason))?;
-    order_of(order)
+    order_of(order_row(raw)?)
         .map(|order| Record::Order(Box::new(order)))
         .map_err(|reason| bad(raw, reason))
 }
@@ -668,31 +411,39 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
         _ => return Err("its status is none that its API knows".into()),
     };
     let payment = payment(&order)?;
+    let currency = currency(&order.currency_code);
     let mut tax_by_rate: BTreeMap<Decimal, Decimal> = BTreeMap::new();
-    let mut add_tax = |lines: &[wire::TaxLine], tax: Decimal| {
-        let rate: Decimal = lines.iter().map(|line| line.rate).sum();
+    let mut add_tax = |rate: Decimal, tax: Decimal| {
         if !tax.is_zero() {
-            *tax_by_rate.entry(rate.normalize()).or_default() += tax;
+            *tax_by_rate.entry(rate).or_default() += tax;
         }
-        rate
     };
     let mut lines = Vec::new();
     for item in &order.items {
-        let rate = add_tax(&item.tax_lines, item.tax_total);
-        lines.push(line(item, rate, cancelled));
+        let mut line = line(item, &currency, cancelled);
+        // Reservations are gone once units are packed: the parcel says where from.
+        let packed_at = || order.packed_at(&item.id).map(str::to_owned);
+        line.stock = item.reserved_at.clone().or_else(packed_at).map(RemoteId);
+        add_tax(line.tax_rate, line.tax);
+        lines.push(line);
     }
     let mut charges = Vec::new();
     for method in &order.shipping_methods {
-        let rate = add_tax(&method.tax_lines, method.tax_total);
+        let gross = shown(method.total, &currency);
+        let tax = shown(method.tax_total, &currency);
+        let rate = rate_of(&method.tax_lines);
+        add_tax(rate, tax);
         charges.push(Charge {
             kind: ChargeKind::Shipping,
             title: method.name.clone(),
-            net: method.total - method.tax_total,
-            tax: method.tax_total,
-            gross: method.total,
+            net: gross - tax,
+            tax,
+            gross,
             tax_rate: rate,
         });
     }
+    let total = shown(amounts::ordered_total(&order), &currency);
+    charges.extend(amounts::rounding(total, &lines, &charges, &currency));
     let parcels = order.fulfillments.iter().filter(|shipment| {
         shipment.canceled_at.is_none()
             && (shipment.shipped_at.is_some() || shipment.delivered_at.is_some())
@@ -727,7 +478,7 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
             cancelled,
             placed_at: order.created_at,
             modified_at: order.updated_at,
-            currency: currency(&order.currency_code),
+            currency: currency.clone(),
             payment_method: payments().find_map(|p| p.provider_id.clone()).map(RemoteId),
             // It knows none.
             payment_term: None,
@@ -737,15 +488,51 @@ pub(super) fn order_of(order: wire::Order) -> Result<Order, String> {
                 .find_map(|method| method.shipping_option_id.clone())
                 .map(RemoteId),
             parcels: parcels.map(parcel).collect(),
-            refunds: vec![],
-            discounts: vec![],
+            refunds: refunds(&order, &currency),
+            discounts: discounts(&order, &currency),
             lines,
             charges,
-            total: order.total,
+            total,
             tax_by_rate,
             id: order.id.into(),
         },
     })
+}
+
+/// Money that was given back, with goods or without.
+fn refunds(order: &wire::Order, currency: &Currency) -> Vec<Refund> {
+    let payments = order.payment_collections.iter().flat_map(|c| &c.payments);
+    let refunds = payments.flat_map(|payment| &payment.refunds);
+    refunds
+        .map(|refund| Refund {
+            id: refund.id.as_str().into(),
+            amount: shown(refund.amount, currency),
+            ..Refund::default()
+        })
+        .collect()
+}
+
+/// By what the buyer was shown. It is taken off the lines already.
+fn discounts(order: &wire::Order, currency: &Currency) -> Vec<Discount> {
+    let mut by_title: BTreeMap<&str, Decimal> = BTreeMap::new();
+    for item in &order.items {
+        let rate = rate_of(&item.tax_lines);
+        for adjustment in &item.adjustments {
+            let titles = [&adjustment.code, &adjustment.description];
+            let title = titles.into_iter().flatten().find(|title| !title.is_empty());
+            let amount = amounts::with_tax(adjustment.amount, adjustment.is_tax_inclusive, rate);
+            *by_title
+                .entry(title.map_or("Discount", String::as_str))
+                .or_default() += amount;
+        }
+    }
+    by_title
+        .into_iter()
+        .map(|(title, amount)| Discount {
+            title: title.to_owned(),
+            amount: shown(amount, currency),
+        })
+        .collect()
 }
 
 fn payment(order: &wire::Order) -> Result<Payment, String> {
@@ -773,10 +560,10 @@ fn payment(order: &wire::Order) -> Result<Payment, String> {
     })
 }
 
-fn line(item: &wire::Item, rate: Decimal, cancelled: bool) -> OrderLine {
+fn line(item: &wire::Item, currency: &Currency, cancelled: bool) -> OrderLine {
     let detail = item.detail.as_ref();
     let get = |field: fn(&wire::ItemDetail) -> Decimal| detail.map_or(Decimal::ZERO, field);
-    let quantity = detail.map_or(item.quantity, |detail| detail.quantity);
+    let quantity = item.ordered();
     let shipped = get(|d| d.shipped_quantity.max(d.delivered_quantity));
     let received = get(|d| d.return_received_quantity);
     let dismissed = get(|d| d.return_dismissed_quantity);
@@ -795,21 +582,28 @@ fn line(item: &wire::Item, rate: Decimal, cancelled: bool) -> OrderLine {
         (quantity - received).max(Decimal::ZERO)
     };
     let title = match item.subtitle.as_deref().filter(|s| !s.is_empty()) {
-        Some(subtitle) if subtitle != NO_OPTION.1 => format!("{}, {subtitle}", item.title),
+        Some(subtitle) if !NO_SUBTITLES.contains(&subtitle) => {
+            format!("{}, {subtitle}", item.title)
+        }
         _ => item.title.clone(),
     };
+    let exact = amounts::of_item(item);
+    let [gross, tax, discount] =
+        [exact.gross, exact.tax, exact.discount].map(|amount| shown(amount, currency));
+    let unit_price = (exact.gross + exact.discount).checked_div(quantity);
     OrderLine {
         id: item.id.as_str().into(),
-        of: None,
+        of: copies::line_of(&item.metadata),
         sku: sku.map(|sku| sku.as_str().into()),
         title,
         quantity,
-        unit_price: item.unit_price,
-        net: item.total - item.tax_total,
-        tax: item.tax_total,
-        gross: item.total,
-        tax_rate: rate,
-        discount: item.discount_total,
+        // With tax, as `gross` is, whichever way the shop keeps its prices.
+        unit_price: shown(unit_price.unwrap_or_default(), currency),
+        net: gross - tax,
+        tax,
+        gross,
+        tax_rate: rate_of(&item.tax_lines),
+        discount,
         taken,
         shipped,
         cancelled: if cancelled {
@@ -819,7 +613,7 @@ fn line(item: &wire::Item, rate: Decimal, cancelled: bool) -> OrderLine {
         },
         returned: received + dismissed,
         written_off: dismissed,
-        // Reservations name their location; the order does not.
+        // Said by reservations and parcels.
         stock: None,
     }
 }
@@ -885,7 +679,7 @@ fn address(address: &wire::Address) -> Address {
     }
 }
 
-fn new_address(address: &Address) -> Json {
+pub(super) fn new_address(address: &Address) -> Json {
     let mut body = Object::new();
     let (first, last) = match address.name.as_deref().map(str::trim) {
         Some(name) => match name.rsplit_once(' ') {
@@ -915,134 +709,6 @@ fn new_address(address: &Address) -> Json {
         }
     }
     Json::Object(body)
-}
-
-/// How a copy is charged in its region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PricesAre {
-    /// The region adds no tax, or its prices hold it already.
-    Gross,
-    /// The region adds its tax to what is sent.
-    Net,
-}
-
-/// Where a copy is made.
-pub(super) struct CopyTo<'a> {
-    pub region: &'a RemoteId,
-    pub sales_channel: Option<&'a RemoteId>,
-    pub shipping_option: Option<&'a RemoteId>,
-    pub prices_are: PricesAre,
-    /// SKU → variant.
-    pub variants: &'a BTreeMap<Sku, RemoteId>,
-}
-
-pub(super) fn create_draft(new: &NewOrder, to: &CopyTo<'_>) -> Result<Json, Unsayable> {
-    let (state, person) = (&new.order.state, &new.order.person);
-    let mut items = Vec::new();
-    for line in &state.lines {
-        let sum = match to.prices_are {
-            PricesAre::Gross => line.gross,
-            PricesAre::Net => line.net,
-        };
-        let variant = match &line.sku {
-            Some(sku) => Some(to.variants.get(sku).ok_or_else(|| {
-                unsayable(
-                    "sku",
-                    format!("there is no variant with the SKU {sku} in this shop"),
-                )
-            })?),
-            None => None,
-        };
-        for (units, unit_price) in split(line.quantity, sum) {
-            let mut item = Object::new();
-            item.insert("title".into(), line.title.as_str().into());
-            item.insert("quantity".into(), number("quantity", units)?);
-            item.insert("unit_price".into(), number("unit_price", unit_price)?);
-            if let Some(variant) = variant {
-                item.insert("variant_id".into(), json!(variant));
-            }
-            items.push(Json::Object(item));
-        }
-    }
-    let mut shipping = Vec::new();
-    for charge in &state.charges {
-        let sum = match to.prices_are {
-            PricesAre::Gross => charge.gross,
-            PricesAre::Net => charge.net,
-        };
-        if charge.kind == ChargeKind::Shipping {
-            let option = state.shipping_method.as_ref().or(to.shipping_option);
-            let option = option.ok_or_else(|| {
-                unsayable(
-                    "shipping_method",
-                    "this shop has several shipping options: map the method, or name one in its settings",
-                )
-            })?;
-            shipping.push(json!({
-                "shipping_option_id": option, "name": charge.title,
-                "amount": number("shipping", sum)?,
-            }));
-        } else {
-            items.push(json!({
-                "title": charge.title, "quantity": 1, "unit_price": number("charge", sum)?,
-            }));
-        }
-    }
-    let mut metadata = Object::new();
-    metadata.insert(KEY.into(), new.key.to_string().into());
-    metadata.insert(REFERENCE.into(), new.reference.as_str().into());
-    for (name, text) in [(NOTE, &person.note), (VAT_NUMBER, &person.vat_number)] {
-        if let Some(text) = text {
-            metadata.insert(name.into(), text.as_str().into());
-        }
-    }
-    let mut body = Object::new();
-    body.insert("region_id".into(), json!(to.region));
-    body.insert(
-        "currency_code".into(),
-        state.currency.0.to_lowercase().into(),
-    );
-    body.insert("items".into(), items.into());
-    body.insert("shipping_methods".into(), shipping.into());
-    body.insert("metadata".into(), metadata.into());
-    body.insert(
-        "no_notification_order".into(),
-        (!new.send_confirmation).into(),
-    );
-    if let Some(channel) = to.sales_channel {
-        body.insert("sales_channel_id".into(), json!(channel));
-    }
-    if let Some(email) = &person.email {
-        body.insert("email".into(), email.as_str().into());
-    }
-    let billing = person.billing.as_ref().or(person.shipping.as_ref());
-    let shipping = person.shipping.as_ref().or(person.billing.as_ref());
-    for (name, address) in [("billing_address", billing), ("shipping_address", shipping)] {
-        if let Some(address) = address {
-            body.insert(name.into(), new_address(address));
-        }
-    }
-    Ok(Json::Object(body))
-}
-
-/// Units and a unit price that give the sum to the cent: where it does not divide, some units cost a cent more.
-fn split(units: Decimal, sum: Decimal) -> Vec<(Decimal, Decimal)> {
-    if units.is_zero() {
-        return Vec::new();
-    }
-    let exact = sum / units;
-    if exact.normalize().scale() <= 6 || !units.fract().is_zero() {
-        return vec![(units, exact.normalize())];
-    }
-    let cents = sum.scale().max(2);
-    let step = Decimal::new(1, cents);
-    let low =
-        exact.round_dp_with_strategy(cents, rust_decimal::RoundingStrategy::ToNegativeInfinity);
-    let dearer = (sum - low * units) / step;
-    vec![(units - dearer, low), (dearer, low + step)]
-        .into_iter()
-        .filter(|(units, _)| !units.is_zero())
-        .collect()
 }
 
 /// The lines to be shipped, as far as they are still open; nothing named means all that is.
@@ -1081,6 +747,16 @@ pub(super) fn lines_to_ship(
     }
 }
 
+/// Where the first of these lines is reserved.
+pub(super) fn location_of(order: &wire::Order, items: &[Json]) -> Option<RemoteId> {
+    let ids = items.iter().filter_map(|item| item.get("id")?.as_str());
+    let reserved = ids.filter_map(|id| {
+        let item = order.items.iter().find(|item| item.id == id)?;
+        item.reserved_at.clone()
+    });
+    reserved.map(RemoteId).next()
+}
+
 pub(super) fn is_our_parcel(shipment: &wire::Shipment, parcel: &RemoteId) -> bool {
     shipment.canceled_at.is_none()
         && !parcel.0.is_empty()
@@ -1100,49 +776,9 @@ mod tests {
     }
 
     #[test]
-    fn units_and_prices_give_the_sum_to_the_cent() {
-        for (units, sum) in [
-            ("3", "10.00"),
-            ("7", "0.05"),
-            ("2", "49.80"),
-            ("1", "-3"),
-            ("6", "-10.00"),
-        ] {
-            let parts = split(dec(units), dec(sum));
-            let total: Decimal = parts.iter().map(|(units, price)| units * price).sum();
-            assert_eq!(total, dec(sum), "{units} for {sum}: {parts:?}");
-            let count: Decimal = parts.iter().map(|(units, _)| units).sum();
-            assert_eq!(count, dec(units));
-        }
-        assert!(split(Decimal::ZERO, dec("1")).is_empty());
-    }
-
-    #[test]
     fn an_amount_crosses_as_what_was_meant() {
         assert_eq!(number("price", dec("19.99")).unwrap(), json!(19.99));
         assert_eq!(number("price", dec("20.00")).unwrap(), json!(20));
         assert!(number("price", dec("0.1234567890123456789")).is_err());
-    }
-
-    #[test]
-    fn a_price_change_keeps_other_currencies_rules_and_steps() {
-        let there: Vec<wire::Price> = serde_json::from_str(
-            r#"[{"id":"p1","currency_code":"eur","amount":19.99,"rules":{}},
-                {"id":"p2","currency_code":"usd","amount":22.5,"rules":{}},
-                {"id":"p3","currency_code":"eur","amount":9,"rules":{"region_id":"reg_1"}},
-                {"id":"p4","currency_code":"eur","amount":8,"min_quantity":10,"rules":{}}]"#,
-        )
-        .unwrap();
-        let changes = [(Currency::from("EUR"), Some(dec("21.49")))].into();
-        let set = prices(&there, &changes).unwrap();
-        assert_eq!(
-            set,
-            json!([
-                {"id":"p1","currency_code":"eur","amount":21.49},
-                {"id":"p2","currency_code":"usd","amount":22.5},
-                {"id":"p3","currency_code":"eur","amount":9,"rules":{"region_id":"reg_1"}},
-                {"id":"p4","currency_code":"eur","amount":8,"min_quantity":10},
-            ])
-        );
     }
 }

@@ -4,24 +4,28 @@
 //!
 //! | changed | what moves | how it is found |
 //! |---|---|---|
-//! | a product's own fields | `product.updated_at` | `Since` |
-//! | a variant, its prices by the product's pages | `variant.updated_at` alone | `Since`, in the same request |
-//! | a product or variant deleted | its `updated_at`, with `with_deleted` | `Since`, in the same request |
-//! | a price by a price list or the pricing module | nothing here | the periodic `Everything` |
+//! | a product's own fields; a product deleted | `product.updated_at` | `Since` |
+//! | a variant, or one deleted; its prices by the variant's pages | `variant.updated_at` alone | `Since`: a second request |
+//! | an option's name | `option.updated_at` alone | `Since`: a third, for options |
+//! | a price by `products/:id` or `products/batch`, an option's value, a sales channel | nothing | the rolling `Everything` |
 //! | a level, a reservation | `location_levels[].updated_at`, which cannot be filtered by | full scan (`since: false`) |
 //! | an order: fulfilment, shipment, cancel, refund | `order.updated_at` | `Since` |
 //! | an order: capture | `payment.updated_at` alone | `Since`: a second request, for payments |
 //!
-//! So an idle look costs one request for products and two for orders. Levels cost one for each page of items:
+//! So an idle look costs three requests for products and two for orders. Levels cost one for each page of variants:
 //! cheaper than asking for each product's, and the only way that sees a reservation.
 //!
 //! Pictures and categories are not part yet: the manifest does not hold them.
 
+mod amounts;
 mod api;
+mod copies;
+mod edits;
 mod map;
 mod place;
 mod reads;
 mod steps;
+mod stock;
 mod wire;
 mod writes;
 
@@ -38,12 +42,18 @@ use lockstep_connector::{
     HookState, Http, Manifest, OrderCreation, Paging, Pictures, Platform, StockWrite, WriteBatch,
 };
 use lockstep_model::{
-    Change, ChangeSort, Currency, Fault, FaultKind, Kind, NaturalKey, Outcome, Page, PictureSource,
-    PullRequest, Record, RemoteId, ShopIdentity, StepSort, StockSemantics, Takes,
+    Change, ChangeSort, Choice, Currency, Fault, FaultKind, Kind, NaturalKey, Outcome, Page,
+    PictureSource, PullRequest, Record, RemoteId, ShopIdentity, StepSort, StockSemantics, Takes,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+const STOCK_LOCATION: &str = "stock_location";
+const SALES_CHANNEL: &str = "sales_channel";
+const SHIPPING_PROFILE: &str = "shipping_profile";
+const REGION: &str = "region";
+const SHIPPING_OPTION: &str = "shipping_option";
 
 /// There is no bound of its own; a page of a hundred products with their prices takes a fifth of a second.
 const PAGE_MAX: u32 = 100;
@@ -88,15 +98,15 @@ static MANIFEST: Manifest = Manifest {
             label: "Secret API key (sk_…)",
             secret: true,
         },
-        setting("stock_location", "Stock location, if there are several"),
-        setting("sales_channel", "Sales channel, if there are several"),
+        setting(STOCK_LOCATION, "Stock location, if there are several"),
+        setting(SALES_CHANNEL, "Sales channel, if there are several"),
         setting(
-            "region",
+            REGION,
             "Region of orders from other shops, if there are several",
         ),
-        setting("shipping_profile", "Shipping profile, if there are several"),
+        setting(SHIPPING_PROFILE, "Shipping profile, if there are several"),
         setting(
-            "shipping_option",
+            SHIPPING_OPTION,
             "Shipping option of orders from other shops, if there are several",
         ),
     ],
@@ -132,7 +142,7 @@ impl Platform for Medusa {
     fn connect(&self, account: Account, http: Arc<dyn Http>) -> Box<dyn Connector> {
         Box::new(Shop {
             exchange: Exchange::new(http, account, read_refusal),
-            only: Mutex::default(),
+            lists: Mutex::default(),
             regions: Mutex::default(),
         })
     }
@@ -175,9 +185,16 @@ fn read_refusal(status: StatusCode, body: &[u8]) -> Refusal {
 
 struct Shop {
     exchange: Exchange,
-    /// List → the one row that it has, read at the first need.
-    only: Mutex<BTreeMap<&'static str, Option<RemoteId>>>,
+    /// List → its rows, read at the first need.
+    lists: Mutex<BTreeMap<&'static str, Arc<Vec<wire::Named>>>>,
     regions: Mutex<Option<Arc<Regions>>>,
+}
+
+/// Where a copy is made, and what becomes of its amounts there.
+struct CopyRegion {
+    id: RemoteId,
+    adds_tax: bool,
+    includes_tax: bool,
 }
 
 struct Regions {
@@ -209,27 +226,70 @@ impl Shop {
         named.map(RemoteId::from)
     }
 
+    async fn list(&self, plural: &'static str) -> Result<Arc<Vec<wire::Named>>, Fault> {
+        let lock = || self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(plural) {
+            return Ok(Arc::clone(known));
+        }
+        let request = self.api().named(plural);
+        let list: wire::NamedList = self.exchange.call(request, Cost::read()).await?;
+        let rows = Arc::new(list.rows);
+        lock().insert(plural, Arc::clone(&rows));
+        Ok(rows)
+    }
+
     /// The setting; else the only row of that list; `None` if there are several and none is set.
     async fn chosen(&self, name: &str, plural: &'static str) -> Result<Option<RemoteId>, Fault> {
         if let Some(id) = self.setting(name) {
             return Ok(Some(id));
         }
-        let lock = || self.only.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(plural) {
-            return Ok(known.clone());
-        }
-        let request = self.api().named(plural);
-        let list: wire::NamedList = self.exchange.call(request, Cost::read()).await?;
-        let only = match list.rows.as_slice() {
-            [only] => Some(RemoteId::from(only.id.as_str())),
+        let rows = self.list(plural).await?;
+        Ok(match rows.as_slice() {
+            [only] => Some(only.id.as_str().into()),
             _ => None,
-        };
-        lock().insert(plural, only.clone());
-        Ok(only)
+        })
     }
 
+    /// Where a product is sold. In no channel it would be there and invisible, so nothing is made before one is chosen.
+    async fn channel(&self) -> Result<RemoteId, Fault> {
+        let chosen = self.chosen(SALES_CHANNEL, "sales-channels").await?;
+        chosen.ok_or_else(|| {
+            let why =
+                "has several sales channels: choose the one that is kept in step, in its settings";
+            self.invalid(SALES_CHANNEL, why)
+        })
+    }
+
+    /// Every shop is given one of the type `default`; what nobody chose otherwise is sent by it.
+    async fn profile(&self) -> Result<Option<RemoteId>, Fault> {
+        let plural = "shipping-profiles";
+        if let Some(id) = self.chosen(SHIPPING_PROFILE, plural).await? {
+            return Ok(Some(id));
+        }
+        let rows = self.list(plural).await?;
+        let mut default = rows.iter().filter(|row| row.sort == "default");
+        Ok(default.next().map(|row| row.id.as_str().into()))
+    }
+
+    /// Its locations, the chosen one first.
+    async fn stocks(&self) -> Result<Vec<lockstep_model::Named>, Fault> {
+        let rows = self.list("stock-locations").await?;
+        let chosen = self.setting(STOCK_LOCATION);
+        let mut rows: Vec<_> = rows.iter().map(named).collect();
+        rows.sort_by_key(|row| chosen.as_ref() != Some(&row.id));
+        Ok(rows)
+    }
+
+    /// The location that counts where nothing else says one.
     async fn home(&self) -> Result<Option<RemoteId>, Fault> {
-        self.chosen("stock_location", "stock-locations").await
+        self.chosen(STOCK_LOCATION, "stock-locations").await
+    }
+
+    fn forget(&self) {
+        let lists = || self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists().clear();
+        let regions = || self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        *regions() = None;
     }
 
     async fn regions(&self) -> Result<Arc<Regions>, Fault> {
@@ -253,27 +313,36 @@ impl Shop {
         Ok(regions)
     }
 
-    /// The region that a copy is made in.
-    async fn region_for(&self, currency: &Currency) -> Result<(RemoteId, map::PricesAre), Fault> {
+    /// The region that a copy is made in: the one of the settings, else the only one that sells in this currency, else of
+    /// those the one that the goods go to.
+    async fn region_for(
+        &self,
+        currency: &Currency,
+        country: Option<&str>,
+    ) -> Result<CopyRegion, Fault> {
         let regions = self.regions().await?;
-        let wanted = self.setting("region");
-        let mut fitting = regions.rows.iter().filter(|region| {
+        let wanted = self.setting(REGION);
+        let fitting = regions.rows.iter().filter(|region| {
             map::currency(&region.currency_code) == *currency
                 && wanted.as_ref().is_none_or(|id| region.id == id.0)
         });
-        let (Some(region), None) = (fitting.next(), fitting.next()) else {
+        let mut fitting: Vec<_> = fitting.collect();
+        if fitting.len() > 1
+            && let Some(country) = country
+        {
+            fitting.retain(|region| region.has_country(country));
+        }
+        let [region] = fitting.as_slice() else {
             let why = format!(
                 "has not exactly one region that sells in {currency}: name the one for orders from other shops in its settings"
             );
             return Err(self.invalid("region", &why));
         };
-        let is_inclusive = regions.includes_tax(Some(region), &region.currency_code);
-        let prices_are = if region.automatic_taxes && !is_inclusive {
-            map::PricesAre::Net
-        } else {
-            map::PricesAre::Gross
-        };
-        Ok((region.id.as_str().into(), prices_are))
+        Ok(CopyRegion {
+            id: region.id.as_str().into(),
+            adds_tax: region.automatic_taxes,
+            includes_tax: regions.includes_tax(&region.currency_code),
+        })
     }
 
     async fn identity(&self) -> Result<ShopIdentity, Fault> {
@@ -298,15 +367,18 @@ impl Shop {
             let what = "has no currency: add one to the store";
             return Err(self.invalid("currency", what));
         };
-        let named = async |plural| {
-            let list: Result<wire::NamedList, Fault> = self
-                .exchange
-                .call(self.api().named(plural), Cost::read())
-                .await;
-            list.map(|list| list.rows.into_iter().map(named).collect::<Vec<_>>())
+        // As they are now: somebody may have added one.
+        self.forget();
+        let stocks = self.stocks().await?;
+        let listed = async |plural| {
+            let rows = self.list(plural).await;
+            rows.map(|rows| rows.iter().map(named).collect::<Vec<_>>())
         };
-        let stocks = named("stock-locations").await?;
-        let shipping_methods = named("shipping-options").await?;
+        let shipping_methods = listed("shipping-options").await?;
+        let mut channels = listed("sales-channels").await?;
+        // The shop's own first.
+        channels.sort_by_key(|row| store.default_sales_channel_id.as_ref() != Some(&row.id.0));
+        let profiles = listed("shipping-profiles").await?;
         let regions = self.regions().await?;
         let rates: wire::TaxRates = self
             .exchange
@@ -323,14 +395,37 @@ impl Shop {
             .flatten()
             .map(|provider| (provider.id.as_str(), ()))
             .collect();
+        let shop_versions: Vec<_> = regions
+            .rows
+            .iter()
+            .map(|region| lockstep_model::Named {
+                id: region.id.as_str().into(),
+                name: region.name.clone(),
+            })
+            .collect();
         let same = |id: &str| lockstep_model::Named {
             id: id.into(),
             name: id.to_owned(),
         };
+        let choice = |setting: &str, rows: &[lockstep_model::Named]| Choice {
+            setting: setting.into(),
+            label: setting.replace('_', " "),
+            rows: rows.to_vec(),
+            is_needed: [STOCK_LOCATION, SALES_CHANNEL].contains(&setting),
+            is_of_stocks: setting == STOCK_LOCATION,
+        };
+        let choices = vec![
+            choice(STOCK_LOCATION, &stocks),
+            choice(SALES_CHANNEL, &channels),
+            choice(REGION, &shop_versions),
+            choice(SHIPPING_PROFILE, &profiles),
+            choice(SHIPPING_OPTION, &shipping_methods),
+        ];
         Ok(ShopIdentity {
+            choices,
             name: store.name,
             platform_version: None,
-            prices_include_tax: regions.includes_tax(None, &currency),
+            prices_include_tax: regions.includes_tax(&currency),
             currency: map::currency(&currency),
             // Times are in UTC throughout.
             time_zone: Some("UTC".into()),
@@ -340,14 +435,7 @@ impl Shop {
                 .map(|locale| locale.locale_code)
                 .collect(),
             stocks,
-            shop_versions: regions
-                .rows
-                .iter()
-                .map(|region| lockstep_model::Named {
-                    id: region.id.as_str().into(),
-                    name: region.name.clone(),
-                })
-                .collect(),
+            shop_versions,
             shipping_methods,
             payment_methods: providers.into_keys().map(same).collect(),
             tax_rates,
@@ -364,22 +452,20 @@ impl Shop {
     }
 }
 
-fn named(row: wire::Named) -> lockstep_model::Named {
+fn named(row: &wire::Named) -> lockstep_model::Named {
     lockstep_model::Named {
-        id: row.id.into(),
-        name: row.name,
+        id: row.id.as_str().into(),
+        name: row.name.clone(),
     }
 }
 
 impl Regions {
-    fn includes_tax(&self, region: Option<&wire::Region>, currency: &str) -> bool {
+    /// Base prices follow the preference of their currency; a region's own is for prices of that region alone.
+    fn includes_tax(&self, currency: &str) -> bool {
         self.preferences.iter().any(|preference| {
             preference.is_tax_inclusive
-                && match preference.attribute.as_str() {
-                    "currency_code" => preference.value == currency,
-                    "region_id" => region.is_some_and(|region| region.id == preference.value),
-                    _ => false,
-                }
+                && preference.attribute == "currency_code"
+                && preference.value == currency
         })
     }
 }

@@ -15,6 +15,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::Cursor;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -32,9 +33,9 @@ pub(super) struct Place {
     pub started: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: u32,
-    /// Orders are told; now those whose payment moved are.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub payments: bool,
+    /// A feed that several lists tell is read from one after the other.
+    #[serde(default, skip_serializing_if = "Part::is_first")]
+    pub part: Part,
     /// The last row of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
@@ -44,6 +45,27 @@ pub(super) struct Place {
     /// The same, of this read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub telling: BTreeMap<String, String>,
+}
+
+/// Which list of a feed is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Part {
+    /// The records that changed themselves.
+    #[default]
+    Own,
+    /// Products of which a variant changed.
+    Variants,
+    /// Products of which an option was renamed.
+    Options,
+    /// Orders whose payment moved.
+    Payments,
+}
+
+impl Part {
+    fn is_first(&self) -> bool {
+        *self == Part::Own
+    }
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -60,16 +82,24 @@ impl Place {
         Cursor(serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// Whether this row, as it is now, was told already.
+    /// Whether this row, as it is now, was told already. What another list of this read told is not told again: if it
+    /// changed between the two, the next read tells it.
     pub fn is_told(&mut self, id: &str, raw: &str) -> bool {
+        if self.telling.contains_key(id) {
+            return true;
+        }
         let print = fingerprint(raw);
-        let told = [&self.told, &self.telling]
-            .iter()
-            .any(|rows| rows.get(id) == Some(&print));
+        let told = self.told.get(id) == Some(&print);
         if self.telling.len() < TOLD_MAX {
             self.telling.insert(id.to_owned(), print);
         }
         told
+    }
+
+    /// The beginning of the next list of the same read.
+    pub fn turn_to(&mut self, part: Part) {
+        self.part = part;
+        (self.offset, self.last) = (0, None);
     }
 
     /// Where the feed goes on after this read.
@@ -94,9 +124,27 @@ impl Place {
     }
 }
 
+/// The same for rows that differ by the order of their lists alone: the shop gives them in none.
 fn fingerprint(raw: &str) -> String {
-    let hash = Sha256::digest(raw.as_bytes());
+    let sorted = serde_json::from_str::<Value>(raw).map(|value| sorted(value).to_string());
+    let text = sorted.unwrap_or_else(|_| raw.to_owned());
+    let hash = Sha256::digest(text.as_bytes());
     data_encoding::BASE64URL_NOPAD.encode(&hash[..9])
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(members) => {
+            let mut members: Vec<Value> = members.into_iter().map(sorted).collect();
+            members.sort_by_cached_key(Value::to_string);
+            Value::Array(members)
+        }
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(name, value)| (name, sorted(value))).collect())
+        }
+        plain => plain,
+    }
 }
 
 #[cfg(test)]
@@ -142,9 +190,12 @@ mod tests {
     #[test]
     fn a_row_is_told_again_only_if_it_changed() {
         let mut first = Place::default();
-        assert!(!first.is_told("a", r#"{"price":1}"#));
-        let mut next = first.after();
-        assert!(next.is_told("a", r#"{"price":1}"#));
-        assert!(!next.is_told("a", r#"{"price":2}"#));
+        assert!(!first.is_told("a", r#"{"prices":[1,2]}"#));
+        let after = first.after();
+        assert!(after.clone().is_told("a", r#"{"prices":[2,1]}"#));
+        let mut next = after;
+        assert!(!next.is_told("a", r#"{"prices":[1,3]}"#));
+        // Another list of the same read.
+        assert!(next.is_told("a", r#"{"prices":[1,4]}"#));
     }
 }

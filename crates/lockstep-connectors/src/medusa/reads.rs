@@ -1,7 +1,7 @@
 //! Pages and look-ups of a Medusa shop.
 
-use super::place::{OVERLAP, Place};
-use super::{LEVELS_PAGE_MAX, ORDERS_PAGE_MAX, PAGE_MAX, Shop, map, wire};
+use super::place::{OVERLAP, Part, Place};
+use super::{LEVELS_PAGE_MAX, ORDERS_PAGE_MAX, PAGE_MAX, SALES_CHANNEL, Shop, map, stock, wire};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_connector::{Cost, Request};
 use lockstep_model::{
@@ -9,7 +9,7 @@ use lockstep_model::{
     Record, RemoteId, Scope,
 };
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Our clock and the shop's may differ by this much.
 const SKEW: SignedDuration = SignedDuration::from_mins(10);
@@ -42,9 +42,14 @@ impl Shop {
             Scope::Everything(Some(cursor)) | Scope::Since(cursor) => place(cursor)?,
         };
         match request.kind {
+            Kind::Product if place.part == Part::Options => {
+                self.products_of_options(place, request.limit).await
+            }
             Kind::Product => self.products(place, request.limit).await,
             Kind::Level => self.levels(place, request.limit).await,
-            Kind::Order if place.payments => self.paid_orders(place, request.limit).await,
+            Kind::Order if place.part == Part::Payments => {
+                self.paid_orders(place, request.limit).await
+            }
             Kind::Order => self.orders(place, request.limit).await,
             Kind::Category => Err(self.no_categories()),
         }
@@ -97,17 +102,64 @@ impl Shop {
         }
     }
 
+    /// Everything in one list; what changed in one list after the other.
     async fn products(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let since = place.since;
+        let channel = self.setting(SALES_CHANNEL);
+        let channel = channel.as_ref();
+        let (since, part) = (place.since, place.part);
         let request = |offset, limit| match since {
-            None => self.api().products(offset, limit),
-            Some(since) => self.api().products_since(since, offset, limit),
+            None => self.api().products(channel, offset, limit),
+            Some(since) if part == Part::Variants => self
+                .api()
+                .products_of_variants_since(channel, since, offset, limit),
+            Some(since) => self.api().products_since(channel, since, offset, limit),
         };
         let (rows, is_full) = self.rows(&mut place, limit, request).await?;
         let records = told_now(&mut place, &rows, |raw| vec![map::product_record(raw)]);
+        let next = match (is_full, since, part) {
+            (true, ..) | (_, None, _) => Self::next(place, is_full),
+            (false, Some(_), Part::Own) => turned(place, Part::Variants),
+            (false, Some(_), _) => turned(place, Part::Options),
+        };
+        Ok(Page { records, next })
+    }
+
+    /// Products of which an option bears another name.
+    async fn products_of_options(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let since = place.since.unwrap_or(Timestamp::UNIX_EPOCH);
+        let request = |offset, limit| self.api().options_since(since, offset, limit);
+        let (rows, is_full) = match self.rows(&mut place, limit, request).await {
+            // Options are no list of their own before 2.17; they belong to their product there.
+            Err(fault) if fault.kind == FaultKind::NotFound => (Vec::new(), false),
+            other => other?,
+        };
+        let mut ids = BTreeSet::new();
+        for row in &rows {
+            let option: wire::OptionRow = self.row(row, "an option")?;
+            let products = option.products.into_iter().flatten();
+            ids.extend(products.map(|product| RemoteId(product.id)));
+        }
+        let ids: Vec<_> = ids.into_iter().collect();
+        let mut records = Vec::new();
+        // An option may be shared by many.
+        for ids in ids.chunks(PAGE_MAX as usize) {
+            let rows = self.rows_by_ids(Kind::Product, ids).await?;
+            records.extend(told_now(&mut place, &rows, |raw| {
+                vec![map::product_record(raw)]
+            }));
+        }
         let next = Self::next(place, is_full);
         Ok(Page { records, next })
+    }
+
+    fn row<T: serde::de::DeserializeOwned>(&self, raw: &RawValue, what: &str) -> Result<T, Fault> {
+        serde_json::from_str(raw.get()).map_err(|error| {
+            let why = lockstep_model::misread(&error);
+            let what = format!("has {what} that cannot be read: {why}");
+            self.exchange.fault(FaultKind::Protocol, &what)
+        })
     }
 
     /// Always everything: nothing tells what changed.
@@ -117,12 +169,12 @@ impl Shop {
             since: None,
             ..place
         };
-        let home = self.home().await?;
-        let request = |offset, limit| self.api().items(offset, limit);
+        let stocks = self.stocks().await?;
+        let request = |offset, limit| self.api().stocked(offset, limit);
         let (rows, is_full) = self.rows(&mut place, limit, request).await?;
         let records = rows
             .iter()
-            .flat_map(|raw| level_records(raw.get(), home.as_ref()));
+            .flat_map(|raw| level_records(raw.get(), &stocks));
         let records = records.collect();
         let next = if is_full {
             Next::More(place.cursor())
@@ -140,14 +192,9 @@ impl Shop {
             Some(since) => self.api().orders_since(since, offset, limit),
         };
         let (rows, is_full) = self.rows(&mut place, limit, request).await?;
-        let records = told_now(&mut place, &rows, |raw| vec![map::order_record(raw)]);
+        let records = self.orders_told_now(&mut place, &rows).await?;
         let next = match (is_full, since) {
-            (false, Some(_)) => {
-                place.payments = true;
-                place.offset = 0;
-                place.last = None;
-                Next::More(place.cursor())
-            }
+            (false, Some(_)) => turned(place, Part::Payments),
             (is_full, _) => Self::next(place, is_full),
         };
         Ok(Page { records, next })
@@ -161,13 +208,7 @@ impl Shop {
         let (rows, is_full) = self.rows(&mut place, limit, request).await?;
         let mut ids = BTreeSet::new();
         for row in &rows {
-            let payment: wire::PaymentRow = serde_json::from_str(row.get()).map_err(|error| {
-                let what = format!(
-                    "has a payment that cannot be read: {}",
-                    lockstep_model::misread(&error)
-                );
-                self.exchange.fault(FaultKind::Protocol, &what)
-            })?;
+            let payment: wire::PaymentRow = self.row(row, "a payment")?;
             // A payment of a cart that is no order yet.
             if let Some(order) = payment.payment_collection.and_then(|c| c.order) {
                 ids.insert(RemoteId(order.id));
@@ -175,10 +216,62 @@ impl Shop {
         }
         let ids: Vec<_> = ids.into_iter().collect();
         let rows = self.rows_by_ids(Kind::Order, &ids).await?;
-        let records = told_now(&mut place, &rows, |raw| vec![map::order_record(raw)]);
-        place.payments = is_full;
+        let records = self.orders_told_now(&mut place, &rows).await?;
         let next = Self::next(place, is_full);
         Ok(Page { records, next })
+    }
+
+    async fn orders_told_now(
+        &self,
+        place: &mut Place,
+        rows: &[Box<RawValue>],
+    ) -> Result<Vec<Read>, Fault> {
+        let rows: Vec<&RawValue> = rows_told_now(place, rows).collect();
+        self.orders_of(&rows).await
+    }
+
+    /// Orders with the locations that their units are reserved at: those are no part of an order there.
+    async fn orders_of(&self, rows: &[&RawValue]) -> Result<Vec<Read>, Fault> {
+        let read = rows.iter().map(|raw| map::order_row(raw.get()));
+        let mut read: Vec<Result<wire::Order, BadRecord>> = read.collect();
+        let mut orders: Vec<&mut wire::Order> = read.iter_mut().flatten().collect();
+        self.locate(&mut orders).await?;
+        let records = read.into_iter().zip(rows).map(|(order, raw)| {
+            let bad = |reason| map::bad(raw.get(), reason);
+            map::order_of(order?)
+                .map(|order| Record::Order(Box::new(order)))
+                .map_err(bad)
+        });
+        Ok(records.collect())
+    }
+
+    pub(super) async fn locate(&self, orders: &mut [&mut wire::Order]) -> Result<(), Fault> {
+        let lines = orders.iter().flat_map(|order| order.reserved_lines());
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        // Where all lies in one place there is nothing to ask.
+        if lines.is_empty() || self.stocks().await?.len() < 2 {
+            return Ok(());
+        }
+        let mut found: BTreeMap<String, wire::Reservation> = BTreeMap::new();
+        for lines in lines.chunks(PAGE_MAX as usize) {
+            let request = self.api().reservations(lines);
+            let list: wire::Reservations = self.exchange.call(request, Cost::read()).await?;
+            for row in list.reservations {
+                let Some(line) = row.line_item_id.clone() else {
+                    continue;
+                };
+                // In two places: where most of it lies.
+                let is_more = |before: &wire::Reservation| row.quantity > before.quantity;
+                if found.get(&line).is_none_or(is_more) {
+                    found.insert(line, row);
+                }
+            }
+        }
+        for item in orders.iter_mut().flat_map(|order| &mut order.items) {
+            let row = found.get(&item.id);
+            item.reserved_at = row.and_then(|row| row.location_id.clone());
+        }
+        Ok(())
     }
 
     async fn rows_by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Box<RawValue>>, Fault> {
@@ -188,7 +281,7 @@ impl Shop {
         let request = match kind {
             Kind::Product => self.api().products_by_ids(ids),
             Kind::Order => self.api().orders_by_ids(ids),
-            Kind::Level => self.api().items_by_sku(ids.iter().map(RemoteId::as_str)),
+            Kind::Level => self.api().stocked_by_sku(ids.iter().map(RemoteId::as_str)),
             Kind::Category => return Err(self.no_categories()),
         };
         let list: wire::List = self.exchange.call(request, Cost::read()).await?;
@@ -197,16 +290,22 @@ impl Shop {
 
     pub(super) async fn by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Read>, Fault> {
         let rows = self.rows_by_ids(kind, ids).await?;
-        let home = match kind {
-            Kind::Level => self.home().await?,
-            Kind::Product | Kind::Order | Kind::Category => None,
-        };
-        let records = rows.iter().flat_map(|raw| match kind {
-            Kind::Product => vec![map::product_record(raw.get())],
-            Kind::Order => vec![map::order_record(raw.get())],
-            Kind::Level | Kind::Category => level_records(raw.get(), home.as_ref()),
-        });
-        Ok(records.collect())
+        let rows: Vec<&RawValue> = rows.iter().map(AsRef::as_ref).collect();
+        match kind {
+            Kind::Product => {
+                let records = rows.iter().map(|raw| map::product_record(raw.get()));
+                Ok(records.collect())
+            }
+            Kind::Level => {
+                let stocks = self.stocks().await?;
+                let records = rows
+                    .iter()
+                    .flat_map(|raw| level_records(raw.get(), &stocks));
+                Ok(records.collect())
+            }
+            Kind::Order => self.orders_of(&rows).await,
+            Kind::Category => Err(self.no_categories()),
+        }
     }
 
     pub(super) async fn look(&self, key: &NaturalKey) -> Result<Vec<Record>, Fault> {
@@ -280,13 +379,13 @@ impl Shop {
     pub(super) async fn drafts(
         &self,
         since: Timestamp,
-    ) -> Result<std::collections::BTreeMap<String, wire::Draft>, Fault> {
+    ) -> Result<BTreeMap<String, wire::Draft>, Fault> {
         let since = since
             .checked_sub(SKEW)
             .and_then(|since| since.checked_sub(OVERLAP))
             .unwrap_or(Timestamp::UNIX_EPOCH);
         let mut place = Place::default();
-        let mut drafts = std::collections::BTreeMap::new();
+        let mut drafts = BTreeMap::new();
         let request = |offset, limit| self.api().drafts_since(since, offset, limit);
         for _ in 0..SEARCH_PAGES_MAX {
             let (rows, is_full) = self.rows(&mut place, PAGE_MAX, request).await?;
@@ -306,23 +405,34 @@ impl Shop {
     }
 }
 
-fn level_records(raw: &str, home: Option<&RemoteId>) -> Vec<Read> {
-    match map::levels(raw, home) {
+fn level_records(raw: &str, stocks: &[lockstep_model::Named]) -> Vec<Read> {
+    match stock::levels(raw, stocks) {
         Ok(levels) => levels.into_iter().map(|l| Ok(Record::Level(l))).collect(),
         Err(bad) => vec![Err(bad)],
     }
 }
 
-/// The records of these rows; in a feed, without those that were told like this before.
+fn turned(mut place: Place, part: Part) -> Next {
+    place.turn_to(part);
+    Next::More(place.cursor())
+}
+
+/// In a feed, the rows that were not told like this before.
+fn rows_told_now<'r>(
+    place: &mut Place,
+    rows: &'r [Box<RawValue>],
+) -> impl Iterator<Item = &'r RawValue> {
+    let is_feed = place.since.is_some();
+    rows.iter()
+        .map(AsRef::as_ref)
+        .filter(move |row: &&RawValue| !(is_feed && place.is_told(&id_of(row), row.get())))
+}
+
 fn told_now(
     place: &mut Place,
     rows: &[Box<RawValue>],
     records: impl Fn(&str) -> Vec<Read>,
 ) -> Vec<Read> {
-    let is_feed = place.since.is_some();
-    let rows = rows.iter().filter(|row| {
-        let raw = row.get();
-        !(is_feed && place.is_told(&id_of(row), raw))
-    });
+    let rows = rows_told_now(place, rows);
     rows.flat_map(|row| records(row.get())).collect()
 }

@@ -1,6 +1,7 @@
 //! Steps of orders in a Medusa shop: paid, shipped, cancelled. Each looks first and does what is missing, so that a
 //! step that was cut off half way is finished and not doubled.
 
+use super::amounts::shown;
 use super::writes::Outcomes;
 use super::{Shop, map, wire};
 use lockstep_connector::Cost;
@@ -99,7 +100,10 @@ impl Shop {
     async fn pay(&self, id: &RemoteId, order: &wire::Order) -> Result<(), Fault> {
         let collections = &order.payment_collections;
         let captured: Decimal = collections.iter().map(|c| c.captured_amount).sum();
-        if captured >= order.total {
+        // What is due is told with every digit, what was paid to the cent.
+        let currency = map::currency(&order.currency_code);
+        let due = shown(order.total - captured, &currency);
+        if due <= Decimal::ZERO {
             return Ok(());
         }
         // Money that is promised is taken; what nobody promised is marked as received.
@@ -111,10 +115,9 @@ impl Shop {
             let request = self.api().capture(&payment.id);
             return self.exchange.tell(request, Cost::once()).await;
         }
-        let due = order.total - captured;
-        let open = collections
-            .iter()
-            .find(|collection| collection.status == "not_paid" && collection.amount == due);
+        let open = collections.iter().find(|collection| {
+            collection.status == "not_paid" && shown(collection.amount, &currency) == due
+        });
         let collection = match open {
             Some(collection) => collection.id.clone(),
             None => {
@@ -182,7 +185,12 @@ impl Shop {
         let mut body = json!({
             "items": items, "no_notification": true, "metadata": { map::PARCEL: parcel },
         });
-        if let (Some(location), Some(body)) = (self.home().await?, body.as_object_mut()) {
+        // From where the units are reserved, which need not be the location that is kept in step.
+        let location = match map::location_of(order, items) {
+            Some(location) => Some(location),
+            None => self.home().await?,
+        };
+        if let (Some(location), Some(body)) = (location, body.as_object_mut()) {
             body.insert("location_id".into(), json!(location));
         }
         let request = self.api().create_fulfillment(id, &body);

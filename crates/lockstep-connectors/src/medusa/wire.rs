@@ -7,21 +7,30 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 
+/// No sum or product of what is within it leaves what a decimal can hold.
+const AMOUNT_MAX: i64 = 1_000_000_000_000;
+/// What is left of an amount when binary fractions cancel out: it is none.
+const NOTHING: f64 = 1e-9;
+
 /// A JSON number is a JavaScript number there: its shortest text is what is meant.
 pub(super) fn decimal(number: &Number) -> Option<Decimal> {
+    if number.as_f64().is_some_and(|number| number.abs() < NOTHING) {
+        return Some(Decimal::ZERO);
+    }
     let text = number.to_string();
-    text.parse()
-        .ok()
-        .or_else(|| Decimal::from_scientific(&text).ok())
+    let decimal: Option<Decimal> = text.parse().ok();
+    let decimal = decimal.or_else(|| Decimal::from_scientific(&text).ok())?;
+    (decimal.abs() <= Decimal::from(AMOUNT_MAX)).then_some(decimal)
 }
 
 fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     match Option::<Number>::deserialize(deserializer)? {
         None => Ok(Decimal::ZERO),
-        Some(number) => decimal(&number)
-            .ok_or_else(|| serde::de::Error::custom("a number that no decimal can hold")),
+        Some(number) => decimal(&number).ok_or_else(|| serde::de::Error::custom(TOO_MUCH)),
     }
 }
+
+const TOO_MUCH: &str = "a number beyond a million million";
 
 /// `null` for an empty list.
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -35,11 +44,11 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 pub(super) struct List {
     #[serde(
         alias = "products",
-        alias = "inventory_items",
         alias = "orders",
         alias = "draft_orders",
         alias = "variants",
-        alias = "payments"
+        alias = "payments",
+        alias = "product_options"
     )]
     pub items: Vec<Box<RawValue>>,
 }
@@ -78,13 +87,22 @@ pub(super) struct Product {
 pub(super) struct ProductOption {
     pub id: String,
     pub title: String,
+    /// Else other products share it. Missing before 2.17, when none did.
+    #[serde(default = "yes")]
+    pub is_exclusive: bool,
     pub deleted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "list")]
     pub values: Vec<OptionValue>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 #[derive(Deserialize)]
 pub(super) struct OptionValue {
+    #[serde(default)]
+    pub id: String,
     pub value: String,
     pub deleted_at: Option<Timestamp>,
 }
@@ -114,7 +132,7 @@ fn some_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Deci
         None => Ok(None),
         Some(number) => decimal(&number)
             .map(Some)
-            .ok_or_else(|| serde::de::Error::custom("a number that no decimal can hold")),
+            .ok_or_else(|| serde::de::Error::custom(TOO_MUCH)),
     }
 }
 
@@ -159,17 +177,54 @@ pub(super) struct OneProduct {
     pub product: Box<RawValue>,
 }
 
+/// A variant and the items that its units are made of.
+#[derive(Deserialize)]
+pub(super) struct Stocked {
+    pub sku: Option<String>,
+    #[serde(default)]
+    pub manage_inventory: bool,
+    #[serde(default, deserialize_with = "list")]
+    pub inventory_items: Vec<ItemLink>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ItemLink {
+    #[serde(deserialize_with = "amount")]
+    pub required_quantity: Decimal,
+    pub inventory: Option<InventoryItem>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct InventoryItem {
     pub id: String,
-    pub sku: Option<String>,
     #[serde(default, deserialize_with = "list")]
     pub location_levels: Vec<LocationLevel>,
+    /// Those that are made of it.
+    #[serde(default, deserialize_with = "list")]
+    pub variants: Vec<Id>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reservations {
+    pub reservations: Vec<Reservation>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reservation {
+    pub line_item_id: Option<String>,
+    pub location_id: Option<String>,
+    #[serde(default, deserialize_with = "amount")]
+    pub quantity: Decimal,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OptionRow {
+    #[serde(default)]
+    pub products: Option<Vec<Id>>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct LocationLevel {
-    pub id: String,
     pub location_id: String,
     #[serde(default)]
     pub inventory_item_id: String,
@@ -207,8 +262,11 @@ pub(super) struct Order {
     #[serde(default)]
     pub payment_status: String,
     pub currency_code: String,
+    /// Less what came back and what was given back.
     #[serde(deserialize_with = "amount")]
     pub total: Decimal,
+    #[serde(default, deserialize_with = "amount")]
+    pub credit_line_total: Decimal,
     pub email: Option<String>,
     pub locale: Option<String>,
     pub created_at: Timestamp,
@@ -236,8 +294,11 @@ pub(super) struct Item {
     pub variant_sku: Option<String>,
     #[serde(deserialize_with = "amount")]
     pub quantity: Decimal,
+    /// With or without tax, as `is_tax_inclusive` says; the totals are with it.
     #[serde(deserialize_with = "amount")]
     pub unit_price: Decimal,
+    #[serde(default)]
+    pub is_tax_inclusive: bool,
     #[serde(default, deserialize_with = "amount")]
     pub total: Decimal,
     #[serde(default, deserialize_with = "amount")]
@@ -246,8 +307,65 @@ pub(super) struct Item {
     pub discount_total: Decimal,
     #[serde(default, deserialize_with = "list")]
     pub tax_lines: Vec<TaxLine>,
+    #[serde(default, deserialize_with = "list")]
+    pub adjustments: Vec<Adjustment>,
     pub detail: Option<ItemDetail>,
     pub variant: Option<ItemVariant>,
+    pub metadata: Option<Map<String, Value>>,
+    /// Said by the line's reservation, which is a list of its own.
+    #[serde(skip)]
+    pub reserved_at: Option<String>,
+}
+
+impl Order {
+    /// Lines of which units may be reserved now.
+    pub fn reserved_lines(&self) -> impl Iterator<Item = &str> {
+        let is_over = self.status == "canceled";
+        let items = self.items.iter().filter(move |item| {
+            let detail = item.detail.as_ref();
+            let packed = detail.map_or(Decimal::ZERO, |detail| detail.fulfilled_quantity);
+            !is_over && item.variant_id.is_some() && packed < item.ordered()
+        });
+        items.map(|item| item.id.as_str())
+    }
+
+    /// The location that units of this line were packed at.
+    pub fn packed_at(&self, line: &str) -> Option<&str> {
+        let parcels = self.fulfillments.iter().rev();
+        let mut parcels = parcels.filter(|parcel| parcel.canceled_at.is_none());
+        let has_it = |parcel: &&Shipment| {
+            let mut items = parcel.items.iter();
+            items.any(|item| item.line_item_id.as_deref() == Some(line))
+        };
+        parcels.find(has_it)?.location_id.as_deref()
+    }
+}
+
+impl Item {
+    pub fn ordered(&self) -> Decimal {
+        let detail = self.detail.as_ref();
+        detail.map_or(self.quantity, |detail| detail.quantity)
+    }
+
+    /// Returned, whether it is for sale again or not.
+    pub fn came_back(&self) -> Decimal {
+        let detail = self.detail.as_ref();
+        detail.map_or(Decimal::ZERO, |detail| {
+            detail.return_received_quantity + detail.return_dismissed_quantity
+        })
+    }
+}
+
+/// A discount on a line.
+#[derive(Deserialize)]
+pub(super) struct Adjustment {
+    /// Of the promotion.
+    pub code: Option<String>,
+    pub description: Option<String>,
+    #[serde(deserialize_with = "amount")]
+    pub amount: Decimal,
+    #[serde(default)]
+    pub is_tax_inclusive: bool,
 }
 
 #[derive(Deserialize)]
@@ -325,12 +443,22 @@ pub(super) struct Payment {
     pub provider_id: Option<String>,
     pub captured_at: Option<Timestamp>,
     pub canceled_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "list")]
+    pub refunds: Vec<Refund>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    pub id: String,
+    #[serde(deserialize_with = "amount")]
+    pub amount: Decimal,
 }
 
 /// What Medusa calls a fulfilment: packed first, shipped later.
 #[derive(Deserialize)]
 pub(super) struct Shipment {
     pub id: String,
+    pub location_id: Option<String>,
     pub shipped_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub canceled_at: Option<Timestamp>,
@@ -375,6 +503,28 @@ pub(super) struct Draft {
     #[serde(default, deserialize_with = "some_amount")]
     pub total: Option<Decimal>,
     pub metadata: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "list")]
+    pub items: Vec<DraftItem>,
+    #[serde(default, deserialize_with = "list")]
+    pub shipping_methods: Vec<DraftShipping>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DraftItem {
+    pub metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub is_tax_inclusive: bool,
+    #[serde(default, deserialize_with = "list")]
+    pub tax_lines: Vec<TaxLine>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DraftShipping {
+    pub data: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub is_tax_inclusive: bool,
+    #[serde(default, deserialize_with = "list")]
+    pub tax_lines: Vec<TaxLine>,
 }
 
 /// A payment, and the order that it is for.
@@ -406,6 +556,7 @@ pub(super) struct Stores {
 #[derive(Deserialize)]
 pub(super) struct Store {
     pub name: String,
+    pub default_sales_channel_id: Option<String>,
     #[serde(default, deserialize_with = "list")]
     pub supported_currencies: Vec<StoreCurrency>,
     #[serde(default, deserialize_with = "list")]
@@ -440,6 +591,9 @@ pub(super) struct NamedList {
 pub(super) struct Named {
     pub id: String,
     pub name: String,
+    /// Of a shipping profile.
+    #[serde(default, rename = "type")]
+    pub sort: String,
 }
 
 #[derive(Deserialize)]
@@ -456,6 +610,21 @@ pub(super) struct Region {
     pub automatic_taxes: bool,
     #[serde(default)]
     pub payment_providers: Option<Vec<Provider>>,
+    #[serde(default)]
+    pub countries: Option<Vec<Country>>,
+}
+
+impl Region {
+    /// ISO 3166 alpha-2, in either case.
+    pub fn has_country(&self, code: &str) -> bool {
+        let mut countries = self.countries.iter().flatten();
+        countries.any(|country| country.iso_2.eq_ignore_ascii_case(code))
+    }
+}
+
+#[derive(Deserialize, Clone)]
+pub(super) struct Country {
+    pub iso_2: String,
 }
 
 #[derive(Deserialize, Clone)]

@@ -2,7 +2,7 @@
 //!
 //! Batches are all or nothing: when one is refused, its members are told one by one, so that a bad one fails alone.
 
-use super::{Shop, map, wire};
+use super::{SHIPPING_OPTION, Shop, copies, edits, map, stock, wire};
 use crate::portions::portions;
 use lockstep_connector::Cost;
 use lockstep_model::{
@@ -11,6 +11,9 @@ use lockstep_model::{
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
+
+/// So many fit into an address.
+const SKUS_MAX: usize = 100;
 
 /// Seen to pass: 200 kB on the products' batch. Others stop at express's default of 100 kB.
 const BODY_BYTES_MAX: usize = 150 * 1024;
@@ -123,8 +126,8 @@ impl Shop {
         outcomes: &mut Outcomes,
     ) -> Result<(), Fault> {
         let placing = map::Placing {
-            sales_channel: self.chosen("sales_channel", "sales-channels").await?,
-            shipping_profile: self.chosen("shipping_profile", "shipping-profiles").await?,
+            sales_channel: Some(self.channel().await?),
+            shipping_profile: self.profile().await?,
         };
         let mut bodies = Vec::new();
         for (at, change) in changes.iter().enumerate() {
@@ -163,7 +166,73 @@ impl Shop {
                 }
             }
         }
+        let made = changes.iter().enumerate().filter_map(|(at, change)| {
+            let is_made = matches!(outcomes.each[at], Some(Outcome::Done(_)));
+            match change {
+                Change::CreateProduct { product } if is_made => {
+                    Some((at, sold_before_they_are_there(product)))
+                }
+                _ => None,
+            }
+        });
+        let made = made.collect();
+        self.give_levels(made, outcomes).await;
         Ok(())
+    }
+
+    /// What may be sold before it is there can be sold only where it has a level, if one of 0. Their levels are made as
+    /// soon as they are.
+    async fn give_levels(&self, made: Vec<(usize, Vec<Sku>)>, outcomes: &mut Outcomes) {
+        let skus: Vec<Sku> = made.iter().flat_map(|(_, skus)| skus).cloned().collect();
+        for skus in skus.chunks(SKUS_MAX) {
+            let Err(fault) = self.make_missing_levels(skus).await else {
+                continue;
+            };
+            for (at, of) in &made {
+                if !of.iter().any(|sku| skus.contains(sku)) {
+                    continue;
+                }
+                if let Some(Outcome::Done(receipt)) = outcomes.each[*at].take() {
+                    let missing = vec![format!(
+                        "the stock levels that it needs to be sold before it is there: {}",
+                        fault.message
+                    )];
+                    outcomes.each[*at] = Some(Outcome::Partly { receipt, missing });
+                }
+            }
+        }
+    }
+
+    async fn make_missing_levels(&self, skus: &[Sku]) -> Result<(), Fault> {
+        let request = self.api().stocked_by_sku(skus.iter().map(Sku::as_str));
+        let list: wire::List = self.exchange.call(request, Cost::read()).await?;
+        // In the location that was chosen; if that is said by ours alone, in each.
+        let mut stocks = self.stocks().await?;
+        if self.home().await?.is_some() {
+            stocks.truncate(1);
+        }
+        let mut create = Vec::new();
+        for row in &list.items {
+            let Ok(levels) = stock::levels(row.get(), &stocks) else {
+                continue;
+            };
+            for level in levels.into_iter().filter(|level| level.version.is_none()) {
+                if let Some(part) = level.item.as_ref().and_then(stock::Part::parse) {
+                    create.push(json!({
+                        "inventory_item_id": part.item, "location_id": level.stock, "stocked_quantity": 0,
+                    }));
+                }
+            }
+        }
+        if create.is_empty() {
+            return Ok(());
+        }
+        let request = self.api().level_batch(&create, &[]);
+        match self.exchange.tell(request, Cost::repeatable()).await {
+            // Somebody made one meanwhile.
+            Err(fault) if matches!(fault.kind, FaultKind::Duplicate { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     /// A handle that nobody asked for is made of the title, and gives way if another product has it.
@@ -245,7 +314,7 @@ impl Shop {
             else {
                 continue;
             };
-            match map::product_set(set, product, parts) {
+            match edits::product_set(set, product, parts) {
                 Ok(set) => sets.push(Update {
                     at,
                     id,
@@ -258,14 +327,43 @@ impl Shop {
             }
         }
         let there = self.products_there(&sets).await?;
-        self.update_own_fields(&mut sets, outcomes).await?;
         for update in &mut sets {
-            if outcomes.each[update.at].is_none() && update.set.needs_own_calls() {
-                self.update_parts(update, there.get(update.id), outcomes)
-                    .await?;
+            let Some(is_now) = there.get(update.id) else {
+                if update.set.is_about_variants() {
+                    let what = "no longer has the product";
+                    outcomes.fail(update.at, self.exchange.fault(FaultKind::NotFound, what));
+                }
+                continue;
+            };
+            if !update.set.is_structural() {
+                match edits::listed_variants(&update.set, is_now) {
+                    Ok(Some(variants)) => {
+                        update.set.body.insert("variants".into(), variants);
+                    }
+                    Ok(None) => {}
+                    Err(why) => {
+                        let fault = self.unsayable(&update.product.title, &why);
+                        outcomes.fail(update.at, fault);
+                    }
+                }
             }
         }
+        self.update_in_batches(&mut sets, outcomes).await?;
+        for update in &mut sets {
+            if outcomes.each[update.at].is_none()
+                && update.set.is_structural()
+                && let Some(is_now) = there.get(update.id)
+            {
+                self.update_structure(update, is_now, outcomes).await?;
+            }
+        }
+        let needing = sets.iter().filter_map(|update| {
+            let skus = update.set.needing_levels(update.product);
+            (!skus.is_empty()).then_some((update.at, skus))
+        });
+        let needing = needing.collect();
         self.read_back(sets, outcomes).await;
+        self.give_levels(needing, outcomes).await;
         Ok(())
     }
 
@@ -274,7 +372,7 @@ impl Shop {
         &self,
         sets: &[Update<'_>],
     ) -> Result<BTreeMap<RemoteId, wire::Product>, Fault> {
-        let ids = sets.iter().filter(|update| update.set.needs_own_calls());
+        let ids = sets.iter().filter(|update| update.set.is_about_variants());
         let ids: Vec<RemoteId> = ids.map(|update| update.id.clone()).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
@@ -287,14 +385,15 @@ impl Shop {
             .collect())
     }
 
-    async fn update_own_fields(
+    /// Of many products at once, with all variants of those of which some change.
+    async fn update_in_batches(
         &self,
         sets: &mut [Update<'_>],
         outcomes: &mut Outcomes,
     ) -> Result<(), Fault> {
         let mut bodies = Vec::new();
         for (place, update) in sets.iter().enumerate() {
-            if !update.set.body.is_empty() {
+            if outcomes.each[update.at].is_none() && !update.set.body.is_empty() {
                 let mut body = update.set.body.clone();
                 body.insert("id".into(), json!(update.id));
                 bodies.push((place, Json::Object(body)));
@@ -331,50 +430,50 @@ impl Shop {
         Ok(())
     }
 
-    async fn update_parts(
+    async fn update_structure(
         &self,
         update: &mut Update<'_>,
-        there: Option<&wire::Product>,
+        there: &wire::Product,
         outcomes: &mut Outcomes,
     ) -> Result<(), Fault> {
-        let Some(there) = there else {
-            let what = "no longer has the product";
-            outcomes.fail(update.at, self.exchange.fault(FaultKind::NotFound, what));
-            return Ok(());
-        };
-        let calls = match map::own_calls(&update.set, update.product, there) {
+        let calls = match edits::own_calls(&update.set, update.product, there) {
             Ok(calls) => calls,
             Err(why) => {
                 let fault = self.unsayable(&update.product.title, &why);
-                update.part_failed(fault, outcomes)?;
-                return Ok(());
+                return update.part_failed(fault, outcomes);
             }
         };
-        let requests = [
-            calls
-                .add_options
-                .map(|body| self.api().product_options(update.id, &body)),
-            calls
-                .variants
-                .map(|body| self.api().variant_batch(update.id, &body)),
-            calls
-                .remove_options
-                .map(|body| self.api().product_options(update.id, &body)),
-        ];
-        for request in requests.into_iter().flatten() {
-            // Sent twice, new variants would be refused by their SKUs and the rest would be the same.
-            match self.exchange.tell(request, Cost::repeatable()).await {
-                Ok(()) => {
-                    outcomes.sent = true;
-                    update.wrote = true;
-                }
-                Err(fault) => {
-                    update.part_failed(fault, outcomes)?;
-                    return Ok(());
-                }
+        for call in calls {
+            if let Err(fault) = self.tell_product(update.id, call).await {
+                return update.part_failed(fault, outcomes);
             }
+            outcomes.sent = true;
+            update.wrote = true;
+        }
+        if let Err(fault) = self.tidy(update.id).await {
+            return update.part_failed(fault, outcomes);
         }
         Ok(())
+    }
+
+    /// Sent twice, new variants would be refused by their SKUs and the rest would be the same.
+    async fn tell_product(&self, id: &RemoteId, call: edits::Call) -> Result<(), Fault> {
+        let request = match call {
+            edits::Call::RenameOption { id, title } => self.api().rename_option(&id, &title),
+            edits::Call::Options(body) => self.api().product_options(id, &body),
+            edits::Call::Variants(body) => self.api().variant_batch(id, &body),
+            edits::Call::Product(body) => self.api().update_product(id, &body),
+        };
+        self.exchange.tell(request, Cost::repeatable()).await
+    }
+
+    async fn tidy(&self, id: &RemoteId) -> Result<(), Fault> {
+        let request = self.api().products_by_ids(std::slice::from_ref(id));
+        let list: wire::Products = self.exchange.call(request, Cost::read()).await?;
+        match list.products.first().and_then(edits::tidied) {
+            Some(call) => self.tell_product(id, call).await,
+            None => Ok(()),
+        }
     }
 
     /// What the shop made of it. If it cannot be read now, the receipt comes without the record.
@@ -416,20 +515,20 @@ impl Shop {
             let Change::SetLevel { was, on_hand, .. } = change else {
                 continue;
             };
-            let Some(item) = &was.item else {
-                let why = "needs the item of a level, which was not read with it";
+            let Some(part) = was.item.as_ref().and_then(stock::Part::parse) else {
+                let why = "puts it together of other items, and its number follows from theirs: give it an item of its own there, or let this shop keep its stock";
                 outcomes.fail(at, self.invalid("item", why));
                 continue;
             };
-            match map::number("on_hand", *on_hand) {
+            match map::number("on_hand", *on_hand * part.units_each) {
                 Ok(on_hand) => writes.push(LevelWrite {
                     at,
                     was,
-                    item,
                     is_new: was.version.is_none(),
                     body: json!({
-                        "inventory_item_id": item, "location_id": was.stock, "stocked_quantity": on_hand,
+                        "inventory_item_id": part.item, "location_id": was.stock, "stocked_quantity": on_hand,
                     }),
+                    part,
                 }),
                 Err(why) => outcomes.fail(at, self.unsayable(was.sku.as_str(), &why)),
             }
@@ -497,12 +596,10 @@ impl Shop {
         for write in writes {
             let mut rows = answer.created.iter().chain(&answer.updated);
             let row = rows.find(|row| {
-                row.inventory_item_id == write.item.0 && row.location_id == write.was.stock.0
+                row.inventory_item_id == write.part.item && row.location_id == write.was.stock.0
             });
-            let record = row.map(|row| {
-                debug_assert!(!row.id.is_empty());
-                Record::Level(map::level_of(&write.was.sku, write.item, row))
-            });
+            let record =
+                row.map(|row| Record::Level(stock::level_of(&write.was.sku, &write.part, row)));
             let id = RemoteId(write.was.sku.0.clone());
             outcomes.done(write.at, id, record);
         }
@@ -530,12 +627,13 @@ impl Shop {
         };
         let mut drafts = self.drafts(earliest).await?;
         let variants = self.variants(&orders).await?;
-        let channel = self.chosen("sales_channel", "sales-channels").await?;
-        let shipping = self.chosen("shipping_option", "shipping-options").await?;
+        let channel = self.channel().await?;
+        let shipping = self.chosen(SHIPPING_OPTION, "shipping-options").await?;
         let mut made: Vec<(usize, RemoteId)> = Vec::new();
         for (at, new) in &orders {
-            let region = self.region_for(&new.order.state.currency).await;
-            let (region, prices_are) = match region {
+            let country = new.order.person.country();
+            let region = self.region_for(&new.order.state.currency, country).await;
+            let region = match region {
                 Ok(region) => region,
                 Err(fault) if matches!(fault.kind, FaultKind::Invalid { .. }) => {
                     outcomes.fail(*at, fault);
@@ -546,11 +644,12 @@ impl Shop {
                     continue;
                 }
             };
-            let to = map::CopyTo {
-                region: &region,
-                sales_channel: channel.as_ref(),
+            let to = copies::CopyTo {
+                region: &region.id,
+                sales_channel: Some(&channel),
                 shipping_option: shipping.as_ref(),
-                prices_are,
+                adds_tax: region.adds_tax,
+                includes_tax: region.includes_tax,
                 variants: &variants,
             };
             let draft = drafts.remove(&new.key.to_string());
@@ -578,7 +677,6 @@ impl Shop {
         &self,
         orders: &[(usize, &NewOrder)],
     ) -> Result<BTreeMap<Sku, RemoteId>, Fault> {
-        const SKUS_MAX: usize = 100;
         let lines = orders.iter().flat_map(|(_, new)| &new.order.state.lines);
         let mut skus: Vec<&str> = lines
             .filter_map(|l| l.sku.as_ref().map(Sku::as_str))
@@ -601,15 +699,16 @@ impl Shop {
     async fn create_order(
         &self,
         new: &NewOrder,
-        to: &map::CopyTo<'_>,
-        draft: Option<wire::Draft>,
+        to: &copies::CopyTo<'_>,
+        left: Option<wire::Draft>,
         outcomes: &mut Outcomes,
     ) -> Result<RemoteId, Fault> {
-        let body =
-            map::create_draft(new, to).map_err(|why| self.unsayable(&new.reference, &why))?;
-        let total = new.order.state.total;
-        let draft = match draft {
-            Some(draft) if draft.total == Some(total) => draft,
+        let compose = |taken: &copies::TakenByPart| {
+            copies::create_draft(new, to, taken).map_err(|why| self.unsayable(&new.reference, &why))
+        };
+        let body = compose(&copies::TakenByPart::new())?;
+        let mut draft = match left {
+            Some(draft) if copies::is_exact(new, &draft) => draft,
             // It was made of what the order was then.
             Some(draft) => {
                 self.remove_draft(&draft).await?;
@@ -618,10 +717,17 @@ impl Shop {
             None => self.create_draft(&body).await?,
         };
         outcomes.sent = true;
-        if draft.total != Some(total) {
+        if !copies::is_exact(new, &draft) {
+            // Its taxes are not those that were expected: once more, by what it said of them.
+            let body = compose(&copies::taken(&draft))?;
+            self.remove_draft(&draft).await?;
+            draft = self.create_draft(&body).await?;
+        }
+        if !copies::is_exact(new, &draft) {
             let why = format!(
-                "would make the order {} and not {total}: look at the taxes of its region",
-                draft.total.unwrap_or_default()
+                "would make the order {} and not {}: look at the taxes of its region",
+                draft.total.unwrap_or_default(),
+                new.order.state.total
             );
             // Left behind it would look like an order that somebody forgot. If it stays after all, it is only a draft.
             let why = match self.remove_draft(&draft).await {
@@ -670,10 +776,21 @@ impl Shop {
         let orders = list.items.iter();
         // One that cannot be read is as if it were not there: nothing is done to it.
         let orders = orders.filter_map(|raw| serde_json::from_str::<wire::Order>(raw.get()).ok());
+        let mut orders: Vec<wire::Order> = orders.collect();
+        let mut all: Vec<&mut wire::Order> = orders.iter_mut().collect();
+        self.locate(&mut all).await?;
+        let orders = orders.into_iter();
         Ok(orders
             .map(|order| (RemoteId(order.id.clone()), order))
             .collect())
     }
+}
+
+/// Variants that may be sold before they are there.
+fn sold_before_they_are_there(product: &Product) -> Vec<Sku> {
+    let variants = product.variants.iter();
+    let variants = variants.filter(|variant| variant.backorder == Some(true));
+    variants.map(|variant| variant.sku.clone()).collect()
 }
 
 fn product_sku(product: &Product) -> Sku {
@@ -686,7 +803,7 @@ struct Update<'a> {
     at: usize,
     id: &'a RemoteId,
     product: &'a Product,
-    set: map::ProductSet,
+    set: edits::ProductSet,
     /// What was not done after something else was.
     missing: Vec<String>,
     wrote: bool,
@@ -706,7 +823,7 @@ impl Update<'_> {
 struct LevelWrite<'a> {
     at: usize,
     was: &'a Level,
-    item: &'a RemoteId,
+    part: stock::Part,
     is_new: bool,
     body: Json,
 }

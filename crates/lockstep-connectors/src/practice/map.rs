@@ -378,6 +378,7 @@ pub(super) fn identity(shop: wire::Shop) -> Result<ShopIdentity, String> {
         rows.collect::<Vec<_>>()
     };
     Ok(ShopIdentity {
+        choices: Vec::new(),
         name: shop.name,
         platform_version: shop.version,
         currency: shop.currency.into(),

@@ -2,4 +2,5 @@
 
 mod http;
 mod medusa;
+mod on_medusa_cases;
 mod practice;

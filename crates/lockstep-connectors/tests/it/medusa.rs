@@ -21,12 +21,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const BUYER: &str = "bo.yer@example.com";
 
 /// Where the Medusa is, or what stands for it where none is asked.
-fn setting(name: &str) -> String {
+pub(crate) fn setting(name: &str) -> String {
     let full = format!("LOCKSTEP_TEST_MEDUSA_{name}");
     std::env::var(full).unwrap_or_else(|_| format!("{}_1", name.to_lowercase()))
 }
 
-struct Ground {
+pub(crate) struct Ground {
     client: reqwest::Client,
     url: String,
     key: String,
@@ -37,15 +37,15 @@ struct Ground {
     how: How,
 }
 
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-fn text(value: &Json) -> String {
+pub(crate) fn text(value: &Json) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn decimal(value: &Json) -> Decimal {
+pub(crate) fn decimal(value: &Json) -> Decimal {
     value.to_string().parse().unwrap_or_default()
 }
 
@@ -82,7 +82,12 @@ impl Ground {
         }
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Json>) -> Result<Json, String> {
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Json>,
+    ) -> Result<Json, String> {
         let method: reqwest::Method = method.parse().map_err(|_| "no such method".to_owned())?;
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         request = if path.starts_with("/store/") {
@@ -102,11 +107,11 @@ impl Ground {
         serde_json::from_str(&text).map_err(|e| format!("{path}: {e}"))
     }
 
-    async fn get(&self, path: &str) -> Result<Json, String> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Json, String> {
         self.call("GET", path, None).await
     }
 
-    async fn post(&self, path: &str, body: Json) -> Result<Json, String> {
+    pub(crate) async fn post(&self, path: &str, body: Json) -> Result<Json, String> {
         self.call("POST", path, Some(body)).await
     }
 
@@ -119,8 +124,132 @@ impl Ground {
         Ok(list["products"].as_array_mut().and_then(Vec::pop))
     }
 
+    /// As a buyer there orders these, none of it paid.
+    pub(crate) async fn order_of(
+        &self,
+        items: &[(&str, u32)],
+        region: &str,
+        country: &str,
+    ) -> Result<RemoteId, String> {
+        let mut lines = Vec::new();
+        for (sku, units) in items {
+            let (_, variant) = self.ids(&Sku::from(*sku)).await?;
+            lines.push(json!({ "variant_id": variant, "quantity": units }));
+        }
+        self.check_out(json!(lines), region, country).await
+    }
+
+    async fn check_out(
+        &self,
+        items: Json,
+        region: &str,
+        country: &str,
+    ) -> Result<RemoteId, String> {
+        let address = json!({
+            "first_name": "Bo", "last_name": "Yer", "address_1": "Street 1", "city": "Paris",
+            "postal_code": "75001", "country_code": country,
+        });
+        let cart = json!({ "region_id": region, "email": BUYER, "items": items });
+        let cart = self.post("/store/carts", cart).await?;
+        let cart = text(&cart["cart"]["id"]);
+        let addresses = json!({ "shipping_address": address, "billing_address": address });
+        self.post(&format!("/store/carts/{cart}"), addresses)
+            .await?;
+        let option = json!({ "option_id": setting("SHIPPING_OPTION") });
+        self.post(&format!("/store/carts/{cart}/shipping-methods"), option)
+            .await?;
+        let collection = self
+            .post("/store/payment-collections", json!({ "cart_id": cart }))
+            .await?;
+        let collection = text(&collection["payment_collection"]["id"]);
+        let provider = json!({ "provider_id": "pp_system_default" });
+        let path = format!("/store/payment-collections/{collection}/payment-sessions");
+        self.post(&path, provider).await?;
+        let done = self
+            .post(&format!("/store/carts/{cart}/complete"), json!({}))
+            .await?;
+        let id = text(&done["order"]["id"]);
+        if id.is_empty() {
+            return Err(format!("the cart became no order: {done}"));
+        }
+        Ok(RemoteId(id))
+    }
+
+    pub(crate) async fn ship_from(&self, order: &RemoteId, location: &str) -> Result<(), String> {
+        let there = self.order(order).await?;
+        let items = there["items"].as_array().into_iter().flatten();
+        let items: Vec<Json> = items
+            .map(|item| json!({ "id": item["id"], "quantity": item["quantity"] }))
+            .collect();
+        let path = format!("/admin/orders/{order}/fulfillments?fields=id,*fulfillments");
+        let body = json!({ "items": items, "location_id": location });
+        let packed = self.post(&path, body).await?;
+        let fulfillment = text(&packed["order"]["fulfillments"][0]["id"]);
+        let path = format!("/admin/orders/{order}/fulfillments/{fulfillment}/shipments");
+        let body = json!({ "items": items });
+        self.post(&path, body).await.map(|_| ())
+    }
+
+    /// Units of the first line come back and are for sale again.
+    pub(crate) async fn take_back(&self, order: &RemoteId, units: u32) -> Result<(), String> {
+        let there = self.order(order).await?;
+        let body = json!({ "order_id": order, "location_id": setting("STOCK_LOCATION") });
+        let begun = self.post("/admin/returns", body).await?;
+        let path = format!("/admin/returns/{}", text(&begun["return"]["id"]));
+        let items = json!({ "items": [{ "id": there["items"][0]["id"], "quantity": units }] });
+        for (step, body) in [
+            ("request-items", items.clone()),
+            ("request", json!({})),
+            ("receive", json!({})),
+            ("receive-items", items),
+            ("receive/confirm", json!({})),
+        ] {
+            self.post(&format!("{path}/{step}"), body).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn set_level_at(
+        &self,
+        sku: &Sku,
+        location: &str,
+        units: u32,
+    ) -> Result<(), String> {
+        let item = text(&self.item(sku).await?["id"]);
+        let path = format!("/admin/inventory-items/{item}/location-levels");
+        let body = json!({ "location_id": location, "stocked_quantity": units });
+        self.post(&path, body).await.map(|_| ())
+    }
+
+    /// A product that is made of other items' units.
+    pub(crate) async fn add_kit(&self, sku: &Sku, parts: &[(&str, u32)]) -> Result<(), String> {
+        let parts: Vec<Json> = parts
+            .iter()
+            .map(|(item, units)| json!({ "inventory_item_id": item, "required_quantity": units }))
+            .collect();
+        let body = json!({
+            "title": sku, "status": "published", "shipping_profile_id": setting("SHIPPING_PROFILE"),
+            "sales_channels": [{ "id": setting("SALES_CHANNEL") }],
+            "options": [{ "title": "Default option", "values": ["Default option value"] }],
+            "variants": [{
+                "title": "Default", "sku": sku, "manage_inventory": true, "inventory_items": parts,
+                "options": { "Default option": "Default option value" },
+                "prices": [{ "currency_code": "eur", "amount": 35 }],
+            }],
+        });
+        self.post("/admin/products", body).await.map(|_| ())
+    }
+
+    pub(crate) fn account_without(&self, names: &[&str]) -> Account {
+        let mut account = self.account();
+        account
+            .options
+            .retain(|name, _| !names.contains(&name.as_str()));
+        account
+    }
+
     /// The ids of the product and of the variant.
-    async fn ids(&self, sku: &Sku) -> Result<(String, String), String> {
+    pub(crate) async fn ids(&self, sku: &Sku) -> Result<(String, String), String> {
         let product = self.product(sku).await?.ok_or("no such product")?;
         let variants = product["variants"].as_array().into_iter().flatten();
         let mut variants = variants.filter(|variant| variant["sku"] == sku.as_str());
@@ -128,7 +257,7 @@ impl Ground {
         Ok((text(&product["id"]), text(&variant["id"])))
     }
 
-    async fn item(&self, sku: &Sku) -> Result<Json, String> {
+    pub(crate) async fn item(&self, sku: &Sku) -> Result<Json, String> {
         let path = format!(
             "/admin/inventory-items?sku={}&fields=id,sku,*location_levels",
             encode(sku.as_str())
@@ -138,9 +267,9 @@ impl Ground {
         item.ok_or_else(|| format!("no item {sku}"))
     }
 
-    async fn order(&self, id: &RemoteId) -> Result<Json, String> {
+    pub(crate) async fn order(&self, id: &RemoteId) -> Result<Json, String> {
         let path = format!(
-            "/admin/orders/{id}?fields=id,*items,*payment_collections.payments,*fulfillments"
+            "/admin/orders/{id}?fields=id,total,*items,*payment_collections.payments,*fulfillments"
         );
         Ok(self.get(&path).await?["order"].clone())
     }
@@ -211,11 +340,12 @@ impl ShopUnderTest for Ground {
     fn empty_reply(&self, kind: Kind) -> String {
         let plural = match kind {
             Kind::Product => "products",
-            Kind::Level => "inventory_items",
+            Kind::Level => "variants",
             Kind::Order => "orders",
             Kind::Category => "product_categories",
         };
-        format!(r#"{{"{plural}":[],"count":0,"offset":0,"limit":50}}"#)
+        // Levels are read of the locations that there are.
+        format!(r#"{{"{plural}":[],"stock_locations":[],"count":0,"offset":0,"limit":50}}"#)
     }
 
     async fn add(&self, products: &[Seed]) -> Result<(), String> {
@@ -388,33 +518,8 @@ impl ShopUnderTest for Ground {
     /// Through the store's API, as a storefront does it; the money is then taken in the admin's pages.
     async fn buy(&self, sku: &Sku, units: u32) -> Result<RemoteId, String> {
         let (_, variant) = self.ids(sku).await?;
-        let address = json!({
-            "first_name": "Bo", "last_name": "Yer", "address_1": "Street 1", "city": "Paris",
-            "postal_code": "75001", "country_code": "fr",
-        });
-        let cart = json!({
-            "region_id": setting("REGION"), "email": BUYER,
-            "items": [{ "variant_id": variant, "quantity": units }],
-        });
-        let cart = self.post("/store/carts", cart).await?;
-        let cart = text(&cart["cart"]["id"]);
-        let addresses = json!({ "shipping_address": address, "billing_address": address });
-        self.post(&format!("/store/carts/{cart}"), addresses)
-            .await?;
-        let option = json!({ "option_id": setting("SHIPPING_OPTION") });
-        self.post(&format!("/store/carts/{cart}/shipping-methods"), option)
-            .await?;
-        let collection = self
-            .post("/store/payment-collections", json!({ "cart_id": cart }))
-            .await?;
-        let collection = text(&collection["payment_collection"]["id"]);
-        let provider = json!({ "provider_id": "pp_system_default" });
-        let path = format!("/store/payment-collections/{collection}/payment-sessions");
-        self.post(&path, provider).await?;
-        let done = self
-            .post(&format!("/store/carts/{cart}/complete"), json!({}))
-            .await?;
-        let id = RemoteId(text(&done["order"]["id"]));
+        let items = json!([{ "variant_id": variant, "quantity": units }]);
+        let id = self.check_out(items, &setting("REGION"), "fr").await?;
         let order = self.order(&id).await?;
         let payment = text(&order["payment_collections"][0]["payments"][0]["id"]);
         self.post(&format!("/admin/payments/{payment}/capture"), json!({}))
@@ -427,19 +532,7 @@ impl ShopUnderTest for Ground {
     }
 
     async fn ship(&self, order: &RemoteId) -> Result<(), String> {
-        let there = self.order(order).await?;
-        let items = there["items"].as_array().into_iter().flatten();
-        let items: Vec<Json> = items
-            .map(|item| json!({ "id": item["id"], "quantity": item["quantity"] }))
-            .collect();
-        let path = format!("/admin/orders/{order}/fulfillments?fields=id,*fulfillments");
-        let body = json!({ "items": items, "location_id": setting("STOCK_LOCATION") });
-        let packed = self.post(&path, body).await?;
-        let fulfillment = text(&packed["order"]["fulfillments"][0]["id"]);
-        let path = format!("/admin/orders/{order}/fulfillments/{fulfillment}/shipments");
-        self.post(&path, json!({ "items": items }))
-            .await
-            .map(|_| ())
+        self.ship_from(order, &setting("STOCK_LOCATION")).await
     }
 
     async fn cancel(&self, order: &RemoteId) -> Result<(), String> {
@@ -499,6 +592,14 @@ fn prove(ground: &Ground, name: &str) {
 
 fn run(name: &str) {
     prove(&Ground::open(), name);
+}
+
+pub(crate) fn test(body: impl AsyncFnOnce(&Ground) -> Result<(), kit::Failure>) {
+    block_on(async {
+        if let Err(failure) = body(&Ground::open()).await {
+            panic!("{failure}");
+        }
+    });
 }
 
 /// The lines that run over cans, whether or not there is a Medusa.
@@ -593,14 +694,6 @@ mod on_medusa {
                 other => return Err(kit::Failure(format!("{other:?}"))),
             };
         }
-    }
-
-    fn test(body: impl AsyncFnOnce(&Ground) -> Result<(), kit::Failure>) {
-        block_on(async {
-            if let Err(failure) = body(&Ground::open()).await {
-                panic!("{failure}");
-            }
-        });
     }
 
     #[test]

@@ -808,6 +808,9 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
                 names.shop(*shop)
             )
         }
+        Conflict::Unchosen { shop, what } => {
+            format!("{} waits: choose its {}", names.shop(*shop), listed(what))
+        }
         Conflict::SameKeyTwice { shop, key, .. } => {
             format!(
                 "{} has several records with the key {}",
@@ -895,6 +898,10 @@ fn conflict_detail(
             } else {
                 "products"
             }
+        ),
+        Conflict::Unchosen { what, .. } => format!(
+            "It has more than one {}, and which is kept in step is for you to say. It is read, and nothing is written to it. Pick from the list in its settings, and the question closes by itself.",
+            listed(what)
         ),
         Conflict::SameKeyTwice { ids, .. } => {
             let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
@@ -1033,7 +1040,9 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             format!("accept: {} is written to from now on", names.shop(*shop)),
             Resolution::Accept,
         )],
-        Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => Vec::new(),
+        Conflict::Unchosen { .. } | Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => {
+            Vec::new()
+        }
         Conflict::ChangedInSeveral { values, .. } => values
             .iter()
             .map(|(shop, value)| {
@@ -1080,5 +1089,14 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             "it is settled by hand; leave both as they are".into(),
             Resolution::LeaveAsIs,
         )],
+    }
+}
+
+/// "a, b and c"
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

@@ -141,6 +141,16 @@ impl Field {
         Self::new(name, label, help, Input::Choice(of), Sort::Text)
     }
 
+    /// One of these, or none of them.
+    pub fn choice_or_none(
+        name: impl Into<String>,
+        label: &str,
+        help: &str,
+        of: Vec<Choice>,
+    ) -> Self {
+        Self::new(name, label, help, Input::Choice(of), Sort::MaybeText)
+    }
+
     /// One of these ids, or none.
     pub fn id(name: impl Into<String>, label: &str, help: &str, of: Vec<Choice>) -> Self {
         Self::new(name, label, help, Input::Choice(of), Sort::MaybeNumber)

@@ -148,7 +148,7 @@ pub struct Lists {
     read: Mutex<HashMap<(CustomerId, ShopId), (Instant, Asked)>>,
 }
 
-type Asked = Result<Arc<ShopIdentity>, String>;
+pub(super) type Asked = Result<Arc<ShopIdentity>, String>;
 
 const LIST_AGE_MAX: Duration = Duration::from_secs(60);
 const FAILURE_AGE_MAX: Duration = Duration::from_secs(5);
@@ -178,7 +178,13 @@ impl Lists {
         }
     }
 
-    async fn of(&self, caller: &Caller, customer: CustomerId, shop: ShopId, anew: bool) -> Asked {
+    pub(super) async fn of(
+        &self,
+        caller: &Caller,
+        customer: CustomerId,
+        shop: ShopId,
+        anew: bool,
+    ) -> Asked {
         let key = (customer, shop);
         if let Some(list) = self.known(key).filter(|_| !anew) {
             return list;

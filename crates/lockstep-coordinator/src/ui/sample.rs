@@ -89,6 +89,18 @@ static MANIFEST: Manifest = Manifest {
 static OTHER: Manifest = Manifest {
     platform: "medusa",
     name: "Medusa",
+    credentials: &[
+        Credential {
+            name: "api_key",
+            label: "Secret API key",
+            secret: true,
+        },
+        Credential {
+            name: "sales_channel",
+            label: "Sales channel",
+            secret: false,
+        },
+    ],
     hooks: HookScheme::None,
     ..MANIFEST
 };
@@ -1072,6 +1084,13 @@ fn identity() -> ShopIdentity {
         stocks: named(&[("main", "Main"), ("WH1", "Warehouse 1"), ("cafe", "Café")]),
         payment_methods: named(&[("card", "Card"), ("invoice", "Invoice")]),
         shipping_methods: named(&[("post", "Post"), ("pickup", "Pick-up")]),
+        choices: vec![lockstep_model::Choice {
+            setting: "sales_channel".into(),
+            label: "sales channel".into(),
+            rows: named(&[("sc_1", "Web"), ("sc_2", "Marketplace")]),
+            is_needed: true,
+            is_of_stocks: false,
+        }],
         ..ShopIdentity::default()
     }
 }

@@ -20,9 +20,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use lockstep_connector::{HookScheme, Manifest};
+use lockstep_connector::{Credential, HookScheme, Manifest};
 use lockstep_model::{
-    CustomerId, Fault, FaultKind, ShopId, ShopIdentity, Takes,
+    Choice as ShopChoice, CustomerId, Fault, FaultKind, ShopId, ShopIdentity, Takes,
     settings::{ALLOW_INSECURE, CustomerSettings},
 };
 use lockstep_protocol::{
@@ -168,7 +168,15 @@ struct At {
     link: usize,
 }
 
-fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], at: At) -> Form {
+/// `lists`: what the shop says that can be picked there; empty where it was not asked or does not answer.
+fn form(
+    ui: &Ui,
+    settings: &CustomerSettings,
+    platform: &str,
+    stored: &[&str],
+    at: At,
+    lists: &[ShopChoice],
+) -> Form {
     let (service, link) = (
         format!("services[{}]", at.service),
         format!("customerHasServices[{}]", at.link),
@@ -193,6 +201,7 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
     let credentials = manifest(ui, platform).map_or(&[][..], |manifest| manifest.credentials);
     let mut secrets: Vec<Field> = credentials
         .iter()
+        .filter(|each| each.secret)
         .map(|each| {
             Field::secret(
                 format!("{service}.credentials.{}", each.name),
@@ -208,6 +217,14 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
         "Only within a network that you trust: keys and orders travel unencrypted. The worker's operator has to allow it too.",
     ));
     form.group("How we log in", "Keys are encrypted where they are kept and never shown again. An empty field leaves the stored one, as long as the address stays what it was.", secrets);
+    let picked = picked(&service, credentials, lists);
+    if !picked.is_empty() {
+        form.group(
+            "Which of its own is kept in step",
+            "Where the shop has several and none is chosen, it waits: nothing is written to it.",
+            picked,
+        );
+    }
     let stocks = settings.stocks.iter();
     let stocks = stocks.map(|row| Choice::new(row.id, &row.name)).collect();
     let versions = settings.shop_versions.iter();
@@ -246,6 +263,34 @@ fn form(ui: &Ui, settings: &CustomerSettings, platform: &str, stored: &[&str], a
         Field::secret(format!("{service}.hookSecret"), "Signing secret", "What the shop signs its webhooks with. Made by us where the platform lets us register them.", stored.contains(&"hookSecret")),
     ]);
     form
+}
+
+/// What is no secret names a row of one of the shop's own lists.
+fn picked(service: &str, credentials: &[Credential], lists: &[ShopChoice]) -> Vec<Field> {
+    let picked = credentials.iter().filter(|each| !each.secret);
+    let picked = picked.map(|each| {
+        let name = format!("{service}.options.{}", each.name);
+        let list = lists.iter().find(|list| list.setting == each.name);
+        match list.filter(|list| !list.rows.is_empty()) {
+            Some(list) => {
+                let none = Choice::new("", "not chosen");
+                let rows = list.rows.iter();
+                let rows = rows.map(|row| Choice::new(&row.id, &row.name));
+                Field::choice_or_none(
+                    name,
+                    each.label,
+                    "",
+                    [none].into_iter().chain(rows).collect(),
+                )
+            }
+            None => Field::maybe(
+                name,
+                each.label,
+                "Its id there. Once the shop is saved and answers, this is a list to pick from.",
+            ),
+        }
+    });
+    picked.collect()
 }
 
 fn at(settings: &CustomerSettings, shop: ShopId) -> Option<At> {
@@ -300,8 +345,30 @@ pub async fn show(
     {
         stored.push("hookSecret");
     }
-    let form = edit.shown(form(&ui, edit.settings(), &platform, &stored, at));
+    let lists = lists_of(&ui, &edit.visitor.caller, customer, shop, &platform).await;
+    let form = edit.shown(form(&ui, edit.settings(), &platform, &stored, at, &lists));
     Ok(page(&ui, &edit, Some(shop), &platform, form, None).await)
+}
+
+/// What can be picked of this shop's own. A shop that does not answer has text fields instead.
+async fn lists_of(
+    ui: &Ui,
+    caller: &Caller,
+    customer: CustomerId,
+    shop: ShopId,
+    platform: &str,
+) -> Vec<ShopChoice> {
+    let credentials = manifest(ui, platform).map_or(&[][..], |manifest| manifest.credentials);
+    if credentials.iter().all(|each| each.secret) {
+        return Vec::new();
+    }
+    match ui.lists.of(caller, customer, shop, false).await {
+        Ok(identity) => identity.choices.clone(),
+        Err(why) => {
+            tracing::debug!(%shop, %why, "what can be picked of a shop is not known now");
+            Vec::new()
+        }
+    }
 }
 
 /// `None`: it cannot call, or that is not known.
@@ -418,7 +485,15 @@ pub async fn save(
     let platform = edit.settings().services[at.service].platform.clone();
     let settings = edit.settings().clone();
     ensure_link(&mut edit.json, &settings, at, shop);
-    let mut form = form(&ui, &settings, &platform, &stored(&settings, at), at);
+    let lists = lists_of(&ui, &edit.visitor.caller, customer, shop, &platform).await;
+    let mut form = form(
+        &ui,
+        &settings,
+        &platform,
+        &stored(&settings, at),
+        at,
+        &lists,
+    );
     form.put(&typed, &mut edit.json);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
@@ -499,7 +574,7 @@ pub async fn show_new(
         .into_response());
     };
     let (_, at) = blank(&mut edit, &platform);
-    let form = edit.shown(form(&ui, edit.settings(), &platform, &[], at));
+    let form = edit.shown(form(&ui, edit.settings(), &platform, &[], at, &[]));
     Ok(page(&ui, &edit, None, &platform, form, None).await)
 }
 
@@ -518,7 +593,7 @@ pub async fn save_new(
     };
     let before = edit.settings().clone();
     let (shop, at) = blank(&mut edit, &platform);
-    let mut form = form(&ui, &before, &platform, &[], at);
+    let mut form = form(&ui, &before, &platform, &[], at, &[]);
     form.put(&typed, &mut edit.json);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
@@ -654,5 +729,52 @@ fn fails(fault: &Fault) -> Checked {
         headline: fault.message.clone(),
         advice: advice.into(),
         facts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::form::Input;
+    use super::*;
+
+    #[test]
+    fn m12_what_is_picked_of_a_shop_s_own_is_a_list_and_no_secret() {
+        let credential = |name, secret| Credential {
+            name,
+            label: name,
+            secret,
+        };
+        let credentials = [
+            credential("api_key", true),
+            credential("sales_channel", false),
+            credential("region", false),
+        ];
+        let row = |id: &str, name: &str| lockstep_model::Named {
+            id: id.into(),
+            name: name.into(),
+        };
+        let lists = [ShopChoice {
+            setting: "sales_channel".into(),
+            rows: vec![row("sc_1", "Web"), row("sc_2", "Marketplace")],
+            ..ShopChoice::default()
+        }];
+        let shown = picked("services[0]", &credentials, &lists).into_iter();
+        let shown: Vec<String> = shown
+            .map(|field| match field.input {
+                Input::Choice(of) => {
+                    let of: Vec<String> = of.into_iter().map(|choice| choice.label).collect();
+                    format!("{}: {}", field.name, of.join(", "))
+                }
+                Input::Line => format!("{}: a line", field.name),
+                _ => format!("{}: something else", field.name),
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "services[0].options.sales_channel: not chosen, Web, Marketplace",
+                "services[0].options.region: a line",
+            ]
+        );
     }
 }

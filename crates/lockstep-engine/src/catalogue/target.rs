@@ -129,6 +129,7 @@ impl Target<'_> {
     fn wanted(&self, ours: &Fields, there: bool, rules: &Rules, terms: &Terms) -> Fields {
         let variants = variants_of(ours).count();
         let customer = &rules.settings.customer;
+        // The switch says it of all; without it each variant is as its owner says.
         let backorder = if variants > 1 {
             customer.variation_back_order_enabled
         } else {
@@ -191,7 +192,7 @@ impl Target<'_> {
                 Field::Variant {
                     field: VariantField::Backorder,
                     ..
-                } => Value::Flag(backorder),
+                } => Value::Flag(backorder || value.as_flag() == Some(true)),
                 Field::Parent if *value == Value::Empty && rules.gets_a_root(self.shop) => {
                     match terms.root(self.shop) {
                         Some(root) => Value::text(root.as_str()),

@@ -929,3 +929,31 @@ fn what_a_shop_keeps_of_its_own_is_given_once_and_neither_written_nor_heard_afte
         );
     }
 }
+
+/// The owner's own flag crosses; the customer's switch says it of all.
+#[test]
+fn m14_a_variant_may_be_sold_before_it_is_there_where_its_owner_says_so() {
+    let flagged = |flag: bool| {
+        let mut product = coffee(ERP, "Coffee", "18.90");
+        product.variants[0].backorder = Some(flag);
+        product
+    };
+    let path = "variant/KH-100/backorder";
+    let set = |decision: &Decision| -> Vec<(ShopId, String)> {
+        let sets = sets(decision).into_iter();
+        sets.flat_map(|(shop, set)| set.into_iter().map(move |set| (shop, set)))
+            .filter(|(_, set)| set.starts_with(path))
+            .collect()
+    };
+    let may = format!("{path}={}", Value::Flag(true));
+    let known = vec![in_step("Coffee", "18.90")];
+    let decision = decide_on(known, vec![staged(ERP, &flagged(true))], &our_rules());
+    assert_eq!(set(&decision), [(A, may.clone()), (B, may.clone())]);
+
+    let mut all_may = our_rules();
+    let settings = Arc::make_mut(&mut all_may.settings);
+    settings.customer.product_back_order_enabled = true;
+    let known = vec![in_step("Coffee", "18.90")];
+    let decision = decide_on(known, vec![staged(ERP, &flagged(false))], &all_may);
+    assert_eq!(set(&decision), [(A, may.clone()), (B, may)]);
+}

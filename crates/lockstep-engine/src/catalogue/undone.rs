@@ -213,6 +213,7 @@ impl<'a> Question<'a> {
             }),
             Conflict::DoubtfulMatch { .. }
             | Conflict::Meeting { .. }
+            | Conflict::Unchosen { .. }
             | Conflict::ManySoldOut { .. }
             | Conflict::StockSwitched { .. }
             | Conflict::SameKeyTwice { .. }

@@ -1,7 +1,7 @@
 //! The copy of an order in the receiver's terms, or the reason why it must wait.
 
 use super::spread::spread_over_rates;
-use super::sums::{Sums, check_sums, minor_unit};
+use super::sums::{Sums, check_sums};
 use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
 use lockstep_model::cases::Sellable;
@@ -236,7 +236,7 @@ pub(super) fn without(
     if units.is_zero() || line.quantity.is_zero() {
         return (line.clone(), None);
     }
-    let scale = minor_unit(currency).scale();
+    let scale = currency.minor_unit().scale();
     let part = |amount: Decimal| {
         let exact = amount.checked_mul(share).unwrap_or_default();
         exact.round_dp_with_strategy(scale, RoundingStrategy::MidpointAwayFromZero)

@@ -4,7 +4,6 @@
 use super::copy::without;
 use super::lines::Side;
 use super::steps::{money_differs, to_cancel};
-use super::sums::minor_unit;
 use crate::rules::Rules;
 use lockstep_model::cases::OrderCase;
 use lockstep_model::entry::{Conflict, Differing, LineDiffers};
@@ -83,7 +82,7 @@ pub(super) fn differences(both: &Both<'_>, rules: &Rules) -> Differences {
 /// By more than rounding.
 fn total_differs(one: &OrderState, other: &OrderState) -> bool {
     let parts = one.lines.len() + one.charges.len();
-    (one.total - other.total).abs() > minor_unit(&one.currency) * Decimal::from(parts)
+    (one.total - other.total).abs() > one.currency.minor_unit() * Decimal::from(parts)
 }
 
 /// The origin's lines to be edited in the copy, and those that are to be asked about.

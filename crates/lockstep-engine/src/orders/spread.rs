@@ -2,7 +2,6 @@
 //! own would be booked at none. Not a calculation of what the buyer owes: the total and the tax by rate stay as the
 //! origin states them.
 
-use super::sums::minor_unit;
 use lockstep_model::{Charge, ChargeKind, OrderState};
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::BTreeMap;
@@ -22,7 +21,7 @@ pub fn spread_over_rates(order: &OrderState) -> Vec<Charge> {
     if lines.is_empty() || !order.charges.iter().any(without_rate) {
         return order.charges.clone();
     }
-    let minor = minor_unit(&order.currency);
+    let minor = order.currency.minor_unit();
     let left = tax_left(order, without_rate);
     let (weights, stated) = match left {
         Some(left) => shares_by_tax(order, spread, &lines, left, minor),
@@ -69,7 +68,7 @@ fn has_no_rate(charge: &Charge, order: &OrderState) -> bool {
 
 /// Whether the parts explain the tax by rate that the origin states. Not where it states none.
 fn taxes_add_up(order: &OrderState) -> bool {
-    let minor = minor_unit(&order.currency);
+    let minor = order.currency.minor_unit();
     tax_left(order, |_| false).is_some_and(|left| {
         left.iter()
             .all(|(rate, tax)| tax.abs() <= minor * parts_at(order, *rate))

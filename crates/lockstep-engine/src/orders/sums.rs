@@ -1,6 +1,6 @@
 //! The total that the buyer paid is the truth. What the parts lack of it, up to a minor unit a line, is rounding.
 
-use lockstep_model::{Currency, OrderState};
+use lockstep_model::OrderState;
 use rust_decimal::Decimal;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,16 +14,6 @@ pub enum Sums {
     },
 }
 
-/// The smallest amount of a currency. ISO 4217 lists the few that have none or three decimals.
-pub(super) fn minor_unit(currency: &Currency) -> Decimal {
-    match currency.as_str() {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => Decimal::ONE,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => Decimal::new(1, 3),
-        _ => Decimal::new(1, 2),
-    }
-}
-
 pub fn check_sums(order: &OrderState) -> Sums {
     let lines: Decimal = order.lines.iter().map(|line| line.gross).sum();
     let charges: Decimal = order.charges.iter().map(|charge| charge.gross).sum();
@@ -32,7 +22,7 @@ pub fn check_sums(order: &OrderState) -> Sums {
     let count = Decimal::from(order.lines.len() + order.charges.len());
     if difference == Decimal::ZERO {
         Sums::Exact
-    } else if difference.abs() <= minor_unit(&order.currency) * count {
+    } else if difference.abs() <= order.currency.minor_unit() * count {
         Sums::Rounding(difference)
     } else {
         Sums::Off { parts }

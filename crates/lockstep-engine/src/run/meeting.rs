@@ -42,7 +42,9 @@ pub(crate) fn rules_of(
         })
         .map(|(shop, _)| *shop)
         .collect();
-    let closed: BTreeSet<ShopId> = unmet.union(&shared.meetings.waiting).copied().collect();
+    let mut closed: BTreeSet<ShopId> = unmet.union(&shared.meetings.waiting).copied().collect();
+    let shops = rules.shops.keys();
+    closed.extend(shops.filter(|shop| !rules.unchosen(**shop).is_empty()));
     let mut kept = Arc::clone(rules);
     if closed.iter().any(|shop| rules.shops.contains_key(shop)) {
         for shop in closed {
@@ -62,6 +64,53 @@ pub(crate) fn due_in_trade() -> [Body; 2] {
 impl Run {
     pub fn meets(&mut self, unmet: BTreeSet<ShopId>) {
         self.unmet = unmet;
+    }
+
+    /// Before anything is read: what has to be chosen first, in the settings of shops that would be written to.
+    pub(crate) fn ask_for_choices(&mut self, shared: &mut Shared, out: &mut Vec<Effect>) {
+        if self.dry {
+            return;
+        }
+        let mut bodies = Vec::new();
+        let rules = Arc::clone(&self.rules);
+        for shop in rules.shops.keys() {
+            let what = rules.unchosen(*shop).into_iter();
+            let what: Vec<String> = what.map(|choice| choice.label.clone()).collect();
+            let open = shared.meetings.unchosen.get(shop).copied();
+            match open {
+                None if !what.is_empty() => {
+                    let conflict = shared.counters.conflict();
+                    shared.meetings.unchosen.insert(*shop, conflict);
+                    bodies.push(Body::ConflictOpened {
+                        conflict,
+                        subject: Subject::Shop(*shop),
+                        about: Conflict::Unchosen { shop: *shop, what },
+                    });
+                }
+                Some(conflict) if what.is_empty() => {
+                    shared.meetings.unchosen.remove(shop);
+                    shared.let_in = true;
+                    bodies.push(Body::ConflictClosed {
+                        conflict,
+                        decision: "it was chosen in the shop's settings".into(),
+                        by: None,
+                        ours: Default::default(),
+                    });
+                    // What was decided until now left this shop out.
+                    let shops = vec![*shop];
+                    bodies.extend([Kind::Category, Kind::Product].map(|kind| Body::DueAgain {
+                        what: Again::Records {
+                            kind,
+                            shops: shops.clone(),
+                        },
+                    }));
+                    bodies.extend(due_in_trade());
+                }
+                Some(_) | None => {}
+            }
+        }
+        self.count_conflicts(&bodies);
+        self.append(bodies, Also::default(), out);
     }
 
     /// All shops were read: which of them are strangers?
@@ -146,6 +195,59 @@ mod tests {
         assert_eq!(unmet, [A, B].into());
         let met = shared(Meetings::default(), &[A, B]);
         assert_eq!(closed(&rules_of(&all, &met, false).0), []);
+    }
+
+    /// Two locations or two channels and none chosen: nothing is written before somebody has said which.
+    #[test]
+    fn m7_a_shop_of_which_something_is_to_be_chosen_is_only_read() {
+        let row = |id: &str| lockstep_model::Named {
+            id: id.into(),
+            name: id.to_owned(),
+        };
+        let choice = |setting: &str, rows: &[&str]| lockstep_model::Choice {
+            setting: setting.into(),
+            label: setting.into(),
+            rows: rows.iter().map(|id| row(id)).collect(),
+            is_needed: true,
+            is_of_stocks: setting == "location",
+        };
+        let with = |change: fn(&mut Rules)| {
+            let mut all = our_rules();
+            all.shops.get_mut(&B).unwrap().identity.choices = vec![
+                choice("location", &["main", "outlet"]),
+                choice("channel", &["web", "market"]),
+                choice("only", &["one"]),
+            ];
+            change(&mut all);
+            let unchosen: Vec<String> = all.unchosen(B).iter().map(|c| c.setting.clone()).collect();
+            let met = shared(Meetings::default(), &[A, B]);
+            (
+                unchosen.join(" "),
+                closed(&rules_of(&Arc::new(all), &met, false).0),
+            )
+        };
+        let say = |all: &mut Rules, name: &str| {
+            let settings = Arc::make_mut(&mut all.settings);
+            let service = settings.services.iter_mut().find(|s| s.id == B).unwrap();
+            service.options.insert(name.into(), "x".into());
+        };
+        assert_eq!(with(|_| ()), ("location channel".into(), vec![B]));
+        let one = with(|all| {
+            let settings = Arc::make_mut(&mut all.settings);
+            settings.stock_service_identifiers = serde_json::from_value(serde_json::json!([
+                { "id": 1, "stockId": 1, "serviceId": B, "identifier": "outlet" }
+            ]))
+            .unwrap();
+        });
+        assert_eq!(one, ("channel".into(), vec![B]));
+        let mut all = our_rules();
+        all.shops.get_mut(&B).unwrap().identity.choices = vec![
+            choice("location", &["main", "outlet"]),
+            choice("channel", &["web", "market"]),
+        ];
+        say(&mut all, "location");
+        say(&mut all, "channel");
+        assert!(all.unchosen(B).is_empty());
     }
 
     #[test]

@@ -62,10 +62,9 @@ impl<'a> Ledger<'a> {
     /// The stocks whose sum a shop with one stock of its own is told, the first first. Empty: each of its stocks is told
     /// what is in the one of ours that it stands for.
     fn sells_from(&self, shop: ShopId) -> &'a [StockId] {
-        let has_one = self
-            .shops
-            .get(&shop)
-            .is_none_or(|identity| identity.stocks.len() <= 1);
+        // However many it has there: those that stand for none of ours are not told anything.
+        let rows = self.settings.stock_service_identifiers.iter();
+        let has_one = rows.filter(|row| row.service_id == shop).count() <= 1;
         match self.settings.link(shop) {
             Some(link) if has_one && self.owner() != Some(shop) => &link.sells_from,
             _ => &[],
