@@ -213,7 +213,8 @@ pub fn decide(
             return decision;
         }
         if is_over(origin) {
-            if case.held != Some(Hold::Refunded) {
+            // One that may have been made is looked for all the same.
+            if open_at.is_empty() && case.held != Some(Hold::Refunded) {
                 decision.bodies.push(held(case, Hold::Refunded));
             }
             return decision;
