@@ -4,12 +4,12 @@ use crate::support::*;
 use lockstep_journal::Journal;
 use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::{
-    Again, AsideSubject, Body, Hold, Movement, Settlement, StockMapping, Subject, What,
+    Again, AsideSubject, Body, Hold, Movement, Personal, Settlement, StockMapping, Subject, What,
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Kind, Level, LineLinks, OrderAnswer, OrderKey, Payment, Record, ShopId,
-    ShopIdentity, Sku, StockSemantics, Takes,
+    Fault, FaultKind, Kind, Level, LineLinks, Order, OrderAnswer, OrderKey, OrderStep, Payment,
+    Person, Record, ShopId, ShopIdentity, Sku, StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -732,4 +732,60 @@ fn an_edit_of_the_origin_is_told_from_one_of_the_copy() {
         edited(&journal).is_empty(),
         "the copy was not as the origin was"
     );
+}
+
+#[test]
+fn o4_another_address_alone_is_told_and_noted_until_it_was_carried() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    let origin = || state("o1", vec![line("A", 1, 1)]);
+    let mut copy = state("s76", vec![line("A", 1, 1)]);
+    copy.key = Some(o1.to_string());
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &o1, origin()), order_seen(ERP, &o1, copy)],
+    );
+    settle(&mut journal);
+    let told = |journal: &mut Journal, person: Person| {
+        let order = Order {
+            state: origin(),
+            person,
+        };
+        let order = Record::Order(Box::new(order));
+        journal.stage(WEB, vec![order]).unwrap();
+        journal.load_orders(None, 10, at(0), &[]).unwrap().cases
+    };
+    assert!(told(&mut journal, person()).is_empty());
+    let moved = Person {
+        note: Some("Leave it at the door".into()),
+        ..person()
+    };
+    let cases = told(&mut journal, moved.clone());
+    assert_eq!(cases[0].person, Some(person()));
+    assert_eq!(cases[0].staged[&WEB].person, Some(moved.clone()));
+    let mut seen = order_seen(WEB, &o1, origin());
+    if let Body::OrderSeen {
+        person,
+        readdressed,
+        ..
+    } = &mut seen
+    {
+        *person = Personal::Clear(Box::new(moved.clone()));
+        *readdressed = true;
+    }
+    append(&mut journal, vec![seen]);
+    let case = |journal: &Journal| journal.order_case(&o1).unwrap().unwrap();
+    assert!(case(&journal).edits.address);
+    assert_eq!(case(&journal).person, Some(moved));
+    let what = What::StepOrder {
+        step: OrderStep::Readdress,
+    };
+    append(
+        &mut journal,
+        vec![
+            intended(7, ERP, Subject::Order(o1.clone()), what),
+            settled(7, done("s76", None)),
+        ],
+    );
+    assert!(!case(&journal).edits.address);
 }
