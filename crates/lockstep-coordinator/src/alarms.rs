@@ -2,11 +2,11 @@
 
 use crate::{AppState, events::Topic, refusal::Chain};
 use jiff::Timestamp;
-use lockstep_model::{CustomerId, WorkerId};
+use lockstep_model::{CustomerId, ShopId, WorkerId};
 use lockstep_storage::NewAlert;
 
 pub struct Alarm {
-    /// The sort of cause: `settings`, `shop`, `hooks`, `roll_back`, `replica`.
+    /// The sort of cause: `settings`, `shop`, `hooks`, `limit`, `run`, `roll_back`, `replica`.
     pub kind: &'static str,
     /// Which of that sort.
     pub key: String,
@@ -15,6 +15,10 @@ pub struct Alarm {
     pub title: String,
     pub detail: String,
     pub href: String,
+    /// What to do there; empty: to look at it.
+    pub action: String,
+    /// Asking this shop again may be all that it takes.
+    pub shop: Option<ShopId>,
 }
 
 /// An alarm that cannot be saved is logged: whatever it is about has been refused or held already.
@@ -27,6 +31,8 @@ pub async fn raise(app: &AppState, alarm: Alarm) {
         title: alarm.title,
         detail: alarm.detail,
         href: alarm.href,
+        action: alarm.action,
+        shop: alarm.shop,
     };
     if let Err(error) = app.storage.raise_alert(&new, Timestamp::now()).await {
         tracing::error!(error = %Chain(&error), title = new.title, detail = new.detail, "an alert could not be saved");

@@ -23,6 +23,9 @@ use std::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
+/// When it makes sense to ask again for what waits for a run.
+const RUN_RETRY_SECONDS: u64 = 5;
+
 /// Who waits for which answer, in this coordinator.
 #[derive(Default)]
 pub struct Waiting {
@@ -138,17 +141,20 @@ fn nobody(app: &AppState, new: &NewAsk) -> Refusal {
     Refusal::new(Code::NoWorker, detail).retry_after(10)
 }
 
-/// An answer of a sort that this question does not have.
 /// Of a question that no shop is asked about: the worker says that the state does not allow it.
 pub fn not_done(answer: Answered) -> Refusal {
     match answer {
         Answered::Failed { fault } if matches!(fault.kind, FaultKind::Invalid { .. }) => {
             Refusal::new(Code::Conflict, fault.message)
         }
+        Answered::RunGoesOn { run, detail } => Refusal::new(Code::RunGoesOn, detail)
+            .with(|problem| problem.run = Some(run))
+            .retry_after(RUN_RETRY_SECONDS),
         other => unexpected(other),
     }
 }
 
+/// An answer of a sort that this question does not have.
 pub fn unexpected(answer: Answered) -> Refusal {
     match answer {
         Answered::Failed { fault } => Refusal::new(Code::ShopFailed, fault.message.clone())

@@ -192,6 +192,7 @@ mod tests {
             started_at: noon(),
             finished_at: ended_ms.map(after_ms),
             result: None,
+            why: None,
         }
     }
 

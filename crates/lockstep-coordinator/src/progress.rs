@@ -134,6 +134,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: ended.then_some(Timestamp::UNIX_EPOCH),
             result: None,
+            why: None,
         }
     }
 

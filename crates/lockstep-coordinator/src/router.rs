@@ -95,6 +95,7 @@ fn people(app: &AppState) -> Router {
         .route(ME, get(api::login::me))
         .route(OVERVIEW, get(api::overview::show))
         .route(EVENTS, get(api::events::listen))
+        .route(SEARCH, get(api::search::show))
         .route(LOGINS, get(api::logins::list).post(api::logins::add))
         .route(LOGIN_OF, delete(api::logins::delete))
         .route(LOGIN_PASSWORD, post(api::logins::set_password))
@@ -110,6 +111,7 @@ fn people(app: &AppState) -> Router {
         .route(ENROLMENT_CONFIRM, post(api::workers::confirm))
         .route(ENROLMENT_REJECT, post(api::workers::reject))
         .route(JOIN_TOKENS, post(api::workers::make_join_token))
+        .route(CUSTOMER_STANDING, get(api::standing::show))
         .route(CUSTOMER_EXPORT, get(api::customers::export))
         .route(
             CUSTOMER_OWNER,
@@ -136,7 +138,7 @@ fn people(app: &AppState) -> Router {
         .route(HISTORY, get(api::history::show))
         .route(api::orders::ORDERS, get(api::orders::list))
         .route(api::orders::ORDER, get(api::orders::show))
-        .route(ui::ASIDES, get(api::asides::list))
+        .route(ASIDES, get(api::asides::list))
         .route(CONFLICTS, get(api::conflicts::list))
         .route(CONFLICT_DECIDE, post(api::conflicts::decide))
         .route(BUYERS_EXPORT, post(api::buyers::export))

@@ -15,7 +15,7 @@ use lockstep_model::cases::{
     Also, CatalogueChunk, ClosingChunk, Meetings, OpenConflict, OpenIntent, OrderChunk,
     RootCategory, StockChunk, UndoChunk,
 };
-use lockstep_model::entry::{Body, Cause, Counts, RunResult, Subject};
+use lockstep_model::entry::{Body, Cause, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
     Change, ConflictId, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome,
@@ -77,6 +77,10 @@ pub enum Event {
         read: Option<ShopId>,
         by: String,
     },
+    /// Nobody waits for it any more: it is not done.
+    Withdrawn {
+        wish: Wish,
+    },
     /// Time has passed.
     Tick,
     /// No write may start at or after this time. `None`: no limit (a pinned customer).
@@ -133,6 +137,14 @@ pub enum Event {
         call: CallId,
         result: Result<Vec<Record>, Fault>,
     },
+}
+
+/// What a person asked for and a run of the lane holds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    Plan,
+    Apply,
+    Undo,
 }
 
 /// What shall be done.
@@ -243,6 +255,8 @@ pub enum Effect {
         result: RunResult,
         counts: Counts,
         message: String,
+        /// Why it did not simply end well.
+        why: Option<RunWhy>,
     },
     /// The answer to `PlanAsked`: the first lines and the counts of all.
     Planned {
@@ -250,6 +264,12 @@ pub enum Effect {
         lines: Vec<PlanLine>,
         total: u64,
         conflicts: u64,
+        /// Of the catalogue: how many records are written at each shop.
+        by_shop: BTreeMap<ShopId, u64>,
+        /// Wanted and not written by this plan, since something else comes first.
+        blocked: u64,
+        /// Shops that could not be read, with their reasons.
+        unread: Vec<String>,
         /// A limit would stop an automatic run here.
         stopped_by: Option<String>,
     },
@@ -329,6 +349,8 @@ pub(crate) struct Shared {
     pub left_open: BTreeSet<IntentId>,
     /// Shops that cannot be reached, or ask for peace, until then.
     pub down: BTreeMap<ShopId, Timestamp>,
+    /// What each of them said last.
+    pub why_down: BTreeMap<ShopId, String>,
     /// Shops that let us in no more until a person has done something, with the sentence that says so.
     pub shut: BTreeMap<ShopId, String>,
     /// What a run was woken for and could not read, since the shop failed: the lane's next run reads it.
@@ -397,6 +419,7 @@ impl Customer {
                 left_open: open.keys().copied().collect(),
                 open,
                 down: BTreeMap::new(),
+                why_down: BTreeMap::new(),
                 shut: BTreeMap::new(),
                 missed: BTreeMap::new(),
                 stale: BTreeSet::new(),
@@ -434,6 +457,16 @@ impl Customer {
         let asked =
             self.plan_asked.is_some() || self.approved.is_some() || self.undo_asked.is_some();
         self.runs.is_empty() && self.waiting.is_empty() && !asked
+    }
+
+    /// The run that what was asked for waits for, if it waits.
+    pub fn behind(&self, wish: Wish) -> Option<Progress> {
+        let lane = match wish {
+            Wish::Plan => self.plan_asked.as_deref().map(lane_of_plan)?,
+            Wish::Apply => self.approved.as_ref().map(|_| Lane::Catalogue)?,
+            Wish::Undo => self.undo_asked.as_ref().map(|_| Lane::Catalogue)?,
+        };
+        self.runs.get(&lane).map(Run::progress)
     }
 
     pub fn progress(&self) -> Vec<Progress> {
@@ -518,6 +551,11 @@ impl Customer {
                     waiting.because(Cause::Person { name: by.clone() });
                 }
             }
+            Event::Withdrawn { wish } => match wish {
+                Wish::Plan => self.plan_asked = None,
+                Wish::Apply => self.approved = None,
+                Wish::Undo => self.undo_asked = None,
+            },
             Event::Tick => {}
             Event::WritesUntil(until) => self.shared.writes_until = until,
             Event::Cancelled { run } => {
@@ -617,7 +655,7 @@ impl Customer {
         }
         if std::mem::take(&mut self.shared.let_in) {
             if let Some(run) = self.runs.get_mut(&Lane::Trade) {
-                run.cancel(
+                run.give_way(
                     "a shop is written to from now on, and this run went without it: the next one begins at once",
                 );
             }
@@ -675,7 +713,12 @@ impl Customer {
                     lines: Vec::new(),
                     total: 0,
                     conflicts: 0,
-                    stopped_by: None,
+                    by_shop: BTreeMap::new(),
+                    blocked: 0,
+                    unread: Vec::new(),
+                    stopped_by: Some(
+                        "Syncing is switched off for this customer: no run starts.".into(),
+                    ),
                 });
             }
             if self.approved.take().is_some() {
@@ -709,14 +752,8 @@ impl Customer {
             }
             let dry = self
                 .plan_asked
-                .as_ref()
-                .is_some_and(|flows| flows.is_empty() || flows.iter().any(|f| f.lane() == lane));
-            // A plan is of the catalogue unless trade alone was asked for: one run answers it.
-            let dry = dry
-                && (lane == Lane::Catalogue
-                    || self.plan_asked.as_ref().is_some_and(|flows| {
-                        !flows.is_empty() && flows.iter().all(|f| f.lane() == Lane::Trade)
-                    }));
+                .as_deref()
+                .is_some_and(|flows| lane_of_plan(flows) == lane);
             let approved = match lane {
                 Lane::Catalogue if !dry => self.approved.take(),
                 Lane::Catalogue | Lane::Trade => None,
@@ -834,6 +871,16 @@ impl Customer {
         });
         let looks = self.shared.look_at.values().copied();
         polls.chain(looks).filter(|at| *at > now).min()
+    }
+}
+
+/// A plan is of the catalogue unless trade alone was asked for: one run answers it.
+fn lane_of_plan(flows: &[Flow]) -> Lane {
+    let is_trade = !flows.is_empty() && flows.iter().all(|flow| flow.lane() == Lane::Trade);
+    if is_trade {
+        Lane::Trade
+    } else {
+        Lane::Catalogue
     }
 }
 

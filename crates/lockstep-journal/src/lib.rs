@@ -38,7 +38,7 @@ pub use checkpoint::{Checkpoint, CheckpointHead, Making, Stopper, Unpacking};
 pub use error::{CheckpointError, JournalError, SegmentError};
 pub use journal::{Counters, Head, Journal, Mark};
 pub use plan::PlanRow;
-pub use reading::OrderToRead;
+pub use reading::{OrderToRead, Standing};
 pub use segment::{Hash, Segment, SegmentHeader};
 pub use staging::StageSummary;
 pub use view::{

@@ -11,7 +11,7 @@ use crate::{Journal, JournalError, Mark};
 use jiff::Timestamp;
 use lockstep_model::cases::{Also, Meetings, OpenConflict, OpenIntent};
 use lockstep_model::entry::{Again, Body, Subject};
-use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, ShopId, Sku};
+use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, RunId, ShopId, Sku};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 
@@ -21,6 +21,23 @@ pub struct OrderToRead {
     pub order: OrderKey,
     /// What the shop calls it; `None`: it is being made there and can only be looked for by its key.
     pub id: Option<RemoteId>,
+}
+
+/// What is not in step, by why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Records at shops that a run would write or could not, and writes of orders and levels whose outcome is open.
+    /// What stands aside is not among them.
+    pub not_written: u64,
+    pub asides: u64,
+    /// That nobody has answered.
+    pub questions: u64,
+    /// Orders that wait for a person.
+    pub held: u64,
+    /// Products that a shop neither has nor is to get, by its assortment.
+    pub outside: u64,
+    /// The newest run that has ended.
+    pub after_run: Option<RunId>,
 }
 
 fn rows(limit: usize) -> i64 {
@@ -195,6 +212,64 @@ impl Journal {
             |row| row.get(0),
         )?;
         Ok(id(apart))
+    }
+
+    /// All that keeps these shops from being in step, by why. `narrow` are those of them whose assortment leaves
+    /// products out.
+    pub fn standing(&self, shops: &[ShopId], narrow: &[ShopId]) -> Result<Standing, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT shop, sum(due), sum(aside), sum(both), sum(open) FROM (
+                SELECT shop, count(*) AS due, 0 AS aside, 0 AS both, 0 AS open FROM due GROUP BY shop
+                UNION ALL SELECT shop, 0, count(*), 0, 0 FROM aside GROUP BY shop
+                UNION ALL SELECT a.shop, 0, 0, count(*), 0 FROM aside a JOIN due d
+                    ON d.record = CAST(substr(a.subject, 3) AS INTEGER) AND d.shop = a.shop
+                    WHERE a.subject > 'r:' AND a.subject < 'r;' GROUP BY a.shop
+                UNION ALL SELECT shop, 0, 0, 0, count(*) FROM intent
+                    WHERE NOT (subject > 'r:' AND subject < 'r;') GROUP BY shop)
+             GROUP BY shop",
+        )?;
+        let mut standing = Standing::default();
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            // A shop that is not connected any more keeps nobody waiting.
+            if !shops.contains(&ShopId(id(row.get(0)?))) {
+                continue;
+            }
+            let due = id(row.get(1)?).saturating_sub(id(row.get(3)?));
+            standing.not_written += due + id(row.get(4)?);
+            standing.asides += id(row.get(2)?);
+        }
+        for shop in narrow {
+            standing.outside += self.products_outside(*shop)?;
+        }
+        let (questions, after_run): (i64, Option<i64>) = self.connection.query_row(
+            "SELECT (SELECT count(*) FROM conflict WHERE closed_at IS NULL),
+                (SELECT max(run) FROM run WHERE finished_at IS NOT NULL)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        standing.questions = id(questions);
+        standing.after_run = after_run.map(|run| RunId(id(run)));
+        let held = self.held_orders()?;
+        standing.held = held.iter().map(|group| group.count).sum();
+        Ok(standing)
+    }
+
+    /// Products that this shop neither has nor is to get.
+    fn products_outside(&self, shop: ShopId) -> Result<u64, JournalError> {
+        let products = kind_code(Kind::Product);
+        let (all, there, coming): (i64, i64, i64) = self
+            .connection
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM record_text WHERE kind = ?2),
+                    (SELECT count(DISTINCT record) FROM link WHERE shop = ?1 AND kind = ?2 AND gone = 0),
+                    (SELECT count(*) FROM due d WHERE d.shop = ?1 AND d.kind = ?2 AND NOT EXISTS
+                        (SELECT 1 FROM link l WHERE l.record = d.record AND l.shop = ?1 AND l.gone = 0))",
+            )?
+            .query_row(params![int(shop.0), products], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        Ok(id(all).saturating_sub(id(there)).saturating_sub(id(coming)))
     }
 
     /// When the next record that stands aside can be tried, or an open write be looked at.

@@ -328,6 +328,26 @@ pub enum RunResult {
     Cancelled,
 }
 
+/// Why a run did not simply end well: a cause is told once, by what it is of, however many runs meet it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunWhy {
+    /// A limit stops it until a person has looked at the plan.
+    Limit,
+    /// A shop does not answer, or refuses us as a whole.
+    Shop,
+    /// What a person approved has moved, or may not be written.
+    Moved,
+    /// Records stand aside with their reasons.
+    Aside,
+    /// Questions wait for a person.
+    Question,
+    /// It stopped for a run that knows more, which begins at once.
+    GaveWay,
+    /// A person stopped it, or syncing was switched off, or the right to write ran out.
+    Stopped,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     pub pulled: u64,

@@ -146,6 +146,12 @@ pub enum Answer {
     Applied {
         run: RunId,
     },
+    /// A run goes on that this has to wait for. It is not done: asked again once that has ended, it is.
+    RunGoesOn {
+        run: RunId,
+        /// For people: what the run does, and how far it is.
+        detail: String,
+    },
     UndoShown {
         undo: Box<UndoPreview>,
     },

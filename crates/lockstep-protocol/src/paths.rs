@@ -25,6 +25,8 @@ pub mod people {
     pub const ME: &str = "/api/v1/me";
     pub const OVERVIEW: &str = "/api/v1/overview";
     pub const EVENTS: &str = "/api/v1/events";
+    /// Records and orders of all customers, by their keys and the words of their titles.
+    pub const SEARCH: &str = "/api/v1/search";
 
     pub const WORKERS: &str = "/api/v1/workers";
     pub const WORKER: &str = "/api/v1/workers/{worker}";
@@ -45,6 +47,8 @@ pub mod people {
     pub const CUSTOMERS: &str = "/api/v1/customers";
     pub const CUSTOMER: &str = "/api/v1/customers/{customer}";
     pub const CUSTOMER_EXPORT: &str = "/api/v1/customers/{customer}/export";
+    /// What is not in step, and what a person has to see to.
+    pub const CUSTOMER_STANDING: &str = "/api/v1/customers/{customer}/standing";
     pub const CUSTOMER_OWNER: &str = "/api/v1/customers/{customer}/owner";
 
     /// Test of a connection, saved or not.
@@ -70,6 +74,8 @@ pub mod people {
     /// Of a record, a SKU or an order.
     pub const HISTORY: &str = "/api/v1/customers/{customer}/history/{named}";
     pub const EXPLAIN: &str = "/api/v1/customers/{customer}/explain/{sku}";
+    /// What stands aside.
+    pub const ASIDES: &str = "/api/v1/customers/{customer}/asides";
     /// Orders that wait for a person, by what they wait for.
     pub const ORDERS_HELD: &str = "/api/v1/customers/{customer}/orders/held";
     /// The one decision that lets all orders go that wait for the same method.

@@ -59,6 +59,8 @@ pub enum Code {
     NotFound,
     /// 409: the state does not allow this now.
     Conflict,
+    /// 409: a run goes on that this has to wait for; `run` says which.
+    RunGoesOn,
     /// 413
     TooLarge,
     /// 429
@@ -93,9 +95,11 @@ impl Code {
             Code::Rejected | Code::Forbidden | Code::WrongCode => StatusCode::FORBIDDEN,
             Code::SlowDown | Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Code::Expired | Code::IncarnationChanged => StatusCode::GONE,
-            Code::DuplicateInstance | Code::SegmentConflict | Code::SegmentGap | Code::Conflict => {
-                StatusCode::CONFLICT
-            }
+            Code::DuplicateInstance
+            | Code::SegmentConflict
+            | Code::SegmentGap
+            | Code::Conflict
+            | Code::RunGoesOn => StatusCode::CONFLICT,
             Code::Upgrade => StatusCode::UPGRADE_REQUIRED,
             Code::OldEpoch | Code::OldRevision => StatusCode::PRECONDITION_FAILED,
             Code::InvalidSettings => StatusCode::UNPROCESSABLE_ENTITY,
@@ -140,6 +144,7 @@ impl Code {
             Code::Locked => "the customer is locked",
             Code::NotFound => "not found",
             Code::Conflict => "not possible in this state",
+            Code::RunGoesOn => "a run goes on",
             Code::TooLarge => "too large",
             Code::TooManyRequests => "too many requests",
             Code::NoWorker => "no worker can do this now",
@@ -179,6 +184,9 @@ pub struct Problem {
     /// With [`Code::ShopFailed`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<lockstep_model::Fault>,
+    /// With [`Code::RunGoesOn`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<lockstep_model::RunId>,
     /// Seconds, as in the header `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
@@ -197,6 +205,7 @@ impl Problem {
             head: None,
             incarnation: None,
             fault: None,
+            run: None,
             retry_after: None,
         }
     }

@@ -4,8 +4,8 @@
 use crate::{Etag, InstanceId, asks::HookAnswer, wanted::Wake};
 use jiff::Timestamp;
 use lockstep_model::{
-    CustomerId, Epoch, Lane, Revision, RunId, ShopId,
-    entry::{Counts, RunResult},
+    CustomerId, Epoch, FaultKind, Lane, Revision, RunId, ShopId,
+    entry::{Counts, RunResult, RunWhy},
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,34 @@ pub struct CustomerReport {
     /// What its shops together may be called a second now. Older builds do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_second_max: Option<f64>,
+    /// How the last calls to its shops went; of a shop that was not called yet, nothing.
+    #[serde(default)]
+    pub shops: Vec<ShopReport>,
+}
+
+/// How calls to a shop went last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopReport {
+    pub shop: ShopId,
+    /// When it last answered as it should, give or take some seconds.
+    #[serde(default)]
+    pub answered_at: Option<Timestamp>,
+    /// It has not done so since.
+    #[serde(default)]
+    pub failing: Option<ShopFailing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopFailing {
+    pub kind: FaultKind,
+    /// For people: what the shop, or the way to it, said.
+    pub message: String,
+    pub since: Timestamp,
+    /// Calls that failed since then.
+    pub times: u64,
+    /// It answers when it is read, and takes no change.
+    #[serde(default)]
+    pub writes_only: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,6 +163,9 @@ pub struct RunProgress {
     pub finished_at: Option<Timestamp>,
     #[serde(default)]
     pub result: Option<RunResult>,
+    /// Why it did not simply end well.
+    #[serde(default)]
+    pub why: Option<RunWhy>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use crate::{
     numbers::{from_ms, label, signed, to_ms, unsigned},
 };
 use jiff::Timestamp;
-use lockstep_model::{CustomerId, WorkerId};
+use lockstep_model::{CustomerId, ShopId, WorkerId};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, sea_query::Expr,
@@ -24,6 +24,10 @@ pub struct NewAlert {
     pub detail: String,
     /// The console's page about it.
     pub href: String,
+    /// What to do there; empty: to look at it.
+    pub action: String,
+    /// That it is about, where asking it again may be all that it takes.
+    pub shop: Option<ShopId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Alert {
     pub title: String,
     pub detail: String,
     pub href: String,
+    pub action: String,
+    pub shop: Option<ShopId>,
     pub raised_at: Timestamp,
     pub seen_at: Timestamp,
     pub times: u64,
@@ -57,6 +63,8 @@ impl Storage {
                 row.title = Set(label(&new.title));
                 row.detail = Set(new.detail.replace('\0', ""));
                 row.href = Set(label(&new.href));
+                row.action = Set(Some(label(&new.action)));
+                row.shop = Set(new.shop.map(|id| signed(id.0)));
                 row.seen_at = Set(to_ms(now));
                 row.times = Set(times);
                 row.cleared_at = Set(None);
@@ -79,6 +87,8 @@ impl Storage {
                     seen_at: Set(to_ms(now)),
                     times: Set(1),
                     cleared_at: Set(None),
+                    action: Set(Some(label(&new.action))),
+                    shop: Set(new.shop.map(|id| signed(id.0))),
                 };
                 alert::Entity::insert(row)
                     .exec_without_returning(&change.tx)
@@ -117,6 +127,8 @@ impl Storage {
                     raised_at: from_ms(row.raised_at)?,
                     seen_at: from_ms(row.seen_at)?,
                     times: unsigned(row.times),
+                    action: row.action.unwrap_or_default(),
+                    shop: row.shop.map(|id| ShopId(unsigned(id))),
                     dedupe: row.dedupe,
                     kind: row.kind,
                     title: row.title,

@@ -258,6 +258,7 @@ table! {
         trouble: bool,
         wrote: bool,
         news: bool,
+        why: Option<String>,
     }
 }
 
@@ -284,6 +285,11 @@ table! {
 }
 
 table! {
+    /// The words of titles, for the search box.
+    search_word "search_word" (customer: i64, kind: String, record: i64, word: String) {}
+}
+
+table! {
     alert "alert" (id: i64) {
         dedupe: String,
         customer: Option<i64>,
@@ -296,6 +302,8 @@ table! {
         seen_at: i64,
         times: i64,
         cleared_at: Option<i64>,
+        action: Option<String>,
+        shop: Option<i64>,
     }
 }
 

@@ -55,7 +55,7 @@ pub use owners::{MoveOutcome, Owned};
 pub use people::{NewPerson, NewSession, OpenSession, Person, Role, SessionKind};
 pub use private::{private_data_folder, private_folder};
 pub use runs::{ApplyState, CustomerReport, RunFilter, RunPlace, RunRow, RunState};
-pub use search::{SearchHit, SearchRow};
+pub use search::{ORDER, SearchHit, SearchRow};
 pub use segments::{NewSegment, Segment, SegmentHead, SegmentOutcome};
 pub use tokens::{JoinToken, NewToken, TokenOwner};
 pub use wakes::By as WakeBy;

@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(RunsByState),
             Box::new(Erasures),
             Box::new(WakesAsked),
+            Box::new(Incidents),
         ]
     }
 
@@ -561,6 +562,50 @@ impl MigrationTrait for WakesAsked {
             .add_column(column)
             .to_owned();
         schema.alter_table(table).await
+    }
+}
+
+/// Why runs ended as they did, what cures an alert, and a search over all customers by one index.
+struct Incidents;
+
+impl MigrationName for Incidents {
+    fn name(&self) -> &str {
+        "0005_incidents"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Incidents {
+    async fn up(&self, schema: &SchemaManager) -> Result<(), DbErr> {
+        let text = || ColumnType::String(StringLen::N(255));
+        for (table, name, kind) in [
+            ("run", "why", text()),
+            ("alert", "action", text()),
+            ("alert", "shop", ColumnType::BigInteger),
+        ] {
+            // SQLite takes one change at a time.
+            let table = Table::alter()
+                .table(Alias::new(table))
+                .add_column(ColumnDef::new_with_type(Alias::new(name), kind))
+                .to_owned();
+            schema.alter_table(table).await?;
+        }
+        let collation = exact_collation(schema).await?;
+        let backend = schema.get_database_backend();
+        let table = Columns::of(backend, collation.as_deref(), "search_word")
+            .key("customer")
+            .key_text("kind")
+            .key("record")
+            .key_text("word")
+            .done();
+        schema.create_table(table).await?;
+        for (table, columns) in [
+            ("search_word", ["word", "customer"]),
+            ("search_row", ["key_folded", "customer"]),
+        ] {
+            schema.create_index(index(table, &columns, false)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use jiff::Timestamp;
 use lockstep_model::{
     CustomerId, Epoch, Lane, Revision, RunId, WorkerId,
-    entry::{Counts, RunResult},
+    entry::{Counts, RunResult, RunWhy},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -34,6 +34,7 @@ pub struct RunRow {
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub result: Option<RunResult>,
+    pub why: Option<RunWhy>,
     pub heard_at: Timestamp,
 }
 
@@ -127,6 +128,11 @@ impl TryFrom<run::Model> for RunRow {
             started_at: from_ms(row.started_at)?,
             finished_at: optional_ms(row.finished_at)?,
             result: result.transpose()?,
+            why: row
+                .why
+                .as_deref()
+                .map(|text| from_json("why a run ended", text))
+                .transpose()?,
             heard_at: from_ms(row.heard_at)?,
             cause: row.cause,
             phase: row.phase,
@@ -171,6 +177,7 @@ impl Storage {
                             run::Column::Trouble,
                             run::Column::Wrote,
                             run::Column::News,
+                            run::Column::Why,
                         ])
                         .to_owned(),
                 )
@@ -181,6 +188,20 @@ impl Storage {
         for (customer, ended) in ended {
             self.clear_cancels(customer, &ended).await?;
         }
+        Ok(())
+    }
+
+    /// Of a run that somebody was told of: it is listed from then on, before its worker has said a word of it.
+    pub async fn note_run(&self, run: &RunRow) -> Result<(), StorageError> {
+        run::Entity::insert(row(run)?)
+            .on_conflict(
+                OnConflict::columns([run::Column::Customer, run::Column::Run])
+                    .do_nothing_on([run::Column::Customer, run::Column::Run])
+                    .to_owned(),
+            )
+            .try_insert()
+            .exec_without_returning(&self.db)
+            .await?;
         Ok(())
     }
 
@@ -392,5 +413,6 @@ fn row(run: &RunRow) -> Result<run::ActiveModel, StorageError> {
         trouble: Set(trouble),
         wrote: Set(counts.written > 0),
         news: Set(moved > 0 || run.result != Some(RunResult::Done)),
+        why: Set(run.why.as_ref().map(to_json).transpose()?),
     })
 }

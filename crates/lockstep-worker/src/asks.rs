@@ -3,8 +3,8 @@
 use crate::bounds;
 use crate::clock::until;
 use crate::customer::{
-    Handle, Undoing, answer_order, apply, ask_for_plan, buyers, copies_named, decide, erase_buyers,
-    undo,
+    Asked, Handle, HeldUp, Undoing, answer_order, apply, ask_for_plan, buyers, copies_named,
+    decide, erase_buyers, undo,
 };
 use crate::link::Link;
 use crate::shop_http::Calling;
@@ -150,11 +150,19 @@ impl Answerer {
             } => {
                 let (customer, handle) = self.held()?;
                 let rows_max = (rows_max as usize).min(lockstep_protocol::bounds::PAGE_ROWS_MAX);
-                let plan = ask_for_plan(handle, customer, flows, shops, rows_max)
+                let asked = Asked {
+                    flows,
+                    shops,
+                    rows_max,
+                };
+                let plan = ask_for_plan(handle, customer, asked)
                     .await
                     .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
-                Ok(Answer::Planned {
-                    plan: Box::new(plan),
+                Ok(match plan {
+                    Ok(plan) => Answer::Planned {
+                        plan: Box::new(plan),
+                    },
+                    Err(held_up) => goes_on(held_up),
                 })
             }
             Question::Hooks { shop_id, url } => {
@@ -177,15 +185,24 @@ impl Answerer {
                 let run = apply(handle, customer, made.ok_or_else(gone)?, by)
                     .await
                     .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
-                let run = run.ok_or_else(gone)?;
-                Ok(Answer::Applied { run })
+                Ok(match run {
+                    Ok(run) => Answer::Applied {
+                        run: run.ok_or_else(gone)?,
+                    },
+                    Err(held_up) => goes_on(held_up),
+                })
             }
             Question::Undo { run, dry, by } => {
                 let (customer, handle) = self.held()?;
                 let undoing = undo(handle, customer, run, dry, by)
                     .await
-                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?
-                    .map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
+                    .map_err(|why| Fault::new(FaultKind::Unavailable, why))?;
+                let undoing = match undoing {
+                    Ok(undoing) => undoing,
+                    Err(held_up) => return Ok(goes_on(held_up)),
+                };
+                let undoing =
+                    undoing.map_err(|why| Fault::new(FaultKind::Invalid { field: None }, why))?;
                 Ok(match undoing {
                     Undoing::Begun(run) => Answer::Undoing { run },
                     Undoing::Shown(undo) => Answer::UndoShown { undo },
@@ -325,6 +342,10 @@ impl Answerer {
         };
         Ok(connect(&service, &self.registry, &self.calling)?.connector)
     }
+}
+
+fn goes_on(HeldUp { run, detail }: HeldUp) -> Answer {
+    Answer::RunGoesOn { run, detail }
 }
 
 fn not_yet(what: &str) -> Fault {

@@ -177,6 +177,7 @@ impl Fleet {
                 stopped,
                 journal_sequence: 0,
                 calls_per_second_max: None,
+                shops: Vec::new(),
             });
             return;
         }

@@ -63,6 +63,8 @@ pub enum Command {
     Explain(Explain),
     /// What waits for a person's word.
     Conflicts(Conflicts),
+    /// What stands aside, since a shop refused it or it cannot be read.
+    Asides(Asides),
     /// Answer one of them.
     Decide(Decide),
     /// Which of ours are these records of shops? The questions as CSV, or the answers.
@@ -399,6 +401,12 @@ pub struct Explain {
 
 #[derive(Debug, Args)]
 pub struct Conflicts {
+    pub customer: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Asides {
+    /// A customer's id or name.
     pub customer: String,
 }
 

@@ -5,17 +5,16 @@ use crate::{
     AppState,
     extract::{Json, Path},
     refusal::Answer,
-    ui::AsideView,
 };
 use axum::extract::State;
 use lockstep_journal::{AsideRow, Journal, JournalError};
 use lockstep_model::{
-    CustomerId,
+    CustomerId, FaultKind,
     entry::{AsideSubject, Subject},
 };
 use lockstep_protocol::{
     bounds::PAGE_ROWS_MAX,
-    people::{Page, login::Role},
+    people::{Page, asides::AsideView, login::Role},
 };
 
 pub async fn list(
@@ -49,6 +48,7 @@ pub async fn list(
             record,
             sku,
             order,
+            advice: advice(&row.fault.kind).to_owned(),
             kind: row.fault.kind,
             why: row.fault.message,
             retry_at: row.retry_at,
@@ -57,6 +57,26 @@ pub async fn list(
         }
     });
     Ok(Json(Page::whole(views.collect())))
+}
+
+fn advice(kind: &FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Auth => "Replace the shop's key.",
+        FaultKind::Forbidden => "Give the key the missing right in the shop's admin.",
+        FaultKind::Invalid { .. } => "Mend the field where it is decided, or the rule in the shop.",
+        FaultKind::Duplicate { .. } => {
+            "Another record there bears the same key: make one of them different, or remove it."
+        }
+        FaultKind::NotFound => {
+            "It is gone there: make it again there, or take it out of the assortment."
+        }
+        FaultKind::Conflict => "It moved meanwhile and is read again by itself.",
+        FaultKind::RateLimited { .. } | FaultKind::Unavailable | FaultKind::Timeout => {
+            "Nothing to do: it is tried again by itself."
+        }
+        FaultKind::UnknownOutcome => "It is looked at before anything is repeated.",
+        FaultKind::Protocol => "The shop answers what its platform does not say; look at its log.",
+    }
 }
 
 fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {

@@ -1,6 +1,6 @@
 //! Customers: list, show, apply, export, give to a worker.
 
-use super::{Person, cursor, limit, page, workers::applied};
+use super::{Person, cursor, limit, page, standing, workers::applied};
 use crate::{
     AppState,
     events::Topic,
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use lockstep_connector::HookScheme;
 use lockstep_model::{
     CustomerId, Revision,
-    settings::{CustomerSettings, Problem, Secret},
+    settings::{CustomerSettings, Problem, Secret, Service},
 };
 use lockstep_protocol::{
     Code,
@@ -65,6 +65,8 @@ fn told(app: &AppState, row: storage::CustomerRow, applied: Option<Applied>) -> 
     CustomerRow {
         records: summary.records,
         records_apart: summary.apart,
+        totals: summary.totals,
+        health: standing::health(app, row.id, row.enabled, row.locked, &summary),
         owner: owner(app, row.id),
         id: row.id,
         name: row.name,
@@ -117,6 +119,14 @@ pub async fn show(
         id,
         records: summary.records,
         records_apart: summary.apart,
+        totals: summary.totals,
+        health: standing::health(
+            &app,
+            id,
+            settings.customer.enable_syncing,
+            settings.customer.locked,
+            &summary,
+        ),
         name: settings.customer.name.clone(),
         email: settings.customer.email.clone(),
         revision: stored.revision,
@@ -129,6 +139,7 @@ pub async fn show(
     };
     let view = CustomerView {
         row,
+        shops: standing::shops(&app, &settings),
         settings,
         updated_at: stored.updated_at,
     };
@@ -225,6 +236,7 @@ pub(super) async fn save(
     if let Some(before) = &before {
         refuse_dropped(&settings.keep_secrets_of(&before.settings))?;
     }
+    check_required(app, &settings)?;
     settings.begin_orders_as(before.as_ref().map(|before| &before.settings), now);
     make_hook_secrets(app, &mut settings);
     let pinned_to = settings.customer.worker_id;
@@ -326,6 +338,43 @@ fn check_platforms(app: &AppState, settings: &CustomerSettings) -> Answer<()> {
         return Ok(());
     }
     Err(invalid(problems))
+}
+
+/// A shop without its key would fail at its first call: it is said before it is saved.
+fn check_required(app: &AppState, settings: &CustomerSettings) -> Answer<()> {
+    let services = settings.services.iter().enumerate();
+    let problems: Vec<Problem> = services
+        .filter(|(_, service)| service.active)
+        .flat_map(|(at, service)| {
+            let missing = missing_keys(app, service).into_iter();
+            missing.map(move |(name, label)| {
+                Problem::new(
+                    format!("services[{at}].credentials.{name}"),
+                    format!("{label} is missing: without it no call to the shop is made"),
+                )
+            })
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(problems))
+}
+
+/// The keys that the shop's platform needs and that are neither typed nor stored.
+pub(super) fn missing_keys(app: &AppState, service: &Service) -> Vec<(&'static str, &'static str)> {
+    let Some(platform) = app.registry.get(&service.platform) else {
+        return Vec::new();
+    };
+    let has = |name: &str| {
+        let secret = service.credential(name);
+        secret.is_some_and(|secret| !secret.reveal().trim().is_empty())
+    };
+    let needed = platform.manifest().credentials.iter();
+    needed
+        .filter(|each| each.secret && !has(each.name))
+        .map(|each| (each.name, each.label))
+        .collect()
 }
 
 /// A shop that can call us needs a secret to sign with; nobody has to think one up.

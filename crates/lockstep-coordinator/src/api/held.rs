@@ -87,7 +87,7 @@ fn told(names: &Names, Group { held, orders }: Group) -> HeldGroup {
                 placed_at: row
                     .and_then(|row| row.origin)
                     .map(|origin| origin.placed_at),
-                why: said::hold_text(&hold),
+                why: said::hold_text(names, held.origin, &hold),
                 key: order.to_string(),
             })
             .collect(),

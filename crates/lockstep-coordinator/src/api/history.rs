@@ -1,6 +1,6 @@
 //! Who changed what of a record, a SKU or an order, from what to what, and why; from the replica, page by page.
 
-use super::{Person, cursor, limit, said};
+use super::{Person, cursor, folding::folded, limit, said};
 use crate::{
     AppState,
     extract::{Json, Path, Query},
@@ -81,10 +81,12 @@ pub async fn show(
                 format!("order {number} of {}", names.shop(order.shop))
             }
         },
-        rows: items
-            .iter()
-            .flat_map(|item| said::history_rows(&names, item))
-            .collect(),
+        rows: folded(
+            items
+                .iter()
+                .flat_map(|item| said::history_rows(&names, item))
+                .collect(),
+        ),
         next: last.filter(|_| more),
         as_of: read.as_of,
     }))

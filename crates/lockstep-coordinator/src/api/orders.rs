@@ -1,6 +1,6 @@
 //! Orders: where each was placed, and its copies. Nothing of the buyer: that is sealed at the worker.
 
-use super::{Person, cursor, limit, page, said};
+use super::{Person, cursor, folding::folded, limit, page, said};
 use crate::{
     AppState,
     extract::{Json, Path, Query},
@@ -107,7 +107,10 @@ fn order_row(names: &said::Names, row: &Known, states: &BTreeMap<ShopId, OrderSt
             .iter()
             .map(|(shop, id)| side(names, *shop, id.as_str(), states.get(shop)))
             .collect(),
-        held: row.held.as_ref().map(said::hold_text),
+        held: row
+            .held
+            .as_ref()
+            .map(|hold| said::hold_text(names, row.order.shop, hold)),
     }
 }
 
@@ -153,10 +156,12 @@ pub async fn show(
         row: order_row(&names, &view.row, &view.states),
         sides: sides(&names, &key, &view),
         lines: lines(&view, &key),
-        history: history
-            .iter()
-            .flat_map(|item| said::history_rows(&names, item))
-            .collect(),
+        history: folded(
+            history
+                .iter()
+                .flat_map(|item| said::history_rows(&names, item))
+                .collect(),
+        ),
         as_of: read.as_of,
         hold: view.row.held,
         erased_at: view.erased.as_ref().map(|(at, _)| *at),

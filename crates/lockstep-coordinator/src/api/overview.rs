@@ -1,11 +1,12 @@
 //! The start page: what needs a person, then how it goes.
 
-use super::{Person, said};
+use super::{Person, said, standing};
 use crate::{AppState, extract::Json, fleet, refusal::Answer, view::Standing};
 use axum::extract::State;
 use jiff::Timestamp;
-use lockstep_protocol::people::{Need, NeedKind, Overview, login::Role};
-use lockstep_storage::Alert;
+use lockstep_model::settings::{Customer, CustomerSettings};
+use lockstep_protocol::people::{Need, NeedKind, Overview, login::Role, standing::Totals};
+use std::collections::BTreeMap;
 
 pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Overview>> {
     person.needs(Role::Viewer)?;
@@ -22,13 +23,16 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                 detail: format!("{}   {}", enrolment.code, enrolment.address),
                 href: format!("/workers/pending/{}", enrolment.id),
                 since: Some(enrolment.asked_at),
-                action: String::new(),
+                action: "Confirm…".into(),
+                times: 0,
+                again: None,
             });
         }
     }
     let mut customers = 0;
     needs_person.splice(0..0, fleet::incidents(&app, |id| person.sees(id)));
     let (mut records, mut records_apart) = (0, 0);
+    let mut totals = Totals::default();
     // Those that a worker works for.
     let mut worked = Vec::new();
     for (id, customer) in app.view.all_customers() {
@@ -39,74 +43,28 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
         customers += 1;
         records += summary.records;
         records_apart += summary.apart.min(summary.records);
+        totals += summary.totals;
         let worker = customer.ownership.worker;
         if worker.is_some_and(|id| workers.iter().any(|slot| slot.id == id && slot.is_live())) {
             worked.push(id);
         }
-        if summary.conflicts > 0 {
-            needs_person.push(Need {
-                kind: NeedKind::Conflict,
-                title: format!(
-                    "{} at {}",
-                    counted(summary.conflicts, "open question"),
-                    customer.name
-                ),
-                detail: "A person has to decide; the rest goes on.".into(),
-                href: format!("/customers/{id}/conflicts"),
-                since: summary.oldest_conflict,
-                action: String::new(),
-            });
+        if summary.totals.waits() == 0 {
+            continue;
         }
-        if summary.held_orders > 0 {
-            // Deleted since the view was taken.
+        let names = if summary.held.is_empty() {
+            // What is asked and what stands aside is told without the settings.
+            said::Names {
+                settings: CustomerSettings::new(Customer::new(id, customer.name)),
+                identities: BTreeMap::new(),
+            }
+        } else {
+            // Else deleted since the view was taken.
             let Some(stored) = app.storage.customer(id).await? else {
                 continue;
             };
-            let names = said::Names {
-                settings: stored.settings,
-            };
-            let mut others = summary.held_orders;
-            for (origin, hold, count) in &summary.held {
-                others = others.saturating_sub(*count);
-                let (title, detail) = said::held(&names, *origin, hold, *count);
-                needs_person.push(Need {
-                    kind: NeedKind::OrderHeld,
-                    title: format!("{title}, at {}", customer.name),
-                    detail,
-                    href: format!("/customers/{id}/orders"),
-                    since: None,
-                    action: String::new(),
-                });
-            }
-            if others > 0 {
-                needs_person.push(Need {
-                    kind: NeedKind::OrderHeld,
-                    title: format!(
-                        "{} held at {}",
-                        counted(others, "more order"),
-                        customer.name
-                    ),
-                    detail: "Each says what it waits for.".into(),
-                    href: format!("/customers/{id}/orders"),
-                    since: None,
-                    action: String::new(),
-                });
-            }
-        }
-        if summary.asides > 0 {
-            needs_person.push(Need {
-                kind: NeedKind::ShopFailed,
-                title: format!(
-                    "{} set aside at {}",
-                    counted(summary.asides, "record"),
-                    customer.name
-                ),
-                detail: "A shop refused them or they cannot be read; the others go on.".into(),
-                href: format!("/customers/{id}/records"),
-                since: None,
-                action: String::new(),
-            });
-        }
+            said::Names::with(&app, stored.settings).await?
+        };
+        needs_person.extend(standing::of_summary(&names, &summary));
     }
     let alerts = app.storage.alerts().await?.into_iter();
     needs_person.extend(
@@ -115,7 +73,7 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
                 Some(customer) => person.sees(customer),
                 None => person.me.customer_id.is_none(),
             })
-            .map(need),
+            .map(standing::need),
     );
     let active = workers
         .iter()
@@ -132,29 +90,8 @@ pub async fn show(State(app): State<AppState>, person: Person) -> Answer<Json<Ov
         workers_pending,
         runs_live: live.count() as u64,
         records_apart,
+        totals,
         lag: app.figures.lag(|id| person.sees(id), now),
         calls: app.figures.calls(&worked, now),
     }))
-}
-
-fn counted(count: u64, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
-}
-
-fn need(alert: Alert) -> Need {
-    Need {
-        kind: match alert.kind.as_str() {
-            "settings" => NeedKind::SettingsFailed,
-            "run" | "hooks" => NeedKind::ShopFailed,
-            _ => NeedKind::Alert,
-        },
-        title: alert.title,
-        detail: alert.detail,
-        href: alert.href,
-        since: Some(alert.raised_at),
-        action: String::new(),
-    }
 }

@@ -1,6 +1,6 @@
 //! Records, their history and their stock, from the replica.
 
-use super::{Person, limit, page, said};
+use super::{Person, folding::folded, limit, page, said};
 use crate::{
     AppState,
     extract::{self, Json, Query},
@@ -129,6 +129,7 @@ pub async fn show(
         .iter()
         .flat_map(|item| said::history_rows(&names, item))
         .collect();
+    let history = folded(history);
     let row = said::record_row(&seen);
     Ok(Json(RecordView {
         customer_id: customer,

@@ -3,7 +3,7 @@
 use super::{Person, cursor, customers::stored, foreign_cursor, limit, page, said};
 use crate::{
     AppState,
-    asks::{Asked, ask, not_done, unexpected},
+    asks::{Asked, ask, not_done},
     bounds::{ASK_WAIT, PLAN_ROWS_MAX, PLAN_WAIT},
     events::Topic,
     extract::{Json, Path, Query},
@@ -12,7 +12,10 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use jiff::Timestamp;
-use lockstep_model::{CustomerId, Flow, IntentId, RunId, ShopId, settings::CustomerSettings};
+use lockstep_model::{
+    CustomerId, Flow, IntentId, Lane, Revision, RunId, ShopId, WorkerId, entry::Counts,
+    settings::CustomerSettings,
+};
 use lockstep_protocol::{
     Code,
     asks::{Answer as Answered, Question},
@@ -65,6 +68,7 @@ fn stored_run(app: &AppState, row: RunRow) -> RunView {
         started_at: row.started_at,
         finished_at: row.finished_at,
         result: row.result,
+        why: row.why,
         heard_at: row.heard_at,
     }
 }
@@ -86,6 +90,7 @@ fn reported_run(app: &AppState, reported: Reported) -> RunView {
         started_at: progress.started_at,
         finished_at: progress.finished_at,
         result: progress.result,
+        why: progress.why,
         heard_at: reported.heard_at,
     }
 }
@@ -288,6 +293,57 @@ fn places(
     Ok(places)
 }
 
+fn may_run(settings: &CustomerSettings) -> Answer<()> {
+    let about = &settings.customer;
+    if about.may_run() {
+        return Ok(());
+    }
+    let why = if about.locked {
+        "it is locked"
+    } else {
+        "its syncing is switched off"
+    };
+    Err(Refusal::new(
+        Code::Conflict,
+        format!("no run of {} may start: {why}", about.name),
+    ))
+}
+
+/// A run that a worker says it has begun, and whose report is still on its way: from now on its page is there.
+pub(super) async fn note_begun(
+    app: &AppState,
+    customer: CustomerId,
+    run: RunId,
+    revision: Revision,
+    cause: String,
+) -> Answer<()> {
+    let worker = app
+        .view
+        .customer(customer)
+        .and_then(|known| known.ownership.worker);
+    let now = Timestamp::now();
+    let row = RunRow {
+        customer,
+        run,
+        worker: worker.unwrap_or(WorkerId(0)),
+        lane: Lane::Catalogue,
+        revision,
+        cause,
+        phase: phase_word(Phase::Pull).to_owned(),
+        counts: Counts::default(),
+        expected: None,
+        message: String::new(),
+        started_at: now,
+        finished_at: None,
+        result: None,
+        why: None,
+        heard_at: now,
+    };
+    app.storage.note_run(&row).await?;
+    app.events.tell(Topic::Runs, Some(customer));
+    Ok(())
+}
+
 pub async fn sync(
     State(app): State<AppState>,
     person: Person,
@@ -296,18 +352,7 @@ pub async fn sync(
 ) -> Answer<Json<SyncReply>> {
     person.may(Role::Editor, customer)?;
     let stored = stored(&app, customer).await?;
-    let about = &stored.settings.customer;
-    if !about.may_run() {
-        let why = if about.locked {
-            "it is locked"
-        } else {
-            "its syncing is switched off"
-        };
-        return Err(Refusal::new(
-            Code::Conflict,
-            format!("no run of {} may start: {why}", about.name),
-        ));
-    }
+    may_run(&stored.settings)?;
     let places = places(&stored.settings, &request.shops, &request.flows)?;
     let runs_after = app.storage.newest_run(customer).await?;
     let wakes = app
@@ -324,7 +369,7 @@ pub async fn plan(
     Json(request): Json<PlanRequest>,
 ) -> Answer<Json<Plan>> {
     person.may(Role::Viewer, customer)?;
-    stored(&app, customer).await?;
+    may_run(&stored(&app, customer).await?.settings)?;
     let asked = Asked {
         customer: Some(customer),
         platform: None,
@@ -339,7 +384,7 @@ pub async fn plan(
     };
     match ask(&app, asked).await? {
         Answered::Planned { plan } => Ok(Json(*plan)),
-        other => Err(unexpected(other)),
+        other => Err(not_done(other)),
     }
 }
 
@@ -350,7 +395,9 @@ pub async fn apply_plan(
     Json(request): Json<ApplyPlanRequest>,
 ) -> Answer<Json<ApplyPlanReply>> {
     person.may(Role::Editor, customer)?;
-    stored(&app, customer).await?;
+    let stored = stored(&app, customer).await?;
+    may_run(&stored.settings)?;
+    let cause = format!("{}, who applies plan {}", person.name(), request.plan);
     let asked = Asked {
         customer: Some(customer),
         platform: None,
@@ -362,7 +409,10 @@ pub async fn apply_plan(
         wait: ASK_WAIT,
     };
     match ask(&app, asked).await? {
-        Answered::Applied { run } => Ok(Json(ApplyPlanReply { run })),
+        Answered::Applied { run } => {
+            note_begun(&app, customer, run, stored.revision, cause).await?;
+            Ok(Json(ApplyPlanReply { run }))
+        }
         other => Err(not_done(other)),
     }
 }

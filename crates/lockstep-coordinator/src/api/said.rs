@@ -16,7 +16,7 @@ use lockstep_model::{
         Body, Cause, Conflict, Differing, Hold, MatchAnswer, Movement, Seen, Settlement, Subject,
         What,
     },
-    settings::{CustomerSettings, Policy, StockId},
+    settings::{CustomerSettings, Mappable, Policy, StockId},
 };
 use lockstep_protocol::people::{
     records::{
@@ -36,12 +36,51 @@ const VALUE_CHARS_MAX: usize = 120;
 /// What ids are called in a customer's settings.
 pub struct Names {
     pub settings: CustomerSettings,
+    /// What each shop said of itself: what it calls its methods and terms.
+    pub identities: BTreeMap<ShopId, ShopIdentity>,
 }
 
 impl Names {
     pub async fn of(app: &AppState, customer: CustomerId) -> Answer<Self> {
         let settings = stored(app, customer).await?.settings;
-        Ok(Names { settings })
+        Self::with(app, settings).await
+    }
+
+    pub async fn with(app: &AppState, settings: CustomerSettings) -> Answer<Self> {
+        let services = settings.services.iter();
+        let shops: Vec<ShopId> = services.map(|service| service.id).collect();
+        let read = app
+            .replicas
+            .read(settings.id(), move |journal| {
+                let mut identities = BTreeMap::new();
+                for shop in shops {
+                    if let Some(identity) = journal.identity(shop)? {
+                        identities.insert(shop, identity);
+                    }
+                }
+                Ok(identities)
+            })
+            .await?;
+        Ok(Names {
+            settings,
+            identities: read.value,
+        })
+    }
+
+    /// What a shop calls one of its methods or terms: "Standard (so_01…)"; its id alone where it has no other name.
+    pub fn word(&self, what: Mappable, shop: ShopId, id: &RemoteId) -> String {
+        let identity = self.identities.get(&shop);
+        let listed = identity.map(|identity| what.listed(identity));
+        let known = listed
+            .into_iter()
+            .flatten()
+            .find(|each| what.is_same(each.id.as_str(), id.as_str()));
+        match known {
+            Some(known) if !known.name.is_empty() && known.name != id.as_str() => {
+                format!("{} ({id})", known.name)
+            }
+            Some(_) | None => id.to_string(),
+        }
     }
 
     pub fn shop(&self, shop: ShopId) -> String {
@@ -339,6 +378,8 @@ pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
         who: who(names, &item.body, None),
         moved: None,
         cause: cause.clone(),
+        times: 1,
+        first_at: None,
     };
     if !item.changes.is_empty() {
         return item
@@ -438,7 +479,7 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         }
         Body::BaseMoved { cause, .. } => movement_text(names, cause),
         Body::Aside { fault, .. } => fault.message.clone(),
-        Body::OrderHeld { reason, .. } => hold_text(reason),
+        Body::OrderHeld { order, reason, .. } => hold_text(names, order.shop, reason),
         Body::OrderAnswered { by, .. } | Body::MatchAnswered { by: Some(by), .. } => {
             format!("decided by {by}")
         }
@@ -539,18 +580,21 @@ fn movement_text(names: &Names, cause: &Movement) -> String {
     }
 }
 
-pub fn hold_text(hold: &Hold) -> String {
+pub fn hold_text(names: &Names, origin: ShopId, hold: &Hold) -> String {
     match hold {
         Hold::Gate => "it waits for its payment".into(),
         Hold::UnknownSku { sku } => format!("the receiving shop has no {sku}"),
         Hold::UnmappedPaymentMethod { id } => {
-            format!("the payment method {id} has no identifier in the settings")
+            let word = names.word(Mappable::PaymentMethod, origin, id);
+            format!("the payment method {word} has no identifier in the settings")
         }
         Hold::UnmappedShippingMethod { id } => {
-            format!("the shipping method {id} has no identifier in the settings")
+            let word = names.word(Mappable::ShippingMethod, origin, id);
+            format!("the shipping method {word} has no identifier in the settings")
         }
         Hold::UnmappedPaymentTerm { id } => {
-            format!("the payment term {id} has no identifier in the settings")
+            let word = names.word(Mappable::PaymentTerm, origin, id);
+            format!("the payment term {word} has no identifier in the settings")
         }
         Hold::UnmappedCountry { country } => {
             format!("it goes to {country}, which is none of the receiving shop's countries")
@@ -591,15 +635,24 @@ pub fn held(names: &Names, origin: ShopId, hold: &Hold, count: u64) -> (String, 
             "Nothing to do: there is nothing to ship.".into(),
         ),
         Hold::UnmappedPaymentMethod { id } => (
-            format!("{orders} {waits} for the payment method \"{id}\""),
+            format!(
+                "{orders} {waits} for the payment method \"{}\"",
+                names.word(Mappable::PaymentMethod, origin, id)
+            ),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
         ),
         Hold::UnmappedShippingMethod { id } => (
-            format!("{orders} {waits} for the shipping method \"{id}\""),
+            format!(
+                "{orders} {waits} for the shipping method \"{}\"",
+                names.word(Mappable::ShippingMethod, origin, id)
+            ),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
         ),
         Hold::UnmappedPaymentTerm { id } => (
-            format!("{orders} {waits} for the payment term \"{id}\""),
+            format!(
+                "{orders} {waits} for the payment term \"{}\"",
+                names.word(Mappable::PaymentTerm, origin, id)
+            ),
             format!("Say once what {into} calls it, and all that wait for the same cross."),
         ),
         Hold::UnmappedCountry { country } => (

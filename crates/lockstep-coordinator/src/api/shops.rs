@@ -2,7 +2,7 @@
 
 use super::{
     Person,
-    customers::{TYPE_ANEW, stored},
+    customers::{TYPE_ANEW, missing_keys, stored},
 };
 use crate::{
     AppState,
@@ -45,6 +45,14 @@ pub async fn check(
         return Err(Refusal::new(
             Code::BadRequest,
             format!("there is no connector \"{platform}\""),
+        ));
+    }
+    let missing = missing_keys(&app, &service);
+    if !missing.is_empty() {
+        let labels: Vec<&str> = missing.iter().map(|(_, label)| *label).collect();
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("to test it, {} is missing", labels.join(" and ")),
         ));
     }
     let asked = Asked {

@@ -1,6 +1,6 @@
 //! Undoing a run: a preview that writes nothing, and the run that does it.
 
-use super::{Person, customers::stored};
+use super::{Person, customers::stored, runs::note_begun};
 use crate::{
     AppState,
     asks::{Asked, ask, not_done},
@@ -36,8 +36,13 @@ pub async fn undo(
     Path((customer, run)): Path<(CustomerId, RunId)>,
 ) -> Answer<Json<UndoReply>> {
     person.may(Role::Editor, customer)?;
+    let revision = stored(&app, customer).await?.revision;
+    let cause = format!("{}, who undoes run {run}", person.name());
     match asked(&app, &person, customer, run, false).await? {
-        Answered::Undoing { run } => Ok(Json(UndoReply { run })),
+        Answered::Undoing { run } => {
+            note_begun(&app, customer, run, revision, cause).await?;
+            Ok(Json(UndoReply { run }))
+        }
         other => Err(not_done(other)),
     }
 }

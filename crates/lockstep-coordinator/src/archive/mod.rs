@@ -9,4 +9,4 @@ mod replicas;
 mod stored;
 
 pub use checkpoints::{Checkpoints, follow as follow_growth, stands_in_the_chain};
-pub use replicas::{Replicas, follow};
+pub use replicas::{Replicas, Shops, Summary, follow};

@@ -19,7 +19,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use lockstep_journal::{Journal, JournalError, Segment};
-use lockstep_model::{CustomerId, ShopId, entry::Hold};
+use lockstep_model::{
+    CustomerId, Revision, RunId, ShopId, entry::Hold, settings::CustomerSettings,
+};
+use lockstep_protocol::people::standing::Totals;
 use lockstep_storage::StorageError;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -46,12 +49,13 @@ pub struct Summary {
     pub records: u64,
     /// Of them, those that a shop does not hold as it should yet.
     pub apart: u64,
-    pub conflicts: u64,
+    /// All that is not in step, by why.
+    pub totals: Totals,
     pub oldest_conflict: Option<Timestamp>,
-    /// Records that only a person's action helps.
+    /// Of what stands aside, what only a person's action helps.
     pub asides: u64,
-    /// Orders that are held, but for those that wait for their payment.
-    pub held_orders: u64,
+    /// The newest run that has ended and is counted in here.
+    pub after_run: Option<RunId>,
     /// What most of them wait for: of which shop, for what, how many.
     pub held: Vec<(ShopId, Hold, u64)>,
 }
@@ -83,8 +87,60 @@ struct KnownReplica {
     at: Option<Timestamp>,
     caught_up: bool,
     summary: Summary,
+    /// What it is counted by.
+    shops: Option<(Revision, Shops)>,
     summary_due: bool,
     summarised: Option<Instant>,
+    is_well: bool,
+}
+
+/// The shops of a customer, as far as counting goes by them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shops {
+    connected: Vec<ShopId>,
+    /// Those whose assortment leaves products out.
+    narrow: Vec<ShopId>,
+}
+
+impl Shops {
+    pub fn of(settings: &CustomerSettings) -> Self {
+        Shops {
+            connected: settings.shops().map(|(shop, _)| shop.id).collect(),
+            narrow: settings.shops_that_pick(),
+        }
+    }
+}
+
+impl Summary {
+    pub fn read(journal: &Journal, shops: &Shops) -> Result<Self, JournalError> {
+        let standing = journal.standing(&shops.connected, &shops.narrow)?;
+        let asides = journal.asides(SUMMARY_ROWS)?;
+        let mut held = journal.held_orders()?;
+        held.sort_by_key(|group| std::cmp::Reverse(group.count));
+        held.truncate(SUMMARY_HELD);
+        Ok(Summary {
+            records: journal.counters()?.record.saturating_sub(1),
+            apart: journal.records_apart()?,
+            totals: Totals {
+                writes: 0,
+                blocked: standing.not_written,
+                aside: standing.asides,
+                questions: standing.questions,
+                held: standing.held,
+                outside: standing.outside,
+            },
+            oldest_conflict: journal.conflicts(None, 1)?.first().map(|first| first.at),
+            asides: asides
+                .iter()
+                .filter(|aside| aside.retry_at.is_none())
+                .count() as u64,
+            after_run: standing.after_run,
+            held: held
+                .into_iter()
+                .map(|group| (group.origin, group.hold, group.count))
+                .collect(),
+        })
+    }
 }
 
 /// What a page read, and how old it is.
@@ -200,8 +256,16 @@ impl Replicas {
         Some(ready)
     }
 
+    /// For the first time since it could not be read, or since the start.
+    fn is_well_again(&self, customer: CustomerId) -> bool {
+        let mut state = self.state();
+        let known = state.known.entry(customer).or_default();
+        !std::mem::replace(&mut known.is_well, true)
+    }
+
     fn put_off(&self, customer: CustomerId) {
         let mut state = self.state();
+        state.known.entry(customer).or_default().is_well = false;
         state.behind.insert(customer);
         state.failed.insert(customer, Instant::now() + AGAIN_AFTER);
     }
@@ -271,6 +335,8 @@ async fn failed(app: &AppState, customer: CustomerId, error: &CatchUpError) {
         title: format!("Pages about {} are out of date", app.view.customer_name(customer)),
         detail: "Its journal is kept, but cannot be read into the pages' copy. Syncing goes on; the log says why.".into(),
         href: format!("/customers/{customer}"),
+        action: "Open the customer".into(),
+        shop: None,
     };
     alarms::raise(app, alarm).await;
 }
@@ -295,6 +361,9 @@ async fn catch_up(app: &AppState, customer: CustomerId) -> Result<(), CatchUpErr
             .await?;
         if segments.is_empty() {
             app.replicas.applied(customer, None, true);
+            if app.replicas.is_well_again(customer) {
+                alarms::clear(app, "replica", &customer.to_string(), Some(customer)).await;
+            }
             return Ok(());
         }
         taken += segments.len() as u32;
@@ -373,31 +442,40 @@ async fn rebuild(
     Ok(())
 }
 
+/// What counting goes by: asked of the database once for each revision.
+async fn shops_of(app: &AppState, customer: CustomerId) -> Answer<Shops> {
+    let revision = app
+        .view
+        .customer(customer)
+        .map_or(Revision(0), |known| known.revision);
+    {
+        let state = app.replicas.state();
+        let known = state.known.get(&customer);
+        if let Some((of, shops)) = known.and_then(|known| known.shops.as_ref())
+            && *of == revision
+        {
+            return Ok(shops.clone());
+        }
+    }
+    let stored = app.storage.customer(customer).await?;
+    let Some(stored) = stored else {
+        return Ok(Shops::default());
+    };
+    let shops = Shops::of(&stored.settings);
+    let mut state = app.replicas.state();
+    let known = state.known.entry(customer).or_default();
+    known.shops = Some((stored.revision, shops.clone()));
+    Ok(shops)
+}
+
 async fn summarise(app: &AppState, customer: CustomerId) {
-    let read = app.replicas.read(customer, |journal| {
-        let (_, conflicts) = journal.needs_person()?;
-        let asides = journal.asides(SUMMARY_ROWS)?;
-        let mut held = journal.held_orders()?;
-        let held_orders = held.iter().map(|group| group.count).sum();
-        held.sort_by_key(|group| std::cmp::Reverse(group.count));
-        held.truncate(SUMMARY_HELD);
-        Ok(Summary {
-            records: journal.counters()?.record.saturating_sub(1),
-            apart: journal.records_apart()?,
-            conflicts,
-            oldest_conflict: journal.conflicts(None, 1)?.first().map(|first| first.at),
-            asides: asides
-                .iter()
-                .filter(|aside| aside.retry_at.is_none())
-                .count() as u64,
-            held_orders,
-            held: held
-                .into_iter()
-                .map(|group| (group.origin, group.hold, group.count))
-                .collect(),
-        })
-    });
-    let read = read.await;
+    let read = match shops_of(app, customer).await {
+        Ok(shops) => {
+            let summary = move |journal: &Journal| Summary::read(journal, &shops);
+            app.replicas.read(customer, summary).await
+        }
+        Err(refusal) => Err(refusal),
+    };
     let changed = {
         let mut state = app.replicas.state();
         let known = state.known.entry(customer).or_default();

@@ -96,6 +96,8 @@ async fn tell(
         title,
         detail,
         href: format!("/customers/{customer}"),
+        action: "Look at it".into(),
+        shop: None,
     };
     alarms::raise(app, alarm).await;
 }

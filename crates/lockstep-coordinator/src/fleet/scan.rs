@@ -183,6 +183,8 @@ pub fn incidents(app: &AppState, sees: impl Fn(CustomerId) -> bool) -> Vec<Need>
                 .ok()
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok()),
             action: told.action.to_owned(),
+            times: 0,
+            again: None,
         });
     }
     needs

@@ -226,7 +226,9 @@ async fn silent(app: &AppState, customer: CustomerId, service: &Service, problem
         detail: format!(
             "Its webhooks could not be registered: {problem}. Nothing is lost: it is read by schedule until then, only later."
         ),
-        href: format!("/customers/{customer}/shops/{}", service.id),
+        href: format!("/customers/{customer}/shops/{}#hooks", service.id),
+        action: "Register again".into(),
+        shop: None,
     };
     alarms::raise(app, alarm).await;
 }

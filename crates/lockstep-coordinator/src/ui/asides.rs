@@ -15,32 +15,11 @@ use axum::{
     extract::{self, Path},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
-use lockstep_model::{CustomerId, FaultKind, RecordId, ShopId};
-use lockstep_protocol::people::Page;
-use serde::{Deserialize, Serialize};
-
-/// Beside the people's API's other calls.
-pub const ASIDES: &str = "/api/v1/customers/{customer}/asides";
-
-/// Something that stands aside.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AsideView {
-    pub shop: ShopId,
-    pub shop_name: String,
-    /// "KH-100 Coffee 500 g", "order 1043", "a product that cannot be read".
-    pub what: String,
-    pub record: Option<RecordId>,
-    pub sku: Option<String>,
-    /// Our key.
-    pub order: Option<String>,
-    pub kind: FaultKind,
-    pub why: String,
-    /// None: only a person's action helps.
-    pub retry_at: Option<Timestamp>,
-    pub tries: u32,
-    pub at: Timestamp,
-}
+use lockstep_model::CustomerId;
+use lockstep_protocol::{
+    paths::people,
+    people::{Page, asides::AsideView},
+};
 
 #[derive(Template)]
 #[template(path = "asides.html")]
@@ -56,30 +35,11 @@ struct Row {
     shop: String,
     shop_href: String,
     why: String,
-    advice: &'static str,
+    advice: String,
     state: State,
     retry: Option<When>,
     tries: u32,
     since: When,
-}
-
-/// What a person can do about it.
-fn advice(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Auth => "Replace the shop's key.",
-        FaultKind::Forbidden => "Give the key the missing right in the shop's admin.",
-        FaultKind::Invalid { .. } => "Mend the field where it is decided, or the rule in the shop.",
-        FaultKind::Duplicate { .. } => {
-            "Another record there bears the same key: make one of them different, or remove it."
-        }
-        FaultKind::NotFound => "It is gone there; it is left alone until it is back.",
-        FaultKind::Conflict => "It moved meanwhile and is read again by itself.",
-        FaultKind::RateLimited { .. } | FaultKind::Unavailable | FaultKind::Timeout => {
-            "Nothing to do: it is tried again by itself."
-        }
-        FaultKind::UnknownOutcome => "It is looked at before anything is repeated.",
-        FaultKind::Protocol => "The shop answers what its platform does not say; look at its log.",
-    }
 }
 
 pub async fn list(
@@ -88,7 +48,7 @@ pub async fn list(
     Path(customer): Path<CustomerId>,
 ) -> Result<Response, Failure> {
     let name = named(&visitor.caller, customer).await?;
-    let path = urls::path(ASIDES, &[&customer]);
+    let path = urls::path(people::ASIDES, &[&customer]);
     let found: Page<AsideView> = visitor.caller.get(&path).await?;
     let mut frame = Frame::of(&ui, &visitor, &format!("Set aside at {name}"), "customers")
         .await
@@ -111,7 +71,7 @@ pub async fn list(
             retry: aside.retry_at.map(|at| When::new(at, frame.now)),
             since: When::new(aside.at, frame.now),
             shop_href: urls::shop(customer, aside.shop),
-            advice: advice(&aside.kind),
+            advice: aside.advice,
             what: aside.what,
             shop: aside.shop_name,
             why: aside.why,

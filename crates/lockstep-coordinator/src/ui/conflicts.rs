@@ -138,9 +138,10 @@ pub async fn of_customer(
             .iter()
             .map(|conflict| ConflictRow::new(conflict, &frame))
             .collect(),
+        // The questions stand above, each with its answers.
         held: held
             .into_iter()
-            .filter(|need| need.state.word == "order held")
+            .filter(|need| need.state.word != "conflict")
             .collect(),
         next: found
             .next
@@ -166,6 +167,7 @@ pub async fn of_customer(
 #[template(path = "conflicts_all.html")]
 struct AllCustomers {
     frame: Frame,
+    may_edit: bool,
     needs: Vec<NeedRow>,
 }
 
@@ -176,8 +178,16 @@ pub async fn of_all(
     let overview: Overview = visitor.caller.get(people::OVERVIEW).await?;
     let frame = Frame::of(&ui, &visitor, "Conflicts and held orders", "conflicts").await;
     let needs = overview.needs_person.into_iter();
-    let needs = needs.filter(|need| matches!(need.kind, NeedKind::Conflict | NeedKind::OrderHeld));
+    let needs = needs.filter(|need| match need.kind {
+        NeedKind::Conflict | NeedKind::OrderHeld | NeedKind::Aside | NeedKind::Limit => true,
+        NeedKind::WorkerPending
+        | NeedKind::ShopFailed
+        | NeedKind::SettingsFailed
+        | NeedKind::NotServed
+        | NeedKind::Alert => false,
+    });
     let page = AllCustomers {
+        may_edit: visitor.may_edit(),
         needs: needs.map(|need| NeedRow::new(need, &frame)).collect(),
         frame,
     };

@@ -5,11 +5,11 @@ use super::{
     api::Caller,
     failure::{Failure, Shown},
     frame::Frame,
-    overview::{NeedRow, share},
+    overview::{NeedRow, PartShown, parts_of, share},
     runs::{RunRow, telling},
     session::{Posted, Visitor, refused, went_well},
     urls,
-    widgets::{Id, State, When, grouped},
+    widgets::{Id, State, Tone, When, grouped},
     workers::applied_state,
 };
 use askama::Template;
@@ -27,6 +27,7 @@ use lockstep_protocol::{
     people::{
         NeedKind, Overview, Page,
         customers::{CustomerRow, CustomerView, OwnerRequest},
+        standing::{Health, Mood},
         workers::{WorkerList, WorkerState},
     },
 };
@@ -96,26 +97,28 @@ struct Row {
     name: String,
     email: String,
     state: State,
+    detail: String,
+    standing: String,
     shops: u32,
     shops_href: String,
     records_href: String,
     records: String,
     /// Of the records; `None`: there are none.
     in_step: Option<String>,
-    apart: u64,
     revision: u64,
     applied: State,
     worker: Option<(String, String)>,
     movable: bool,
 }
 
-fn state_of(row: &CustomerRow) -> State {
-    match (row.locked, row.enabled, &row.owner) {
-        (true, ..) => State::attention("locked"),
-        (_, false, _) => State::idle("switched off"),
-        (_, _, None) => State::attention("no worker"),
-        _ => State::good("syncing"),
-    }
+pub fn state_of(health: &Health) -> State {
+    let tone = match health.mood {
+        Mood::Good => Tone::Good,
+        Mood::Attention => Tone::Attention,
+        Mood::Failed => Tone::Failed,
+        Mood::Idle => Tone::Idle,
+    };
+    State::new(tone, health.word.clone())
 }
 
 pub async fn list(
@@ -138,13 +141,14 @@ pub async fn list(
         id: Id::new(row.id),
         name: row.name.clone(),
         email: row.email.clone(),
-        state: state_of(row),
+        state: state_of(&row.health),
+        detail: row.health.detail.clone(),
+        standing: row.totals.sentence(),
         shops: row.shops,
         shops_href: urls::of_customer(row.id, "shops"),
         records_href: urls::of_customer(row.id, "records"),
         records: grouped(row.records),
         in_step: share(row.records, row.records_apart),
-        apart: row.records_apart,
         revision: row.revision.0,
         applied: applied_state(row.revision, row.applied.as_ref()),
         worker: row
@@ -176,6 +180,9 @@ struct CustomerPage {
     id: Id,
     name: String,
     state: State,
+    health: String,
+    health_since: Option<When>,
+    parts: Vec<PartShown>,
     revision: u64,
     updated: When,
     applied: State,
@@ -202,6 +209,9 @@ pub struct ShopRow {
     pub role: &'static str,
     pub assortment: &'static str,
     pub state: State,
+    pub detail: String,
+    /// Since when it fails, or when it answered last.
+    pub since: Option<When>,
 }
 
 struct FlowRow {
@@ -212,19 +222,14 @@ struct FlowRow {
     often: String,
 }
 
-pub fn shop_rows(settings: &CustomerSettings, failing: &[NeedRow]) -> Vec<ShopRow> {
+pub fn shop_rows(view: &CustomerView, frame: &Frame) -> Vec<ShopRow> {
     use lockstep_model::settings::Assortment;
+    let settings = &view.settings;
     let rows = settings.services.iter().map(|shop| {
         let href = urls::shop(settings.id(), shop.id);
         let link = settings.link(shop.id);
-        let fails = failing.iter().any(|need| need.href == href);
-        let state = match (shop.active, link.is_some(), fails, shop.read_only) {
-            (false, ..) => State::idle("switched off"),
-            (_, false, ..) => State::idle("not linked"),
-            (_, _, true, _) => State::failed("fails"),
-            (.., true) => State::idle("read-only"),
-            _ => State::good("connected"),
-        };
+        let seen = view.shops.iter().find(|seen| seen.shop == shop.id);
+        let health = seen.map(|seen| seen.health.clone()).unwrap_or_default();
         ShopRow {
             name: shop.name.clone(),
             platform: shop.platform.clone(),
@@ -240,7 +245,9 @@ pub fn shop_rows(settings: &CustomerSettings, failing: &[NeedRow]) -> Vec<ShopRo
                 Some(Assortment::Linked) => "what exists there",
                 None => "—",
             },
-            state,
+            state: state_of(&health),
+            detail: health.detail,
+            since: health.since.map(|at| When::new(at, frame.now)),
             href,
         }
     });
@@ -334,7 +341,10 @@ pub async fn show(
     let page = CustomerPage {
         id: Id::new(customer),
         name: row.name.clone(),
-        state: state_of(row),
+        state: state_of(&row.health),
+        health: row.health.detail.clone(),
+        health_since: row.health.since.map(|at| When::new(at, frame.now)),
+        parts: parts_of(&row.totals, customer),
         revision: row.revision.0,
         updated: When::new(view.updated_at, frame.now),
         applied: applied_state(row.revision, row.applied.as_ref()),
@@ -347,7 +357,7 @@ pub async fn show(
             (owner.worker_name.clone(), href, owner.epoch.0)
         }),
         movable: row.movable,
-        shops: shop_rows(&view.settings, &needs),
+        shops: shop_rows(&view, &frame),
         needs,
         flows: flow_rows(&view.settings, &names),
         runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),

@@ -35,9 +35,10 @@ pub enum Input {
     Address,
     Number,
     Box,
-    /// Never shown; `stored`: one is known.
+    /// Never shown; `stored`: one is known; `kept`: one was typed a moment ago and is not saved yet.
     Secret {
         stored: bool,
+        kept: bool,
     },
     Choice(Vec<Choice>),
     Several(Vec<Choice>),
@@ -133,7 +134,14 @@ impl Field {
     }
 
     pub fn secret(name: impl Into<String>, label: &str, help: &str, stored: bool) -> Self {
-        Self::new(name, label, help, Input::Secret { stored }, Sort::Secret)
+        let kept = false;
+        Self::new(
+            name,
+            label,
+            help,
+            Input::Secret { stored, kept },
+            Sort::Secret,
+        )
     }
 
     /// One of these texts.
@@ -399,6 +407,21 @@ impl Form {
 
     pub fn take(&mut self, typed: &Values) {
         self.fields_mut().for_each(|field| field.take(typed));
+    }
+
+    /// Says of these secrets that they were typed and need not be typed again.
+    pub fn keep(&mut self, names: &[String]) {
+        let fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
+        for field in fields.filter(|field| names.contains(&field.name)) {
+            if let Input::Secret { kept, .. } = &mut field.input {
+                *kept = true;
+            }
+        }
+    }
+
+    pub fn keeps(&self) -> bool {
+        let mut fields = self.groups.iter().flat_map(|group| &group.fields);
+        fields.any(|field| matches!(field.input, Input::Secret { kept: true, .. }))
     }
 
     pub fn lock(&mut self) {

@@ -17,6 +17,7 @@ mod form;
 mod frame;
 mod held;
 mod identifiers;
+mod kept;
 mod live;
 mod orders;
 mod overview;
@@ -52,7 +53,6 @@ use lockstep_connector::{Manifest, Registry};
 use lockstep_protocol::bounds::STRANGER_BYTES_MAX;
 use std::sync::Arc;
 
-pub use asides::{ASIDES, AsideView};
 pub use orders::{OrderLineRow, OrderPage, OrderRow, OrderSide};
 
 /// What the console needs of the coordinator around it.
@@ -72,6 +72,7 @@ pub struct Ui {
     secure: bool,
     pulse: Pulse,
     lists: identifiers::Lists,
+    kept: kept::Kept,
 }
 
 type Shared = Arc<Ui>;
@@ -88,6 +89,7 @@ pub fn router(console: Console) -> Router {
         secure: console.secure,
         pulse: Pulse::default(),
         lists: identifiers::Lists::default(),
+        kept: kept::Kept::default(),
     });
     let customer = Router::new()
         .route("/", get(customers::show))

@@ -6,14 +6,20 @@ use super::{
     frame::Frame,
     runs::{RunRow, telling},
     session::Visitor,
+    urls,
     widgets::{State, When, grouped, span},
     workers::{PendingRow, WorkerRow},
 };
 use askama::Template;
 use axum::{extract, response::IntoResponse};
+use lockstep_model::CustomerId;
 use lockstep_protocol::{
     paths::people,
-    people::{CallRate, Lag, Need, NeedKind, Overview, workers::WorkerList},
+    people::{
+        CallRate, Lag, Need, NeedKind, Overview,
+        standing::{Part, Totals},
+        workers::WorkerList,
+    },
 };
 
 const RUNS_SHOWN: u32 = 8;
@@ -30,6 +36,7 @@ struct Page {
     records: String,
     in_step: Option<String>,
     apart: String,
+    parts: Vec<PartShown>,
     lag: Option<LagShown>,
     calls: Option<CallsShown>,
     runs_live: u64,
@@ -119,6 +126,36 @@ pub fn share(records: u64, apart: u64) -> Option<String> {
     })
 }
 
+/// One sort of what is not in step, and where to see it.
+pub struct PartShown {
+    pub count: String,
+    pub words: &'static str,
+    pub href: String,
+}
+
+/// What is not in step, each sort with its number.
+pub fn parts(totals: &Totals, href: impl Fn(Part) -> String) -> Vec<PartShown> {
+    let parts = totals.parts().into_iter();
+    parts
+        .map(|(part, count)| PartShown {
+            count: grouped(count),
+            words: part.words(count),
+            href: href(part),
+        })
+        .collect()
+}
+
+/// The pages of one customer about each sort.
+pub fn parts_of(totals: &Totals, customer: CustomerId) -> Vec<PartShown> {
+    parts(totals, |part| match part {
+        Part::Writes | Part::Blocked => urls::of_customer(customer, "plan"),
+        Part::Aside => urls::of_customer(customer, "asides"),
+        Part::Questions => urls::of_customer(customer, "conflicts"),
+        Part::Held => format!("{}?state=held", urls::of_customer(customer, "orders")),
+        Part::Outside => urls::of_customer(customer, "shops"),
+    })
+}
+
 pub struct NeedRow {
     pub state: State,
     pub title: String,
@@ -126,41 +163,38 @@ pub struct NeedRow {
     pub href: String,
     pub button: String,
     pub since: Option<When>,
+    /// Met more than once since then.
+    pub times: Option<String>,
+    /// Where to ask the shop again, and which: that may be all that it takes.
+    pub again: Option<(String, String)>,
 }
 
 impl NeedRow {
     pub fn new(need: Need, frame: &Frame) -> Self {
-        let (state, button) = match need.kind {
-            NeedKind::WorkerPending => (State::attention("worker"), "Confirm…"),
-            NeedKind::Conflict => (State::attention("conflict"), "Decide"),
-            NeedKind::ShopFailed if need.href.ends_with("/records") => {
-                (State::attention("set aside"), "See why")
-            }
-            NeedKind::ShopFailed => (State::failed("shop"), "Open the shop"),
-            NeedKind::SettingsFailed => (State::failed("settings"), "Open the settings"),
-            NeedKind::OrderHeld => (State::attention("order held"), "Look at it"),
-            NeedKind::NotServed => (State::failed("not served"), "Look at it"),
-            NeedKind::Alert => (State::attention("alert"), "Look at it"),
-        };
-        let button = match need.action.is_empty() {
-            true => button.to_owned(),
-            false => need.action,
+        let state = match need.kind {
+            NeedKind::WorkerPending => State::attention("worker"),
+            NeedKind::Conflict => State::attention("conflict"),
+            NeedKind::Aside => State::attention("set aside"),
+            NeedKind::ShopFailed => State::failed("shop"),
+            NeedKind::SettingsFailed => State::failed("settings"),
+            NeedKind::OrderHeld => State::attention("order held"),
+            NeedKind::Limit => State::attention("limit"),
+            NeedKind::NotServed => State::failed("not served"),
+            NeedKind::Alert => State::attention("alert"),
         };
         NeedRow {
             state,
             title: need.title,
             detail: need.detail,
-            href: match need.kind {
-                NeedKind::OrderHeld if need.href.ends_with("/orders") => {
-                    format!("{}?state=held", need.href)
-                }
-                NeedKind::ShopFailed => match need.href.strip_suffix("/records") {
-                    Some(customer) => format!("{customer}/asides"),
-                    None => need.href,
-                },
-                _ => need.href,
+            href: need.href,
+            button: match need.action.is_empty() {
+                true => "Look at it".into(),
+                false => need.action,
             },
-            button,
+            times: (need.times > 1).then(|| grouped(need.times)),
+            again: need
+                .again
+                .map(|(customer, shop)| (urls::of_customer(customer, "sync"), shop.to_string())),
             since: need.since.map(|at| When::new(at, frame.now)),
         }
     }
@@ -209,6 +243,10 @@ pub async fn show(
         customers: grouped(overview.customers),
         records: grouped(overview.records),
         in_step: share(overview.records, overview.records_apart),
+        parts: parts(&overview.totals, |part| match part {
+            Part::Questions | Part::Held => urls::CONFLICTS.into(),
+            Part::Writes | Part::Blocked | Part::Aside | Part::Outside => urls::CUSTOMERS.into(),
+        }),
         apart: grouped(overview.records_apart),
         lag: overview.lag.map(LagShown::new),
         calls: overview.calls.map(CallsShown::new),

@@ -5,6 +5,7 @@ use super::{
     customers::{Names, view},
     failure::{Failure, Shown},
     frame::Frame,
+    overview::{PartShown, parts_of},
     runs::shops_of,
     session::{Posted, Visitor, refused, said, went_well},
     urls,
@@ -21,7 +22,7 @@ use lockstep_protocol::{
     paths::people,
     people::{
         customers::CustomerView,
-        plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest, PlanRow, Sign},
+        plan::{ApplyPlanReply, ApplyPlanRequest, ClosedShop, Plan, PlanRequest, PlanRow, Sign},
     },
 };
 
@@ -37,7 +38,8 @@ struct Page {
     may_edit: bool,
     plan: Option<Shape>,
     problem: Option<String>,
-    conflicts_href: String,
+    /// The run that a plan waits for.
+    behind: Option<String>,
 }
 
 struct Tick {
@@ -59,10 +61,15 @@ struct Shape {
     remove: String,
     stock: String,
     orders: String,
-    conflicts: u64,
-    held: u64,
     writes: String,
-    nothing: bool,
+    /// What an apply would write; less than what is shown where a shop is closed to us.
+    written: String,
+    /// There is something that an apply would write.
+    applies: bool,
+    in_step: bool,
+    parts: Vec<PartShown>,
+    closed: Vec<String>,
+    unread: Vec<String>,
     rows: Vec<Row>,
     cut: bool,
     stopped_by: Vec<String>,
@@ -92,6 +99,8 @@ impl Shape {
     fn new(plan: Plan, names: &Names, frame: &Frame) -> Self {
         let counts = plan.counts;
         let customer = plan.customer_id;
+        let written = plan.written();
+        let parts = parts_of(&plan.totals, customer);
         let rows = plan
             .rows
             .into_iter()
@@ -108,10 +117,13 @@ impl Shape {
             remove: grouped(counts.remove),
             stock: grouped(counts.stock),
             orders: grouped(counts.orders),
-            conflicts: counts.conflicts,
-            held: counts.held,
             writes: grouped(counts.writes()),
-            nothing: counts.is_empty(),
+            written: grouped(written),
+            applies: written > 0,
+            in_step: plan.totals.is_in_step() && plan.unread.is_empty(),
+            parts,
+            closed: plan.closed.iter().map(ClosedShop::sentence).collect(),
+            unread: plan.unread,
             rows: rows.collect(),
             cut: plan.cut,
             stopped_by: plan.stopped_by,
@@ -206,7 +218,10 @@ async fn page(
         may_edit: visitor.may_edit(),
         plan: plan.map(|plan| Shape::new(plan, &names, &frame)),
         problem: problem.as_ref().map(said),
-        conflicts_href: urls::of_customer(id, "conflicts"),
+        behind: problem
+            .as_ref()
+            .and_then(|problem| problem.run)
+            .map(|run| urls::run(id, run)),
         name: names.customer,
         frame,
     };

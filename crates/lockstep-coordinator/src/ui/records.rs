@@ -8,7 +8,7 @@ use super::{
     frame::Frame,
     session::Visitor,
     urls,
-    widgets::{Id, State, When, signed, units},
+    widgets::{Id, State, When, grouped, signed, units},
 };
 use askama::Template;
 use axum::{
@@ -71,7 +71,7 @@ impl Found {
     }
 }
 
-pub fn search_path(customer: CustomerId, query: &str, limit: &str, cursor: &str) -> String {
+fn search_path(customer: CustomerId, query: &str, limit: &str, cursor: &str) -> String {
     let pairs = [("query", query), ("limit", limit), ("cursor", cursor)];
     urls::with_query(&urls::path(people::RECORDS, &[&customer]), &pairs)
 }
@@ -166,6 +166,8 @@ pub struct HistoryLine {
     pub run: Option<(RunId, String)>,
     pub whats: Vec<String>,
     pub why: String,
+    /// It happened more than once in a row: how often, and first when.
+    pub again: Option<(String, When)>,
 }
 
 impl HistoryLine {
@@ -186,6 +188,9 @@ impl HistoryLine {
                 run: row.run.map(|run| (run, urls::run(customer, run))),
                 whats: vec![row.what.clone()],
                 why: row.why.clone(),
+                again: row
+                    .first_at
+                    .map(|first| (grouped(row.times), When::new(first, frame.now))),
             });
         }
         lines

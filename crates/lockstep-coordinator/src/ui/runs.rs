@@ -132,6 +132,7 @@ pub fn state_of(run: &RunView, now: Timestamp) -> State {
         (Some(RunResult::Partly), _) => State::attention("done in part"),
         (Some(RunResult::NeedsPerson), _) => State::attention("needs a person"),
         (Some(RunResult::Failed), _) => State::failed("failed"),
+        (Some(RunResult::Cancelled), _) if run.gave_way() => State::idle("gave way"),
         (Some(RunResult::Cancelled), _) => State::idle("cancelled"),
         (None, true) => State::idle(format!("running: {}", run.phase.as_str())),
         (None, false) => State::idle("ended"),

@@ -32,17 +32,20 @@ use lockstep_protocol::{
     paths::people,
     people::{
         CallRate, Lag, Need, NeedKind, Overview, Page,
+        asides::AsideView,
         buyers::ErasureView,
-        customers::{ApplyReply, CustomerRow, CustomerView, Owner},
+        customers::{ApplyReply, CustomerRow, CustomerView, Owner, ShopView},
         login::{LoginReply, Me, Role},
         orders::{HeldGroup, HeldOrder, HeldView, Unmapped},
-        plan::{ApplyPlanReply, Plan, PlanCounts, PlanField, PlanRow, Sign},
+        plan::{ApplyPlanReply, Closed, ClosedShop, Plan, PlanCounts, PlanField, PlanRow, Sign},
         records::{
             Choice, ConflictView, FieldRow, HistoryRow, LevelRow, MovementRow, RecordRow,
             RecordView, ShopColumn, StockExplained, StockLedger,
         },
         runs::{RunDetail, RunStep, RunView, SyncReply},
+        search::SearchHitView,
         shops::{CheckReply, HookRow, HooksView, ListsReply},
+        standing::{Health, Mood, Totals},
         undo::{UndoPreview, UndoReply, UndoRow},
         workers::{
             Applied, ConfirmReply, JoinTokenReply, PendingView, WorkerCustomer, WorkerList,
@@ -269,6 +272,17 @@ fn workers(full: bool) -> WorkerList {
     }
 }
 
+fn totals() -> Totals {
+    Totals {
+        writes: 0,
+        blocked: 212,
+        aside: 2,
+        questions: 4,
+        held: 1,
+        outside: 40,
+    }
+}
+
 fn overview(full: bool) -> Overview {
     let need = |kind, title: &str, detail: &str, href: &str, seconds| Need {
         kind,
@@ -276,7 +290,13 @@ fn overview(full: bool) -> Overview {
         detail: detail.into(),
         href: href.into(),
         since: Some(ago(seconds)),
-        action: String::new(),
+        action: match kind {
+            NeedKind::ShopFailed => "Replace the key".into(),
+            NeedKind::Conflict => "Decide".into(),
+            _ => String::new(),
+        },
+        times: if kind == NeedKind::ShopFailed { 14 } else { 0 },
+        again: (kind == NeedKind::ShopFailed).then_some((CustomerId(8), ShopId(2))),
     };
     Overview {
         needs_person: if full {
@@ -319,6 +339,7 @@ fn overview(full: bool) -> Overview {
         workers_pending: u64::from(full),
         runs_live: u64::from(full),
         records_apart: if full { 241 } else { 0 },
+        totals: if full { totals() } else { Totals::default() },
         lag: full.then_some(Lag {
             p50_ms: 840,
             p99_ms: 4_120,
@@ -390,6 +411,12 @@ fn customer_row(id: u64, name: &str) -> CustomerRow {
         enabled: id != 9,
         records: if id == 9 { 0 } else { 4_812 },
         records_apart: if id == 8 { 212 } else { 0 },
+        totals: if id == 9 { Totals::default() } else { totals() },
+        health: match id {
+            7 => Health::new(Mood::Good, "in step"),
+            8 => Health::new(Mood::Failed, "a shop fails").because("401 from WooCommerce"),
+            _ => Health::new(Mood::Idle, "switched off"),
+        },
         locked: false,
         movable: id != 8,
         shops: 3,
@@ -466,6 +493,20 @@ fn customer(id: u64) -> Response {
         row,
         settings,
         updated_at: ago(7_300),
+        shops: vec![
+            ShopView {
+                shop: ERP,
+                health: Health::new(Mood::Good, "answers").since(Some(ago(12))),
+                answered_at: Some(ago(12)),
+            },
+            ShopView {
+                shop: WOO,
+                health: Health::new(Mood::Failed, "refuses our key")
+                    .because("401 from Web shop")
+                    .since(Some(ago(900))),
+                answered_at: Some(ago(901)),
+            },
+        ],
     })
     .into_response()
 }
@@ -539,6 +580,7 @@ fn run(id: u64) -> RunView {
         started_at: ago(((8_814 - id) * 40).cast_signed()),
         finished_at: (!live).then(|| ago(((8_814 - id) * 40).cast_signed() - 6)),
         result,
+        why: None,
         heard_at: ago(2),
     }
 }
@@ -628,6 +670,8 @@ fn history() -> Vec<HistoryRow> {
         who: "Lockstep".into(),
         moved: None,
         cause: String::new(),
+        times: 1,
+        first_at: None,
     };
     vec![
         row(
@@ -990,9 +1034,22 @@ fn plan() -> Plan {
             remove: 0,
             stock: 31,
             orders: 2,
-            conflicts: 4,
-            held: 1,
         },
+        totals: Totals {
+            writes: 269,
+            blocked: 17,
+            aside: 2,
+            questions: 4,
+            held: 1,
+            outside: 40,
+        },
+        closed: vec![ClosedShop {
+            shop: WEB,
+            name: "B2B shop".into(),
+            why: Closed::ReadOnly,
+            writes: 17,
+        }],
+        unread: vec![],
         rows: vec![
             row(
                 Sign::Create,
@@ -1196,11 +1253,26 @@ fn api(full: bool, sent: Sent) -> Router {
         .route(people::RECORD, get(|Path((_, id)): Path<(u64, u64)>| async move {
             if id == 100 { Json(record()).into_response() } else { refusal(Code::NotFound, "There is no record with this id.") }
         }))
+        .route(people::SEARCH, get(|| async {
+            let hit = |kind: &str, key: &str, title: &str, order: Option<&str>| SearchHitView {
+                customer_id: KAHVILA,
+                customer_name: "Kahvila Oy".into(),
+                kind: kind.into(),
+                key: key.into(),
+                title: title.into(),
+                record: order.is_none().then_some(RecordId(100)),
+                order: order.map(Into::into),
+            };
+            Json(Page::whole(vec![
+                hit("product", "KH-100", "Coffee 500 g", None),
+                hit("order", "KH1041", "", Some("lockstep:7:2:5001")),
+            ]))
+        }))
         .route(people::EXPLAIN, get(|Path((_, sku)): Path<(u64, String)>| async move { Json(explained(&sku)) }))
         .route(people::CONFLICTS, get(|Path(id): Path<u64>| async move { Json(Page::whole(if id == 7 { vec![conflict()] } else { vec![] })) }))
         .route(people::CONFLICT_DECIDE, post(noted("decide", |_| StatusCode::NO_CONTENT.into_response())))
-        .route(super::ASIDES, get(|Path(id): Path<u64>| async move {
-            let aside = super::AsideView {
+        .route(people::ASIDES, get(|Path(id): Path<u64>| async move {
+            let aside = AsideView {
                 shop: WOO,
                 shop_name: "Web shop".into(),
                 what: "KH-220 Tea".into(),
@@ -1210,6 +1282,7 @@ fn api(full: bool, sent: Sent) -> Router {
                 kind: FaultKind::Invalid { field: Some("price".into()) },
                 why: "Web shop refuses the price: \"regular_price must be a decimal\".".into(),
                 retry_at: Some(Timestamp::now() + SignedDuration::from_secs(240)),
+                advice: "Mend the field where it is decided, or the rule in the shop.".into(),
                 tries: 3,
                 at: ago(900),
             };

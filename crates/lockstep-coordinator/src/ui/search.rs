@@ -1,11 +1,10 @@
-//! The search box: customers by name, and records of the customers that the person may see.
+//! The search box: customers by name, and records and orders of all customers that the person may see.
 
 use super::{
     Shared,
     failure::{Failure, Shown},
     frame::Frame,
-    records::{Found, search_path},
-    session::{Visitor, redirect},
+    session::Visitor,
     urls,
 };
 use askama::Template;
@@ -13,16 +12,16 @@ use axum::{
     extract::{self, Query},
     response::{IntoResponse, Response},
 };
+use lockstep_model::CustomerId;
 use lockstep_protocol::{
-    Problem,
     paths::people,
-    people::{Page, customers::CustomerRow, records::RecordRow},
+    people::{Page, customers::CustomerRow, search::SearchHitView},
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
-/// Customers whose records are searched at once.
-const CUSTOMERS_SEARCHED_MAX: &str = "25";
-const RECORDS_EACH: &str = "10";
+const CUSTOMERS_SHOWN: &str = "10";
+const HITS_SHOWN: &str = "100";
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -37,7 +36,7 @@ struct SearchPage {
     query: String,
     customers: Vec<(String, String)>,
     found: Vec<InCustomer>,
-    /// There are more customers than were searched.
+    /// There is more than was shown.
     cut: bool,
 }
 
@@ -45,8 +44,30 @@ struct InCustomer {
     name: String,
     href: String,
     more_href: String,
-    rows: Vec<Found>,
-    more: bool,
+    rows: Vec<Hit>,
+}
+
+struct Hit {
+    href: String,
+    kind: String,
+    key: String,
+    title: String,
+}
+
+impl Hit {
+    fn new(hit: SearchHitView) -> Self {
+        let customer = hit.customer_id;
+        Hit {
+            href: match (&hit.order, hit.record) {
+                (Some(order), _) => urls::order(customer, order),
+                (None, Some(record)) => urls::record(customer, record),
+                (None, None) => urls::customer(customer),
+            },
+            kind: hit.kind,
+            key: hit.key,
+            title: hit.title,
+        }
+    }
 }
 
 pub async fn show(
@@ -56,51 +77,35 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let caller = &visitor.caller;
     let text = query.query.trim();
-    let at_most = [("limit", CUSTOMERS_SEARCHED_MAX)];
-    let all: Page<CustomerRow> = caller
-        .get(&urls::with_query(people::CUSTOMERS, &at_most))
-        .await?;
-    if let ([only], None) = (all.items.as_slice(), &all.next) {
-        let records = urls::of_customer(only.id, "records");
-        return Ok(redirect(&urls::with_query(&records, &[("query", text)])));
-    }
     let mut customers = Vec::new();
-    let mut found = Vec::new();
+    let mut found: BTreeMap<CustomerId, InCustomer> = BTreeMap::new();
+    let mut cut = false;
     if !text.is_empty() {
-        let pairs = [("limit", RECORDS_EACH), ("query", text)];
-        let named: Page<CustomerRow> = caller
-            .get(&urls::with_query(people::CUSTOMERS, &pairs))
-            .await?;
-        let rows = named.items.iter();
-        customers = rows
+        let named = urls::with_query(
+            people::CUSTOMERS,
+            &[("limit", CUSTOMERS_SHOWN), ("query", text)],
+        );
+        let hits = urls::with_query(people::SEARCH, &[("limit", HITS_SHOWN), ("query", text)]);
+        let (named, hits) = futures::join!(
+            caller.get::<Page<CustomerRow>>(&named),
+            caller.get::<Page<SearchHitView>>(&hits),
+        );
+        let (named, hits) = (named?, hits?);
+        customers = named
+            .items
+            .iter()
             .map(|row| (row.name.clone(), urls::customer(row.id)))
             .collect();
-        let asked = all.items.iter().map(|row| async move {
-            let path = search_path(row.id, text, RECORDS_EACH, "");
-            let page: Result<Page<RecordRow>, Problem> = caller.get(&path).await;
-            (row, page)
-        });
-        for (row, page) in futures::future::join_all(asked).await {
-            match page {
-                Ok(page) if page.items.is_empty() => {}
-                Ok(page) => {
-                    let records = urls::of_customer(row.id, "records");
-                    found.push(InCustomer {
-                        name: row.name.clone(),
-                        href: urls::customer(row.id),
-                        more_href: urls::with_query(&records, &[("query", text)]),
-                        more: page.next.is_some(),
-                        rows: page
-                            .items
-                            .iter()
-                            .map(|hit| Found::new(row.id, hit))
-                            .collect(),
-                    });
-                }
-                Err(problem) => {
-                    tracing::warn!(%problem, customer = %row.id, "a customer's records are not searched")
-                }
-            }
+        cut = hits.next.is_some();
+        for hit in hits.items {
+            let records = urls::of_customer(hit.customer_id, "records");
+            let of_customer = found.entry(hit.customer_id).or_insert_with(|| InCustomer {
+                name: hit.customer_name.clone(),
+                href: urls::customer(hit.customer_id),
+                more_href: urls::with_query(&records, &[("query", text)]),
+                rows: Vec::new(),
+            });
+            of_customer.rows.push(Hit::new(hit));
         }
     }
     let mut frame = Frame::of(&ui, &visitor, "Search", "").await;
@@ -108,8 +113,8 @@ pub async fn show(
     Ok(Shown(SearchPage {
         query: text.to_owned(),
         customers,
-        found,
-        cut: all.next.is_some(),
+        found: found.into_values().collect(),
+        cut,
         frame,
     })
     .into_response())

@@ -8,9 +8,10 @@ use super::{
     failure::{Failure, Shown},
     form::{Choice, Field, Form, place, put},
     frame::Frame,
+    kept::Place,
     overview::NeedRow,
     policies,
-    session::{Posted, Visitor, refused, said, went_well},
+    session::{Posted, Values, Visitor, refused, said, went_well},
     transforms, urls,
     widgets::{Id, State, When},
 };
@@ -49,9 +50,8 @@ pub async fn list(
 ) -> Result<Response, Failure> {
     let edit = Edit::load(visitor, customer).await?;
     let frame = edit.frame(&ui, "Shops", "shops").await;
-    let failing = needs_of(&edit.visitor.caller, &frame, customer).await;
     Ok(Shown(ListPage {
-        shops: shop_rows(edit.settings(), &failing),
+        shops: shop_rows(&edit.view, &frame),
         new_href: urls::of_customer(customer, "shops/new"),
         may_edit: edit.may_edit(),
         frame,
@@ -75,6 +75,8 @@ struct ShopPage {
     needs: Vec<NeedRow>,
     may_edit: bool,
     is_new: bool,
+    /// A key was typed and is not saved yet.
+    keeps: bool,
     shops_href: String,
     id: Option<Id>,
 }
@@ -408,6 +410,44 @@ pub async fn register_hooks(
     }
 }
 
+fn action(customer: CustomerId, shop: Option<ShopId>, platform: &str) -> String {
+    match shop {
+        Some(shop) => urls::shop(customer, shop),
+        None => urls::with_query(
+            &urls::of_customer(customer, "shops/new"),
+            &[("platform", platform)],
+        ),
+    }
+}
+
+/// Keys that the form leaves empty and that were typed before, for a test or beside a slip. Which those are.
+fn with_kept_keys(
+    ui: &Ui,
+    place: &Place,
+    platform: &str,
+    at: At,
+    typed: &mut Values,
+) -> Vec<String> {
+    let service = format!("services[{}]", at.service);
+    let known = manifest(ui, platform).map_or(&[][..], |manifest| manifest.credentials);
+    let keys: Vec<String> = known
+        .iter()
+        .filter(|each| each.secret)
+        .map(|each| format!("{service}.credentials.{}", each.name))
+        .chain([format!("{service}.hookSecret")])
+        .collect();
+    let options = format!("{service}.options.");
+    let url = format!("{service}.url");
+    // What is picked in the shop says nothing of where it is; how it is trusted does.
+    let is_picked = |name: &str| known.iter().any(|each| !each.secret && each.name == name);
+    ui.kept.take(place, typed, &keys, |name| {
+        name == url
+            || name
+                .strip_prefix(&options)
+                .is_some_and(|option| !is_picked(option))
+    })
+}
+
 async fn page(
     ui: &Ui,
     edit: &Edit,
@@ -448,13 +488,8 @@ async fn page(
         .zip(shop)
         .map(|(view, shop)| HooksShown::new(view, customer, shop, frame.now));
     let wrong = !form.is_good();
-    let action = match shop {
-        Some(shop) => urls::shop(customer, shop),
-        None => urls::with_query(
-            &urls::of_customer(customer, "shops/new"),
-            &[("platform", platform)],
-        ),
-    };
+    let keeps = form.keeps();
+    let action = action(customer, shop, platform);
     let page = ShopPage {
         headline: name,
         platform: known.map_or("unknown platform", |known| known.name),
@@ -467,6 +502,7 @@ async fn page(
         needs,
         may_edit: edit.may_edit(),
         is_new: shop.is_none(),
+        keeps,
         shops_href: urls::of_customer(customer, "shops"),
         id: shop.map(Id::new),
         frame,
@@ -479,12 +515,18 @@ pub async fn save(
     Path((customer, shop)): Path<(CustomerId, ShopId)>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let (mut edit, typed) = Edit::posted(posted, customer).await?;
+    let (mut edit, mut typed) = Edit::posted(posted, customer).await?;
     let at = at(edit.settings(), shop)
         .ok_or_else(|| Failure::not_found("such shop of this customer"))?;
     let platform = edit.settings().services[at.service].platform.clone();
     let settings = edit.settings().clone();
     ensure_link(&mut edit.json, &settings, at, shop);
+    let kept_at = Place::new(
+        &edit.visitor,
+        customer,
+        &action(customer, Some(shop), &platform),
+    );
+    let kept = with_kept_keys(&ui, &kept_at, &platform, at, &mut typed);
     let lists = lists_of(&ui, &edit.visitor.caller, customer, shop, &platform).await;
     let mut form = form(
         &ui,
@@ -495,6 +537,7 @@ pub async fn save(
         &lists,
     );
     form.put(&typed, &mut edit.json);
+    form.keep(&kept);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
         return Ok(page(&ui, &edit, Some(shop), &platform, form, None).await);
@@ -504,7 +547,10 @@ pub async fn save(
         return Ok(page(&ui, &edit, Some(shop), &platform, form, Some(checked)).await);
     }
     match edit.apply().await {
-        Ok(reply) => Ok(edit.saved(&reply, &urls::shop(customer, shop))),
+        Ok(reply) => {
+            ui.kept.forget(&kept_at);
+            Ok(edit.saved(&reply, &urls::shop(customer, shop)))
+        }
         Err(problem) => {
             edit.mark(&mut form, &problem);
             Ok(page(&ui, &edit, Some(shop), &platform, form, None).await)
@@ -584,7 +630,7 @@ pub async fn save_new(
     Query(query): Query<NewQuery>,
     posted: Posted,
 ) -> Result<Response, Failure> {
-    let (mut edit, typed) = Edit::posted(posted, customer).await?;
+    let (mut edit, mut typed) = Edit::posted(posted, customer).await?;
     let only = ui.platforms.first().filter(|_| ui.platforms.len() == 1);
     let platform = if query.platform.is_empty() {
         only.map_or(String::new(), |only| only.platform.to_owned())
@@ -593,8 +639,11 @@ pub async fn save_new(
     };
     let before = edit.settings().clone();
     let (shop, at) = blank(&mut edit, &platform);
+    let kept_at = Place::new(&edit.visitor, customer, &action(customer, None, &platform));
+    let kept = with_kept_keys(&ui, &kept_at, &platform, at, &mut typed);
     let mut form = form(&ui, &before, &platform, &[], at, &[]);
     form.put(&typed, &mut edit.json);
+    form.keep(&kept);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
         return Ok(page(&ui, &edit, None, &platform, form, None).await);
@@ -611,7 +660,10 @@ pub async fn save_new(
         policies::owned_by(&mut edit.json, shop.0);
     }
     match edit.apply().await {
-        Ok(reply) => Ok(edit.saved(&reply, &urls::of_customer(customer, "shops"))),
+        Ok(reply) => {
+            ui.kept.forget(&kept_at);
+            Ok(edit.saved(&reply, &urls::of_customer(customer, "shops")))
+        }
         Err(problem) => {
             edit.mark(&mut form, &problem);
             Ok(page(&ui, &edit, None, &platform, form, None).await)

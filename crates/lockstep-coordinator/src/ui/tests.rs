@@ -634,7 +634,14 @@ async fn a_plan_is_shown_before_it_is_applied() {
     for words in [
         "+ 12 create",
         "~ 240 update",
-        "Apply as shown",
+        // Not all of it can be written, and that is said before it is.
+        "Apply 269 of 286",
+        "17 of these writes are not made at B2B shop: it is read-only",
+        // What is not in step, each with its number.
+        ">2 set aside<",
+        ">4 questions<",
+        ">1 order held<",
+        ">40 not in the assortment<",
         "owner: ERP, changed 09:02",
         "21 % of the products",
     ] {

@@ -87,6 +87,8 @@ pub async fn roll_back(
                 slot.name()
             ),
             href: format!("/workers/{}", slot.id),
+            action: "Look through the customers".into(),
+            shop: None,
         },
     )
     .await;

@@ -5,6 +5,7 @@ use crate::extract::Json;
 use crate::{
     AppState,
     alarms::{self, Alarm},
+    api::standing::{failing_cure, failing_word, is_for_people, shop_page},
     events::Topic,
     hooks,
     refusal::{Answer, Refusal},
@@ -13,10 +14,13 @@ use crate::{
 };
 use axum::{extract::State, http::HeaderMap};
 use jiff::Timestamp;
-use lockstep_model::entry::RunResult;
+use lockstep_model::{
+    CustomerId, ShopId,
+    entry::{RunResult, RunWhy},
+};
 use lockstep_protocol::{
     bounds::RUNS_REPORTED_MAX,
-    status::{ApplyState, CustomerReport, RunProgress, StatusReply, StatusReport},
+    status::{ApplyState, CustomerReport, RunProgress, ShopReport, StatusReply, StatusReport},
 };
 use lockstep_storage::{self as storage, RunRow};
 
@@ -71,6 +75,7 @@ async fn customers(
     let mut news = Vec::new();
     for report in ours {
         app.figures.allow(report.id, report.calls_per_second_max);
+        shops(app, report.id, report.shops.clone()).await;
         let known = Known {
             worker: slot.id,
             revision: report.revision,
@@ -115,7 +120,9 @@ async fn customers(
                         "{} The settings before them stay in force.",
                         report.error.unwrap_or_default()
                     ),
-                    href: format!("/customers/{}", report.id),
+                    href: format!("/customers/{}/settings", report.id),
+                    action: "Open the settings".into(),
+                    shop: None,
                 };
                 alarms::raise(app, alarm).await;
             }
@@ -131,6 +138,75 @@ async fn customers(
         }
     }
     Ok(())
+}
+
+/// What a shop does to all calls is one trouble, however many runs meet it: it is told once, with what cures it, and is
+/// over when the shop answers again.
+async fn shops(app: &AppState, customer: CustomerId, reports: Vec<ShopReport>) {
+    // A worker that has just begun has called none of them yet: they are as they were.
+    if reports.is_empty() {
+        return;
+    }
+    let Some(before) = app.reports.put_shops(customer, reports.clone()) else {
+        return;
+    };
+    app.events.tell(Topic::Customers, Some(customer));
+    let is_told = |report: &&ShopReport| report.failing.as_ref().is_some_and(is_for_people);
+    for report in &reports {
+        let key = format!("{customer}/{}", report.shop);
+        match report
+            .failing
+            .as_ref()
+            .filter(|failing| is_for_people(failing))
+        {
+            Some(failing) => {
+                let alarm = Alarm {
+                    kind: "shop",
+                    key,
+                    customer: Some(customer),
+                    worker: None,
+                    title: format!(
+                        "{} {}",
+                        shop_name(app, customer, report.shop).await,
+                        failing_word(failing)
+                    ),
+                    detail: format!(
+                        "{}. Nothing is lost: what waits for it goes on once it answers.",
+                        failing.message.trim_end_matches('.')
+                    ),
+                    href: shop_page(customer, report.shop),
+                    action: failing_cure(failing).into(),
+                    shop: Some(report.shop),
+                };
+                alarms::raise(app, alarm).await;
+            }
+            None => {
+                // After a restart nobody knows what was open.
+                let was = before.iter().find(|was| was.shop == report.shop);
+                if was.is_none_or(|was| is_told(&was)) {
+                    alarms::clear(app, "shop", &key, Some(customer)).await;
+                }
+            }
+        }
+    }
+    // Not connected any more: what it did is nobody's trouble.
+    for gone in &before {
+        if !reports.iter().any(|report| report.shop == gone.shop) {
+            let key = format!("{customer}/{}", gone.shop);
+            alarms::clear(app, "shop", &key, Some(customer)).await;
+        }
+    }
+}
+
+async fn shop_name(app: &AppState, customer: CustomerId, shop: ShopId) -> String {
+    let merchant = app.view.customer_name(customer);
+    match app.storage.customer(customer).await {
+        Ok(Some(stored)) => match stored.settings.service(shop) {
+            Some(service) => format!("{} of {merchant}", service.name),
+            None => format!("shop {shop} of {merchant}"),
+        },
+        Ok(None) | Err(_) => format!("shop {shop} of {merchant}"),
+    }
 }
 
 fn stored(state: ApplyState) -> storage::ApplyState {
@@ -192,6 +268,10 @@ async fn runs(
         })
         .cloned()
         .collect();
+    // What follows from a run's end stands before the run is seen to have ended.
+    for run in kept.iter().filter(|run| run.finished_at.is_some()) {
+        ended(app, run).await;
+    }
     let rows: Vec<RunRow> = kept.iter().map(|run| row(slot, run, now)).collect();
     app.storage.put_runs(&rows).await?;
     let changed = app.progress.report(slot.id, full, runs, now);
@@ -200,7 +280,6 @@ async fn runs(
     }
     for run in kept.iter().filter(|run| run.finished_at.is_some()) {
         app.view.forget_cancel(run.customer_id, run.run);
-        ended(app, run).await;
         if run.run.0 % PRUNE_EVERY == 0 {
             app.storage.prune_runs(run.customer_id).await?;
         }
@@ -223,34 +302,62 @@ fn row(slot: &Slot, run: &RunProgress, now: Timestamp) -> RunRow {
         started_at: run.started_at,
         finished_at: run.finished_at,
         result: run.result,
+        why: run.why,
         heard_at: now,
     }
 }
 
+/// A run tells of itself only what nothing else tells of: shops that fail, questions, held orders and what stands aside
+/// are each told as what they are.
 async fn ended(app: &AppState, run: &RunProgress) {
     let key = format!("{}/{}", run.customer_id, run.lane);
-    match run.result {
-        Some(RunResult::Failed | RunResult::NeedsPerson) => {
-            let name = app.view.customer_name(run.customer_id);
-            let alarm = Alarm {
-                kind: "run",
-                key,
-                customer: Some(run.customer_id),
-                worker: None,
-                title: format!("A run of {name} ({}) waits for a person", run.lane),
-                detail: run.message.clone(),
-                href: format!("/customers/{}/runs/{}", run.customer_id, run.run),
+    let name = app.view.customer_name(run.customer_id);
+    let alarm = |kind, title, page: String, action: &str| Alarm {
+        kind,
+        key: key.clone(),
+        customer: Some(run.customer_id),
+        worker: None,
+        title,
+        detail: run.message.clone(),
+        href: format!("/customers/{}/{page}", run.customer_id),
+        action: action.into(),
+        shop: None,
+    };
+    let open = match (run.result, run.why) {
+        // It goes on in the next run, or was a person's will.
+        (Some(RunResult::Cancelled) | None, _) => return,
+        (_, Some(RunWhy::Limit)) => Some(alarm(
+            "limit",
+            format!("A limit stops the {} of {name}", run.lane),
+            "plan".into(),
+            "See the plan",
+        )),
+        (_, Some(_)) => None,
+        (Some(RunResult::Failed | RunResult::NeedsPerson), None) => Some(alarm(
+            "run",
+            format!("A run of {name} ({}) waits for a person", run.lane),
+            format!("runs/{}", run.run),
+            "See the run",
+        )),
+        (Some(RunResult::Done | RunResult::Partly), None) => None,
+    };
+    match open {
+        Some(alarm) => {
+            let other = if alarm.kind == "limit" {
+                "run"
+            } else {
+                "limit"
             };
+            alarms::clear(app, other, &key, Some(run.customer_id)).await;
             alarms::raise(app, alarm).await;
+            app.reports.run_went_badly(run.customer_id, run.lane);
         }
-        Some(RunResult::Done | RunResult::Partly) => {
+        None => {
             if app.reports.run_went_well(run.customer_id, run.lane) {
-                alarms::clear(app, "run", &key, Some(run.customer_id)).await;
+                for kind in ["run", "limit"] {
+                    alarms::clear(app, kind, &key, Some(run.customer_id)).await;
+                }
             }
         }
-        Some(RunResult::Cancelled) | None => {}
-    }
-    if matches!(run.result, Some(RunResult::Failed | RunResult::NeedsPerson)) {
-        app.reports.run_went_badly(run.customer_id, run.lane);
     }
 }

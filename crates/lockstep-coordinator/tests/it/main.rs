@@ -3,6 +3,7 @@
 
 mod asks;
 mod checkpoints;
+mod console;
 mod enrolment;
 mod events;
 mod hooks;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use lockstep_connector::{
-    Account, BodyStream, Connector, Hint, Hook, HookDelivery, HookScheme, HookState, Http,
-    Manifest, OrderCreation, Pictures, Platform, Registry, StockWrite,
+    Account, BodyStream, Connector, Credential, Hint, Hook, HookDelivery, HookScheme, HookState,
+    Http, Manifest, OrderCreation, Pictures, Platform, Registry, StockWrite,
 };
 use lockstep_model::{
     Change, Fault, FaultKind, Flow, NaturalKey, Outcome, Page, PictureSource, PullRequest, Record,
@@ -17,7 +17,11 @@ pub const PING: &str = "x-test-ping";
 static MANIFEST: Manifest = Manifest {
     platform: "practice",
     name: "Practice shop",
-    credentials: &[],
+    credentials: &[Credential {
+        name: "token",
+        label: "API token",
+        secret: true,
+    }],
     paging: &[],
     batches: &[],
     stock_write: StockWrite::None,

@@ -45,6 +45,7 @@ fn run(customer: u64, number: u64) -> RunProgress {
         message: String::new(),
         started_at: begun() + SignedDuration::from_mins((customer * number).cast_signed()),
         finished_at: Some(begun() + SignedDuration::from_hours(9)),
+        why: None,
         result: Some(if customer == 50 {
             RunResult::Failed
         } else {

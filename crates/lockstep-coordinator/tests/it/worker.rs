@@ -23,7 +23,9 @@ use lockstep_protocol::{
     paths::{fill, people, worker as paths},
     people::workers::{ConfirmReply, ConfirmRequest},
     segment::{SegmentHash, SegmentHeader, SegmentReply},
-    status::{Acted, ApplyState, CustomerReport, RunProgress, StatusReply, StatusReport},
+    status::{
+        Acted, ApplyState, CustomerReport, RunProgress, ShopReport, StatusReply, StatusReport,
+    },
 };
 use reqwest::{Client, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,6 +41,8 @@ pub struct TestWorker {
     pub instance: InstanceId,
     pub held: Held,
     pub reports: u64,
+    /// How its customers' shops are, by its reports.
+    pub shops: Vec<ShopReport>,
 }
 
 /// What a poll was answered.
@@ -64,6 +68,7 @@ impl TestWorker {
             },
             held: Held::default(),
             reports: 0,
+            shops: Vec::new(),
         }
     }
 
@@ -196,6 +201,7 @@ impl TestWorker {
             stopped: false,
             journal_sequence: 0,
             calls_per_second_max: None,
+            shops: self.shops.clone(),
         });
         let report = StatusReport {
             instance: self.instance.clone(),

@@ -29,6 +29,9 @@ pub struct Decision {
     pub writes: Vec<Write>,
     pub consumed: Vec<Consumed>,
     pub lines: Vec<PlanLine>,
+    /// Shops that want a write which something else holds up: an outcome that is looked up, a record that comes first.
+    #[serde(default)]
+    pub waiting: u32,
 }
 
 impl Decision {
@@ -149,6 +152,7 @@ fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) ->
         writes: Vec::new(),
         consumed,
         lines: Vec::new(),
+        waiting: 0,
     };
     let mut records = Vec::new();
     for group in &matching.groups {
@@ -308,6 +312,9 @@ fn decide_on(
             continue;
         }
         due.push(*shop);
+        let planned = decision.writes.len();
+        // What stands aside is counted as that.
+        let is_aside = side.is_some_and(|side| side.shadow.aside_until.is_some());
         if target.may_write(now) && !still_open.contains(shop) {
             for (write, lines) in writes {
                 // A parent that the shop does not have yet comes first; this one stays due.
@@ -333,6 +340,9 @@ fn decide_on(
                 decision.lines.extend(lines);
                 decision.writes.push(write);
             }
+        }
+        if decision.writes.len() == planned && !is_aside {
+            decision.waiting += 1;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The catalogue lane: categories before products, products before their pictures; each kind is planned whole, held
 //! against the limits, and then applied.
 
-use super::approved::fingerprint;
+use super::approved::fingerprints;
 use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Decision, Ids, Terms, decide};
 use crate::customer::{Effect, Shared};
@@ -207,6 +207,7 @@ impl Run {
             if cluster.key == RootCategory::KEY {
                 decision.leave_out(|shop| !self.has_read_categories(shop, shared));
             }
+            self.blocked += u64::from(decision.waiting);
             if let Some(approved) = &mut self.approved {
                 approved.hold_to(&mut decision, pass == 0);
             }
@@ -233,7 +234,7 @@ impl Run {
                 self.check_prices(&decision);
             }
             if self.dry && !decision.writes.is_empty() {
-                self.shown.insert(fingerprint(&decision));
+                self.shown.extend(fingerprints(&decision));
             }
             self.show(decision.lines.iter().cloned());
             decisions.push((rows, decision));

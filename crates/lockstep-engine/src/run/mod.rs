@@ -31,7 +31,7 @@ use approved::Approved;
 use jiff::Timestamp;
 use levels::LevelsOfRun;
 use lockstep_model::cases::{Also, CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
-use lockstep_model::entry::{Body, Counts, RunResult};
+use lockstep_model::entry::{Body, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,10 +67,14 @@ pub(crate) struct Run {
     made: BTreeSet<ShopId>,
     needs_person: Option<String>,
     cancelled: Option<String>,
+    /// It was, for a run that knows more and begins at once.
+    gave_way: bool,
     lines: Vec<PlanLine>,
     lines_total: u64,
     /// A dry run's rows, as fingerprints.
-    shown: BTreeSet<u64>,
+    shown: BTreeSet<(ShopId, u64)>,
+    /// Of what a plan wants, what it cannot write yet.
+    blocked: u64,
     /// Only what this plan showed is written, limits or not.
     approved: Option<Approved>,
     /// It undoes another run, and does nothing else.
@@ -146,6 +150,13 @@ pub(crate) enum Phase {
     Over,
 }
 
+/// Writes of orders and levels whose outcome is looked up before anything follows.
+fn trade_open(shared: &Shared) -> u64 {
+    let open = shared.open.values();
+    let of_trade = open.filter(|open| !matches!(open.subject, Subject::Record(_)));
+    of_trade.count() as u64
+}
+
 impl Run {
     pub fn new(
         id: RunId,
@@ -174,9 +185,11 @@ impl Run {
             made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,
+            gave_way: false,
             lines: Vec::new(),
             lines_total: 0,
             shown: BTreeSet::new(),
+            blocked: 0,
             approved: None,
             undo: None,
             expected: None,
@@ -206,7 +219,7 @@ impl Run {
     }
 
     /// The rows of a dry run, once it is over.
-    pub fn take_shown(&mut self) -> Option<BTreeSet<u64>> {
+    pub fn take_shown(&mut self) -> Option<BTreeSet<(ShopId, u64)>> {
         (self.dry && self.cancelled.is_none() && self.undo.is_none())
             .then(|| std::mem::take(&mut self.shown))
     }
@@ -218,6 +231,12 @@ impl Run {
 
     pub fn waits_for(&self, call: CallId) -> bool {
         self.reads.waits_for(call) || self.writing.as_ref().is_some_and(|w| w.waits_for(call))
+    }
+
+    /// Stops it for a run that knows more.
+    pub fn give_way(&mut self, why: &str) {
+        self.gave_way |= self.cancelled.is_none();
+        self.cancel(why);
     }
 
     pub fn cancel(&mut self, why: &str) {
@@ -354,46 +373,7 @@ impl Run {
         } else {
             Vec::new()
         };
-        let (result, message) = if let Some(why) = &self.cancelled {
-            (RunResult::Cancelled, why.clone())
-        } else if self.undo.is_some() && self.dry {
-            let sentence = "What an undo would do was only shown: nothing was written.";
-            (RunResult::Done, sentence.into())
-        } else if let Some(undo) = &self.undo {
-            undo.result(|shop| self.name(shop), self.counts.failed)
-        } else if let Some(why) = &self.needs_person {
-            (RunResult::NeedsPerson, why.clone())
-        } else if !shared.shut.is_empty() {
-            let mut sentences = shared.shut.clone();
-            for (shop, sentence) in &self.failed {
-                sentences.entry(*shop).or_insert_with(|| sentence.clone());
-            }
-            let sentences: Vec<String> = sentences.into_values().collect();
-            (RunResult::NeedsPerson, sentences.join(" · "))
-        } else if !self.failed.is_empty() {
-            let sentences: Vec<&str> = self.failed.values().map(String::as_str).collect();
-            let nothing = self.failed.len() >= self.cause.shops().len().max(1);
-            let result = if nothing && self.counts.written == 0 {
-                RunResult::Failed
-            } else {
-                RunResult::Partly
-            };
-            (result, sentences.join(" · "))
-        } else if let Some(moved) = self.approved.as_ref().and_then(Approved::sentence) {
-            (RunResult::Partly, moved)
-        } else if self.counts.failed + self.counts.bad > 0 {
-            (
-                RunResult::Partly,
-                "Some records stand aside with their reasons; the others are in step.".into(),
-            )
-        } else if self.counts.conflicts > 0 {
-            (
-                RunResult::NeedsPerson,
-                "Conflicts wait for a person; the rest is in step.".into(),
-            )
-        } else {
-            (RunResult::Done, String::new())
-        };
+        let (result, why, message) = self.end(shared);
         bodies.push(Body::RunFinished {
             run: self.id,
             result,
@@ -414,6 +394,15 @@ impl Run {
                 lines: std::mem::take(&mut self.lines),
                 total: self.lines_total,
                 conflicts: self.counts.conflicts,
+                by_shop: self
+                    .shown
+                    .iter()
+                    .fold(BTreeMap::new(), |mut sums, (shop, _)| {
+                        *sums.entry(*shop).or_default() += 1;
+                        sums
+                    }),
+                blocked: self.blocked + trade_open(shared),
+                unread: self.failed.values().cloned().collect(),
                 stopped_by: self.needs_person.take(),
             });
         }
@@ -423,7 +412,88 @@ impl Run {
             result,
             counts: self.counts,
             message,
+            why,
         });
+    }
+
+    /// How it ended, why not simply well, and the sentence that says so.
+    fn end(&self, shared: &Shared) -> (RunResult, Option<RunWhy>, String) {
+        if let Some(why) = &self.cancelled {
+            let reason = match self.gave_way {
+                true => RunWhy::GaveWay,
+                false => RunWhy::Stopped,
+            };
+            (RunResult::Cancelled, Some(reason), why.clone())
+        } else if self.undo.is_some() && self.dry {
+            let sentence = "What an undo would do was only shown: nothing was written.";
+            (RunResult::Done, None, sentence.into())
+        } else if let Some(undo) = &self.undo {
+            let (result, sentence) = undo.result(|shop| self.name(shop), self.counts.failed);
+            let why = match result {
+                RunResult::NeedsPerson => Some(RunWhy::Question),
+                RunResult::Partly => Some(RunWhy::Moved),
+                RunResult::Done | RunResult::Failed | RunResult::Cancelled => None,
+            };
+            (result, why, sentence)
+        } else if let Some(why) = &self.needs_person {
+            (RunResult::NeedsPerson, Some(RunWhy::Limit), why.clone())
+        } else if !shared.shut.is_empty() {
+            let mut sentences = shared.shut.clone();
+            for (shop, sentence) in &self.failed {
+                sentences.entry(*shop).or_insert_with(|| sentence.clone());
+            }
+            let sentences: Vec<String> = sentences.into_values().collect();
+            let message = self.with_what_was_left(sentences.join(" · "), shared);
+            (RunResult::NeedsPerson, Some(RunWhy::Shop), message)
+        } else if !self.failed.is_empty() {
+            let sentences: Vec<&str> = self.failed.values().map(String::as_str).collect();
+            let nothing = self.failed.len() >= self.cause.shops().len().max(1);
+            let result = if nothing && self.counts.written == 0 {
+                RunResult::Failed
+            } else {
+                RunResult::Partly
+            };
+            let message = self.with_what_was_left(sentences.join(" · "), shared);
+            (result, Some(RunWhy::Shop), message)
+        } else if let Some(left) = self.what_was_left(shared) {
+            (RunResult::Partly, Some(RunWhy::Moved), left)
+        } else if self.counts.failed + self.counts.bad > 0 {
+            (
+                RunResult::Partly,
+                Some(RunWhy::Aside),
+                "Some records stand aside with their reasons; the others are in step.".into(),
+            )
+        } else if self.counts.conflicts > 0 {
+            (
+                RunResult::NeedsPerson,
+                Some(RunWhy::Question),
+                "Conflicts wait for a person; the rest is in step.".into(),
+            )
+        } else {
+            (RunResult::Done, None, String::new())
+        }
+    }
+
+    fn with_what_was_left(&self, mut message: String, shared: &Shared) -> String {
+        if let Some(left) = self.what_was_left(shared) {
+            message.push_str(" · ");
+            message.push_str(&left);
+        }
+        message
+    }
+
+    /// Of a plan that a person applied: what was not written, and why.
+    fn what_was_left(&self, shared: &Shared) -> Option<String> {
+        let approved = self.approved.as_ref()?;
+        let closed = self.rules.shops.iter().filter(|(_, rules)| rules.read_only);
+        let closed = closed.map(|(shop, rules)| {
+            let why = match shared.meetings.waiting.contains(shop) {
+                true => "a person has not accepted yet that it is written to",
+                false => "it is read-only",
+            };
+            (*shop, rules.name.as_str(), why)
+        });
+        approved.sentence(closed)
     }
 
     fn count_conflicts(&mut self, bodies: &[Body]) {

@@ -132,10 +132,12 @@ impl Run {
             return false;
         };
         shared.look_again(self.lane, until);
+        // Each run says what the cause is, not only the one that met it.
+        let why = shared.why_down.get(&shop).cloned();
         let name = self.name(shop);
-        self.failed
-            .entry(shop)
-            .or_insert_with(|| format!("{name}: it is left alone until it can be reached again."));
+        self.failed.entry(shop).or_insert_with(|| {
+            why.unwrap_or_else(|| format!("{name}: it asks for peace; it is asked again soon."))
+        });
         true
     }
 
@@ -384,6 +386,7 @@ impl Run {
         };
         *tries = tries.saturating_add(1);
         shared.down.insert(shop, at);
+        shared.why_down.insert(shop, said.clone());
         shared.look_again(self.lane, at);
         self.failed.entry(shop).or_insert(said);
     }

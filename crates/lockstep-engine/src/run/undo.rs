@@ -19,7 +19,8 @@ use lockstep_model::cases::{
 };
 use lockstep_model::entry::{Again, Body, Conflict, RunResult, Subject};
 use lockstep_model::{
-    ConflictId, Field, IntentId, Kind, Path, RecordId, RemoteId, RunId, ShopId, Value, VariantField,
+    ConflictId, Field, IntentId, Kind, Path, RecordId, RemoteId, RunId, ShopId, Status, Value,
+    VariantField,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -398,7 +399,19 @@ impl Run {
                 }
                 Subject::Record(_) => {
                     if there.made {
-                        judged.push(whole(Verdict::Made));
+                        let path = Path::new(&Field::Status);
+                        judged.push(match archived(there, &path) {
+                            Some(field) => {
+                                let held = held(cluster, *shop, &path);
+                                let verdict = self.verdict(*shop, there, &path, &field, cluster);
+                                Judged {
+                                    shop: *shop,
+                                    line: line(path.to_string(), held, &field.was, verdict),
+                                    field: Some((path, field)),
+                                }
+                            }
+                            None => whole(Verdict::Made),
+                        });
                     }
                     if there.pictures {
                         judged.push(whole(Verdict::Picture));
@@ -505,6 +518,15 @@ impl Run {
         }
         Verdict::PutBack
     }
+}
+
+/// What a run made is taken off sale where it made it: nothing is deleted. `None`: it has no status there.
+fn archived(there: &WrittenThere, path: &Path) -> Option<WrittenField> {
+    let made = there.fields.get(path)?;
+    Some(WrittenField {
+        was: Value::text(Status::Archived.as_str()),
+        ..made.clone()
+    })
 }
 
 struct Judged {

@@ -9,8 +9,8 @@ use lockstep_model::cases::{
 };
 use lockstep_model::entry::{Body, Cause, Conflict, RunResult, Subject, What};
 use lockstep_model::{
-    Kind, Lane, Next, Outcome, Page, Path, Product, Receipt, Record, RecordId, RunId, Scope, Takes,
-    Value, Variant,
+    Field, Kind, Lane, Next, Outcome, Page, Path, Product, Receipt, Record, RecordId, RunId, Scope,
+    Takes, Value, Variant,
 };
 
 const PRICE: &str = "variant/KH-100/price/EUR";
@@ -284,6 +284,45 @@ fn a_record_that_the_run_made_is_named_once_and_stays() {
     assert_eq!(result, RunResult::Partly);
     assert!(message.contains("archive it in its owner"), "{message}");
     assert!(!message.contains(PRICE), "{message}");
+}
+
+#[test]
+fn e5_what_a_run_made_is_archived_where_it_made_it_and_held_there() {
+    let mut there = raised();
+    there.made = true;
+    let status = Path::new(&Field::Status);
+    let made = WrittenField {
+        was: Value::Empty,
+        wrote: Value::text("active"),
+        since: None,
+    };
+    there.fields.insert(status.clone(), made);
+    let (_, judged) = read(false, there, "7.20");
+    let asked = judged.iter().find_map(|effect| match effect {
+        Effect::Intend { bodies, .. } => bodies.iter().find_map(|body| match body {
+            Body::ConflictOpened { about, .. } => Some(about),
+            _ => None,
+        }),
+        _ => None,
+    });
+    let Some(Conflict::Undone { path, held, .. }) = asked else {
+        panic!("nothing is asked about what it made: {judged:?}")
+    };
+    assert_eq!((path, held), (&status, &Value::text("archived")));
+    let written = judged.iter().find_map(|effect| match effect {
+        Effect::Intend { bodies, .. } => bodies.iter().find_map(|body| match body {
+            Body::Intended {
+                what: What::Set { set },
+                shop: A,
+                ..
+            } => Some(set),
+            _ => None,
+        }),
+        _ => None,
+    });
+    let set = written.expect("it is written");
+    assert_eq!(set.get(&status), Some(&Value::text("archived")));
+    assert_eq!(set.len(), 1, "nothing else of it: {set:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::columns::{id, int, record_subject, subject_text};
 use crate::{Journal, JournalError};
 use lockstep_model::cases::{UndoCase, UndoChunk, WrittenField, WrittenThere};
 use lockstep_model::entry::{Body, Delta, Entry, Settlement, Subject, What};
-use lockstep_model::{Fields, IntentId, Path, RecordId, RunId, ShopId, Value};
+use lockstep_model::{Field, Fields, IntentId, Path, RecordId, RunId, ShopId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,7 +217,15 @@ impl Written {
         }
         let there = there.or_default();
         match what {
-            What::Create { .. } => there.made = true,
+            What::Create { set } => {
+                there.made = true;
+                // An undo takes it off sale, as long as nobody else has said something of that since.
+                let path = Path::new(&Field::Status);
+                if let Some(value) = set.get(&path) {
+                    let wrote = held.get(&path).unwrap_or(value).clone();
+                    note(&mut there.fields, &before, path, wrote);
+                }
+            }
             What::AddPicture { .. } | What::RemovePicture { .. } => there.pictures = true,
             What::Set { set } => {
                 for (path, value) in set {

@@ -178,6 +178,14 @@ impl CustomerSettings {
         })
     }
 
+    /// Shops whose assortment leaves products out.
+    pub fn shops_that_pick(&self) -> Vec<ShopId> {
+        let picks = self.shops().filter(|(_, link)| {
+            link.assortment != Assortment::All && self.customer.flow_is_on(Flow::Products)
+        });
+        picks.map(|(service, _)| service.id).collect()
+    }
+
     /// The row with the ERP's role.
     pub fn erp(&self) -> Option<ShopId> {
         self.shops()

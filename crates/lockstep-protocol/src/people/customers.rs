@@ -1,9 +1,12 @@
 //! Customers: list, show, apply, export, owner.
 
-use super::workers::Applied;
+use super::{
+    standing::{Health, Totals},
+    workers::Applied,
+};
 use jiff::Timestamp;
 use lockstep_model::{
-    CustomerId, Epoch, Revision, WorkerId,
+    CustomerId, Epoch, Revision, ShopId, WorkerId,
     settings::{CustomerSettings, OnWire},
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,11 @@ pub struct CustomerRow {
     /// Of `records`, those that wait to be written, for a decision, or stand aside.
     #[serde(default)]
     pub records_apart: u64,
+    #[serde(default)]
+    pub totals: Totals,
+    /// By the last calls, the last runs and who works for it, never by its settings alone.
+    #[serde(default)]
+    pub health: Health,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +48,18 @@ pub struct CustomerView {
     pub row: CustomerRow,
     pub settings: CustomerSettings,
     pub updated_at: Timestamp,
+    /// Of each of its shops.
+    #[serde(default)]
+    pub shops: Vec<ShopView>,
+}
+
+/// How a shop is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShopView {
+    pub shop: ShopId,
+    pub health: Health,
+    /// When it last answered a call as it should.
+    pub answered_at: Option<Timestamp>,
 }
 
 /// `PUT /customers/{id}` and `POST /customers`. With `If-Match: "<revision>"` an edit of what somebody

@@ -1,6 +1,7 @@
 //! The people's API, `/api/v1`: what the CLI and scripts speak. JSON, bearer token, errors as
 //! problem+json; lists are pages with a cursor.
 
+pub mod asides;
 pub mod buyers;
 pub mod customers;
 pub mod login;
@@ -9,7 +10,9 @@ pub mod orders;
 pub mod plan;
 pub mod records;
 pub mod runs;
+pub mod search;
 pub mod shops;
+pub mod standing;
 pub mod undo;
 pub mod workers;
 
@@ -55,6 +58,9 @@ pub struct Overview {
     /// Of `records`, those that wait to be written, for a decision, or stand aside.
     #[serde(default)]
     pub records_apart: u64,
+    /// Of all customers together.
+    #[serde(default)]
+    pub totals: standing::Totals,
     /// `None`: nothing was written lately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<Lag>,
@@ -99,6 +105,12 @@ pub struct Need {
     /// What to do there: "Replace the key".
     #[serde(default)]
     pub action: String,
+    /// How often it was met since then; 0 or 1: no more than once.
+    #[serde(default)]
+    pub times: u64,
+    /// Asking this shop again may be all that it takes.
+    #[serde(default)]
+    pub again: Option<(lockstep_model::CustomerId, lockstep_model::ShopId)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,5 +123,9 @@ pub enum NeedKind {
     ShopFailed,
     SettingsFailed,
     OrderHeld,
+    /// Records that stand aside.
+    Aside,
+    /// A limit stops runs until a person has looked at the plan.
+    Limit,
     Alert,
 }

@@ -1,5 +1,6 @@
 //! A plan as people see it: a count, then the detail.
 
+use super::standing::Totals;
 use jiff::Timestamp;
 use lockstep_model::{CustomerId, Revision, RunId, ShopId};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,62 @@ pub struct Plan {
     /// A limit or a policy stops it until a person says otherwise.
     #[serde(default)]
     pub stopped_by: Vec<String>,
+    /// What is not in step once it is written, and what it would write.
+    #[serde(default)]
+    pub totals: Totals,
+    /// Shops that are not written to, however the plan is applied.
+    #[serde(default)]
+    pub closed: Vec<ClosedShop>,
+    /// Shops that could not be read just now, with their reasons: of them the plan knows nothing new.
+    #[serde(default)]
+    pub unread: Vec<String>,
+}
+
+/// A shop of a plan that is not written to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedShop {
+    pub shop: ShopId,
+    pub name: String,
+    pub why: Closed,
+    /// Of the plan's writes, those that are its.
+    pub writes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    ReadOnly,
+    /// It had products of its own, and nobody has accepted yet what would be written.
+    NotAccepted,
+}
+
+impl ClosedShop {
+    /// What comes of it and what opens it.
+    pub fn sentence(&self) -> String {
+        let Self { name, writes, .. } = self;
+        let what = match writes {
+            0 => "Nothing is written".to_owned(),
+            1 => "1 of these writes is not made".to_owned(),
+            many => format!("{many} of these writes are not made"),
+        };
+        match self.why {
+            Closed::ReadOnly => format!(
+                "{what} at {name}: it is read-only. Switch that off among the shop's settings to write to it."
+            ),
+            Closed::NotAccepted => format!(
+                "{what} at {name}: it has products of its own, and nobody has accepted yet that it is written to. \
+                 Answer that among the questions."
+            ),
+        }
+    }
+}
+
+impl Plan {
+    /// How many of its writes an apply would make.
+    pub fn written(&self) -> u64 {
+        let closed: u64 = self.closed.iter().map(|shop| shop.writes).sum();
+        self.counts.writes().saturating_sub(closed)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,17 +98,11 @@ pub struct PlanCounts {
     pub remove: u64,
     pub stock: u64,
     pub orders: u64,
-    pub conflicts: u64,
-    pub held: u64,
 }
 
 impl PlanCounts {
     pub fn writes(&self) -> u64 {
         self.create + self.update + self.archive + self.remove + self.stock + self.orders
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == PlanCounts::default()
     }
 }
 

@@ -64,6 +64,16 @@ pub struct HistoryRow {
     /// Why its run started.
     #[serde(default)]
     pub cause: String,
+    /// How often the same happened in a row; this is the newest of them.
+    #[serde(default = "once")]
+    pub times: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_at: Option<Timestamp>,
+}
+
+fn once() -> u64 {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

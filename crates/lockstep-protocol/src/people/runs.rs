@@ -4,7 +4,7 @@ use crate::status::Phase;
 use jiff::Timestamp;
 use lockstep_model::{
     CustomerId, Flow, Lane, Revision, RunId, ShopId, WorkerId,
-    entry::{Counts, RunResult},
+    entry::{Counts, RunResult, RunWhy},
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,8 @@ pub struct RunView {
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub result: Option<RunResult>,
+    #[serde(default)]
+    pub why: Option<RunWhy>,
     /// When the coordinator last heard of it.
     pub heard_at: Timestamp,
 }
@@ -101,6 +103,11 @@ pub struct RunView {
 impl RunView {
     pub fn is_live(&self) -> bool {
         self.finished_at.is_none()
+    }
+
+    /// It stopped for a run that knows more, which begins at once.
+    pub fn gave_way(&self) -> bool {
+        self.why == Some(RunWhy::GaveWay)
     }
 }
 

@@ -65,6 +65,7 @@ pub fn verdict(code: Code) -> Verdict {
         | Code::Locked
         | Code::NotFound
         | Code::Conflict
+        | Code::RunGoesOn
         | Code::TooLarge
         | Code::NoWorker
         | Code::AskExpired

@@ -1,6 +1,7 @@
 //! Calls to shops on behalf of the engine, each a task of its own that ends in events.
 
-use crate::clock::{BootTime, on_our_clock};
+use super::health::{ShopsHealth, Sort};
+use crate::clock::{self, BootTime, on_our_clock};
 use crate::crash::{CrashPoint, CrashPoints};
 use crate::link::{Link, Right};
 use crate::shop_http::counting;
@@ -31,6 +32,7 @@ pub struct Line {
     /// What the shop is (when it takes stock, which currency it has) is known. Nothing is read from or
     /// written to a shop before.
     pub is_known: bool,
+    pub health: Arc<ShopsHealth>,
     pub crash: CrashPoints,
 }
 
@@ -44,7 +46,10 @@ impl Line {
         if self.is_known {
             return Ok(None);
         }
-        self.connector()?.check().await.map(Some)
+        let answer = self.connector()?.check().await;
+        self.health
+            .heard(self.shop, Sort::Read, &answer, clock::now());
+        answer.map(Some)
     }
 
     pub async fn pull(self, call: CallId, request: PullRequest) -> Done {
@@ -54,7 +59,12 @@ impl Line {
             let result = match fault {
                 Some(fault) => Err(fault),
                 None => match self.connector() {
-                    Ok(connector) => connector.pull(&request).await,
+                    Ok(connector) => {
+                        let result = connector.pull(&request).await;
+                        self.health
+                            .heard(self.shop, Sort::Read, &result, clock::now());
+                        result
+                    }
                     Err(fault) => Err(fault),
                 },
             };
@@ -85,7 +95,12 @@ impl Line {
             let result = match fault {
                 Some(fault) => Err(fault),
                 None => match self.connector() {
-                    Ok(connector) => connector.find(&key).await,
+                    Ok(connector) => {
+                        let result = connector.find(&key).await;
+                        self.health
+                            .heard(self.shop, Sort::Read, &result, clock::now());
+                        result
+                    }
                     Err(fault) => Err(fault),
                 },
             };
@@ -150,7 +165,10 @@ impl Line {
         let connector = self.connector()?;
         let pictures = OtherShops(self.shops.clone());
         tokio::select! {
-            result = connector.push(changes, &pictures) => result,
+            result = connector.push(changes, &pictures) => {
+                self.health.heard_of_writes(self.shop, &result, clock::now());
+                result
+            }
             () = lease_is_over(link, movable) => Ok(changes
                 .iter()
                 .map(|_| {

@@ -5,11 +5,13 @@ use super::buyers::Retention;
 use super::calls::{Done, Line};
 use super::checked::Checked;
 use super::file::{File, FileError};
+use super::health::{ShopsHealth, Sort};
 use super::pace::{Pace, Pair};
-use super::plan::{Asked, plan};
+use super::plan::Made;
 use super::shipper::Shipped;
 use super::task::Tools;
-use super::undo::{Undoing, objection, preview};
+use super::undo::{Undoing, preview};
+use super::wishes::Wishes;
 use crate::clock;
 use crate::crash::CrashPoint;
 use crate::link::Right;
@@ -18,14 +20,13 @@ use jiff::Timestamp;
 use lockstep_engine::{Customer, Effect, Event, Opened, Progress, Step};
 use lockstep_journal::PlanRow;
 use lockstep_model::cases::Also;
-use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult};
+use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult, RunWhy};
 use lockstep_model::{Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
-use lockstep_protocol::people::plan::Plan;
-use lockstep_protocol::status::{Phase, RunProgress};
+use lockstep_protocol::status::{Phase, RunProgress, ShopReport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 const FLOWS: [Flow; 4] = [Flow::Categories, Flow::Products, Flow::Stock, Flow::Orders];
@@ -53,10 +54,8 @@ pub struct Driver {
     pub ship: Arc<Notify>,
     /// Intents that wait for the coordinator: lane → the entry that must be acknowledged.
     waiting: BTreeMap<Lane, u64>,
-    plans: VecDeque<PlanAsk>,
-    applies: VecDeque<oneshot::Sender<Option<RunId>>>,
-    /// The run that somebody wants undone, until the undo begins or was shown.
-    undo: Option<UndoAsk>,
+    pub(super) wishes: Wishes,
+    health: Arc<ShopsHealth>,
     runs: BTreeMap<RunId, Live>,
     pub pushes: usize,
     /// How the runs of this driver ended.
@@ -68,16 +67,6 @@ pub struct Driver {
     moved_at: Option<Revision>,
     pub(super) retention: Retention,
     pub(super) pace: Pace,
-}
-
-struct UndoAsk {
-    run: RunId,
-    reply: oneshot::Sender<Result<Undoing, String>>,
-}
-
-struct PlanAsk {
-    asked: Asked,
-    reply: oneshot::Sender<Plan>,
 }
 
 /// A run that goes on, as far as people are told.
@@ -123,9 +112,8 @@ impl Driver {
             shipped,
             ship,
             waiting: BTreeMap::new(),
-            plans: VecDeque::new(),
-            applies: VecDeque::new(),
-            undo: None,
+            wishes: Wishes::default(),
+            health: Arc::default(),
             runs: BTreeMap::new(),
             pushes: 0,
             ended: Vec::new(),
@@ -144,8 +132,11 @@ impl Driver {
                 continue;
             }
             let connector = each.connector.clone();
+            let health = self.health.clone();
             self.calls.spawn(async move {
-                let events = match connector.check().await {
+                let answer = connector.check().await;
+                health.heard(shop, Sort::Read, &answer, clock::now());
+                let events = match answer {
                     Ok(identity) => vec![Event::ShopChecked {
                         shop,
                         identity: Box::new(identity),
@@ -273,8 +264,22 @@ impl Driver {
             }
             self.on(event);
         }
+        self.tell_health();
         self.read_all_levels();
         Ok(())
+    }
+
+    /// How its shops answered last.
+    fn tell_health(&self) {
+        let shops = self.shop_reports();
+        self.tools
+            .reporter
+            .amend(self.seat.customer, |report| report.shops = shops);
+    }
+
+    /// What is told of the customer itself starts from this: its shops are as they were heard of last.
+    pub fn shop_reports(&self) -> Vec<ShopReport> {
+        self.health.reports(|shop| self.shops.get(shop).is_some())
     }
 
     pub fn wake(&mut self, pairs: BTreeSet<Pair>) {
@@ -293,50 +298,6 @@ impl Driver {
             causes,
             everything: false,
         });
-    }
-
-    pub fn ask_for_plan(&mut self, flows: Vec<Flow>, asked: Asked, reply: oneshot::Sender<Plan>) {
-        self.plans.push_back(PlanAsk { asked, reply });
-        self.on(Event::PlanAsked { flows });
-    }
-
-    /// The answer is `None` if the plan is not known (any more).
-    pub fn apply(&mut self, plan: RunId, by: String, reply: oneshot::Sender<Option<RunId>>) {
-        self.applies.push_back(reply);
-        self.on(Event::ApplyAsked { plan, by });
-    }
-
-    /// The answer's error is for people.
-    pub async fn undo(
-        &mut self,
-        run: RunId,
-        dry: bool,
-        by: String,
-        reply: oneshot::Sender<Result<Undoing, String>>,
-    ) -> Result<(), FileError> {
-        let known = self.file.with(move |journal| journal.run(run)).await?;
-        let waits = self.undo.as_ref().filter(|ask| !ask.reply.is_closed());
-        let objection = objection(run, known.as_ref()).or_else(|| {
-            let other = waits?.run;
-            Some(format!(
-                "an undo of run {other} is asked for already; wait until it has begun"
-            ))
-        });
-        if let Some(why) = objection {
-            // Nobody waits any more: the ask's time is over.
-            let _unheard = reply.send(Err(why));
-            return Ok(());
-        }
-        self.undo = Some(UndoAsk { run, reply });
-        self.on(Event::UndoAsked { run, by, dry });
-        Ok(())
-    }
-
-    fn undo_answered(&mut self, answer: Result<Undoing, String>) {
-        if let Some(ask) = self.undo.take() {
-            // Nobody waits any more: the ask's time is over.
-            let _unheard = ask.reply.send(answer);
-        }
     }
 
     /// Settings of the same epoch. Runs that go on keep the revision that they began with.
@@ -627,11 +588,12 @@ impl Driver {
                 result,
                 counts,
                 message,
+                why,
             } => {
                 let found = result != RunResult::Done || counts.changed > 0 || counts.written > 0;
                 self.pace.ended(lane, found, Instant::now());
                 let revision = self.runs.get(&run).map(|live| live.revision);
-                self.finished(run, result, counts, message);
+                self.finished(run, result, counts, message, why);
                 self.hold_to_settings(revision).await?;
                 self.forget_past_buyers().await?;
                 None
@@ -641,16 +603,22 @@ impl Driver {
                 lines,
                 total,
                 conflicts,
+                by_shop,
+                blocked,
+                unread,
                 stopped_by,
             } => {
-                if let Some(ask) = self.plans.pop_front() {
-                    let (customer, revision) = (self.seat.customer, self.seat.revision);
-                    let mut plan =
-                        plan(customer, revision, run, lines, total, conflicts, &ask.asked);
-                    plan.stopped_by.extend(stopped_by);
-                    // Nobody waits any more: the ask's time is over.
-                    let _unheard = ask.reply.send(plan);
-                }
+                let made = Made {
+                    run,
+                    lines,
+                    total,
+                    conflicts,
+                    by_shop,
+                    blocked,
+                    unread,
+                    stopped_by,
+                };
+                self.planned(made).await?;
                 None
             }
             Effect::Undoing { run } => {
@@ -664,17 +632,14 @@ impl Driver {
             }
             Effect::UndoShown { run: _, undo } => {
                 let customer = self.seat.customer;
-                if let Some(ask) = &self.undo {
-                    let shown = Box::new(preview(customer, ask.run, undo));
+                if let Some(run) = self.undo_asked() {
+                    let shown = Box::new(preview(customer, run, undo));
                     self.undo_answered(Ok(Undoing::Shown(shown)));
                 }
                 None
             }
             Effect::Applying { run } => {
-                if let Some(reply) = self.applies.pop_front() {
-                    // Nobody waits any more: the ask's time is over.
-                    let _unheard = reply.send(run);
-                }
+                self.applying(run);
                 None
             }
         })
@@ -685,6 +650,7 @@ impl Driver {
             shop,
             shops: self.shops.clone(),
             is_known: self.identities.contains_key(&shop),
+            health: self.health.clone(),
             crash: self.tools.link.crash.clone(),
         }
     }
@@ -745,7 +711,14 @@ impl Driver {
         Ok(mark.seq)
     }
 
-    fn finished(&mut self, run: RunId, result: RunResult, mut counts: Counts, message: String) {
+    fn finished(
+        &mut self,
+        run: RunId,
+        result: RunResult,
+        mut counts: Counts,
+        message: String,
+        why: Option<RunWhy>,
+    ) {
         let live = self.runs.remove(&run);
         count_requests(live.as_ref(), &mut counts);
         tracing::info!(
@@ -768,6 +741,7 @@ impl Driver {
             progress.message = message;
             progress.finished_at = Some(clock::now());
             progress.result = Some(result);
+            progress.why = why;
             self.tools.reporter.run(progress);
         }
         // The console's copy should not be behind what it says of the run.
@@ -788,6 +762,7 @@ impl Driver {
             started_at: live.started_at,
             finished_at: None,
             result: None,
+            why: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod checked;
 mod checkpoint;
 mod driver;
 mod file;
+mod health;
 mod hooks;
 mod pace;
 mod plan;
@@ -15,13 +16,16 @@ mod restore;
 mod shipper;
 mod task;
 mod undo;
+mod wishes;
 
 pub use hooks::HookUrls;
+pub use plan::Asked;
 pub use task::{
     Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, buyers, copies_named, decide,
     erase_buyers, tend, undo, wire,
 };
 pub use undo::Undoing;
+pub use wishes::HeldUp;
 
 use data_encoding::HEXLOWER;
 use lockstep_model::settings::CustomerSettings;

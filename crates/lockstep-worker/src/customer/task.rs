@@ -11,6 +11,7 @@ use super::plan::Asked;
 use super::restore::{self, RestoreError};
 use super::shipper::{Shipped, Shipper, ShippingEnd, wait_until_shipped};
 use super::undo::Undoing;
+use super::wishes::{ApplyReply, HeldUp, PlanReply, UndoReply};
 use crate::backoff::Backoff;
 use crate::bounds;
 use crate::clock::{self, until};
@@ -23,7 +24,7 @@ use lockstep_connector::Registry;
 use lockstep_engine::Event;
 use lockstep_model::entry::RunResult;
 use lockstep_model::{
-    ConflictId, CustomerId, Flow, Order, OrderAnswer, OrderKey, RemoteId, Resolution, RunId, ShopId,
+    ConflictId, CustomerId, Order, OrderAnswer, OrderKey, RemoteId, Resolution, RunId, ShopId,
 };
 use lockstep_protocol::people::buyers::{BuyerSought, BuyersView};
 use lockstep_protocol::people::plan::Plan;
@@ -52,23 +53,20 @@ pub struct Tools {
 /// A question that only the engine can answer.
 pub enum Ask {
     Plan {
-        flows: Vec<Flow>,
-        shops: Vec<ShopId>,
-        rows_max: usize,
-        reply: oneshot::Sender<Plan>,
+        asked: Asked,
+        reply: PlanReply,
     },
     Cancel(RunId),
     Apply {
         plan: RunId,
         by: String,
-        reply: oneshot::Sender<Option<RunId>>,
+        reply: ApplyReply,
     },
     Undo {
         run: RunId,
         dry: bool,
         by: String,
-        /// An error is for people.
-        reply: oneshot::Sender<Result<Undoing, String>>,
+        reply: UndoReply,
     },
     Decide {
         conflict: ConflictId,
@@ -311,6 +309,7 @@ fn report(seat: &Seat, state: ApplyState) -> CustomerReport {
         stopped: false,
         journal_sequence: 0,
         calls_per_second_max: None,
+        shops: Vec::new(),
     }
 }
 
@@ -359,6 +358,7 @@ async fn round(
         driver.begin().await?;
         let mut applied = report(&seat, ApplyState::Applied);
         applied.journal_sequence = driver.shipped.borrow().sequence;
+        applied.shops = driver.shop_reports();
         tools.reporter.customer(applied);
         drive(&mut driver, ears).await
     };
@@ -464,9 +464,7 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
             () = wake_is_due(next_wake) => {}
             _ = hooks.tick(), if stop_by.is_none() && !driver.tools.once => driver.look_at_hooks(),
             Some(ask) = ears.asks.recv() => match ask {
-                Ask::Plan { flows, shops, rows_max, reply } => {
-                    driver.ask_for_plan(flows, Asked { shops, rows_max }, reply);
-                }
+                Ask::Plan { asked, reply } => driver.ask_for_plan(asked, reply),
                 Ask::Cancel(run) => driver.on(Event::Cancelled { run }),
                 Ask::Apply { plan, by, reply } => driver.apply(plan, by, reply),
                 Ask::Undo { run, dry, by, reply } => driver.undo(run, dry, by, reply).await?,
@@ -495,6 +493,7 @@ async fn drive(driver: &mut Driver, ears: &mut Ears) -> Result<RoundEnd, RoundEr
                     driver.on(Event::Tick);
                 }
             }
+            () = at_last(driver.wishes.next_look()) => driver.tell_who_waits(),
             () = tokio::time::sleep(Duration::from_millis(200)), if stop_by.is_some() => {}
         }
     }
@@ -515,6 +514,13 @@ async fn due(at: Option<jiff::Timestamp>) {
     }
 }
 
+async fn at_last(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn set(driver: &mut Driver, seat: &Seat) -> Result<(), RoundError> {
     let reporter = driver.tools.reporter.clone();
     let tools = driver.tools.clone();
@@ -529,59 +535,55 @@ async fn set(driver: &mut Driver, seat: &Seat) -> Result<(), RoundError> {
             let sequence = driver.shipped.borrow().sequence;
             let mut applied = report(seat, ApplyState::Applied);
             applied.journal_sequence = sequence;
+            applied.shops = driver.shop_reports();
             reporter.customer(applied);
         }
         // The last good ones stay in force.
         Err(unknown) => {
             let mut failed = report(seat, ApplyState::Failed);
             failed.error = Some(unknown.to_string());
+            failed.shops = driver.shop_reports();
             reporter.customer(failed);
         }
     }
     Ok(())
 }
 
-/// For whoever has a handle and wants a plan.
+/// For whoever has a handle and wants a plan. The inner error: a run goes on, and none was made.
 pub async fn ask_for_plan(
     handle: &Handle,
     customer: CustomerId,
-    flows: Vec<Flow>,
-    shops: Vec<ShopId>,
-    rows_max: usize,
-) -> Result<Plan, String> {
+    asked: Asked,
+) -> Result<Result<Plan, HeldUp>, String> {
     let (reply, answer) = oneshot::channel();
-    let ask = Ask::Plan {
-        flows,
-        shops,
-        rows_max,
-        reply,
-    };
+    let ask = Ask::Plan { asked, reply };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answer.await.map_err(|_| busy(customer))
 }
 
-/// For whoever has a handle and wants a plan applied as it was shown. `None`: it is not known (any more).
+/// For whoever has a handle and wants a plan applied as it was shown. `None`: it is not known (any more). The inner
+/// error: a run goes on, and nothing was applied.
 pub async fn apply(
     handle: &Handle,
     customer: CustomerId,
     plan: RunId,
     by: String,
-) -> Result<Option<RunId>, String> {
+) -> Result<Result<Option<RunId>, HeldUp>, String> {
     let (reply, answer) = oneshot::channel();
     let ask = Ask::Apply { plan, by, reply };
     handle.asks.try_send(ask).map_err(|_| busy(customer))?;
     answer.await.map_err(|_| busy(customer))
 }
 
-/// For whoever has a handle and wants a run undone, or (`dry`) to know what that would do. An error of the inside is for
-/// people: the run cannot be undone.
+/// For whoever has a handle and wants a run undone, or (`dry`) to know what that would do. The errors from the outside in:
+/// not now; a run goes on, and nothing was undone; for people, why the run cannot be undone.
 pub async fn undo(
     handle: &Handle,
     customer: CustomerId,
     run: RunId,
     dry: bool,
     by: String,
-) -> Result<Result<Undoing, String>, String> {
+) -> Result<Result<Result<Undoing, String>, HeldUp>, String> {
     let (reply, answer) = oneshot::channel();
     let ask = Ask::Undo {
         run,

@@ -20,6 +20,7 @@ use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 pub const PLATFORM: &str = "fake";
 
@@ -93,6 +94,8 @@ pub struct Shop {
     pub lost_replies: usize,
     /// Every call fails with this.
     pub down: Option<FaultKind>,
+    /// Products are read once somebody lets them: a permit for each page.
+    pub gate: Option<Arc<Semaphore>>,
 }
 
 impl Shop {
@@ -377,6 +380,10 @@ impl Connector for Till {
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<Page, Fault> {
+        let gate = self.mall.with(self.shop, |shop| shop.gate.clone());
+        if let Some(gate) = gate.filter(|_| request.kind == Kind::Product) {
+            gate.acquire().await.unwrap().forget();
+        }
         self.enter(|shop| {
             shop.pulls += 1;
             let all = shop.all(request.kind);

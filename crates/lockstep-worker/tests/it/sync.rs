@@ -1,10 +1,10 @@
 //! Whole rounds: two shops in memory, a coordinator that may be away, a worker that may lose its disk.
 
-use crate::coordinator::FakeCoordinator;
+use crate::coordinator::{FakeCoordinator, Mind};
 use crate::shop::{CUSTOMER, ERP, Mall, WEB, settings};
 use lockstep_connector::Registry;
 use lockstep_model::entry::RunResult;
-use lockstep_model::{FaultKind, Flow};
+use lockstep_model::{FaultKind, Flow, RunId};
 use lockstep_protocol::Code;
 use lockstep_protocol::asks::{Answer, Question, ShopAsked};
 use lockstep_protocol::status::ApplyState;
@@ -12,6 +12,7 @@ use lockstep_worker::{Exit, Reach, SyncOutcome, WorkerConfig, start, sync_once};
 use rust_decimal::Decimal;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 pub struct Stage {
     pub coordinator: FakeCoordinator,
@@ -349,6 +350,100 @@ async fn bad_settings_are_refused_by_name_and_the_good_ones_stay() {
         .until("it let the customer go", |mind| {
             mind.released.contains(&CUSTOMER)
         })
+        .await;
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn c5_a_plan_that_is_asked_for_during_a_run_is_answered_at_once() {
+    let stage = stage(false).await;
+    let worker = start(stage.config()).await.unwrap();
+    stage
+        .until("the first sync", |stage| stage.units("KH-5") == units(10))
+        .await;
+    let gate = Arc::new(Semaphore::new(0));
+    stage.mall.with(ERP, |shop| shop.gate = Some(gate.clone()));
+    stage.coordinator.wake(CUSTOMER, ERP, Flow::Products);
+    let goes_on = |mind: &Mind| {
+        let mut runs = mind.reports.iter().flat_map(|report| &report.runs);
+        runs.any(|run| run.cause.contains("woken for") && run.finished_at.is_none())
+    };
+    stage.coordinator.until("a run goes on", goes_on).await;
+    let plan = || Question::Plan {
+        flows: vec![],
+        shops: vec![],
+        rows_max: 100,
+        by: "Maija".into(),
+    };
+    let ask = stage.coordinator.ask(Some(CUSTOMER), plan());
+    let Answer::RunGoesOn { run, detail } = stage.coordinator.answer(ask).await else {
+        panic!("it was made behind a run that goes on")
+    };
+    assert!(
+        detail.contains(&format!("run {run} (catalogue) goes on")),
+        "{detail}"
+    );
+    // An undo neither, nor what a plan showed; and nothing of it is done behind people's backs.
+    let undo = Question::Undo {
+        run: RunId(1),
+        dry: false,
+        by: "Maija".into(),
+    };
+    let ask = stage.coordinator.ask(Some(CUSTOMER), undo);
+    let answer = stage.coordinator.answer(ask).await;
+    assert!(
+        matches!(&answer, Answer::RunGoesOn { run: behind, .. } if *behind == run),
+        "{answer:?}"
+    );
+    stage.mall.with(ERP, |shop| shop.gate = None);
+    gate.add_permits(100);
+    // Once it has ended a plan is made; and no other was, nor an undo.
+    let plan = loop {
+        let ask = stage.coordinator.ask(Some(CUSTOMER), plan());
+        match stage.coordinator.answer(ask).await {
+            Answer::Planned { plan } => break plan,
+            Answer::RunGoesOn { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(plan.totals.is_in_step(), "{:?}", plan.totals);
+    let undone = |mind: &Mind| {
+        let mut runs = mind.reports.iter().flat_map(|report| &report.runs);
+        runs.any(|run| run.cause.contains("undoes"))
+    };
+    assert!(!stage.coordinator.with(|mind| undone(mind)));
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn b5_how_a_shop_is_is_told_from_its_last_call() {
+    let stage = stage(false).await;
+    let worker = start(stage.config()).await.unwrap();
+    let is = |mind: &Mind, fails: bool| {
+        let mut customers = mind.reports.iter().flat_map(|report| &report.customers);
+        let newest = customers.rfind(|customer| customer.id == CUSTOMER);
+        let shops = newest.map(|customer| customer.shops.as_slice());
+        let web = shops.unwrap_or_default().iter();
+        let mut web = web.filter(|shop| shop.shop == WEB);
+        web.any(|shop| shop.failing.is_some() == fails && shop.answered_at.is_some())
+    };
+    stage
+        .coordinator
+        .until("it answers", |mind| is(mind, false))
+        .await;
+    stage
+        .mall
+        .with(WEB, |shop| shop.down = Some(FaultKind::Auth));
+    stage.coordinator.wake(CUSTOMER, WEB, Flow::Orders);
+    stage
+        .coordinator
+        .until("it refuses our key", |mind| is(mind, true))
+        .await;
+    stage.mall.with(WEB, |shop| shop.down = None);
+    stage.coordinator.wake(CUSTOMER, WEB, Flow::Orders);
+    stage
+        .coordinator
+        .until("it answers again", |mind| is(mind, false))
         .await;
     worker.shutdown().await.unwrap();
 }

@@ -46,6 +46,7 @@ pub async fn run(arguments: Arguments) -> Exit {
         Command::History(history) => people::history(history, json).await,
         Command::Explain(explain) => people::explain(explain, json).await,
         Command::Conflicts(conflicts) => people::conflicts(conflicts, json).await,
+        Command::Asides(asides) => people::asides(asides, json).await,
         Command::Decide(decide) => people::decide(decide, json).await,
         Command::Matches(matches) => people::matches(matches, json).await,
         Command::Orders(orders) => people::orders(orders, json).await,

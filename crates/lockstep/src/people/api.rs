@@ -2,19 +2,33 @@
 
 use super::credentials;
 use crate::exit::{Exit, Trouble};
-use lockstep_model::CustomerId;
+use lockstep_model::{CustomerId, ShopId};
 use lockstep_protocol::Problem;
 use lockstep_protocol::paths::{fill, people as paths};
-use lockstep_protocol::people::{Page, customers::CustomerRow};
+use lockstep_protocol::people::{
+    Page,
+    customers::{CustomerRow, CustomerView},
+};
 use lockstep_worker::Trust;
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
 /// Longer than the coordinator waits for a worker's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// People know shops by their names.
+pub struct ShopNames(BTreeMap<ShopId, String>);
+
+impl ShopNames {
+    pub fn of(&self, shop: ShopId) -> String {
+        let known = self.0.get(&shop).cloned();
+        known.unwrap_or_else(|| format!("shop {shop}"))
+    }
+}
 
 pub struct Api {
     client: reqwest::Client,
@@ -170,6 +184,16 @@ impl Api {
             ))
             .into()),
         }
+    }
+
+    /// What the customer's shops are called.
+    pub async fn shop_names(&self, customer: CustomerId) -> anyhow::Result<ShopNames> {
+        let path = Self::of_customer(paths::CUSTOMER, customer);
+        let view: CustomerView = self.get(&path, &[]).await?;
+        let services = view.settings.services.into_iter();
+        Ok(ShopNames(
+            services.map(|shop| (shop.id, shop.name)).collect(),
+        ))
     }
 
     pub fn of_customer(route: &str, customer: CustomerId) -> String {

@@ -1,34 +1,57 @@
 //! `lockstep conflicts` and `lockstep decide`
 
 use super::api::Api;
+use super::standing;
 use crate::arguments;
 use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_model::{ConflictId, CustomerId, Resolution, Value};
 use lockstep_protocol::paths::{fill, people as paths};
-use lockstep_protocol::people::Page;
 use lockstep_protocol::people::records::{ConflictView, DecideRequest};
+use lockstep_protocol::people::standing::{Standing, Totals};
+use lockstep_protocol::people::{Need, NeedKind, Page};
 use serde::de::IgnoredAny;
 
 pub async fn conflicts(arguments: arguments::Conflicts, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
     let customer = api.customer(&arguments.customer).await?;
     let open = all(&api, customer).await?;
+    let standing = standing::standing(&api, customer).await?;
+    let exit = match open.is_empty() {
+        true => standing::exit(&standing),
+        false => Exit::NeedsPerson,
+    };
     if as_json {
         print::json(&open)?;
-    } else if open.is_empty() {
-        print::line("Nothing waits for a person.");
-    } else {
+        return Ok(exit);
+    }
+    if !open.is_empty() {
         for conflict in &open {
             show(conflict);
         }
         print::line("Answer one: lockstep decide CUSTOMER CONFLICT --choice N, or --value VALUE");
     }
-    Ok(if open.is_empty() {
-        Exit::Done
-    } else {
-        Exit::NeedsPerson
-    })
+    // Questions are not all that a person can be waited for.
+    let needs = standing.needs.iter();
+    let others: Vec<Need> = needs
+        .filter(|need| need.kind != NeedKind::Conflict)
+        .cloned()
+        .collect();
+    let rest = Standing {
+        totals: Totals {
+            questions: 0,
+            ..standing.totals
+        },
+        needs: others,
+        ..standing
+    };
+    if open.is_empty() && exit == Exit::Done {
+        print::line("Nothing waits for a person.");
+    } else if open.is_empty() {
+        print::line("No question is open.");
+    }
+    standing::show(&rest);
+    Ok(exit)
 }
 
 async fn all(api: &Api, customer: CustomerId) -> anyhow::Result<Vec<ConflictView>> {

@@ -61,8 +61,12 @@ fn row(row: &HistoryRow) -> Vec<String> {
         "" => row.why.clone(),
         cause => format!("{} ({cause})", row.why),
     };
+    let at = match row.first_at {
+        Some(first) => format!("{} ({} times since {first})", row.at, row.times),
+        None => row.at.to_string(),
+    };
     vec![
-        row.at.to_string(),
+        at,
         what,
         place,
         from,

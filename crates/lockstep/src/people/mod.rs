@@ -1,6 +1,7 @@
 //! What people do from a terminal, over the people's API: one command, one answer, human or JSON.
 
 mod api;
+mod asides;
 mod buyers;
 mod conflicts;
 mod credentials;
@@ -13,11 +14,13 @@ mod orders;
 mod plan;
 mod records;
 mod runs;
+mod standing;
 mod sync;
 mod undo;
 mod workers;
 
 pub use api::Api;
+pub use asides::asides;
 pub use buyers::buyers;
 pub use conflicts::{conflicts, decide};
 pub use customers::customers;
@@ -29,6 +32,7 @@ pub use orders::{answer, map, orders};
 pub use plan::{apply, plan};
 pub use records::{explain, record};
 pub use runs::runs;
+pub use standing::standing;
 pub use sync::sync;
 pub use undo::undo;
 pub use workers::workers;

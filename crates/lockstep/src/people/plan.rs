@@ -1,6 +1,6 @@
 //! `lockstep plan` and `lockstep apply`
 
-use super::api::Api;
+use super::api::{Api, ShopNames};
 use super::runs::until_ended;
 use crate::arguments::{self, OfFlows};
 use crate::exit::{Exit, Trouble};
@@ -22,10 +22,14 @@ pub async fn plan(of: OfFlows, as_json: bool) -> anyhow::Result<Exit> {
     if as_json {
         print::json(&plan)?;
     } else {
-        show(&plan);
+        show(&plan, &api.shop_names(customer).await?);
     }
-    let asks = plan.counts.conflicts + plan.counts.held > 0 || !plan.stopped_by.is_empty();
-    Ok(if asks { Exit::NeedsPerson } else { Exit::Done })
+    let waits = plan.totals.waits() > 0 || !plan.stopped_by.is_empty();
+    Ok(match (waits, plan.unread.is_empty()) {
+        (_, false) => Exit::OutOfReach,
+        (true, true) => Exit::NeedsPerson,
+        (false, true) => Exit::Done,
+    })
 }
 
 pub fn flows(named: &[String]) -> Result<Vec<Flow>, Trouble> {
@@ -41,29 +45,38 @@ pub fn flows(named: &[String]) -> Result<Vec<Flow>, Trouble> {
     named.iter().map(parse).collect()
 }
 
-fn show(plan: &Plan) {
-    if plan.counts.is_empty() {
+fn show(plan: &Plan, names: &ShopNames) {
+    for why in &plan.unread {
+        print::line(&format!("Not read: {why}"));
+    }
+    if plan.totals.is_in_step() && plan.unread.is_empty() {
         print::line("Nothing to do: all shops are in step.");
         return;
     }
     let counts = &plan.counts;
-    print::line(&format!(
-        "+ {} create   ~ {} update   - {} archive   - {} variants   {} stock   {} orders   {} conflicts",
-        counts.create,
-        counts.update,
-        counts.archive,
-        counts.remove,
-        counts.stock,
-        counts.orders,
-        counts.conflicts
-    ));
+    if counts.writes() > 0 {
+        print::line(&format!(
+            "+ {} create   ~ {} update   - {} archive   - {} variants   {} stock   {} orders",
+            counts.create,
+            counts.update,
+            counts.archive,
+            counts.remove,
+            counts.stock,
+            counts.orders
+        ));
+    } else {
+        print::line("A run would write nothing now.");
+    }
+    if !plan.totals.is_in_step() {
+        print::line(&format!("Not in step: {}.", plan.totals.sentence()));
+    }
     for row in &plan.rows {
         print::line(&format!(
-            "  {} {} {}  at shop {}",
+            "  {} {} {}  at {}",
             row.sign.mark(),
             row.key,
             row.title,
-            row.shop
+            names.of(row.shop)
         ));
         for field in &row.fields {
             print::line(&format!(
@@ -81,7 +94,20 @@ fn show(plan: &Plan) {
     for why in &plan.stopped_by {
         print::line(&format!("An automatic run stops here: {why}"));
     }
-    print::line(&format!("Write it as shown: lockstep apply {}", plan.id));
+    for shop in &plan.closed {
+        print::line(&shop.sentence());
+    }
+    match plan.written() {
+        0 => {}
+        all if all == counts.writes() => {
+            print::line(&format!("Write it as shown: lockstep apply {}", plan.id));
+        }
+        some => print::line(&format!(
+            "Write {some} of {}: lockstep apply {}",
+            counts.writes(),
+            plan.id
+        )),
+    }
 }
 
 pub async fn apply(arguments: arguments::Apply, as_json: bool) -> anyhow::Result<Exit> {

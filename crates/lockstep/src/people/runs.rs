@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use crate::arguments;
-use crate::exit::Exit;
+use crate::exit::{Exit, Trouble};
 use crate::print;
 use lockstep_model::entry::RunResult;
 use lockstep_model::{CustomerId, RunId};
@@ -68,6 +68,9 @@ pub fn line(run: &RunView) -> String {
         run.counts.written,
         run.counts.calls
     );
+    if run.counts.failed > 0 {
+        line.push_str(&format!(", {} not written", run.counts.failed));
+    }
     if !run.message.is_empty() {
         line.push_str(" — ");
         line.push_str(&run.message);
@@ -82,6 +85,7 @@ fn result(run: &RunView) -> &'static str {
         Some(RunResult::Partly) => "partly",
         Some(RunResult::NeedsPerson) => "needs a person",
         Some(RunResult::Failed) => "failed",
+        Some(RunResult::Cancelled) if run.gave_way() => "gave way",
         Some(RunResult::Cancelled) => "cancelled",
     }
 }
@@ -89,11 +93,15 @@ fn result(run: &RunView) -> &'static str {
 pub fn exit(run: &RunView) -> Exit {
     match run.result {
         None | Some(RunResult::Done) => Exit::Done,
+        // What it left the next run did, or does.
+        Some(RunResult::Cancelled) if run.gave_way() => Exit::Done,
         Some(RunResult::NeedsPerson) => Exit::NeedsPerson,
         Some(RunResult::Partly | RunResult::Failed | RunResult::Cancelled) => Exit::Failed,
     }
 }
 
+/// A run that was begun is heard of within this; else its worker has gone.
+const HEARD_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 /// Between two looks at a run.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(300);
 
@@ -104,19 +112,28 @@ pub async fn until_ended(
     run: RunId,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
+    let path = fill(paths::RUN, &[&customer, &run]);
     loop {
-        let page: Page<RunView> = api
-            .get(&Api::of_customer(paths::RUNS, customer), &[])
-            .await?;
-        // It may not have been heard of yet.
-        let ours = page.items.iter().find(|each| each.run == run);
-        if let Some(ended) = ours.filter(|run| !run.is_live()) {
+        let RunDetail { run: ours, .. } = api.get(&path, &[]).await?;
+        if !ours.is_live() {
             if as_json {
-                print::json(ended)?;
+                print::json(&ours)?;
             } else {
-                print::line(&line(ended));
+                print::line(&line(&ours));
             }
-            return Ok(exit(ended));
+            return Ok(exit(&ours));
+        }
+        let silent = jiff::Timestamp::now().duration_since(ours.heard_at);
+        if silent.unsigned_abs() > HEARD_WITHIN {
+            return Err(Trouble::new(
+                Exit::OutOfReach,
+                format!(
+                    "nothing was heard of run {run} for {} s: its worker may be away. What it was about to write is on \
+                     record; `lockstep runs {customer} {run}` shows how it went on",
+                    silent.as_secs()
+                ),
+            )
+            .into());
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -1,6 +1,6 @@
 //! `lockstep undo`
 
-use super::api::Api;
+use super::api::{Api, ShopNames};
 use super::runs::until_ended;
 use crate::arguments;
 use crate::exit::{Exit, Trouble};
@@ -27,7 +27,7 @@ pub async fn undo(arguments: arguments::Undo, as_json: bool) -> anyhow::Result<E
         if as_json {
             print::json(&preview)?;
         } else {
-            show(&preview);
+            show(&preview, &api.shop_names(customer).await?);
         }
         return Ok(Exit::Done);
     }
@@ -36,14 +36,15 @@ pub async fn undo(arguments: arguments::Undo, as_json: bool) -> anyhow::Result<E
     until_ended(&api, customer, reply.run, as_json).await
 }
 
-fn show(preview: &UndoPreview) {
+fn show(preview: &UndoPreview, names: &ShopNames) {
     print::line(&format!(
         "Undo of run {}: {} to put back, {} as before already, {} left as they are. Nothing was written.",
         preview.run, preview.put_back, preview.as_before, preview.left
     ));
     if !preview.rows.is_empty() {
         let heads = ["", "record", "field", "shop", "now", "back to", "why"];
-        print::table(&heads, preview.rows.iter().map(row).collect());
+        let rows = preview.rows.iter().map(|each| row(each, names));
+        print::table(&heads, rows.collect());
     }
     if preview.cut {
         print::line("… and more");
@@ -56,13 +57,13 @@ fn show(preview: &UndoPreview) {
     }
 }
 
-fn row(row: &UndoRow) -> Vec<String> {
+fn row(row: &UndoRow, names: &ShopNames) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "—".into());
     vec![
         if row.put_back { "~" } else { " " }.to_owned(),
         row.key.clone(),
         row.field.clone().unwrap_or_default(),
-        row.shop.to_string(),
+        names.of(row.shop),
         text(&row.now),
         text(&row.back),
         row.why.clone(),

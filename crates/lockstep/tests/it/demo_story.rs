@@ -22,16 +22,7 @@ pub struct Demo {
 impl Demo {
     pub async fn start() -> Demo {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut command = crate::world::command();
-        command
-            .args(["--json", "demo", "--data"])
-            .arg(folder.path().join("demo"));
-        let mut process = Process::start("demo", folder.path(), command);
-        let said = process
-            .json_line("that it is ready", seconds(60), |line| {
-                line["console_url"].is_string()
-            })
-            .await;
+        let (process, said) = start_in(&folder).await;
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let shop = |at: usize| {
             let shop = &said["shops"][at];
@@ -82,6 +73,20 @@ impl Demo {
         .await;
         took
     }
+}
+
+async fn start_in(folder: &TempDir) -> (Process, Value) {
+    let mut command = crate::world::command();
+    command
+        .args(["--json", "demo", "--data"])
+        .arg(folder.path().join("demo"));
+    let mut process = Process::start("demo", folder.path(), command);
+    let said = process
+        .json_line("that it is ready", seconds(60), |line| {
+            line["console_url"].is_string()
+        })
+        .await;
+    (process, said)
 }
 
 /// A SKU with ten units that one can buy.
@@ -190,4 +195,42 @@ async fn with_hooks_blocked_nothing_is_lost_only_later() {
     )
     .await;
     assert_eq!(erp.stock_writes().await, 0, "{:?}", erp.requests().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x7_a_folder_whose_shops_wait_for_an_answer_is_opened_all_the_same() {
+    let Demo {
+        people,
+        customer,
+        shops: [erp, ..],
+        said,
+        _process: process,
+        _folder: folder,
+    } = Demo::start().await;
+    assert!(said["waits"].is_null(), "{said}");
+    let customer = customer.to_string();
+    // As many at once as nobody sells: a person is asked, and the web shops stay as they are.
+    for sku in erp.levels().await.into_keys() {
+        erp.put(&format!("/api/v1/stock/{sku}"), json!({ "on_hand": 0 }))
+            .await;
+    }
+    eventually("a person is asked", seconds(30), async || {
+        let asked = people.types(&["--json", "conflicts", &customer]).await;
+        match asked.json().as_array().map(Vec::len) {
+            Some(0) | None => Err(format!("{asked:?}")),
+            Some(_) => Ok(()),
+        }
+    })
+    .await;
+    // What waits is said by every command that ends with it.
+    let synced = people.types(&["sync", &customer]).await;
+    assert_eq!(synced.code, 3, "{synced:?}");
+    assert!(synced.out.contains("1 question"), "{synced:?}");
+    let plan = people.types(&["--json", "plan", &customer]).await;
+    assert_eq!(plan.code, 3, "{plan:?}");
+    assert_eq!(plan.json()["totals"]["questions"], 1, "{plan:?}");
+    drop(process);
+    let (_again, said) = start_in(&folder).await;
+    let waits = said["waits"].as_str().unwrap_or_default();
+    assert!(waits.contains("1 question"), "{said}");
 }

@@ -227,13 +227,13 @@ async fn a_shop_that_moved_meanwhile_is_named_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_that_a_run_made_orders_and_levels_are_named_and_never_undone() {
+async fn e5_what_a_run_made_would_be_archived_and_orders_and_levels_are_named_and_never_undone() {
     let scene = Scene::set_in_step(ShopPlan::default()).await;
     let sku = scene.erp.levels().await.into_keys().next().expect("a SKU");
     scene.web1.buy(&sku, 1, true).await;
     let people = &scene.coordinator.people;
     let wanted = [
-        "made by this run: archive it in its owner",
+        "\"back\":\"archived\"",
         "an order is never undone",
         "stock is never put back",
     ];
@@ -246,7 +246,6 @@ async fn records_that_a_run_made_orders_and_levels_are_named_and_never_undone() 
             let run = format!("{}-{}", scene.customer, run["run"]);
             let shown = people.does(&["--json", "undo", &run, "--dry-run"]).await;
             let shown = shown.json();
-            assert_eq!(shown["put_back"], 0, "{shown}");
             named.push_str(&shown["rows"].to_string());
         }
         match wanted.iter().find(|words| !named.contains(*words)) {

@@ -146,6 +146,7 @@ fn run(number: u64) -> RunRow {
         started_at: after_ms(i64::try_from(number).unwrap()),
         finished_at: None,
         result: None,
+        why: None,
         heard_at: noon(),
     }
 }
@@ -357,6 +358,16 @@ pub async fn search_finds_keys_before_titles(place: &Place) {
         titles(None, "KH").await,
         ["Coffee 500 g", "Elsewhere", "KH roast"]
     );
+    // By the words of a title, in any order, each from its beginning.
+    assert_eq!(titles(None, "500 cof").await, ["Coffee 500 g"]);
+    assert_eq!(titles(None, "roast tea").await, Vec::<String>::new());
+    // Renamed: by its old title it is found no more.
+    storage
+        .put_search_rows(CUSTOMER, &[row(3, "X", "Cocoa")])
+        .await
+        .unwrap();
+    assert_eq!(titles(None, "tea").await, Vec::<String>::new());
+    assert_eq!(titles(None, "cocoa").await, ["Cocoa"]);
     storage
         .remove_search_rows(CUSTOMER, "product", &[2])
         .await
@@ -376,6 +387,8 @@ pub async fn an_alert_is_raised_once_until_it_is_cleared(place: &Place) {
         title: "Web refuses our key".into(),
         detail: "401 since 09:14".into(),
         href: "/customers/1".into(),
+        action: "Replace the key".into(),
+        shop: None,
     };
     storage.raise_alert(&new, noon()).await.unwrap();
     storage.raise_alert(&new, after_ms(5)).await.unwrap();
