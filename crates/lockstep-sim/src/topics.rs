@@ -117,7 +117,15 @@ pub struct Topics(u32);
 impl Topics {
     pub const NONE: Topics = Topics(0);
     /// What is known to be wrong still.
-    const RED: [Topic; 7] = [
+    const RED: [Topic; 12] = [
+        // The ledger counts an order's units of a SKU together, and a line of them may be over before the other.
+        Topic::TwinLines,
+        // An owner that never takes stock does not say that units are gone.
+        Topic::BrokenUnseen,
+        // What an owner takes away while it is on its way to a shop stays there; a level does not follow a status.
+        Topic::Statuses,
+        Topic::Texts,
+        Topic::Deletes,
         Topic::Variants,
         Topic::MadeAgain,
         Topic::RenamedSkus,
