@@ -82,8 +82,10 @@ pub fn states(lives: &[Life<'_>], sim: &Sim, world: &World, waiting: &Waiting) -
             }
             let asked = waiting.asked.contains(&key);
             let every_parcel = world.topics.has(Topic::Parcels);
+            let gives_back = [life.shop, ERP].map(|shop| sim.shops[&shop].traits.gives_back);
+            let gives_back = gives_back == [true, true];
             found.extend(
-                differences(origin, copy, asked, every_parcel)
+                differences(origin, copy, asked, every_parcel, gives_back)
                     .into_iter()
                     .map(|what| format!("{name}: {what} in the ERP")),
             );
@@ -117,7 +119,13 @@ pub fn crossed_too_early(lives: &[Life<'_>], world: &World) -> Vec<String> {
 
 /// What the copy has otherwise than its origin: lines and their units, parcels, sums. `asked`: somebody was asked about
 /// the units, and until they have answered one side may be unable to do what the other did.
-fn differences(origin: &Placed, copy: &Placed, asked: bool, every_parcel: bool) -> Vec<String> {
+fn differences(
+    origin: &Placed,
+    copy: &Placed,
+    asked: bool,
+    every_parcel: bool,
+    gives_back: bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     for line in &origin.lines {
         let name = match &line.sku {
@@ -143,9 +151,12 @@ fn differences(origin: &Placed, copy: &Placed, asked: bool, every_parcel: bool) 
             ),
             ("shipped", line.shipped, twin.shipped),
             ("returned", line.returned, twin.returned),
+            ("not put back", line.broken, twin.broken),
         ];
         for (what, there, here) in counts {
-            if there != here && !origin.cancelled && !asked {
+            // A shop that puts nothing back does not say what was broken.
+            let is_told = gives_back || what != "not put back";
+            if there != here && !origin.cancelled && !asked && is_told {
                 found.push(format!("{name}: {there} {what} there, {here}"));
             }
         }
