@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// `price_rules` makes `rules` say what it holds: without it every price seems to have none.
 const PRODUCT: &str = "id,title,handle,status,description,updated_at,deleted_at,metadata,\
-options.id,options.title,options.deleted_at,options.is_exclusive,options.values.id,options.values.value,options.values.deleted_at,\
+sales_channels.id,options.id,options.title,options.deleted_at,options.is_exclusive,options.values.id,options.values.value,options.values.deleted_at,\
 variants.id,variants.title,variants.sku,variants.ean,variants.upc,variants.barcode,variants.weight,\
 variants.allow_backorder,variants.variant_rank,variants.deleted_at,\
 variants.options.value,variants.options.option.title,*variants.prices,*variants.prices.price_rules";
@@ -99,34 +99,23 @@ impl Api<'_> {
         ))
     }
 
-    /// Products that changed or were deleted (which moves their time too).
-    pub fn products_since(
-        &self,
-        channel: Option<&RemoteId>,
-        since: Timestamp,
-        offset: u32,
-        limit: u32,
-    ) -> Built {
-        let (channel, since) = (in_channel(channel), encode(&since.to_string()).to_string());
+    /// Products that changed or were deleted (which moves their time too), of all channels: one that was deleted is in
+    /// none any more.
+    pub fn products_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
         self.get(&format!(
             "products?with_deleted=true&updated_at[$gte]={since}\
-             &order=id&limit={limit}&offset={offset}{channel}&fields={PRODUCT}"
+             &order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
         ))
     }
 
     /// Products of which a variant changed or was deleted: that moves the variant's time and not the product's. A
     /// request of its own: in an `$or` only `variants` and `status` are heeded, everything else is passed over.
-    pub fn products_of_variants_since(
-        &self,
-        channel: Option<&RemoteId>,
-        since: Timestamp,
-        offset: u32,
-        limit: u32,
-    ) -> Built {
-        let (channel, since) = (in_channel(channel), encode(&since.to_string()).to_string());
+    pub fn products_of_variants_since(&self, since: Timestamp, offset: u32, limit: u32) -> Built {
+        let since = encode(&since.to_string()).to_string();
         self.get(&format!(
             "products?with_deleted=true&variants[updated_at][$gte]={since}\
-             &order=id&limit={limit}&offset={offset}{channel}&fields={PRODUCT}"
+             &order=id&limit={limit}&offset={offset}&fields={PRODUCT}"
         ))
     }
 

@@ -110,12 +110,13 @@ impl Shop {
         let (since, part) = (place.since, place.part);
         let request = |offset, limit| match since {
             None => self.api().products(channel, offset, limit),
-            Some(since) if part == Part::Variants => self
-                .api()
-                .products_of_variants_since(channel, since, offset, limit),
-            Some(since) => self.api().products_since(channel, since, offset, limit),
+            Some(since) if part == Part::Variants => {
+                self.api().products_of_variants_since(since, offset, limit)
+            }
+            Some(since) => self.api().products_since(since, offset, limit),
         };
-        let (rows, is_full) = self.rows(&mut place, limit, request).await?;
+        let (mut rows, is_full) = self.rows(&mut place, limit, request).await?;
+        rows.retain(|row| is_sold_in(channel, row));
         let records = told_now(&mut place, &rows, |raw| vec![map::product_record(raw)]);
         let next = match (is_full, since, part) {
             (true, ..) | (_, None, _) => Self::next(place, is_full),
@@ -128,6 +129,7 @@ impl Shop {
     /// Products of which an option bears another name.
     async fn products_of_options(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
         let limit = limit.clamp(1, PAGE_MAX);
+        let channel = self.setting(SALES_CHANNEL);
         let since = place.since.unwrap_or(Timestamp::UNIX_EPOCH);
         let request = |offset, limit| self.api().options_since(since, offset, limit);
         let (rows, is_full) = match self.rows(&mut place, limit, request).await {
@@ -145,7 +147,8 @@ impl Shop {
         let mut records = Vec::new();
         // An option may be shared by many.
         for ids in ids.chunks(PAGE_MAX as usize) {
-            let rows = self.rows_by_ids(Kind::Product, ids).await?;
+            let mut rows = self.rows_by_ids(Kind::Product, ids).await?;
+            rows.retain(|row| is_sold_in(channel.as_ref(), row));
             records.extend(told_now(&mut place, &rows, |raw| {
                 vec![map::product_record(raw)]
             }));
@@ -409,6 +412,20 @@ fn level_records(raw: &str, stocks: &[lockstep_model::Named]) -> Vec<Read> {
     match stock::levels(raw, stocks) {
         Ok(levels) => levels.into_iter().map(|l| Ok(Record::Level(l))).collect(),
         Err(bad) => vec![Err(bad)],
+    }
+}
+
+/// Is this product of the channel that is kept in step, or deleted? What cannot be read is told as it is.
+fn is_sold_in(channel: Option<&RemoteId>, row: &RawValue) -> bool {
+    let Some(channel) = channel else {
+        return true;
+    };
+    match serde_json::from_str::<wire::Sold>(row.get()) {
+        Ok(wire::Sold {
+            deleted_at: None,
+            sales_channels: Some(channels),
+        }) => channels.iter().any(|own| own.id == channel.0),
+        Ok(_) | Err(_) => true,
     }
 }
 

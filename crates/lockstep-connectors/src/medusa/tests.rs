@@ -90,9 +90,7 @@ fn m2_the_feed_tells_edits_deletes_variants_and_renamed_options() {
     let since = "2026-11-22T19%3A39%3A00Z";
     let page_of = "&order=id&limit=100&offset=0";
     let list = |what: &str| {
-        format!(
-            "/admin/products?with_deleted=true&{what}[$gte]={since}{page_of}&sales_channel_id[]=sc_1&fields=…"
-        )
+        format!("/admin/products?with_deleted=true&{what}[$gte]={since}{page_of}&fields=…")
     };
     let options = json!({ "product_options": [
         { "id": "opt_1", "products": [{ "id": "prod_9" }] }, { "id": "opt_2", "products": null },

@@ -83,6 +83,13 @@ pub(super) struct Product {
     pub variants: Vec<Variant>,
 }
 
+/// Where a product is sold.
+#[derive(Deserialize)]
+pub(super) struct Sold {
+    pub deleted_at: Option<Timestamp>,
+    pub sales_channels: Option<Vec<Id>>,
+}
+
 #[derive(Deserialize)]
 pub(super) struct ProductOption {
     pub id: String,

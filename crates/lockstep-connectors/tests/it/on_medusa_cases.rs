@@ -974,7 +974,16 @@ fn m13_products_of_other_channels_are_not_read() {
         ground
             .post(&format!("/admin/products/{id}"), channels)
             .await?;
-        let (records, _) = look(connector.as_ref(), Scope::Everything(None)).await?;
+        let (records, cursor) = look(connector.as_ref(), Scope::Everything(None)).await?;
+        for sku in [&ours, &theirs] {
+            ground.set_title(sku, "Another").await?;
+        }
+        let (feed, _) = look(connector.as_ref(), Scope::Since(cursor)).await?;
+        let told = |sku: &Sku| {
+            feed.iter()
+                .any(|record| matches!(record, Record::Product(p) if p.variants[0].sku == *sku))
+        };
+        assert!(told(&ours) && !told(&theirs));
         let skus: Vec<&Sku> = records
             .iter()
             .filter_map(|record| match record {
