@@ -250,7 +250,7 @@ mod tests {
         assert!(plan.cut);
         assert_eq!(plan.rows[0].fields.len(), 2);
         assert_eq!((plan.counts.update, plan.counts.stock), (2, 1));
-        assert_eq!((plan.totals.writes, plan.totals.questions), (4, 3));
+        assert_eq!((plan.totals.writes, plan.totals.questions), (3, 3));
         assert_eq!((plan.totals.aside, plan.totals.outside), (5, 9));
     }
 

@@ -356,7 +356,7 @@ pub async fn search_finds_keys_before_titles(place: &Place) {
     );
     assert_eq!(
         titles(None, "KH").await,
-        ["Coffee 500 g", "Elsewhere", "KH roast"]
+        ["Elsewhere", "Coffee 500 g", "KH roast"]
     );
     // By the words of a title, in any order, each from its beginning.
     assert_eq!(titles(None, "500 cof").await, ["Coffee 500 g"]);
