@@ -7,6 +7,7 @@ use crate::catalogue::Decision;
 use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
 use crate::run::levels::OfLevels;
+use crate::run::limits::OfCatalogue;
 use crate::run::undo::UndoShown;
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
@@ -40,6 +41,7 @@ pub struct Opened {
     pub open: Vec<OpenIntent>,
     pub meetings: Meetings,
     pub asked_of_levels: Vec<OpenConflict>,
+    pub asked_of_catalogue: Vec<OpenConflict>,
 }
 
 /// What happened.
@@ -363,6 +365,7 @@ pub(crate) struct Shared {
     /// A shop is written to from now on: whatever goes on without it begins anew.
     pub let_in: bool,
     pub of_levels: OfLevels,
+    pub of_catalogue: OfCatalogue,
     /// When it was last gone through all orders for those that are over.
     pub closed: Option<Timestamp>,
     /// A lane should look again then: a retry, or an outcome to be looked up.
@@ -428,6 +431,7 @@ impl Customer {
                 meetings: opened.meetings,
                 let_in: false,
                 of_levels: OfLevels::new(opened.asked_of_levels),
+                of_catalogue: OfCatalogue::new(opened.asked_of_catalogue),
                 closed: None,
                 look_at: BTreeMap::new(),
             },
@@ -535,6 +539,10 @@ impl Customer {
                     Subject::Levels => {
                         self.shared.of_levels.accept(conflict, now);
                         &[Lane::Trade]
+                    }
+                    Subject::Catalogue => {
+                        self.shared.of_catalogue.accept(conflict, now);
+                        &[Lane::Catalogue]
                     }
                     Subject::Shop(shop) => {
                         self.shared.meetings.waiting.remove(shop);

@@ -101,6 +101,42 @@ pub fn resolve(
             Resolution::Accept,
         ) => Ok(vec![closed("accepted".into(), Delta::default())]),
         (
+            Conflict::ManyArchived { .. } | Conflict::ManyRemoved { .. },
+            ConflictSubject::Catalogue,
+            Resolution::Accept,
+        ) => Ok(vec![closed("accepted".into(), Delta::default())]),
+        (Conflict::GoneThere { .. }, ConflictSubject::Record(_), Resolution::LeaveAsIs) => {
+            Ok(vec![closed(
+                "it stays as it is: the shop is without it".into(),
+                Delta::default(),
+            )])
+        }
+        (
+            Conflict::GoneThere { shop, id },
+            ConflictSubject::Record(known),
+            Resolution::MakeAgain,
+        ) => {
+            let forgotten = Body::LinkForgotten {
+                shop: *shop,
+                kind: known.kind,
+                id: id.clone(),
+                record: known.record,
+                by: by.to_owned(),
+            };
+            Ok(vec![
+                closed("it is made again".into(), Delta::default()),
+                forgotten,
+            ])
+        }
+        (
+            Conflict::PriceHeld { path, value, .. },
+            ConflictSubject::Record(_),
+            Resolution::Accept,
+        ) => {
+            let decision = format!("{path} may be {value}");
+            Ok(vec![closed(decision, Delta::default())])
+        }
+        (
             Conflict::LevelInDoubt { shop, .. },
             ConflictSubject::Level(level),
             Resolution::WasWritten | Resolution::WasNotWritten,
@@ -154,13 +190,19 @@ pub fn resolve(
             | Conflict::LevelInDoubt { .. }
             | Conflict::ShippedAndCancelled { .. }
             | Conflict::OrderDiffers { .. }
+            | Conflict::PriceHeld { .. }
+            | Conflict::NotMade { .. }
+            | Conflict::GoneThere { .. }
+            | Conflict::ManyArchived { .. }
+            | Conflict::ManyRemoved { .. }
             | Conflict::Limit { .. }
             | Conflict::Undone { .. },
             ConflictSubject::Record(_)
             | ConflictSubject::Level(_)
             | ConflictSubject::Order(_)
             | ConflictSubject::Shop(_)
-            | ConflictSubject::Levels,
+            | ConflictSubject::Levels
+            | ConflictSubject::Catalogue,
             Resolution::UseShop { .. }
             | Resolution::UseValue { .. }
             | Resolution::IsRecord { .. }
@@ -170,7 +212,8 @@ pub fn resolve(
             | Resolution::WasNotWritten
             | Resolution::LeaveAsIs
             | Resolution::RestoreInSource
-            | Resolution::Release,
+            | Resolution::Release
+            | Resolution::MakeAgain,
         ) => Err("this is no answer to that question; the page shows those that are".into()),
     }
 }
@@ -353,7 +396,11 @@ mod tests {
                 changed_at: Timestamp::UNIX_EPOCH,
                 shops: Default::default(),
                 conflicts: vec![],
+                accepted: Default::default(),
+                left: Default::default(),
                 withheld: Default::default(),
+                in_doubt: Default::default(),
+                awaits: Default::default(),
             })),
         }
     }
@@ -517,6 +564,7 @@ mod tests {
                 base: Some(Decimal::TEN),
                 counted_by: None,
                 other_bases: BTreeMap::new(),
+                emptied: Default::default(),
                 levels: [(shop, at)].into(),
                 lines: vec![],
                 conflicts: vec![],

@@ -96,6 +96,7 @@ pub(crate) fn subject_text(subject: &Subject) -> String {
         Subject::Order(order) => order_subject(&order.to_string()),
         Subject::Shop(shop) => format!("s:{shop}"),
         Subject::Levels => "t:".into(),
+        Subject::Catalogue => "c:".into(),
     }
 }
 
@@ -117,6 +118,7 @@ fn try_subject(text: &str) -> Option<Subject> {
         "o" => Some(Subject::Order(OrderKey::parse(rest)?)),
         "s" => Some(Subject::Shop(ShopId(rest.parse().ok()?))),
         "t" => Some(Subject::Levels),
+        "c" => Some(Subject::Catalogue),
         _ => None,
     }
 }

@@ -110,7 +110,9 @@ impl Journal {
         Ok(orders)
     }
 
-    /// Catalogue records of which a write is open at this shop and that it has an id for, in the order of ids.
+    /// Catalogue records of which a write is open at this shop and that it has an id for, in the order of ids. And those
+    /// beside which another bears their SKU, since they may have been deleted and made again; once they are gone, the
+    /// other.
     pub fn records_to_read(
         &self,
         shop: ShopId,
@@ -129,6 +131,14 @@ impl Journal {
                  SELECT d.id FROM doubt d
                  WHERE d.shop = ?1 AND d.kind = ?2 AND d.id > ?3 AND (d.answer > 0 OR d.answer = 0 AND d.by_sku = 0)
                  AND NOT EXISTS (SELECT 1 FROM link l WHERE l.shop = d.shop AND l.kind = d.kind AND l.id = d.id)
+                 UNION
+                 SELECT d.id FROM doubt d
+                 WHERE d.shop = ?1 AND d.kind = ?2 AND d.id > ?3 AND d.answer IS NULL AND d.by_sku = 1
+                 AND EXISTS (SELECT 1 FROM link l WHERE l.record = d.record AND l.shop = d.shop)
+                 AND NOT EXISTS (SELECT 1 FROM link l WHERE l.record = d.record AND l.shop = d.shop AND l.gone = 0)
+                 UNION
+                 SELECT l.id FROM doubt d CROSS JOIN link l ON l.record = d.record AND l.shop = d.shop AND l.kind = d.kind
+                 WHERE d.shop = ?1 AND d.kind = ?2 AND d.answer IS NULL AND d.by_sku = 1 AND l.id > ?3 AND l.gone = 0
                  ORDER BY 1 LIMIT ?4",
             )?
             .query_map(
@@ -337,6 +347,11 @@ impl Journal {
     /// What is asked about all levels.
     pub fn asked_of_levels(&self) -> Result<Vec<OpenConflict>, JournalError> {
         conflicts_of(&self.connection, &subject_text(&Subject::Levels))
+    }
+
+    /// What is asked about all records.
+    pub fn asked_of_catalogue(&self) -> Result<Vec<OpenConflict>, JournalError> {
+        conflicts_of(&self.connection, &subject_text(&Subject::Catalogue))
     }
 
     /// Those of them that ask which of ours a record of a shop is.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-pub(crate) const FORMAT: i64 = 6;
+pub(crate) const FORMAT: i64 = 7;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What belongs to one file: never an entry, in no segment, and empty in a replica.
 pub(crate) const OWN_TABLES: &[&str] = &[
@@ -233,6 +233,14 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
              UPDATE purchase SET held = NULL WHERE json_extract(held, '$.hold') = 'no_sku';
              DELETE FROM conflict WHERE json_extract(about, '$.about') = 'order_differs';
              INSERT OR IGNORE INTO order_dirty(order_key) SELECT order_key FROM order_copy;",
+        )?;
+    }
+    if found < 7 {
+        transaction.execute_batch(
+            "ALTER TABLE base ADD COLUMN emptied INTEGER NOT NULL DEFAULT 0;
+             CREATE TABLE awaited(shop INTEGER NOT NULL, category TEXT NOT NULL, record INTEGER NOT NULL,
+                PRIMARY KEY (shop, category, record)) WITHOUT ROWID;
+             CREATE INDEX awaited_record ON awaited(record);",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;

@@ -157,6 +157,15 @@ CREATE TABLE due(
     PRIMARY KEY (record, shop)
 ) WITHOUT ROWID;
 CREATE INDEX due_place ON due(kind, place);
+-- Categories that records are in and that have no link in a shop yet.
+CREATE TABLE awaited(
+    shop     INTEGER NOT NULL,
+    -- t: and the shop's id of it, o: and our own.
+    category TEXT NOT NULL,
+    record   INTEGER NOT NULL,
+    PRIMARY KEY (shop, category, record)
+) WITHOUT ROWID;
+CREATE INDEX awaited_record ON awaited(record);
 
 CREATE TABLE intent(
     intent  INTEGER PRIMARY KEY,
@@ -268,6 +277,8 @@ CREATE TABLE base(
     base  TEXT NOT NULL,
     -- The shop that it was opened by, or that owned the stock later.
     counted_by INTEGER,
+    -- A count has left nothing of what the orders had left.
+    emptied INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sku, stock)
 ) WITHOUT ROWID;
 CREATE TABLE movement(

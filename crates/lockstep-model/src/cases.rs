@@ -1,7 +1,7 @@
 //! What the engine is shown of a customer's file, piece by piece: everything needed to decide on one record, one
 //! order or one level, and nothing else.
 
-use crate::entry::{Conflict, Hold, MatchAnswer, Subject, What};
+use crate::entry::{Awaited, Conflict, Hold, MatchAnswer, Subject, What};
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
@@ -47,6 +47,8 @@ pub struct Categories {
     pub links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
     /// Ours → the one above it. Those at the top are not in it.
     pub above: BTreeMap<RecordId, RecordId>,
+    /// Links of categories that the shop no longer has.
+    pub gone: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>>,
 }
 
 /// Records of ours and staged rows of shops that share a link or a key. Usually one of ours and one row a shop.
@@ -69,8 +71,16 @@ pub struct Known {
     pub changed_at: Timestamp,
     pub shops: BTreeMap<ShopId, AtShop>,
     pub conflicts: Vec<OpenConflict>,
+    /// What a person last accepted of a price that was held: our own field, and its value.
+    pub accepted: BTreeMap<Path, Value>,
+    /// Records that shops deleted, and of which a person has said that it stays so.
+    pub left: BTreeSet<(ShopId, RemoteId)>,
     /// Shops' records that may be this one, or that bear its SKU: it is not made beside them.
     pub withheld: BTreeSet<(ShopId, RemoteId)>,
+    /// Those of them that bear its SKU and of which nobody has said what they are.
+    pub in_doubt: BTreeSet<(ShopId, RemoteId)>,
+    /// Categories that it is in and that had no link when it was last decided on.
+    pub awaits: BTreeSet<Awaited>,
 }
 
 /// What a person was asked and has not answered.
@@ -97,6 +107,7 @@ pub enum ConflictSubject {
     Order(OrderKey),
     Shop(ShopId),
     Levels,
+    Catalogue,
 }
 
 /// Shops that were read once before anything was written to them.
@@ -263,6 +274,8 @@ pub struct StockCase {
     pub counted_by: Option<ShopId>,
     /// The SKU's other stocks that were opened.
     pub other_bases: BTreeMap<StockId, Decimal>,
+    /// Those of all its stocks in which a count has left nothing of what the orders had left.
+    pub emptied: BTreeSet<StockId>,
     pub levels: BTreeMap<ShopId, LevelAt>,
     pub lines: Vec<LineCase>,
     pub conflicts: Vec<OpenConflict>,

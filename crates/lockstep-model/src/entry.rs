@@ -6,14 +6,14 @@
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
-    ConflictId, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind, Lane, Level,
-    LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId, RemoteId,
-    Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
+    ConflictId, Currency, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind,
+    Lane, Level, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId,
+    RemoteId, Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -202,6 +202,14 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// A person wants a record made again in a shop that deleted it: what it was there counts no more.
+    LinkForgotten {
+        shop: ShopId,
+        kind: Kind,
+        id: RemoteId,
+        record: RecordId,
+        by: String,
+    },
     /// A person's word on an order that was held. It is due again; what else follows stands in entries beside.
     OrderAnswered {
         order: OrderKey,
@@ -380,6 +388,19 @@ pub struct Merged {
     pub overruled: Vec<Overruled>,
     /// Shops that have to be written for this record to be in step.
     pub due: Vec<ShopId>,
+    /// Whole, as they are now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub awaits: BTreeSet<Awaited>,
+}
+
+/// A category that a record is in and that has no link yet: once it has, the record is due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// A category of this shop, of which it is not known which of ours it is.
+    Theirs { shop: ShopId, id: RemoteId },
+    /// One of ours that this shop does not have.
+    Ours { shop: ShopId, record: RecordId },
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -426,6 +447,9 @@ pub struct Seen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Parts>,
     pub held: Delta,
+    /// It was not linked to the record until now: nothing that was known of it before counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
     /// The shop no longer has it. The link stays, so that it is not made again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -452,6 +476,8 @@ pub enum Subject {
     Shop(ShopId),
     /// All levels of the customer.
     Levels,
+    /// All records of the customer.
+    Catalogue,
 }
 
 /// What an intent changes: enough to tell, from a later reading alone, whether it was applied.
@@ -573,7 +599,12 @@ pub enum Movement {
     /// Another shop owns the stock now: what it shows beyond what it was told.
     Switched { shop: ShopId },
     /// A receipt, a count, a hand edit, a till: the owner's level moved and no order says why.
-    Unexplained { shop: ShopId },
+    Unexplained {
+        shop: ShopId,
+        /// It left nothing of what the orders had left.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        emptied: bool,
+    },
     /// The lines of an order are final everywhere: they leave the sum and the base alike.
     Closing { order: OrderKey },
 }
@@ -702,6 +733,26 @@ pub enum Conflict {
     /// Another shop owns the stock now, and shows other numbers than the others were told. Its own are not counted before a
     /// person has accepted.
     StockSwitched { owner: ShopId, levels: u64 },
+    /// A price that a person should see before it is written: it waits in these shops, everything else goes on.
+    PriceHeld {
+        /// The field of our own record, and what it says.
+        path: Path,
+        value: Value,
+        #[serde(deserialize_with = "by_id")]
+        shops: BTreeMap<ShopId, HeldPrice>,
+    },
+    /// The record is not made in these shops, or without some of its variants.
+    NotMade {
+        #[serde(deserialize_with = "by_id")]
+        shops: BTreeMap<ShopId, MissingThere>,
+    },
+    /// A shop deleted its record of one that its owner still has. It is not made again before a person has said so.
+    GoneThere { shop: ShopId, id: RemoteId },
+    /// A plan would archive so many records: a source that lost them looks like that. They are not archived before a person
+    /// has accepted; the rest goes on.
+    ManyArchived { records: u64, of: u64, limit: u32 },
+    /// As for records, for variants of products that stay.
+    ManyRemoved { variants: u64, of: u64, limit: u32 },
     /// A plan would go beyond a limit.
     Limit {
         name: String,
@@ -759,6 +810,37 @@ pub struct LineDiffers {
     pub copy: Decimal,
 }
 
+/// What a shop would be given in place of what, in its own terms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldPrice {
+    /// What buyers pay there, or last paid; empty where it was never sold.
+    pub from: Value,
+    pub to: Value,
+    pub why: PriceDoubt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceDoubt {
+    /// Further than so many percent.
+    MovesTooFar {
+        limit: u32,
+    },
+    /// It is 0, or less.
+    Nothing,
+    SaleAbovePrice,
+}
+
+/// What a record lacks to be sold in a shop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingThere {
+    /// It has none.
+    Variants,
+    /// These variants have no price in the shop's currency, and no rule makes one.
+    Price { currency: Currency, skus: Vec<Sku> },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -769,6 +851,7 @@ mod tests {
             id: "p1".into(),
             parts: Some(Parts::default()),
             held: Delta::default(),
+            anew: false,
             gone: false,
         };
         let bodies = [
@@ -782,6 +865,17 @@ mod tests {
                 seen: [(ShopId(3), seen)].into(),
                 overruled: vec![],
                 due: vec![ShopId(4)],
+                awaits: [
+                    Awaited::Ours {
+                        shop: ShopId(4),
+                        record: RecordId(9),
+                    },
+                    Awaited::Theirs {
+                        shop: ShopId(3),
+                        id: "c1".into(),
+                    },
+                ]
+                .into(),
             }),
             Body::ConflictOpened {
                 conflict: ConflictId(1),

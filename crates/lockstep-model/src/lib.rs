@@ -12,6 +12,7 @@ mod product;
 mod record;
 mod resolution;
 mod shop;
+mod sound;
 
 pub mod cases;
 pub mod entry;
@@ -41,3 +42,4 @@ pub use record::{
 };
 pub use resolution::{OrderAnswer, Resolution};
 pub use shop::{Choice, Named, ShopIdentity, StockSemantics, Takes};
+pub use sound::NUMBER_MAX;

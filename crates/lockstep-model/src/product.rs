@@ -289,16 +289,22 @@ pub fn has_variant(fields: &Fields, sku: &Sku) -> bool {
     fields.get(&Path::present(sku)) == Some(&Value::Flag(true))
 }
 
-/// The variants of a product, by its fields.
 /// GTINs of its variants that can be told from a number somebody made up: 8, 12, 13 or 14 digits of which the last is
 /// right (GS1 General Specifications, 7.9), not all of them zero.
 pub fn gtins_of(fields: &Fields) -> impl Iterator<Item = &str> {
     fields.iter().filter_map(|(path, value)| {
-        let text = path.as_str();
-        if !(text.starts_with("variant/") && text.ends_with("/gtin")) {
-            return None;
-        }
-        value.as_text().filter(|gtin| is_gtin(gtin))
+        // Most paths are none, and are told from it without being taken apart. An option may be called "gtin", too.
+        let is_likely = path.as_str().ends_with("/gtin");
+        let is_one = is_likely
+            && matches!(
+                path.field(),
+                Some(Field::Variant {
+                    field: VariantField::Gtin,
+                    ..
+                })
+            );
+        let gtin = value.as_text().filter(|_| is_one);
+        gtin.filter(|gtin| is_gtin(gtin))
     })
 }
 
@@ -313,6 +319,7 @@ fn is_gtin(text: &str) -> bool {
     sum > 0 && sum.is_multiple_of(10)
 }
 
+/// The variants of a product, by its fields.
 pub fn variants_of(fields: &Fields) -> impl Iterator<Item = Sku> {
     fields
         .iter()
@@ -411,6 +418,19 @@ mod tests {
         let product = coffee();
         let back = Product::from_fields("p1".into(), &product.fields(), &product.parts());
         assert_eq!(back, product);
+    }
+
+    #[test]
+    fn c12_an_option_that_is_called_gtin_is_none() {
+        let gtin = |field| {
+            let sku = "KH-100".into();
+            let path = Path::new(&Field::Variant { sku, field });
+            Fields::from([(path, Value::text("6400000000002"))])
+        };
+        let axis = gtin(VariantField::Option("gtin".into()));
+        assert_eq!(gtins_of(&axis).next(), None);
+        let named = gtin(VariantField::Gtin);
+        assert_eq!(gtins_of(&named).next(), Some("6400000000002"));
     }
 
     #[test]

@@ -20,12 +20,15 @@ pub enum Resolution {
     WasWritten,
     /// A level in doubt: our write was not applied, and what differs from before moved by itself.
     WasNotWritten,
-    /// Shipped here and cancelled there: it was settled by hand, and neither side is told of the other any more.
+    /// Shipped here and cancelled there: it was settled by hand, and neither side is told of the other any more. A record that
+    /// a shop deleted: it stays so.
     LeaveAsIs,
     /// A field that was undone: what the shop is held at counts, and goes to where our own record has it from.
     RestoreInSource,
     /// A field that was undone: it is synced again, as the policy says.
     Release,
+    /// A record that a shop deleted: it is made there again.
+    MakeAgain,
 }
 
 /// On an order that is held.

@@ -129,7 +129,7 @@ impl Coordinator {
                 Body::BaseMoved {
                     sku,
                     delta,
-                    cause: Movement::Unexplained { shop },
+                    cause: Movement::Unexplained { shop, .. },
                     ..
                 }
                 | Body::LevelOverruled {

@@ -189,7 +189,10 @@ impl Mistake {
                                 sku: sku.clone(),
                                 stock: StockId::default(),
                                 delta: (now - before).into(),
-                                cause: Movement::Unexplained { shop: *shop },
+                                cause: Movement::Unexplained {
+                                    shop: *shop,
+                                    emptied: false,
+                                },
                             });
                         }
                     }

@@ -169,6 +169,7 @@ impl Machine {
             open: journal.open_intents(None, 10_000).expect("open intents"),
             meetings: journal.meetings().expect("meetings"),
             asked_of_levels: journal.asked_of_levels().expect("what is asked"),
+            asked_of_catalogue: journal.asked_of_catalogue().expect("what is asked"),
         };
         self.generation += 1;
         self.process = Some(Process {

@@ -101,6 +101,7 @@ fn merged(number: u64) -> Body {
             id: product.id.clone(),
             held,
             parts: Some(product.parts()),
+            anew: false,
             gone: false,
         };
         (shop, seen)
@@ -119,6 +120,7 @@ fn merged(number: u64) -> Body {
         seen: [seen(ShopId(1)), seen(ShopId(2))].into(),
         overruled: Vec::new(),
         due: vec![ShopId(2)],
+        awaits: Default::default(),
     })
 }
 

@@ -38,7 +38,7 @@ pub async fn list(
             AsideSubject::Subject(Subject::Record(record)) => (Some(record), None, None),
             AsideSubject::Subject(Subject::Level { sku, .. }) => (None, Some(sku.0), None),
             AsideSubject::Subject(Subject::Order(order)) => (None, None, Some(order.to_string())),
-            AsideSubject::Subject(Subject::Shop(_) | Subject::Levels)
+            AsideSubject::Subject(Subject::Shop(_) | Subject::Levels | Subject::Catalogue)
             | AsideSubject::Remote { .. } => (None, None, None),
         };
         AsideView {
@@ -93,6 +93,7 @@ fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {
         }
         AsideSubject::Subject(Subject::Shop(shop)) => format!("shop {shop}"),
         AsideSubject::Subject(Subject::Levels) => "all stock levels".into(),
+        AsideSubject::Subject(Subject::Catalogue) => "all records".into(),
         AsideSubject::Remote { kind, id: Some(id) } => {
             format!("{} {id} there, which cannot be read", kind.as_str())
         }

@@ -44,7 +44,9 @@ pub async fn list(
                         Some(record) => journal.record_view(record)?,
                         None => None,
                     },
-                    Subject::Order(_) | Subject::Shop(_) | Subject::Levels => None,
+                    Subject::Order(_) | Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {
+                        None
+                    }
                 };
                 rows.push((row, record.map(|record| said::record_row(&record))));
             }

@@ -13,8 +13,8 @@ use lockstep_model::{
     ShopIdentity, Value,
     cases::LineCase,
     entry::{
-        Body, Cause, Conflict, Differing, Hold, MatchAnswer, Movement, Seen, Settlement, Subject,
-        What,
+        Body, Cause, Conflict, Differing, HeldPrice, Hold, MatchAnswer, MissingThere, Movement,
+        PriceDoubt, Seen, Settlement, Subject, What,
     },
     settings::{CustomerSettings, Mappable, Policy, StockId},
 };
@@ -188,6 +188,7 @@ fn subject_name(subject: &Subject, keys: &BTreeMap<RecordId, String>) -> String 
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
         Subject::Levels => "all stock levels".into(),
+        Subject::Catalogue => "all records".into(),
     }
 }
 
@@ -441,7 +442,7 @@ fn who(names: &Names, body: &Body, change: Option<&Change>) -> String {
                 cause:
                     Movement::Opening { shop }
                     | Movement::Switched { shop }
-                    | Movement::Unexplained { shop },
+                    | Movement::Unexplained { shop, .. },
                 ..
             },
             _,
@@ -480,7 +481,9 @@ fn why(names: &Names, item: &HistoryItem) -> String {
         Body::BaseMoved { cause, .. } => movement_text(names, cause),
         Body::Aside { fault, .. } => fault.message.clone(),
         Body::OrderHeld { order, reason, .. } => hold_text(names, order.shop, reason),
-        Body::OrderAnswered { by, .. } | Body::MatchAnswered { by: Some(by), .. } => {
+        Body::OrderAnswered { by, .. }
+        | Body::LinkForgotten { by, .. }
+        | Body::MatchAnswered { by: Some(by), .. } => {
             format!("decided by {by}")
         }
         Body::BuyersErased { by: Some(by), .. } => format!("erased by {by}"),
@@ -575,7 +578,7 @@ fn movement_text(names: &Names, cause: &Movement) -> String {
         Movement::Switched { shop } => {
             format!("{} counts the stock from here on", names.shop(*shop))
         }
-        Movement::Unexplained { shop } => format!("receipt or count in {}", names.shop(*shop)),
+        Movement::Unexplained { shop, .. } => format!("receipt or count in {}", names.shop(*shop)),
         Movement::Closing { order } => format!("order {} is final everywhere", order.id),
     }
 }
@@ -815,6 +818,7 @@ pub fn conflict(
         (None, Subject::Record(record)) => format!("record {record}"),
         (None, Subject::Shop(shop)) => names.shop(*shop),
         (None, Subject::Levels) => "all stock levels".into(),
+        (None, Subject::Catalogue) => "all records".into(),
     };
     ConflictView {
         conflict: row.conflict,
@@ -898,6 +902,29 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
                     format!("{subject} got another address, and {copy} has the old one")
                 }
             }
+        }
+        Conflict::PriceHeld { path, shops, .. } => {
+            let held = match shops.len() {
+                1 => "one shop".to_owned(),
+                count => format!("{count} shops"),
+            };
+            format!(
+                "{} of {subject} waits for your word in {held}",
+                path.as_str()
+            )
+        }
+        Conflict::NotMade { shops } => {
+            let shops: Vec<String> = shops.keys().map(|shop| names.shop(*shop)).collect();
+            format!("{subject} is not made in {}", shops.join(", "))
+        }
+        Conflict::GoneThere { shop, .. } => {
+            format!("{subject} was deleted in {}", names.shop(*shop))
+        }
+        Conflict::ManyArchived { records, of, .. } => {
+            format!("{records} of {of} records are to be archived at once")
+        }
+        Conflict::ManyRemoved { variants, of, .. } => {
+            format!("{variants} of {of} variants are to be removed at once")
         }
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
         Conflict::Undone { path, shop, .. } => {
@@ -984,6 +1011,36 @@ fn conflict_detail(
             copy,
             differs,
         } => order_differs(&names.shop(*origin), &names.shop(*copy), differs),
+        Conflict::PriceHeld { shops, .. } => {
+            let shops: Vec<String> = shops
+                .iter()
+                .map(|(shop, held)| held_price(&names.shop(*shop), held))
+                .collect();
+            format!(
+                "{}. It is held there; everything else goes on. If it is meant so, accept. If not, put it right where it comes from, and the question closes by itself.",
+                shops.join(" · ")
+            )
+        }
+        Conflict::NotMade { shops } => {
+            let shops: Vec<String> = shops
+                .iter()
+                .map(|(shop, missing)| missing_there(&names.shop(*shop), missing))
+                .collect();
+            format!(
+                "{}. Put it right where it comes from, or in the shop's settings, and the question closes by itself.",
+                shops.join(" · ")
+            )
+        }
+        Conflict::GoneThere { shop, .. } => format!(
+            "{} is without it, and its owner still has it. It is not made again by itself: say whether it shall be, or stay as it is.",
+            names.shop(*shop)
+        ),
+        Conflict::ManyArchived { limit, .. } => format!(
+            "That is more than the limit of {limit} %, and a source that has lost them looks like that. None of them is archived; everything else goes on. If it is meant so, accept: it holds for an hour. If not, mend the source, and the question closes by itself."
+        ),
+        Conflict::ManyRemoved { limit, .. } => format!(
+            "They go from products that stay, and that is more than the limit of {limit} %. None of them is removed; everything else goes on. If it is meant so, accept: it holds for an hour. If not, mend the source, and the question closes by itself."
+        ),
         Conflict::Limit { found, limit, .. } => {
             format!("It would be {found}, and the limit is {limit}. Nothing was written.")
         }
@@ -1049,6 +1106,33 @@ fn order_differs(origin: &str, copy: &str, differs: &Differing) -> String {
     )
 }
 
+fn held_price(shop: &str, held: &HeldPrice) -> String {
+    let HeldPrice { from, to, why } = held;
+    let (from, to) = (shown(Some(from)), shown(Some(to)));
+    match why {
+        PriceDoubt::MovesTooFar { limit } => {
+            format!("{shop}: {from} would become {to}, more than the limit of {limit} %")
+        }
+        PriceDoubt::Nothing => format!("{shop}: it would be sold at {to}"),
+        PriceDoubt::SaleAbovePrice => {
+            format!("{shop}: the sale price would be {to}, above the price")
+        }
+    }
+}
+
+fn missing_there(shop: &str, missing: &MissingThere) -> String {
+    match missing {
+        MissingThere::Variants => format!("{shop}: it has no variant that could be sold"),
+        MissingThere::Price { currency, skus } => {
+            let skus: Vec<&str> = skus.iter().map(|sku| sku.as_str()).collect();
+            format!(
+                "{shop}: {} has no price in {currency}, and no rule makes one",
+                skus.join(", ")
+            )
+        }
+    }
+}
+
 /// From where our own record has a field, in a word.
 fn source(names: &Names, path: &Path) -> String {
     match path.group().map(|group| names.settings.policies.of(group)) {
@@ -1093,9 +1177,29 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             format!("accept: {} is written to from now on", names.shop(*shop)),
             Resolution::Accept,
         )],
-        Conflict::Unchosen { .. } | Conflict::SameKeyTwice { .. } | Conflict::Limit { .. } => {
-            Vec::new()
-        }
+        Conflict::PriceHeld { value, .. } => vec![choice(
+            format!("accept: {} is meant", shown(Some(value))),
+            Resolution::Accept,
+        )],
+        Conflict::GoneThere { shop, .. } => vec![
+            choice(
+                format!("make it again in {}", names.shop(*shop)),
+                Resolution::MakeAgain,
+            ),
+            choice("leave it as it is".into(), Resolution::LeaveAsIs),
+        ],
+        Conflict::ManyArchived { .. } => vec![choice(
+            "accept: they are archived".into(),
+            Resolution::Accept,
+        )],
+        Conflict::ManyRemoved { .. } => vec![choice(
+            "accept: they are removed".into(),
+            Resolution::Accept,
+        )],
+        Conflict::Unchosen { .. }
+        | Conflict::SameKeyTwice { .. }
+        | Conflict::NotMade { .. }
+        | Conflict::Limit { .. } => Vec::new(),
         Conflict::ChangedInSeveral { values, .. } => values
             .iter()
             .map(|(shop, value)| {

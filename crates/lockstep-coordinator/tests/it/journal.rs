@@ -135,6 +135,7 @@ fn coffee() -> Body {
         id: "p1".into(),
         parts: None,
         held: held.clone(),
+        anew: false,
         gone: false,
     };
     Body::Merged(Merged {
@@ -147,6 +148,7 @@ fn coffee() -> Body {
         seen: [(ShopId(1), seen)].into(),
         overruled: vec![],
         due: vec![],
+        awaits: Default::default(),
     })
 }
 

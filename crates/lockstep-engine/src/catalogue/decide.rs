@@ -3,9 +3,10 @@
 
 use super::Terms;
 use super::became::what_became_of;
+use super::holds::{Answers, Held, Holding, missing_in_words, price_in_words};
 use super::matching::{Group, Matching};
 use super::merge::{MergeResult, Side, Times, merge};
-use super::target::Target;
+use super::target::{Planned, Target, Withholds};
 use super::undone::Undone;
 use crate::rules::Rules;
 use crate::run::hangs_under_it_now;
@@ -14,10 +15,10 @@ use jiff::Timestamp;
 use lockstep_model::cases::{
     AtShop, Cluster, Consumed, OpenConflict, RootCategory, Staged, StagedBody,
 };
-use lockstep_model::entry::{Again, Body, Conflict, Delta, Merged, Seen, Subject, What};
+use lockstep_model::entry::{Again, Awaited, Body, Conflict, Delta, Merged, Seen, Subject, What};
 use lockstep_model::{
-    Category, Change, ConflictId, Field, Fields, Kind, Path, RecordId, RunId, ShopId, Sku, Status,
-    Value, has_variant,
+    Category, Change, ConflictId, Field, FieldGroup, Fields, Kind, Path, RecordId, RemoteId, RunId,
+    ShopId, Sku, Status, Value, has_variant,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,9 @@ pub struct Decision {
     /// Shops that want a write which something else holds up: an outcome that is looked up, a record that comes first.
     #[serde(default)]
     pub waiting: u32,
+    /// What a person should see before it is written, and what is not made, in words.
+    #[serde(default)]
+    pub held: Vec<String>,
 }
 
 impl Decision {
@@ -67,21 +71,27 @@ impl Ids<'_> {
     }
 }
 
+/// In which run it is decided, and what that run may do.
+pub struct Deciding<'a> {
+    pub run: RunId,
+    pub now: Timestamp,
+    /// When the last run began that read all of a shop's feed.
+    pub looked: &'a BTreeMap<ShopId, Timestamp>,
+    pub holding: Holding,
+    pub withholds: Withholds,
+}
+
 pub fn decide(
     cluster: &Cluster,
     rules: &Rules,
     terms: &Terms,
-    looked: &BTreeMap<ShopId, Timestamp>,
-    run: RunId,
+    deciding: &Deciding<'_>,
     ids: &mut Ids<'_>,
-    now: Timestamp,
 ) -> Decision {
     let context = Context {
         rules,
         terms,
-        looked,
-        run,
-        now,
+        deciding,
         extent: Extent::All,
     };
     decide_within(cluster, &context, ids)
@@ -97,12 +107,17 @@ pub(crate) fn put_back(
     now: Timestamp,
 ) -> Decision {
     // Which of two changes is later is not for an undo to say.
+    let deciding = Deciding {
+        run,
+        now,
+        looked: &BTreeMap::new(),
+        holding: Holding::Asks,
+        withholds: Withholds::default(),
+    };
     let context = Context {
         rules,
         terms,
-        looked: &BTreeMap::new(),
-        run,
-        now,
+        deciding: &deciding,
         extent: Extent::PutBack,
     };
     decide_within(cluster, &context, ids)
@@ -120,9 +135,7 @@ pub(super) enum Extent {
 struct Context<'a> {
     rules: &'a Rules,
     terms: &'a Terms,
-    looked: &'a BTreeMap<ShopId, Timestamp>,
-    run: RunId,
-    now: Timestamp,
+    deciding: &'a Deciding<'a>,
     extent: Extent,
 }
 
@@ -153,6 +166,7 @@ fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) ->
         consumed,
         lines: Vec::new(),
         waiting: 0,
+        held: Vec::new(),
     };
     let mut records = Vec::new();
     for group in &matching.groups {
@@ -175,11 +189,16 @@ fn decide_on(
     let Context {
         rules,
         terms,
-        looked,
-        run,
-        now,
+        deciding,
         extent,
     } = *context;
+    let Deciding {
+        run,
+        now,
+        looked,
+        holding,
+        withholds,
+    } = *deciding;
     let known = group.known;
     let kind = known
         .map(|known| known.kind)
@@ -225,7 +244,7 @@ fn decide_on(
         };
         merge(old, &sides, rules, terms, open, &times)
     };
-    archive_what_its_owner_dropped(&mut ours, &sides, rules, kind);
+    archive_what_its_owner_dropped(&mut ours, &sides, rules, kind, &group.in_doubt);
     let undone = if is_root {
         Undone::default()
     } else {
@@ -290,8 +309,18 @@ fn decide_on(
         }
     }
 
+    let keys = if is_root {
+        vec![RootCategory::KEY.to_owned()]
+    } else {
+        keys(kind, group, &ours, &sides, rules)
+    };
+    let label = label(kind, &keys, &ours);
     let mut due = Vec::new();
     let mut left_over = Vec::new();
+    let nothing_accepted = BTreeMap::new();
+    let accepted = known.map_or(&nothing_accepted, |known| &known.accepted);
+    let answers = Answers::new(open, accepted);
+    let mut held = Held::default();
     for (shop, shop_rules) in &rules.shops {
         let side = sides.iter().find(|side| side.shop == *shop);
         let target = Target {
@@ -301,14 +330,43 @@ fn decide_on(
             side,
             kind,
             record,
+            label: &label,
             asked: &asked,
             undone: &undone,
             extent,
+            before: old,
+            answers: &answers,
+            holding,
+            withholds,
             withheld: group.withheld.contains(shop),
         };
         left_over.extend(target.left_over(&ours, rules, terms));
-        let writes = target.writes(&ours, rules, terms, &sides);
+        let Planned {
+            writes,
+            held: prices,
+            missing,
+            gone,
+            waits,
+        } = target.plan(&ours, rules, terms, &sides);
+        for (path, price) in prices {
+            let words = price_in_words(&label, &shop_rules.name, &price);
+            decision.held.push(words);
+            held.price(path, *shop, price);
+        }
+        if let Some(missing) = missing {
+            let words = missing_in_words(&label, &shop_rules.name, &missing);
+            decision.held.push(words);
+            held.missing(*shop, missing);
+        }
+        let is_left =
+            |id: &RemoteId| known.is_some_and(|known| known.left.contains(&(*shop, id.clone())));
+        if let Some(id) = gone.filter(|id| !is_left(id)) {
+            held.gone(*shop, id);
+        }
         if writes.is_empty() {
+            if waits {
+                due.push(*shop);
+            }
             continue;
         }
         due.push(*shop);
@@ -346,6 +404,25 @@ fn decide_on(
         }
     }
 
+    if extent == Extent::All && !is_root {
+        let questions = held.questions(open, &ours, holding);
+        for (conflict, why) in questions.closed {
+            decision.bodies.push(Body::ConflictClosed {
+                conflict,
+                decision: why.into(),
+                by: None,
+                ours: Delta::default(),
+            });
+        }
+        for about in questions.asked {
+            decision.bodies.push(Body::ConflictOpened {
+                conflict: ids.conflict(),
+                subject: Subject::Record(record),
+                about,
+            });
+        }
+    }
+
     let seen: BTreeMap<ShopId, Seen> = group
         .rows
         .iter()
@@ -354,17 +431,24 @@ fn decide_on(
                 .and_then(|known| known.shops.get(&row.shop))
                 .unwrap_or(&nothing);
             let seen = match &row.body {
-                StagedBody::Fields { fields, parts } => Seen {
-                    id: row.id.clone(),
-                    parts: (shadow.parts != *parts).then(|| parts.clone()),
-                    held: Delta::between(&shadow.held, fields),
-                    gone: false,
-                },
+                StagedBody::Fields { fields, parts } => {
+                    // Of one that was not linked before nothing is known.
+                    let is_the_same = shadow.id.as_ref() == Some(&row.id);
+                    let held = if is_the_same { &shadow.held } else { &empty };
+                    Seen {
+                        id: row.id.clone(),
+                        parts: (!is_the_same || shadow.parts != *parts).then(|| parts.clone()),
+                        held: Delta::between(held, fields),
+                        anew: !is_the_same,
+                        gone: false,
+                    }
+                }
                 StagedBody::Gone => Seen {
                     // Without a link there is nothing that could be gone.
                     id: shadow.id.clone()?,
                     parts: None,
                     held: Delta::default(),
+                    anew: false,
                     gone: true,
                 },
             };
@@ -372,15 +456,15 @@ fn decide_on(
         })
         .collect();
     let ours_delta = Delta::between(old, &ours);
-    let keys = if is_root {
-        vec![RootCategory::KEY.to_owned()]
+    let awaits = if is_root {
+        BTreeSet::new()
     } else {
-        keys(kind, group, &ours, &sides)
+        awaits(&ours, &sides, rules, terms)
     };
     let is_news = known.is_none()
         || !ours_delta.is_empty()
         || !seen.is_empty()
-        || known.is_some_and(|known| known.keys != keys);
+        || known.is_some_and(|known| known.keys != keys || known.awaits != awaits);
     // The root is looked at each time, whether or not anything of it is due or was read.
     let is_asked_for = !is_root || !group.rows.is_empty() || rules.root_category().is_none();
     if is_news || (due.is_empty() && is_asked_for) {
@@ -394,6 +478,7 @@ fn decide_on(
             seen,
             overruled,
             due,
+            awaits,
         }));
         decision.bodies.extend(left_over);
     }
@@ -442,12 +527,14 @@ fn root(old: &Fields, rules: &Rules) -> MergeResult {
     }
 }
 
-/// A record that is gone in its owner shop is archived elsewhere, never deleted.
+/// A record that is gone in its owner shop is archived elsewhere, never deleted; not while something bears its SKU there
+/// that may be the same, made again.
 fn archive_what_its_owner_dropped(
     ours: &mut Fields,
     sides: &[Side<'_>],
     rules: &Rules,
     kind: Kind,
+    in_doubt: &BTreeSet<ShopId>,
 ) {
     if kind != Kind::Product {
         return;
@@ -455,6 +542,9 @@ fn archive_what_its_owner_dropped(
     let Some(owner) = rules.catalogue_owner() else {
         return;
     };
+    if in_doubt.contains(&owner) {
+        return;
+    }
     let gone = sides.iter().any(|side| {
         side.shop == owner
             && match side.staged {
@@ -471,7 +561,65 @@ fn archive_what_its_owner_dropped(
     }
 }
 
-fn keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) -> Vec<String> {
+/// Categories that it is in, or hangs under, and that have no link yet: in a shop whose word counts, and in those that have
+/// the record.
+fn awaits(ours: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> BTreeSet<Awaited> {
+    let group = FieldGroup::Categories;
+    let mut awaits = BTreeSet::new();
+    if !rules.group_is_on(group) {
+        return awaits;
+    }
+    let owner = rules.owner(group);
+    for side in sides.iter().filter(|side| side.is_there()) {
+        let shop = side.shop;
+        if owner.is_none_or(|owner| owner == shop) {
+            let unknown = terms.unknown(shop, categories(side.holds()));
+            awaits.extend(unknown.map(|id| Awaited::Theirs {
+                shop,
+                id: id.into(),
+            }));
+        }
+        if owner != Some(shop) {
+            let missing = terms.missing(shop, categories(ours));
+            awaits.extend(missing.map(|record| Awaited::Ours { shop, record }));
+        }
+    }
+    awaits
+}
+
+/// Those that a product is in, or the one that a category hangs under.
+fn categories(fields: &Fields) -> impl Iterator<Item = &str> {
+    let of = |field| fields.get(&Path::new(&field));
+    let list = of(Field::Categories)
+        .map(Value::as_list)
+        .unwrap_or_default();
+    let parent = of(Field::Parent).and_then(Value::as_text);
+    list.iter().map(String::as_str).chain(parent)
+}
+
+/// The natural keys of a record. Products are called by the first.
+fn keys(
+    kind: Kind,
+    group: &Group<'_>,
+    ours: &Fields,
+    sides: &[Side<'_>],
+    rules: &Rules,
+) -> Vec<String> {
+    let keys = all_keys(kind, group, ours, sides);
+    let owner = rules.catalogue_owner();
+    let owner = sides.iter().find(|side| Some(side.shop) == owner);
+    let is_owners =
+        |key: &String| owner.is_some_and(|owner| has_variant(owner.holds(), &Sku(key.clone())));
+    let any_owners = keys.iter().any(is_owners);
+    // What it is called does not change because a shop joins that has more of it.
+    let main = group.known.and_then(|known| known.keys.first());
+    let main = main.filter(|main| is_owners(main) || !any_owners).cloned();
+    let mut keys: Vec<String> = keys.into_iter().collect();
+    keys.sort_by_cached_key(|key| (Some(key) != main.as_ref(), !is_owners(key)));
+    keys
+}
+
+fn all_keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = group
         .rows
         .iter()
@@ -501,7 +649,21 @@ fn keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) -> Vec
         }
         (None, _) => {}
     }
-    keys.into_iter().collect()
+    keys
+}
+
+/// What people call it: its main SKU and its title.
+fn label(kind: Kind, keys: &[String], ours: &Fields) -> String {
+    let title = ours.get(&Path::new(&Field::Title));
+    let title = title.and_then(Value::as_text).unwrap_or_default();
+    let main = keys
+        .first()
+        .filter(|key| kind == Kind::Product && !key.starts_with('#'));
+    match main {
+        Some(sku) if title.is_empty() => sku.clone(),
+        Some(sku) => format!("{sku} {title}"),
+        None => title.to_owned(),
+    }
 }
 
 fn title(ours: &Fields, keys: &[String]) -> String {

@@ -7,13 +7,16 @@
 //! two of ours bear SKUs of it          a person says which it is, or that it is none of them
 //! one of ours bears its GTIN alone     a person says; most often a SKU is to be put right in one of the shops
 //! two of one shop bear one SKU         both stand aside until the shop has put that right
+//! one is gone and another bears its SKU  it was made again: the link moves to the other
 //! ```
 
 use super::decide::Ids;
 use crate::rules::Rules;
 use lockstep_model::cases::{Cluster, Known, Staged, StagedBody};
 use lockstep_model::entry::{AsideSubject, Body, Conflict, Delta, MatchAnswer, Subject};
-use lockstep_model::{Fault, FaultKind, Field, Kind, Path, RecordId, ShopId, Value, gtins_of};
+use lockstep_model::{
+    Fault, FaultKind, Field, Kind, Path, RecordId, RemoteId, ShopId, Value, gtins_of,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One of our records, or one that is to be, with what was read of it.
@@ -25,6 +28,8 @@ pub(super) struct Group<'a> {
     pub rows: Vec<&'a Staged>,
     /// Shops where it is not made now.
     pub withheld: BTreeSet<ShopId>,
+    /// Shops where something bears its SKU of which nobody knows yet whether it is this one.
+    pub in_doubt: BTreeSet<ShopId>,
     /// Keys of other records that one of these rows bears too.
     pub foreign: BTreeSet<&'a str>,
     keys: BTreeSet<&'a str>,
@@ -224,6 +229,7 @@ impl<'a> Matching<'a> {
     fn part_twins(&mut self) {
         for number in 0..self.groups.len() {
             let group = &mut self.groups[number];
+            let left = leave_out_predecessors(group);
             let mut by_shop: BTreeMap<ShopId, usize> = BTreeMap::new();
             for row in &group.rows {
                 *by_shop.entry(row.shop).or_default() += 1;
@@ -233,6 +239,7 @@ impl<'a> Matching<'a> {
                 let is_linked = known.is_some_and(|known| is_link_of(row, known));
                 let is_linked_elsewhere = !is_linked
                     && row.body != StagedBody::Gone
+                    && !left.contains(&row.shop)
                     && known.is_some_and(|known| {
                         let at = known.shops.get(&row.shop);
                         at.is_some_and(|at| {
@@ -282,14 +289,18 @@ impl<'a> Matching<'a> {
             .collect();
         for group in &mut self.groups {
             let withheld = group.known.iter().flat_map(|known| &known.withheld);
-            group.withheld = withheld
-                .filter(|(shop, id)| !over.contains(&(*shop, id.as_str())))
-                .map(|(shop, _)| *shop)
-                .collect();
+            let still = |(shop, id): &&(ShopId, RemoteId)| !over.contains(&(*shop, id.as_str()));
+            group.withheld = withheld.filter(still).map(|(shop, _)| *shop).collect();
+            let in_doubt = group.known.iter().flat_map(|known| &known.in_doubt);
+            group.in_doubt = in_doubt.filter(still).map(|(shop, _)| *shop).collect();
         }
         for doubtful in &self.doubtful {
             for group in &doubtful.groups {
-                self.groups[*group].withheld.insert(doubtful.row.shop);
+                let group = &mut self.groups[*group];
+                group.withheld.insert(doubtful.row.shop);
+                if !matches!(doubtful.why, Why::Gtin(_)) {
+                    group.in_doubt.insert(doubtful.row.shop);
+                }
             }
         }
     }
@@ -366,6 +377,35 @@ impl<'a> Matching<'a> {
         }
         bodies
     }
+}
+
+/// A record that a shop deleted and made again between two readings: what is there is what ours is in that shop now, and
+/// what was there says nothing any more. Nor does one that was replaced before. Answers the shops where the linked one
+/// is gone and another is there.
+fn leave_out_predecessors(group: &mut Group<'_>) -> BTreeSet<ShopId> {
+    let Some(known) = group.known else {
+        return BTreeSet::new();
+    };
+    let there: BTreeSet<ShopId> = group
+        .rows
+        .iter()
+        .filter(|row| row.body != StagedBody::Gone)
+        .map(|row| row.shop)
+        .collect();
+    let mut replaced = BTreeSet::new();
+    group.rows.retain(|row| {
+        if row.body != StagedBody::Gone {
+            return true;
+        }
+        let at = known.shops.get(&row.shop);
+        let is_linked = at.is_none_or(|at| at.id.as_ref().is_none_or(|id| *id == row.id));
+        let is_there = there.contains(&row.shop);
+        if is_linked && is_there {
+            replaced.insert(row.shop);
+        }
+        is_linked && !is_there
+    });
+    replaced
 }
 
 fn is_link_of(row: &Staged, known: &Known) -> bool {

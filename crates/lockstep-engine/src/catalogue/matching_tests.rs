@@ -1,11 +1,11 @@
 //! First meetings and what must not be guessed.
 
-use super::tests::{coffee, decide_on, in_step, now, our_rules, sets, staged};
+use super::tests::{coffee, decide_on, deciding, gone, in_step, now, our_rules, sets, staged};
 use super::{Decision, Ids, Terms, decide};
 use crate::fixture::{A, B, ERP};
 use lockstep_model::cases::{Cluster, Doubt, Known, OpenConflict, Staged, StagedBody};
 use lockstep_model::entry::{Body, Conflict, MatchAnswer};
-use lockstep_model::{ConflictId, Product, RecordId, RunId, ShopId, Variant};
+use lockstep_model::{ConflictId, Product, RecordId, ShopId, Variant};
 
 const GTIN: &str = "6417700050008";
 
@@ -309,7 +309,7 @@ fn the_same_first_meeting_decides_the_same_whatever_the_order_of_the_rows() {
         let rules = our_rules();
         let terms = Terms::new(Default::default(), &rules.settings);
         let looked = Default::default();
-        decide(&cluster, &rules, &terms, &looked, RunId(1), &mut ids, now())
+        decide(&cluster, &rules, &terms, &deciding(&looked), &mut ids)
     };
     let straight = decided(rows());
     assert_eq!(
@@ -326,4 +326,118 @@ fn the_same_first_meeting_decides_the_same_whatever_the_order_of_the_rows() {
         made
     };
     assert_eq!(made(&turned), made(&straight));
+}
+
+/// The ERP's KH-100 under another id, with another price.
+fn made_again() -> Product {
+    Product {
+        id: "p-new".into(),
+        ..coffee(ERP, "Coffee", "7.20")
+    }
+}
+
+fn is_aside(body: &Body) -> bool {
+    matches!(body, Body::Aside { .. })
+}
+
+#[test]
+fn c8_what_was_deleted_and_made_again_between_two_readings_is_the_same_record() {
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![gone(ERP), staged(ERP, &made_again())],
+        &our_rules(),
+    );
+    let want = vec!["variant/KH-100/price/EUR=7.2".to_owned()];
+    assert_eq!(
+        sets(&decision),
+        [(A, want.clone()), (B, want)],
+        "archived nowhere"
+    );
+    let Some(Body::Merged(merged)) = decision.bodies.first() else {
+        panic!("{:?}", decision.bodies);
+    };
+    let seen = &merged.seen[&ERP];
+    assert_eq!((seen.id.as_str(), seen.gone), ("p-new", false));
+    assert!(seen.anew, "whole, since nothing is known of it");
+    assert_eq!(seen.held.set, made_again().fields());
+    assert!(!decision.bodies.iter().any(is_aside));
+    assert_eq!(decision.consumed.len(), 2);
+    // In a shop that is given its products, too.
+    let again = Product {
+        id: "p-new".into(),
+        ..coffee(A, "Coffee", "6.90")
+    };
+    let decision = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![gone(A), staged(A, &again)],
+        &our_rules(),
+    );
+    assert!(decision.writes.is_empty());
+    assert_eq!(linked(&decision), [(RecordId(7), A)]);
+}
+
+#[test]
+fn c8_a_tombstone_of_what_was_replaced_says_nothing() {
+    let mut known = in_step("Coffee", "6.90");
+    known.shops.get_mut(&ERP).unwrap().id = Some("p-new".into());
+    let mut late = gone(ERP);
+    late.linked = Some(RecordId(7));
+    let decision = decide_on(vec![known], vec![late], &our_rules());
+    assert!(decision.writes.is_empty(), "{:?}", decision.writes);
+    assert!(linked(&decision).is_empty());
+}
+
+#[test]
+fn c8_nothing_is_archived_while_what_was_made_again_is_in_doubt() {
+    // The new one was read while the old one was still believed to be there.
+    let early = decide_on(
+        vec![in_step("Coffee", "6.90")],
+        vec![staged(ERP, &made_again())],
+        &our_rules(),
+    );
+    assert!(early.writes.is_empty() && early.bodies.iter().any(is_aside));
+    let mut known = in_step("Coffee", "6.90");
+    known.withheld = [(ERP, "p-new".into())].into();
+    known.in_doubt = known.withheld.clone();
+    let decision = decide_on(vec![known.clone()], vec![gone(ERP)], &our_rules());
+    assert!(decision.writes.is_empty(), "{:?}", decision.writes);
+    // Somebody has said that it is another.
+    known.in_doubt.clear();
+    let decision = decide_on(vec![known], vec![gone(ERP)], &our_rules());
+    assert_eq!(sets(&decision).len(), 2, "archived");
+}
+
+#[test]
+fn c13_a_shop_that_joins_with_other_variants_does_not_rename_the_record() {
+    let mut known = in_step("Coffee", "6.90");
+    let ours = product(ERP, "p1", "Coffee", &["P-2-L", "P-2-XL"]);
+    known.keys = vec!["P-2-L".into(), "P-2-XL".into()];
+    known.ours = ours.fields();
+    let at = known.shops.get_mut(&ERP).unwrap();
+    (at.parts, at.held) = (ours.parts(), ours.fields());
+    known.shops.retain(|shop, _| *shop == ERP);
+    let joins = product(A, "p-a", "Kahvi", &["OUT-XL", "P-2-L"]);
+    let decision = decide_on(vec![known], vec![reads(A, &joins)], &our_rules());
+    let Some(Body::Merged(merged)) = decision.bodies.first() else {
+        panic!("{:?}", decision.bodies);
+    };
+    assert_eq!(merged.keys, ["P-2-L", "P-2-XL", "OUT-XL"]);
+    let labels = decision.writes.iter().map(|write| write.label.as_str());
+    assert_eq!(labels.collect::<Vec<_>>(), ["P-2-L Coffee"; 2]);
+}
+
+#[test]
+fn c13_the_name_of_a_record_moves_only_with_its_owner() {
+    let renamed = |keys: &[&str], shown: &[&str]| {
+        let mut known = in_step("Coffee", "6.90");
+        known.keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        let shown = product(ERP, "p1", "Coffee", shown);
+        let decision = decide_on(vec![known], vec![reads(ERP, &shown)], &our_rules());
+        let Some(Body::Merged(merged)) = decision.bodies.first().cloned() else {
+            panic!("{:?}", decision.bodies);
+        };
+        merged.keys[0].clone()
+    };
+    assert_eq!(renamed(&["Z", "KH-100"], &["A", "KH-100", "Z"]), "Z");
+    assert_eq!(renamed(&["Z", "KH-100"], &["A", "KH-100"]), "A");
 }

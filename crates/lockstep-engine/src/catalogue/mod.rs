@@ -2,6 +2,7 @@
 
 mod became;
 mod decide;
+mod holds;
 mod matching;
 mod merge;
 mod prices;
@@ -11,16 +12,22 @@ mod undone;
 
 pub(crate) use became::{settled_by, settles_at};
 pub(crate) use decide::put_back;
-pub use decide::{Decision, Ids, decide};
+pub use decide::{Deciding, Decision, Ids, decide};
+pub use holds::Holding;
+pub use target::Withholds;
 pub use terms::Terms;
 
 #[cfg(test)]
+mod holds_tests;
+#[cfg(test)]
 mod matching_tests;
+#[cfg(test)]
+mod membership_tests;
 #[cfg(test)]
 mod removal_tests;
 #[cfg(test)]
 mod root_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod undone_tests;

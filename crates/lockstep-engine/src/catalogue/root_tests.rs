@@ -1,6 +1,6 @@
 //! The root category of our own, as a table.
 
-use super::tests::{now, our_rules, sets};
+use super::tests::{deciding, now, our_rules, sets};
 use super::{Decision, Ids, Terms, decide};
 use crate::customer::{Customer, Effect, Event, Opened};
 use crate::fixture::{A, B, ERP, nothing_to_read};
@@ -12,7 +12,7 @@ use lockstep_model::entry::{Again, Body};
 use lockstep_model::settings::Assortment;
 use lockstep_model::{
     Category, Change, ChangeSort, Cursor, Fault, FaultKind, Fields, Flow, Kind, Next, Page,
-    RecordId, RemoteId, RunId, ShopId,
+    RecordId, RemoteId, ShopId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,10 +97,8 @@ fn decide_with(
         &cluster,
         rules,
         terms,
-        &Default::default(),
-        RunId(1),
+        &deciding(&Default::default()),
         &mut ids,
-        now(),
     )
 }
 
@@ -120,7 +118,11 @@ fn known_root(name: &str, at: &[ShopId]) -> Known {
             .map(|shop| (*shop, holds("root", named(name, None))))
             .collect(),
         conflicts: vec![],
+        accepted: Default::default(),
+        left: Default::default(),
         withheld: Default::default(),
+        in_doubt: Default::default(),
+        awaits: Default::default(),
     }
 }
 
@@ -135,7 +137,11 @@ fn garden(parent: Option<&str>) -> Known {
         changed_at: now(),
         shops: [(ERP, at(None)), (A, at(parent)), (B, at(parent))].into(),
         conflicts: vec![],
+        accepted: Default::default(),
+        left: Default::default(),
         withheld: Default::default(),
+        in_doubt: Default::default(),
+        awaits: Default::default(),
     }
 }
 

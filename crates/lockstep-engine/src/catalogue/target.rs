@@ -1,6 +1,7 @@
 //! One shop, as something to be written to: what it should hold of a record, and the smallest writes that get it there.
 
 use super::decide::Extent;
+use super::holds::{Answers, Holding, Prices};
 use super::merge::Side;
 use super::undone::{PutBack, Undone};
 use super::{Terms, prices};
@@ -8,12 +9,12 @@ use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write};
 use jiff::Timestamp;
 use lockstep_model::cases::StagedBody;
-use lockstep_model::entry::{AsideSubject, Body, Subject, What};
+use lockstep_model::entry::{AsideSubject, Body, HeldPrice, MissingThere, Subject, What};
 use lockstep_model::settings::PriceRule;
 use lockstep_model::{
-    Category, Change, Fault, FaultKind, Field, FieldGroup, Fields, Flow, Kind, Path, PictureSource,
-    Product, RecordId, RemoteId, ShopId, Sku, Status, Value, VariantField, has_variant,
-    variants_of,
+    Category, Change, ChangeSort, Fault, FaultKind, Field, FieldGroup, Fields, Flow, Kind, Path,
+    PictureSource, Product, RecordId, RemoteId, ShopId, Sku, Status, Value, VariantField,
+    has_variant, variants_of,
 };
 use std::collections::BTreeSet;
 
@@ -25,12 +26,39 @@ pub(super) struct Target<'a> {
     pub side: Option<&'a Side<'a>>,
     pub kind: Kind,
     pub record: RecordId,
+    /// What people call it.
+    pub label: &'a str,
     /// What a person is asked about is not written over until it is decided.
     pub asked: &'a BTreeSet<Path>,
     pub undone: &'a Undone,
     pub extent: Extent,
+    /// What our record said before this reading.
+    pub before: &'a Fields,
+    pub answers: &'a Answers<'a>,
+    pub holding: Holding,
+    pub withholds: Withholds,
     /// A record of this shop may be this one: it is not made beside it.
     pub withheld: bool,
+}
+
+/// What a shop is to be written, and what of it waits.
+#[derive(Default)]
+pub(super) struct Planned {
+    pub writes: Vec<(Write, Vec<PlanLine>)>,
+    /// Prices that a person should see, by our own field. Whether they are among what is written says [`Holding`].
+    pub held: Vec<(Path, HeldPrice)>,
+    pub missing: Option<MissingThere>,
+    /// The shop deleted it, and its owner still has it.
+    pub gone: Option<RemoteId>,
+    /// Something waits for a person's word on all records: it stays due.
+    pub waits: bool,
+}
+
+/// What too many records at once would be done to waits for a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Withholds {
+    pub archives: bool,
+    pub removals: bool,
 }
 
 impl Target<'_> {
@@ -42,16 +70,11 @@ impl Target<'_> {
         !self.rules.read_only && side.shadow.aside_until.is_none_or(|until| until <= now)
     }
 
-    pub fn writes(
-        &self,
-        ours: &Fields,
-        rules: &Rules,
-        terms: &Terms,
-        sides: &[Side<'_>],
-    ) -> Vec<(Write, Vec<PlanLine>)> {
+    pub fn plan(&self, ours: &Fields, rules: &Rules, terms: &Terms, sides: &[Side<'_>]) -> Planned {
+        let mut planned = Planned::default();
         let flow = self.kind.flow();
         if !rules.flow_is_on(flow) {
-            return Vec::new();
+            return planned;
         }
         let there = self.side.is_some_and(|side| match side.staged {
             Some(StagedBody::Fields { .. }) => true,
@@ -61,9 +84,9 @@ impl Target<'_> {
         let once_there = self.side.is_some_and(|side| side.shadow.id.is_some());
         let is_root = self.record == RecordId::ROOT_CATEGORY;
         if is_root && (!rules.gets_a_root(self.shop) || self.extent == Extent::PutBack) {
-            return Vec::new();
+            return planned;
         }
-        let wanted = if is_root {
+        let mut wanted = if is_root {
             ours.clone()
         } else {
             self.wanted(ours, there, rules, terms)
@@ -74,16 +97,19 @@ impl Target<'_> {
                 .staged_id
                 .or_else(|| self.side.and_then(|side| side.shadow.id.as_ref()))
             else {
-                return Vec::new();
+                return planned;
             };
-            return self.updates(id, wanted, rules, ours, sides);
+            self.hold(&mut wanted, ours, rules, &mut planned);
+            self.updates(id, wanted, rules, sides, &mut planned);
+            return planned;
         }
         if self.extent == Extent::PutBack {
-            return Vec::new();
+            return planned;
         }
         if is_root {
             // Also where a person removed it: without it the tree would have no place.
-            return self.create(wanted).into_iter().collect();
+            planned.writes.extend(self.create(wanted, false));
+            return planned;
         }
         let owner_has_it = rules.catalogue_owner().is_some_and(|owner| {
             owner != self.shop
@@ -98,17 +124,107 @@ impl Target<'_> {
         });
         // What a person removed from this shop is not made again.
         let is_given = || rules.gives(self.shop, self.kind, ours, terms);
+        if once_there && !self.withheld && owner_has_it && is_given() {
+            let is_made = self.kind == Kind::Product && !self.rules.read_only;
+            let id = self.side.and_then(|side| side.shadow.id.clone());
+            planned.gone = id.filter(|_| is_made);
+        }
         if once_there || self.withheld || !owner_has_it || !is_given() {
-            return Vec::new();
+            return planned;
         }
         let archived = wanted
             .get(&Path::new(&Field::Status))
             .and_then(Value::as_text)
             == Some(Status::Archived.as_str());
         if archived {
-            return Vec::new();
+            return planned;
         }
-        self.create(wanted).into_iter().collect()
+        if self.kind == Kind::Product {
+            let batches = &self.rules.abilities.batches;
+            if self.rules.read_only || !batches.contains_key(&ChangeSort::CreateProduct) {
+                return planned;
+            }
+            if variants_of(&wanted).next().is_none() {
+                planned.missing = Some(MissingThere::Variants);
+                return planned;
+            }
+        }
+        self.hold(&mut wanted, ours, rules, &mut planned);
+        let again = !planned.held.is_empty();
+        planned.writes.extend(self.create(wanted, again));
+        planned
+    }
+
+    /// Takes out what waits: prices that a person should see, and variants that would be sold there without a price.
+    fn hold(&self, wanted: &mut Fields, ours: &Fields, rules: &Rules, planned: &mut Planned) {
+        let is_guarded = self.kind == Kind::Product
+            && self.extent == Extent::All
+            && !self.rules.read_only
+            && rules.owner(FieldGroup::Prices) != Some(self.shop);
+        if !is_guarded {
+            return;
+        }
+        let is_new = |sku: &Sku| {
+            let side = self.side.filter(|side| side.is_there());
+            !side.is_some_and(|side| has_variant(side.holds(), sku))
+        };
+        let prices = Prices {
+            shop: self.shop,
+            rules: self.rules,
+            side: self.side,
+            wanted,
+            before: self.before,
+            ours,
+            limit: rules.settings.policies.limits.price_move_percent_max,
+            answers: self.answers,
+        };
+        let mut left_out = BTreeSet::new();
+        if self.is_sold_by_price(wanted) {
+            let (unknown, asked): (Vec<Sku>, Vec<Sku>) = prices
+                .missing(variants_of(wanted).filter(is_new))
+                .into_iter()
+                .partition(|sku| !prices.is_known(sku));
+            left_out.extend(unknown.iter().cloned().chain(asked));
+            if !unknown.is_empty() {
+                planned.missing = Some(MissingThere::Price {
+                    currency: self.rules.currency().clone(),
+                    skus: unknown,
+                });
+            }
+        }
+        let in_doubt = prices.in_doubt();
+        for (ours, theirs, held) in in_doubt {
+            if self.holding == Holding::Asks {
+                wanted.remove(&theirs);
+                if let Some(Field::Variant { sku, .. }) = theirs.field()
+                    && is_new(&sku)
+                {
+                    left_out.insert(sku);
+                }
+            }
+            planned.held.push((ours, held));
+        }
+        if !left_out.is_empty() {
+            wanted.retain(|path, _| match path.field() {
+                Some(Field::Variant { sku, .. }) => !left_out.contains(&sku),
+                _ => true,
+            });
+        }
+    }
+
+    /// Would a variant be sold there for whatever a missing price means? A draft is not sold.
+    fn is_sold_by_price(&self, wanted: &Fields) -> bool {
+        let currency = self.rules.currency();
+        let status = Path::new(&Field::Status);
+        let held = self.side.and_then(|side| side.holds().get(&status));
+        let status = wanted.get(&status).or(held).and_then(Value::as_text);
+        let price = Field::Variant {
+            sku: Sku(String::new()),
+            field: VariantField::Price(currency.clone()),
+        };
+        !currency.as_str().is_empty()
+            && (self.rules.abilities.holds)(&price)
+            && status.is_none_or(|status| status == Status::Active.as_str())
     }
 
     /// A category of the top, where the root of our own is still to be made.
@@ -203,6 +319,10 @@ impl Target<'_> {
                 Field::Parent if *value == Value::Empty => {
                     Value::optional_text(customer.root_category_id.as_deref())
                 }
+                Field::Categories => match terms.to_theirs(self.shop, path, value) {
+                    Some(value) => self.with_its_own(path, &value, terms),
+                    None => continue,
+                },
                 _ => match terms.to_theirs(self.shop, path, value) {
                     Some(value) => value,
                     None => continue,
@@ -211,6 +331,15 @@ impl Target<'_> {
             wanted.insert(path.clone(), value);
         }
         wanted
+    }
+
+    /// Categories of the shop's own, which nothing of ours stands for, are not taken away with ours.
+    fn with_its_own(&self, path: &Path, ours: &Value, terms: &Terms) -> Value {
+        let held = self.side.and_then(|side| side.holds().get(path));
+        let held = held.map(Value::as_list).unwrap_or_default().iter();
+        let own = held.filter(|id| terms.is_own(self.shop, id));
+        let all: BTreeSet<&String> = ours.as_list().iter().chain(own).collect();
+        Value::list(all.into_iter().cloned())
     }
 
     /// A variant that is made there gets all of its fields, unless which variants there are is the shop's own, too.
@@ -242,7 +371,8 @@ impl Target<'_> {
         Some(&put_back.why)
     }
 
-    fn create(&self, wanted: Fields) -> Option<(Write, Vec<PlanLine>)> {
+    /// `again`: a person's question hangs on what it is made with.
+    fn create(&self, wanted: Fields, again: bool) -> Option<(Write, Vec<PlanLine>)> {
         let mut set = wanted;
         // Pictures are added to what exists.
         set.remove(&Path::new(&Field::Pictures));
@@ -265,7 +395,7 @@ impl Target<'_> {
         if !self.rules.can(&change) {
             return None;
         }
-        let label = label(&set);
+        let label = self.label.to_owned();
         let line = PlanLine {
             shop: self.shop,
             sign: Sign::Create,
@@ -282,7 +412,7 @@ impl Target<'_> {
             what: What::Create { set },
             label,
             tries: self.tries(),
-            again: false,
+            again,
         };
         Some((write, vec![line]))
     }
@@ -292,11 +422,11 @@ impl Target<'_> {
         id: &RemoteId,
         wanted: Fields,
         rules: &Rules,
-        ours: &Fields,
         sides: &[Side<'_>],
-    ) -> Vec<(Write, Vec<PlanLine>)> {
+        planned: &mut Planned,
+    ) {
         let Some(side) = self.side else {
-            return Vec::new();
+            return;
         };
         let holds = side.holds();
         let shadow = side.shadow;
@@ -304,7 +434,7 @@ impl Target<'_> {
             Some(StagedBody::Fields { parts, .. }) => parts,
             _ => &shadow.parts,
         };
-        let set: Fields = wanted
+        let mut set: Fields = wanted
             .into_iter()
             .filter(|(path, want)| !self.cannot_take_away(path, want))
             .filter(|(path, want)| {
@@ -317,8 +447,16 @@ impl Target<'_> {
                 }
             })
             .collect();
-        let mut writes = Vec::new();
+        let all = set.len();
+        set.retain(|path, want| !self.is_withheld(path, want));
+        planned.waits = set.len() < all;
+        // Another record may have its handle: what the shop says to that is said of nothing else. It comes once the rest is
+        // written.
+        let handle = Path::new(&Field::Handle);
         let pictures = Path::new(&Field::Pictures);
+        let is_rest = |path: &Path| *path != handle && *path != pictures;
+        let waits_for_the_rest = set.keys().any(is_rest) && set.remove(&handle).is_some();
+        let writes = &mut planned.writes;
         let (picture_sets, set): (Fields, Fields) =
             set.into_iter().partition(|(path, _)| *path == pictures);
         if !set.is_empty() {
@@ -338,7 +476,7 @@ impl Target<'_> {
                 },
             };
             if self.rules.can(&change) {
-                let label = label(&whole);
+                let label = self.label.to_owned();
                 let lines = set
                     .iter()
                     .map(|(path, to)| self.line(&label, path, holds.get(path), to, rules))
@@ -347,7 +485,9 @@ impl Target<'_> {
                     shop: self.shop,
                     subject: Subject::Record(self.record),
                     change,
-                    again: set.keys().any(|path| self.put_back_why(path).is_some()),
+                    again: set.keys().any(|path| self.put_back_why(path).is_some())
+                        || !planned.held.is_empty()
+                        || waits_for_the_rest,
                     what: What::Set { set },
                     label,
                     tries: self.tries(),
@@ -361,15 +501,20 @@ impl Target<'_> {
             && rules.flow_is_on(Flow::Pictures)
         {
             let have = holds.get(&pictures).unwrap_or(&Value::Empty);
-            writes.extend(self.picture_write(id, have, want, parts, rules, ours, sides));
+            writes.extend(self.picture_write(id, have, want, parts, rules, sides));
         }
-        writes
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one caller; they are the merge's whole context"
-    )]
+    /// Does it wait for a person's word on all records?
+    fn is_withheld(&self, path: &Path, want: &Value) -> bool {
+        self.put_back_why(path).is_none()
+            && match sign(path, want) {
+                Sign::Archive => self.withholds.archives,
+                Sign::Remove => self.withholds.removals,
+                Sign::Create | Sign::Update | Sign::PutBack => false,
+            }
+    }
+
     fn picture_write(
         &self,
         id: &RemoteId,
@@ -377,11 +522,10 @@ impl Target<'_> {
         want: &Value,
         parts: &lockstep_model::Parts,
         rules: &Rules,
-        ours: &Fields,
         sides: &[Side<'_>],
     ) -> Option<(Write, Vec<PlanLine>)> {
         let owner = rules.owner(FieldGroup::Pictures)?;
-        let label = label(ours);
+        let label = self.label.to_owned();
         let missing = want
             .as_list()
             .iter()
@@ -471,7 +615,7 @@ impl Target<'_> {
         if left.is_empty() {
             return None;
         }
-        let label = label(ours);
+        let label = self.label;
         let message = format!(
             "was taken away where it comes from, and this platform cannot be without it: {}. It stays as it is until \
              somebody removes it in the shop",
@@ -499,23 +643,11 @@ impl Target<'_> {
         to: &Value,
         rules: &Rules,
     ) -> PlanLine {
-        let archives =
-            path.field() == Some(Field::Status) && to.as_text() == Some(Status::Archived.as_str());
-        let removes = to != &Value::Flag(true)
-            && matches!(
-                path.field(),
-                Some(Field::Variant {
-                    field: VariantField::Present,
-                    ..
-                })
-            );
         PlanLine {
             shop: self.shop,
-            sign: match (self.put_back_why(path), archives, removes) {
-                (Some(_), _, _) => Sign::PutBack,
-                (None, true, _) => Sign::Archive,
-                (None, false, true) => Sign::Remove,
-                (None, false, false) => Sign::Update,
+            sign: match self.put_back_why(path) {
+                Some(_) => Sign::PutBack,
+                None => sign(path, to),
             },
             label: label.to_owned(),
             field: path.to_string(),
@@ -546,6 +678,18 @@ impl Target<'_> {
     }
 }
 
+/// What a field becoming this does to the record.
+fn sign(path: &Path, to: &Value) -> Sign {
+    match path.field() {
+        Some(Field::Status) if to.as_text() == Some(Status::Archived.as_str()) => Sign::Archive,
+        Some(Field::Variant {
+            field: VariantField::Present,
+            ..
+        }) if *to != Value::Flag(true) => Sign::Remove,
+        _ => Sign::Update,
+    }
+}
+
 /// What it does not have is taken away here too.
 fn by_rule(rule: &PriceRule, value: &Value) -> Option<Value> {
     match value {
@@ -557,18 +701,4 @@ fn by_rule(rule: &PriceRule, value: &Value) -> Option<Value> {
 /// Its owner had this field and has it no more.
 fn takes_away(path: &Path, want: &Value) -> bool {
     *want == Value::Empty && path.field().is_some_and(|field| field.is_one_of_many())
-}
-
-/// What people call it: its first SKU and its title.
-fn label(fields: &Fields) -> String {
-    let title = fields
-        .get(&Path::new(&Field::Title))
-        .and_then(Value::as_text)
-        .unwrap_or_default();
-    let sku: Option<Sku> = variants_of(fields).next();
-    match sku {
-        Some(sku) if title.is_empty() => sku.0,
-        Some(sku) => format!("{sku} {title}"),
-        None => title.to_owned(),
-    }
 }

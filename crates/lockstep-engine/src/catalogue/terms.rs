@@ -10,6 +10,10 @@ pub struct Terms {
     categories: Both<RecordId>,
     /// A category of ours → the one above it.
     above: BTreeMap<RecordId, RecordId>,
+    /// Categories that a shop had.
+    gone: BTreeMap<ShopId, BTreeSet<RemoteId>>,
+    /// A category of ours → the shops that have it or had it.
+    met: BTreeMap<RecordId, BTreeSet<ShopId>>,
     versions: Both<ShopVersionId>,
 }
 
@@ -42,9 +46,20 @@ impl<T: Ord + Copy> Both<T> {
 
 impl Terms {
     pub fn new(categories: Categories, settings: &CustomerSettings) -> Self {
+        let mut met: BTreeMap<RecordId, BTreeSet<ShopId>> = BTreeMap::new();
+        for (shop, links) in categories.links.iter().chain(&categories.gone) {
+            for record in links.values() {
+                met.entry(*record).or_default().insert(*shop);
+            }
+        }
+        let gone = categories.gone.into_iter();
         Self {
             categories: Both::new(categories.links),
             above: categories.above,
+            gone: gone
+                .map(|(shop, links)| (shop, links.into_keys().collect()))
+                .collect(),
+            met,
             versions: Both::new(versions_in_use(settings)),
         }
     }
@@ -131,11 +146,45 @@ impl Terms {
                 Value::list(ids)
             }
             Some(Field::Parent) => match value.as_text() {
-                Some(id) => Value::optional_text(category(id).as_deref()),
+                // It stays where it is until the shop has the other.
+                Some(id) => Value::text(category(id)?),
                 None => Value::Empty,
             },
             _ => value.clone(),
         })
+    }
+
+    /// A category that a shop has and no other shop ever had: what is in it there is for its own people to say.
+    pub fn is_own(&self, shop: ShopId, theirs: &str) -> bool {
+        let id = RemoteId::from(theirs);
+        if self.gone.get(&shop).is_some_and(|gone| gone.contains(&id)) {
+            return false;
+        }
+        let ours = self.categories.ours(shop, theirs);
+        ours.and_then(|ours| self.met.get(&ours))
+            .is_none_or(|met| met.iter().all(|at| *at == shop))
+    }
+
+    /// The categories among these of a shop of which it is not known which of ours they are.
+    pub fn unknown<'a>(
+        &'a self,
+        shop: ShopId,
+        theirs: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        let gone = self.gone.get(&shop);
+        theirs
+            .filter(move |id| self.categories.ours(shop, id).is_none())
+            .filter(move |id| !gone.is_some_and(|gone| gone.contains(&RemoteId::from(*id))))
+    }
+
+    /// Those among these of ours that a shop does not have.
+    pub fn missing<'a>(
+        &'a self,
+        shop: ShopId,
+        ours: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = RecordId> {
+        let records = ours.filter_map(|id| id.parse().ok().map(RecordId));
+        records.filter(move |record| self.categories.theirs(shop, *record).is_none())
     }
 
     /// The root category of our own in this shop, if it was made.

@@ -1,6 +1,6 @@
 //! Merge and plan as a table: what shops hold, and what is therefore written.
 
-use super::{Decision, Ids, Terms, decide};
+use super::{Deciding, Decision, Holding, Ids, Terms, Withholds, decide};
 use crate::fixture::{A, B, ERP, rules};
 use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
@@ -14,17 +14,18 @@ use lockstep_model::{
     ShopId, Status, Takes, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-03-01T09:00:00Z".parse().unwrap()
 }
 
-pub(super) fn our_rules() -> Rules {
+pub(crate) fn our_rules() -> Rules {
     rules(Takes::Placement, Takes::Payment, Takes::Reserve)
 }
 
-pub(super) fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
+pub(crate) fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
     Product {
         id: format!("p{shop}").into(),
         title: title.into(),
@@ -39,7 +40,7 @@ pub(super) fn coffee(shop: ShopId, title: &str, price: &str) -> Product {
     }
 }
 
-pub(super) fn staged(shop: ShopId, product: &Product) -> Staged {
+pub(crate) fn staged(shop: ShopId, product: &Product) -> Staged {
     Staged {
         shop,
         kind: Kind::Product,
@@ -62,7 +63,7 @@ pub(super) fn gone(shop: ShopId) -> Staged {
     }
 }
 
-pub(super) fn shadow(product: &Product) -> AtShop {
+pub(crate) fn shadow(product: &Product) -> AtShop {
     AtShop {
         id: Some(product.id.clone()),
         parts: product.parts(),
@@ -72,7 +73,7 @@ pub(super) fn shadow(product: &Product) -> AtShop {
 }
 
 /// A record that all three shops hold alike.
-pub(super) fn in_step(title: &str, price: &str) -> Known {
+pub(crate) fn in_step(title: &str, price: &str) -> Known {
     Known {
         record: RecordId(7),
         kind: Kind::Product,
@@ -83,11 +84,15 @@ pub(super) fn in_step(title: &str, price: &str) -> Known {
             .map(|shop| (shop, shadow(&coffee(shop, title, price))))
             .into(),
         conflicts: vec![],
+        accepted: Default::default(),
+        left: Default::default(),
         withheld: Default::default(),
+        in_doubt: Default::default(),
+        awaits: Default::default(),
     }
 }
 
-pub(super) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
+pub(crate) fn decide_on(known: Vec<Known>, staged: Vec<Staged>, rules: &Rules) -> Decision {
     decide_after(&[], known, staged, rules)
 }
 
@@ -114,11 +119,20 @@ fn decide_after(
         &cluster,
         rules,
         &terms,
-        &looked.collect(),
-        RunId(1),
+        &deciding(&looked.collect()),
         &mut ids,
-        now(),
     )
+}
+
+/// A run that may do anything but what a person should see first.
+pub(super) fn deciding(looked: &BTreeMap<ShopId, Timestamp>) -> Deciding<'_> {
+    Deciding {
+        run: RunId(1),
+        now: now(),
+        looked,
+        holding: Holding::Asks,
+        withholds: Withholds::default(),
+    }
 }
 
 /// Shop, and what is set there.
@@ -230,6 +244,7 @@ fn a_shop_gets_what_the_owner_has_in_a_picked_category_or_below_it() {
         above: above
             .map(|(below, above)| (RecordId(below), RecordId(above)))
             .into(),
+        gone: Default::default(),
     };
     let terms = Terms::new(categories, &rules.settings);
     let gives = |categories: &[&str]| {
@@ -956,4 +971,35 @@ fn m14_a_variant_may_be_sold_before_it_is_there_where_its_owner_says_so() {
     let known = vec![in_step("Coffee", "18.90")];
     let decision = decide_on(known, vec![staged(ERP, &flagged(false))], &all_may);
     assert_eq!(set(&decision), [(A, may.clone()), (B, may)]);
+}
+
+#[test]
+fn c6_a_handle_is_a_write_of_its_own_and_comes_once_the_rest_is_written() {
+    let named = |shop: ShopId, title: &str, handle: &str| Product {
+        handle: Some(handle.into()),
+        ..coffee(shop, title, "6.90")
+    };
+    let mut known = in_step("Coffee", "6.90");
+    known.ours = named(ERP, "Coffee", "coffee").fields();
+    known.shops = [ERP, A, B]
+        .map(|shop| (shop, shadow(&named(shop, "Coffee", "coffee"))))
+        .into();
+    let both = decide_on(
+        vec![known.clone()],
+        vec![staged(ERP, &named(ERP, "Espresso", "espresso"))],
+        &our_rules(),
+    );
+    let want = vec!["title=Espresso".to_owned()];
+    assert_eq!(sets(&both), [(A, want.clone()), (B, want)]);
+    assert!(
+        both.writes.iter().all(|write| write.again),
+        "looked at then"
+    );
+    let alone = decide_on(
+        vec![known],
+        vec![staged(ERP, &named(ERP, "Coffee", "espresso"))],
+        &our_rules(),
+    );
+    let want = vec!["handle=espresso".to_owned()];
+    assert_eq!(sets(&alone), [(A, want.clone()), (B, want)]);
 }

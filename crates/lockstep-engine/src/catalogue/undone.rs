@@ -221,6 +221,11 @@ impl<'a> Question<'a> {
             | Conflict::LevelInDoubt { .. }
             | Conflict::ShippedAndCancelled { .. }
             | Conflict::OrderDiffers { .. }
+            | Conflict::PriceHeld { .. }
+            | Conflict::NotMade { .. }
+            | Conflict::GoneThere { .. }
+            | Conflict::ManyArchived { .. }
+            | Conflict::ManyRemoved { .. }
             | Conflict::Limit { .. } => None,
         }
     }

@@ -177,6 +177,7 @@ mod tests {
             consumed: Vec::new(),
             lines: shops.iter().map(|(shop, to)| line(*shop, to)).collect(),
             waiting: 0,
+            held: Vec::new(),
         }
     }
 

@@ -2,15 +2,13 @@
 //! against the limits, and then applied.
 
 use super::approved::fingerprints;
+use super::handles::HandleMoves;
 use super::{CHUNK, Phase, Run};
-use crate::catalogue::{Decision, Ids, Terms, decide};
+use crate::catalogue::{Deciding, Decision, Ids, Terms, decide};
 use crate::customer::{Effect, Shared};
-use crate::write::Sign;
 use jiff::Timestamp;
 use lockstep_model::cases::{Also, CatalogueChunk, RootCategory};
 use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
-use rust_decimal::Decimal;
-use std::collections::BTreeSet;
 
 /// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
 const PASSES_MAX: u8 = 24;
@@ -56,6 +54,7 @@ impl Run {
             }
             Phase::ReadCatalogue => {
                 self.meet(shared, out);
+                self.take_accepted_limits(shared, now);
                 self.plan(Kind::Category, 0, out);
                 true
             }
@@ -65,13 +64,18 @@ impl Run {
                 pass,
                 rows,
                 writes,
-                archives: _,
-                removals: _,
             } => {
                 self.expected = Some(writes);
-                if self.needs_person.is_some() && !self.dry {
-                    self.finish(shared, out);
-                } else if rows > 0 && !self.dry {
+                if kind == Kind::Product && self.goes_beyond_limits() {
+                    out.push(Effect::DropPlan { run: self.id });
+                    self.counts = self.counts_before;
+                    self.plan_from(kind, pass, None, out);
+                    return true;
+                }
+                if kind == Kind::Product && pass == 0 {
+                    self.ask_about_limits(shared, out);
+                }
+                if rows > 0 && !self.dry {
                     self.phase = Phase::Apply {
                         kind,
                         pass,
@@ -136,9 +140,10 @@ impl Run {
             pass,
             rows: 0,
             writes: 0,
-            archives: 0,
-            removals: 0,
         };
+        self.begin_to_count();
+        self.handles = HandleMoves::default();
+        self.counts_before = self.counts;
         self.load_catalogue(kind, after, out);
     }
 
@@ -182,8 +187,6 @@ impl Run {
             pass,
             mut rows,
             mut writes,
-            mut archives,
-            mut removals,
         } = self.phase
         else {
             return;
@@ -195,15 +198,15 @@ impl Run {
                 record: &mut shared.counters.record,
                 conflict: &mut shared.counters.conflict,
             };
-            let mut decision = decide(
-                cluster,
-                &self.rules,
-                &terms,
-                &chunk.looked,
-                self.id,
-                &mut ids,
+            let deciding = Deciding {
+                run: self.id,
                 now,
-            );
+                looked: &chunk.looked,
+                holding: self.holding(),
+                withholds: self.withholds(),
+            };
+            let mut decision = decide(cluster, &self.rules, &terms, &deciding, &mut ids);
+            self.handles.turn(&mut decision);
             if cluster.key == RootCategory::KEY {
                 decision.leave_out(|shop| !self.has_read_categories(shop, shared));
             }
@@ -218,21 +221,8 @@ impl Run {
                 continue;
             }
             self.count_conflicts(&decision.bodies);
-            archives += decision
-                .lines
-                .iter()
-                .filter(|line| line.sign == Sign::Archive)
-                .count() as u64;
-            let removed = decision
-                .lines
-                .iter()
-                .filter(|line| line.sign == Sign::Remove);
-            let removed: BTreeSet<&str> = removed.map(|line| line.field.as_str()).collect();
-            removals += removed.len() as u64;
+            self.count_against_limits(&decision, chunk.total, chunk.items);
             writes += decision.writes.len() as u64;
-            if self.approved.is_none() {
-                self.check_prices(&decision);
-            }
             if self.dry && !decision.writes.is_empty() {
                 self.shown.extend(fingerprints(&decision));
             }
@@ -240,30 +230,11 @@ impl Run {
             decisions.push((rows, decision));
             rows += 1;
         }
-        let limit = u64::from(self.rules.settings.policies.limits.archive_percent_max);
-        // A handful may always be archived: a percentage of a small shop means nothing.
-        let is_over = archives > 10 && archives * 100 > limit * chunk.total.max(1);
-        if is_over && self.approved.is_none() {
-            self.needs_person = Some(format!(
-                "This plan would archive {archives} of {} records, more than the limit of {limit} %. Nothing was \
-                 written. If it is meant so, make a plan and apply it as it is shown.",
-                chunk.total
-            ));
-        }
-        if removals > 10 && removals * 100 > limit * chunk.items.max(1) && self.approved.is_none() {
-            self.needs_person = Some(format!(
-                "This plan would remove {removals} of {} variants from products that stay, more than the limit of \
-                 {limit} %. Nothing was written. If it is meant so, make a plan and apply it as it is shown.",
-                chunk.items
-            ));
-        }
         self.phase = Phase::Plan {
             kind,
             pass,
             rows,
             writes,
-            archives,
-            removals,
         };
         if !decisions.is_empty() && !self.dry {
             out.push(Effect::SavePlan {
@@ -277,29 +248,6 @@ impl Run {
             Some(next) if kind == Kind::Category => self.plan_after = Some(next),
             Some(next) => self.load_catalogue(kind, Some(next), out),
             None => {}
-        }
-    }
-
-    /// A price that jumps further than the limit stops the run.
-    fn check_prices(&mut self, decision: &Decision) {
-        let limit = Decimal::from(self.rules.settings.policies.limits.price_move_percent_max);
-        for line in &decision.lines {
-            if line.sign != Sign::Update || !line.field.contains("/price/") {
-                continue;
-            }
-            let (Ok(from), Ok(to)) = (line.from.parse::<Decimal>(), line.to.parse::<Decimal>())
-            else {
-                continue;
-            };
-            if from > Decimal::ZERO && (to - from).abs() * Decimal::ONE_HUNDRED > limit * from {
-                self.needs_person.get_or_insert_with(|| {
-                    format!(
-                        "The price of {} would move from {from} to {to}, more than the limit of {limit} %. Nothing \
-                         was written. If it is meant so, make a plan and apply it as it is shown.",
-                        line.label
-                    )
-                });
-            }
         }
     }
 

@@ -11,7 +11,9 @@ pub(crate) mod approved;
 
 mod catalogue;
 mod cause;
+mod handles;
 pub(crate) mod levels;
+pub(crate) mod limits;
 pub(crate) mod meeting;
 mod outcome;
 mod reading;
@@ -30,6 +32,7 @@ use crate::write::PlanLine;
 use approved::Approved;
 use jiff::Timestamp;
 use levels::LevelsOfRun;
+use limits::LimitsOfRun;
 use lockstep_model::cases::{Also, CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
@@ -63,6 +66,10 @@ pub(crate) struct Run {
     /// It went through all orders for those that are over.
     closed: bool,
     levels: LevelsOfRun,
+    limits: LimitsOfRun,
+    handles: handles::HandleMoves,
+    /// As they were before what is being planned.
+    counts_before: Counts,
     /// Shops in which it made items.
     made: BTreeSet<ShopId>,
     needs_person: Option<String>,
@@ -138,9 +145,6 @@ pub(crate) enum Phase {
         pass: u8,
         rows: u64,
         writes: u64,
-        archives: u64,
-        /// Variants that go from products that stay, each counted once however many shops lose it.
-        removals: u64,
     },
     Apply {
         kind: Kind,
@@ -182,6 +186,9 @@ impl Run {
             unmet: BTreeSet::new(),
             closed: false,
             levels: LevelsOfRun::default(),
+            limits: LimitsOfRun::default(),
+            handles: handles::HandleMoves::default(),
+            counts_before: Counts::default(),
             made: BTreeSet::new(),
             needs_person: None,
             cancelled: None,
@@ -403,7 +410,7 @@ impl Run {
                     }),
                 blocked: self.blocked + trade_open(shared),
                 unread: self.failed.values().cloned().collect(),
-                stopped_by: self.needs_person.take(),
+                stopped_by: self.needs_person.take().or_else(|| self.held_in_words()),
             });
         }
         out.push(Effect::Finished {
@@ -464,11 +471,11 @@ impl Run {
                 "Some records stand aside with their reasons; the others are in step.".into(),
             )
         } else if self.counts.conflicts > 0 {
-            (
-                RunResult::NeedsPerson,
-                Some(RunWhy::Question),
-                "Conflicts wait for a person; the rest is in step.".into(),
-            )
+            let sentence = match self.held_in_words() {
+                Some(held) => format!("It waits for a person: {held}. The rest is in step."),
+                None => "Conflicts wait for a person; the rest is in step.".into(),
+            };
+            (RunResult::NeedsPerson, Some(RunWhy::Question), sentence)
         } else {
             (RunResult::Done, None, String::new())
         }

@@ -46,7 +46,9 @@ pub(super) fn settle(
         level: None,
         partly: !missing.is_empty(),
     };
-    match (receipt.record, &write.what) {
+    // What nothing can be decided by says nothing: it is read again.
+    let answered = receipt.record.filter(|record| record.unsound().is_none());
+    match (answered, &write.what) {
         (Some(Record::Product(product)), _) => {
             how = Settlement::Done {
                 id: receipt.id,

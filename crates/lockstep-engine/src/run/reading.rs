@@ -13,6 +13,7 @@ use lockstep_model::{
 use std::collections::{BTreeMap, BTreeSet};
 
 const MORE_TO_READ_AFTER: SignedDuration = SignedDuration::from_secs(5);
+const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// Reads that are under way, and how far each feed got.
 #[derive(Debug, Default)]
@@ -318,7 +319,7 @@ impl Run {
         let mut bodies = Vec::new();
         let needs_fresh = self.level_terms(shop).needs_a_fresh_reading();
         for record in records {
-            match record {
+            match record.and_then(sound) {
                 Ok(record) => {
                     if let Record::Level(level) = &record {
                         let fresh = self.fresh.entry(shop).or_default();
@@ -427,18 +428,58 @@ impl Run {
             }
             Ok(records) => {
                 self.counts.pulled += records.len() as u64;
+                let mut good = Vec::with_capacity(records.len());
+                let mut bodies = Vec::new();
+                for record in records {
+                    let kind = record.kind();
+                    match sound(record) {
+                        Ok(record) => good.push(record),
+                        Err(bad) => bodies.push(bad_record(shop, kind, bad)),
+                    }
+                }
+                self.counts.bad += bodies.len() as u64;
+                self.append(bodies, Also::default(), out);
+                if good.is_empty() {
+                    // Something is there and tells nothing: it is looked for again once somebody may have mended it.
+                    let at = now.checked_add(LOOK_AGAIN_AFTER).unwrap_or(now);
+                    shared.look_again(self.lane, at);
+                    self.advance(shared, now, out);
+                    return;
+                }
                 self.staging += 1;
                 out.push(Effect::Stage {
                     lane: self.lane,
                     run: self.id,
                     shop,
-                    records,
+                    records: good,
                 });
             }
             Err(fault) => self.shop_failed(shop, &fault, shared, now),
         }
         self.advance(shared, now, out);
     }
+}
+
+/// What nothing can be decided by stands aside as what cannot be read does.
+fn sound(record: Record) -> Result<Record, BadRecord> {
+    match record.unsound() {
+        Some(reason) => Err(BadRecord {
+            id: id_of(&record),
+            reason,
+        }),
+        None => Ok(record),
+    }
+}
+
+/// As it is named when it is read alone.
+fn id_of(record: &Record) -> Option<RemoteId> {
+    Some(match record {
+        Record::Category(category) => category.id.clone(),
+        Record::Product(product) => product.id.clone(),
+        Record::Level(level) => RemoteId(level.sku.0.clone()),
+        Record::Order(order) => order.state.id.clone(),
+        Record::Gone { id, .. } => id.clone(),
+    })
 }
 
 fn bad_record(shop: ShopId, kind: Kind, bad: BadRecord) -> Body {

@@ -280,7 +280,11 @@ impl Run {
         let cases = self.undo.iter().flat_map(|undo| &undo.cases);
         let records = cases.filter_map(|case| match case.subject {
             Subject::Record(record) => Some(record),
-            Subject::Level { .. } | Subject::Order(_) | Subject::Shop(_) | Subject::Levels => None,
+            Subject::Level { .. }
+            | Subject::Order(_)
+            | Subject::Shop(_)
+            | Subject::Levels
+            | Subject::Catalogue => None,
         });
         self.phase = Phase::UndoJudge;
         self.loading = true;
@@ -316,9 +320,11 @@ impl Run {
         for case in cases {
             let mut cluster = match case.subject {
                 Subject::Record(record) => of_record.remove(&record),
-                Subject::Level { .. } | Subject::Order(_) | Subject::Shop(_) | Subject::Levels => {
-                    None
-                }
+                Subject::Level { .. }
+                | Subject::Order(_)
+                | Subject::Shop(_)
+                | Subject::Levels
+                | Subject::Catalogue => None,
             };
             let judged = self.judge(&case, cluster.as_ref());
             let asked = match &mut cluster {
@@ -391,7 +397,7 @@ impl Run {
                 line: line(String::new(), &Value::Empty, &Value::Empty, verdict),
             };
             match case.subject {
-                Subject::Shop(_) | Subject::Levels => {}
+                Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}
                 Subject::Level { .. } => judged.push(whole(Verdict::Level)),
                 Subject::Order(_) => judged.push(whole(Verdict::Order)),
                 Subject::Record(RecordId::ROOT_CATEGORY) => {

@@ -85,7 +85,11 @@ fn known(at_a: &str) -> CatalogueChunk {
         )]
         .into(),
         conflicts: vec![],
+        accepted: Default::default(),
+        left: Default::default(),
         withheld: Default::default(),
+        in_doubt: Default::default(),
+        awaits: Default::default(),
     };
     CatalogueChunk {
         clusters: vec![Cluster {

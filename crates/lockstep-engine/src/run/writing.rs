@@ -539,7 +539,7 @@ impl Run {
 
 fn lane_of(subject: &Subject) -> Lane {
     match subject {
-        Subject::Record(_) | Subject::Shop(_) => Lane::Catalogue,
+        Subject::Record(_) | Subject::Shop(_) | Subject::Catalogue => Lane::Catalogue,
         Subject::Level { .. } | Subject::Order(_) | Subject::Levels => Lane::Trade,
     }
 }

@@ -92,10 +92,25 @@ pub fn evaluate(
     if any_moved {
         books = ledger.books(bases, &first.lines);
     }
+    let mut emptied = first.emptied.clone();
+    for (case, reading) in cases.iter().zip(&mut read) {
+        if is_emptied(case, reading, &books) {
+            emptied.insert(case.stock);
+        } else {
+            emptied.remove(&case.stock);
+        }
+    }
     cases
         .iter()
         .zip(read)
-        .map(|(case, reading)| aim(case, reading, &books, &blocked, rules, now))
+        .map(|(case, reading)| {
+            let state = State {
+                books: &books,
+                blocked: &blocked,
+                emptied: &emptied,
+            };
+            aim(case, reading, &state, rules, now)
+        })
         .collect()
 }
 
@@ -107,6 +122,44 @@ struct Reading {
     holds: BTreeMap<ShopId, Level>,
     /// The base is not to be relied on.
     blocked: bool,
+}
+
+/// Of all stocks of one SKU, once what was read in each is taken in.
+struct State<'a> {
+    books: &'a Books<'a>,
+    /// Stocks whose base is not to be relied on.
+    blocked: &'a BTreeSet<StockId>,
+    /// Stocks in which a count has left nothing of what the orders had left.
+    emptied: &'a BTreeSet<StockId>,
+}
+
+/// Has a count, now or before, left nothing of what the orders had left? Not if buyers bought the last: what moved the base
+/// is judged by the base less everything that is committed. The movement says so, for a later run to know it.
+fn is_emptied(case: &StockCase, reading: &mut Reading, books: &Books<'_>) -> bool {
+    let (Some(before), Some(after)) = (case.base, reading.base) else {
+        return false;
+    };
+    let committed = books.committed(case.stock);
+    let had_some = case.emptied.contains(&case.stock) || before > committed;
+    let is_emptied = after <= committed && had_some;
+    let mut causes = reading
+        .decision
+        .bodies
+        .iter_mut()
+        .filter_map(|body| match body {
+            Body::BaseMoved {
+                cause: Movement::Unexplained { emptied, .. },
+                ..
+            } => Some(emptied),
+            _ => None,
+        });
+    match causes.next_back() {
+        Some(emptied) => {
+            *emptied = is_emptied;
+            is_emptied
+        }
+        None => case.emptied.contains(&case.stock),
+    }
 }
 
 /// Another shop owns the stock than when the SKU was opened.
@@ -254,9 +307,14 @@ fn take_in(
                     base = Some(opening);
                 }
                 Some(units) if delta != Decimal::ZERO => {
-                    decision
-                        .bodies
-                        .push(moved(case, delta, Movement::Unexplained { shop: *shop }));
+                    decision.bodies.push(moved(
+                        case,
+                        delta,
+                        Movement::Unexplained {
+                            shop: *shop,
+                            emptied: false,
+                        },
+                    ));
                     base = Some(units + delta);
                 }
                 Some(_) => {}
@@ -283,11 +341,15 @@ fn take_in(
 fn aim(
     case: &StockCase,
     reading: Reading,
-    books: &Books<'_>,
-    blocked: &BTreeSet<StockId>,
+    state: &State<'_>,
     rules: &Rules,
     now: Timestamp,
 ) -> StockDecision {
+    let State {
+        books,
+        blocked,
+        emptied,
+    } = *state;
     let mut decision = reading.decision;
     decision.done &= !reading.blocked;
     for (shop, level) in reading.holds {
@@ -327,7 +389,8 @@ fn aim(
         }
         if level.available() > Decimal::ZERO
             && target <= Decimal::ZERO
-            && books.base(shop, case.stock) <= Decimal::ZERO
+            && (books.base(shop, case.stock) <= Decimal::ZERO
+                || shown.iter().any(|stock| emptied.contains(stock)))
         {
             decision.emptied.insert(shop);
         }

@@ -191,6 +191,7 @@ impl World {
             base: other_bases.remove(&stock),
             counted_by: Some(ERP),
             other_bases,
+            emptied: Default::default(),
             levels,
             lines,
             conflicts: vec![],

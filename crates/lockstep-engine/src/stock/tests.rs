@@ -257,6 +257,7 @@ impl World {
             base: self.base,
             counted_by: None,
             other_bases: BTreeMap::new(),
+            emptied: Default::default(),
             levels,
             lines,
             conflicts: vec![],
@@ -481,6 +482,7 @@ fn after_an_open_write(
         base: Some(was.into()),
         counted_by: None,
         other_bases: BTreeMap::new(),
+        emptied: Default::default(),
         levels: [(ERP, at)].into(),
         lines: vec![],
         conflicts: vec![],
@@ -671,6 +673,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
             base: Some(Decimal::TEN),
             counted_by: None,
             other_bases: BTreeMap::new(),
+            emptied: Default::default(),
             levels: levels
                 .map(|(shop, units)| (shop, at(units, shop == lost_by)))
                 .into(),
@@ -705,6 +708,7 @@ fn owned_by_another(shown_by_the_erp: i64, switch: Switch) -> StockDecision {
         base: Some(Decimal::TEN),
         counted_by: Some(A),
         other_bases: BTreeMap::new(),
+        emptied: Default::default(),
         levels: levels.into(),
         lines: vec![],
         conflicts: vec![],
@@ -760,4 +764,79 @@ fn what_buyers_bought_out_is_told_apart_from_what_is_counted_no_more() {
     assert_eq!(bought, [].into());
     let gone = emptied(|world| world.shop(ERP).on_hand = 0);
     assert_eq!(gone, [A, B].into());
+}
+
+/// Four of ten were sold in A, and all shops were told; shipped or not.
+fn four_of_ten_sold(is_shipped: bool) -> World {
+    let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 10);
+    let order = world.buy(A, 4, true);
+    world.sync();
+    world.carry();
+    world.sync();
+    if is_shipped {
+        world.shop(ERP).ship(Takes::Placement, order);
+        world.carry();
+        world.sync();
+    }
+    assert_eq!(world.sync(), 0, "in step");
+    assert_eq!(world.shop(B).on_hand, 6);
+    world
+}
+
+#[test]
+fn c11_what_a_count_empties_after_sales_is_seen_as_what_it_is_now_and_later() {
+    for is_shipped in [true, false] {
+        let mut world = four_of_ten_sold(is_shipped);
+        world.shop(ERP).on_hand = 0;
+        let case = world.case();
+        let decision = evaluate(&case, &world.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(decision.emptied, [A, B].into(), "shipped: {is_shipped}");
+        // The count was taken in, and nobody has answered: a later run knows it by the movement.
+        let cause = decision.bodies.iter().find_map(|body| match body {
+            Body::BaseMoved { cause, .. } => Some(cause.clone()),
+            _ => None,
+        });
+        let by_count = Movement::Unexplained {
+            shop: ERP,
+            emptied: true,
+        };
+        assert_eq!(cause, Some(by_count));
+        let mut later = world.case();
+        later.base = Some(4.into());
+        later.emptied = [later.stock].into();
+        let at = later.levels.get_mut(&ERP).unwrap();
+        at.held = at.staged.take().map(|(level, _)| (level, at.taken));
+        let decision = evaluate(
+            &later,
+            &world.rules,
+            RunId(2),
+            &mut 1,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(decision.emptied, [A, B].into(), "shipped: {is_shipped}");
+        // Counted anew it is over.
+        let at = later.levels.get_mut(&ERP).unwrap();
+        at.staged = Some((level("KH-100", 6), 2));
+        let decision = evaluate(
+            &later,
+            &world.rules,
+            RunId(3),
+            &mut 1,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(decision.emptied, [].into());
+    }
+}
+
+#[test]
+fn c11_what_buyers_bought_and_was_shipped_at_once_is_no_count() {
+    let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 4);
+    let order = world.buy(A, 4, true);
+    world.carry();
+    world.shop(ERP).ship(Takes::Placement, order);
+    world.carry();
+    let case = world.case();
+    let decision = evaluate(&case, &world.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
+    assert_eq!(decision.writes.len(), 1, "B is told");
+    assert_eq!(decision.emptied, [].into());
 }

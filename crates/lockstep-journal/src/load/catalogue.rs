@@ -10,6 +10,7 @@ use crate::columns::{
     record_subject, time,
 };
 use crate::journal::{Counted, last_seq};
+use crate::projection::awaited_by;
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{
@@ -580,20 +581,68 @@ fn doubt_of(
     Ok(doubt)
 }
 
+/// What people have said of one of ours: of each price that was held the value that was last accepted, and which records
+/// that shops deleted stay so.
+type Said = (BTreeMap<Path, Value>, BTreeSet<(ShopId, RemoteId)>);
+
+fn said_of(connection: &Connection, subject: &str) -> Result<Said, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT about FROM conflict
+         WHERE subject = ?1 AND closed_at IS NOT NULL AND decided_by IS NOT NULL
+         AND json_extract(about, '$.about') IN ('price_held', 'gone_there') ORDER BY conflict",
+    )?;
+    let mut rows = query.query([subject])?;
+    let (mut accepted, mut left) = Said::default();
+    while let Some(row) = rows.next()? {
+        match parse("a conflict", &row.get::<_, String>(0)?)? {
+            Conflict::PriceHeld { path, value, .. } => {
+                accepted.insert(path, value);
+            }
+            Conflict::GoneThere { shop, id } => {
+                left.insert((shop, id));
+            }
+            _ => {}
+        }
+    }
+    Ok((accepted, left))
+}
+
 /// Records of shops beside which one of ours is not made.
 fn withheld_of(
     connection: &Connection,
     record: i64,
 ) -> Result<BTreeSet<(ShopId, RemoteId)>, JournalError> {
-    let mut query = connection.prepare_cached(
+    doubted(
+        connection,
+        record,
         "SELECT shop, id FROM doubt WHERE record = ?1 AND (answer IS NULL OR by_sku = 1 AND answer <> record)",
-    )?;
+    )
+}
+
+/// Records of shops that bear a SKU of one of ours, and of which nobody has said what they are.
+fn in_doubt_of(
+    connection: &Connection,
+    record: i64,
+) -> Result<BTreeSet<(ShopId, RemoteId)>, JournalError> {
+    doubted(
+        connection,
+        record,
+        "SELECT shop, id FROM doubt WHERE record = ?1 AND by_sku = 1 AND answer IS NULL",
+    )
+}
+
+fn doubted(
+    connection: &Connection,
+    record: i64,
+    sql: &str,
+) -> Result<BTreeSet<(ShopId, RemoteId)>, JournalError> {
+    let mut query = connection.prepare_cached(sql)?;
     let mut rows = query.query([record])?;
-    let mut withheld = BTreeSet::new();
+    let mut doubted = BTreeSet::new();
     while let Some(row) = rows.next()? {
-        withheld.insert((ShopId(id(row.get(0)?)), RemoteId(row.get(1)?)));
+        doubted.insert((ShopId(id(row.get(0)?)), RemoteId(row.get(1)?)));
     }
-    Ok(withheld)
+    Ok(doubted)
 }
 
 /// One of our records with all that is known of it in every shop.
@@ -635,6 +684,7 @@ pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known
         at.aside_until = Some(until);
         at.tries = tries;
     }
+    let (accepted, left) = said_of(connection, &subject)?;
     Ok(Some(Known {
         record: RecordId(id(record)),
         kind: crate::columns::kind_of(kind)?,
@@ -643,7 +693,11 @@ pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known
         changed_at: time(changed_at)?,
         shops,
         conflicts: conflicts_of(connection, &subject)?,
+        accepted,
+        left,
         withheld: withheld_of(connection, record)?,
+        in_doubt: in_doubt_of(connection, record)?,
+        awaits: awaited_by(connection, record)?,
     }))
 }
 
@@ -700,7 +754,7 @@ impl Mentioned {
         self.ours.insert(RecordId::ROOT_CATEGORY.0);
         {
             let mut query = connection.prepare_cached(
-                "SELECT record FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0",
+                "SELECT record FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3",
             )?;
             for (shop, theirs) in &self.theirs {
                 let record: Option<i64> = query
@@ -712,19 +766,20 @@ impl Mentioned {
         let above = above(connection, &self.ours)?;
         self.ours.extend(above.values().map(|record| record.0));
         let mut links: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>> = BTreeMap::new();
-        let mut query = connection.prepare_cached(
-            "SELECT shop, id FROM link WHERE record = ?1 AND kind = ?2 AND gone = 0",
-        )?;
+        let mut gone: BTreeMap<ShopId, BTreeMap<RemoteId, RecordId>> = BTreeMap::new();
+        let mut query = connection
+            .prepare_cached("SELECT shop, id, gone FROM link WHERE record = ?1 AND kind = ?2")?;
         for record in &self.ours {
             let mut rows = query.query(params![int(*record), category])?;
             while let Some(row) = rows.next()? {
+                let links = if row.get(2)? { &mut gone } else { &mut links };
                 links
                     .entry(ShopId(id(row.get(0)?)))
                     .or_default()
                     .insert(RemoteId(row.get(1)?), RecordId(*record));
             }
         }
-        Ok(Categories { links, above })
+        Ok(Categories { links, above, gone })
     }
 }
 

@@ -34,6 +34,7 @@ impl Journal {
             Subject::Order(order) => Some(ConflictSubject::Order(order)),
             Subject::Shop(shop) => Some(ConflictSubject::Shop(shop)),
             Subject::Levels => Some(ConflictSubject::Levels),
+            Subject::Catalogue => Some(ConflictSubject::Catalogue),
         };
         let Some(subject) = subject else {
             return Ok(None);

@@ -90,10 +90,9 @@ pub(crate) fn stock_case(
 ) -> Result<StockCase, JournalError> {
     let key = params![sku.0, int(stock.0)];
     let mut opened = opened(connection, sku)?;
-    let (base, counted_by) = match opened.remove(&stock) {
-        Some((base, counted_by)) => (Some(base), counted_by),
-        None => (None, None),
-    };
+    let emptied = opened.iter().filter(|(_, opened)| opened.emptied);
+    let emptied = emptied.map(|(stock, _)| *stock).collect();
+    let own = opened.remove(&stock);
     let others = opened.into_iter();
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
@@ -155,9 +154,10 @@ pub(crate) fn stock_case(
         sku: sku.clone(),
         stock,
         status: status(connection, sku)?,
-        base,
-        counted_by,
-        other_bases: others.map(|(stock, (base, _))| (stock, base)).collect(),
+        base: own.as_ref().map(|own| own.base),
+        counted_by: own.and_then(|own| own.counted_by),
+        other_bases: others.map(|(stock, other)| (stock, other.base)).collect(),
+        emptied,
         levels,
         lines: lines(connection, sku)?,
         conflicts: conflicts_of(connection, &subject)?,
@@ -183,22 +183,31 @@ pub(crate) fn bases(
     sku: &Sku,
 ) -> Result<BTreeMap<StockId, Decimal>, JournalError> {
     let opened = opened(connection, sku)?.into_iter();
-    Ok(opened.map(|(stock, (base, _))| (stock, base)).collect())
+    Ok(opened.map(|(stock, opened)| (stock, opened.base)).collect())
 }
 
-/// The stocks of a SKU that were opened: their bases, and by whom each was counted.
+/// A stock of a SKU that was opened.
+struct OpenedStock {
+    base: Decimal,
+    counted_by: Option<ShopId>,
+    emptied: bool,
+}
+
 fn opened(
     connection: &Connection,
     sku: &Sku,
-) -> Result<BTreeMap<StockId, (Decimal, Option<ShopId>)>, JournalError> {
-    let mut query =
-        connection.prepare_cached("SELECT stock, base, counted_by FROM base WHERE sku = ?1")?;
+) -> Result<BTreeMap<StockId, OpenedStock>, JournalError> {
+    let mut query = connection
+        .prepare_cached("SELECT stock, base, counted_by, emptied FROM base WHERE sku = ?1")?;
     let mut rows = query.query([sku.as_str()])?;
     let mut opened = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let base = decimal(&row.get::<_, String>(1)?)?;
-        let counted_by = row.get::<_, Option<i64>>(2)?.map(|shop| ShopId(id(shop)));
-        opened.insert(StockId(id(row.get(0)?)), (base, counted_by));
+        let stock = OpenedStock {
+            base: decimal(&row.get::<_, String>(1)?)?,
+            counted_by: row.get::<_, Option<i64>>(2)?.map(|shop| ShopId(id(shop))),
+            emptied: row.get(3)?,
+        };
+        opened.insert(StockId(id(row.get(0)?)), stock);
     }
     Ok(opened)
 }

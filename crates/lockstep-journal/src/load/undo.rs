@@ -72,6 +72,7 @@ fn label(connection: &Connection, subject: &Subject) -> Result<String, JournalEr
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
         Subject::Levels => "all levels".into(),
+        Subject::Catalogue => "all records".into(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::JournalError;
 use crate::columns::{int, json, kind_code, micros, parse, place, record_subject};
-use crate::projection::{clear_aside, ledger};
+use crate::projection::{awaited, clear_aside, ledger};
 use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
 use lockstep_model::{
@@ -57,13 +57,18 @@ pub(super) fn merged(
         .prepare_cached("SELECT place, keys, ours FROM record WHERE record = ?1")?
         .query_row([record], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let mut keys = merged.keys.clone();
-    keys.sort();
-    keys.dedup();
+    // In this order: the first is what people call it by.
+    let mut keys: Vec<String> = Vec::with_capacity(merged.keys.len());
+    for key in &merged.keys {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
     let keys_json = json("a record's keys", &keys)?;
     let tie = format!("r{:016x}", merged.record.0);
     let first = keys
-        .first()
+        .iter()
+        .min()
         .cloned()
         .unwrap_or_else(|| format!("#{}", merged.record));
     let place = place(merged.kind, &first, &tie);
@@ -123,6 +128,7 @@ pub(super) fn merged(
             .prepare_cached("UPDATE due SET place = ?2 WHERE record = ?1")?
             .execute(params![record, place])?;
     }
+    awaited::note(connection, record, &merged.awaits)?;
     settle_due(connection, merged, &place)
 }
 
@@ -164,10 +170,14 @@ fn seen_at(
     shop: ShopId,
     seen: &Seen,
 ) -> Result<(), JournalError> {
-    let mut shadow = shadow(connection, shop, merged.kind, &seen.id)?
-        .unwrap_or_else(|| Shadow::new(int(merged.record.0)));
-    shadow.record = int(merged.record.0);
-    let before = shadow.had();
+    let record = int(merged.record.0);
+    let known = shadow(connection, shop, merged.kind, &seen.id)?;
+    let before = known.as_ref().map(Shadow::had).unwrap_or_default();
+    let mut shadow = match known {
+        Some(known) if !seen.anew => known,
+        Some(_) | None => Shadow::new(record),
+    };
+    shadow.record = record;
     if let Some(parts) = &seen.parts {
         shadow.parts = parts.clone();
     }
@@ -190,7 +200,36 @@ fn seen_at(
     } else {
         shadow.parts
     };
-    items_moved(connection, shop, &before, &now)
+    items_moved(connection, shop, &before, &now)?;
+    if !seen.gone {
+        replaces(connection, record, shop, merged.kind, &seen.id, &now)?;
+    }
+    Ok(())
+}
+
+/// One of ours is one record in a shop: what was linked before is gone, and this stands in its place.
+fn replaces(
+    connection: &Connection,
+    record: i64,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+    now: &Parts,
+) -> Result<(), JournalError> {
+    let replaced: Vec<String> = connection
+        .prepare_cached(
+            "UPDATE link SET gone = 1 WHERE record = ?1 AND shop = ?2 AND kind = ?3 AND id <> ?4 AND gone = 0
+             RETURNING parts",
+        )?
+        .query_map(
+            params![record, int(shop.0), kind_code(kind), id.0],
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    for parts in replaced {
+        items_moved(connection, shop, &parse(PARTS, &parts)?, now)?;
+    }
+    Ok(())
 }
 
 /// The levels of items that a product of a shop lost, or got back.
@@ -312,6 +351,9 @@ fn save(
     shadow: &Shadow,
     gone: bool,
 ) -> Result<(), JournalError> {
+    if kind == Kind::Category && !gone {
+        awaited::is_there(connection, shop, id, shadow.record)?;
+    }
     connection
         .prepare_cached(
             "INSERT INTO link(shop, kind, id, record, gone, seq, parts, held, meant)
@@ -467,6 +509,7 @@ fn written(
     shadow.meant = meant;
     save(connection, seq, shop, kind, id, &shadow, false)?;
     items_moved(connection, shop, &before, &shadow.parts)?;
+    replaces(connection, int(record.0), shop, kind, id, &shadow.parts)?;
     Ok(shadow.held)
 }
 
@@ -581,6 +624,42 @@ pub(super) fn due_where_linked(
              WHERE r.record = ?1 AND l.gone = 0 AND r.record <> ?2",
         )?
         .execute(params![int(record.0), NEVER_DUE])?;
+    Ok(())
+}
+
+/// What a shop deleted is forgotten there: the record is made again.
+pub(super) fn forgotten(
+    connection: &Connection,
+    shop: ShopId,
+    kind: Kind,
+    id: &RemoteId,
+    record: RecordId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND record = ?4 AND gone = 1",
+        )?
+        .execute(params![
+            int(shop.0),
+            kind_code(kind),
+            id.0,
+            int(record.0)
+        ])?;
+    due_at(connection, int(record.0), shop)
+}
+
+/// A record is due at one shop.
+pub(super) fn due_at(
+    connection: &Connection,
+    record: i64,
+    shop: ShopId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
+             SELECT record, ?2, kind, place, 0 FROM record WHERE record = ?1",
+        )?
+        .execute(params![record, int(shop.0)])?;
     Ok(())
 }
 

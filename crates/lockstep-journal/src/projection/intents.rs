@@ -41,11 +41,15 @@ pub(super) fn intended(
                 ledger::aim(connection, *shop, *stock, sku, &number(*target))?;
             }
         }
-        Subject::Order(_) | Subject::Shop(_) | Subject::Levels => {}
+        Subject::Order(_) | Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}
     }
     let sku = match subject {
         Subject::Level { sku, .. } => Some(sku.as_str()),
-        Subject::Record(_) | Subject::Order(_) | Subject::Shop(_) | Subject::Levels => None,
+        Subject::Record(_)
+        | Subject::Order(_)
+        | Subject::Shop(_)
+        | Subject::Levels
+        | Subject::Catalogue => None,
     };
     connection
         .prepare_cached(
@@ -136,7 +140,7 @@ pub(super) fn settled(
             ledger::settled(connection, shop, stock, &sku, &what, how)?;
         }
         Subject::Order(order) => orders::settled(connection, shop, &order, &what, how)?,
-        Subject::Shop(_) | Subject::Levels => {}
+        Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}
     }
     Ok(Some(text))
 }

@@ -64,13 +64,26 @@ pub(super) fn base_moved(
         Movement::Opening { shop } | Movement::Switched { shop } => Some(int(shop.0)),
         Movement::Unexplained { .. } | Movement::Closing { .. } => None,
     };
+    let emptied = match cause {
+        Movement::Unexplained { emptied, .. } => Some(*emptied),
+        Movement::Opening { .. } | Movement::Switched { .. } => Some(false),
+        // Nothing that anybody is told changes by it.
+        Movement::Closing { .. } => None,
+    };
     connection
         .prepare_cached(
-            "INSERT INTO base(sku, stock, base, counted_by) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO base(sku, stock, base, counted_by, emptied) VALUES (?1, ?2, ?3, ?4, ifnull(?5, 0))
              ON CONFLICT (sku, stock) DO UPDATE SET
-                base = excluded.base, counted_by = ifnull(excluded.counted_by, counted_by)",
+                base = excluded.base, counted_by = ifnull(excluded.counted_by, counted_by),
+                emptied = ifnull(?5, emptied)",
         )?
-        .execute(params![sku.0, int(stock.0), number(base), counted_by])?;
+        .execute(params![
+            sku.0,
+            int(stock.0),
+            number(base),
+            counted_by,
+            emptied
+        ])?;
     connection
         .prepare_cached(
             "INSERT INTO movement(sku, stock, seq, at, delta, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -3,6 +3,7 @@
 //! Nothing here reads a table of the file's own (`staged*`, `plan`, `person_key`, `segment`) or a clock: the
 //! projections of a journal are a function of its entries.
 
+mod awaited;
 mod catalogue;
 mod doubts;
 mod intents;
@@ -10,6 +11,7 @@ mod ledger;
 mod orders;
 mod runs;
 
+pub(crate) use awaited::awaited_by;
 pub(crate) use catalogue::note_all_gtins;
 pub(crate) use ledger::taken;
 pub(crate) use orders::{copied_from, edits, is_erased, links};
@@ -45,6 +47,7 @@ pub(crate) const TABLES: &[&str] = &[
     "doubt",
     "link",
     "due",
+    "awaited",
     "intent",
     "aside",
     "conflict",
@@ -307,6 +310,16 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
                 remember(connection, seq, &crate::columns::record_subject(record))?;
             }
         }
+        Body::LinkForgotten {
+            shop,
+            kind,
+            id,
+            record,
+            by: _,
+        } => {
+            catalogue::forgotten(connection, *shop, *kind, id, *record)?;
+            remember(connection, seq, &subject_text(&Subject::Record(*record)))?;
+        }
         Body::OrderAnswered {
             order,
             into,
@@ -438,7 +451,7 @@ fn conflict_closed(
         Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,
         Subject::Order(order) => orders::mark_dirty(connection, &order.to_string())?,
         // What was withheld is named by entries of its own.
-        Subject::Shop(_) | Subject::Levels => {}
+        Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}
     }
     Ok(Some(text))
 }

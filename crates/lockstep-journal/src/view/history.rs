@@ -96,6 +96,7 @@ fn run_of(body: &Body) -> Option<RunId> {
         | Body::ShopMet { .. }
         | Body::MatchDoubted { .. }
         | Body::MatchAnswered { .. }
+        | Body::LinkForgotten { .. }
         | Body::OrderAnswered { .. }
         | Body::LinesLinked { .. }
         | Body::BuyersErased { .. } => None,

@@ -4,7 +4,7 @@ use crate::support::*;
 use lockstep_journal::Journal;
 use lockstep_model::cases::{Also, CatalogueChunk};
 use lockstep_model::entry::{
-    Again, AsideSubject, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
+    Again, AsideSubject, Awaited, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
 };
 use lockstep_model::{
     Category, Fault, FaultKind, Field, Kind, Lane, Path, Product, Record, RecordId, Revision,
@@ -239,12 +239,14 @@ fn category_merged(record: u64, shop: ShopId, id: &str, path: &str, due: &[ShopI
                 id: id.into(),
                 parts: None,
                 held,
+                anew: false,
                 gone: false,
             },
         )]
         .into(),
         overruled: vec![],
         due: due.to_vec(),
+        awaits: Default::default(),
     })
 }
 
@@ -459,4 +461,125 @@ fn when_a_record_changed_and_when_its_shops_were_looked_at_is_known() {
     let chunk = load(&journal);
     assert_eq!(chunk.looked, [(ERP, at(10))].into());
     assert_eq!(chunk.clusters[0].known[0].changed_at, at(20));
+}
+
+#[test]
+fn c8_one_of_ours_has_one_link_in_a_shop_and_its_items_stay() {
+    let mut journal = journal();
+    let first = product("p1", &["A", "B"], "Coffee", 690);
+    let again = product("p2", &["A"], "Coffee", 720);
+    append(&mut journal, vec![merged(1, &first, &[ERP, WEB], &[])]);
+    let Body::Merged(mut moved) = merged(1, &again, &[ERP], &[]) else {
+        unreachable!()
+    };
+    for seen in moved.seen.values_mut() {
+        seen.anew = true;
+    }
+    append(&mut journal, vec![Body::Merged(moved)]);
+    // The tombstone of the first comes late.
+    let gone = lockstep_model::Record::Gone {
+        kind: Kind::Product,
+        id: "p1".into(),
+    };
+    let staged = journal.stage(ERP, vec![gone]).unwrap();
+    assert_eq!(staged.changed, 0, "it is known to be gone");
+    let dearer = Record::Product(product("p2", &["A"], "Coffee", 750));
+    journal.stage(ERP, vec![dearer]).unwrap();
+    let chunk = load(&journal);
+    let at = &chunk.clusters[0].known[0].shops[&ERP];
+    assert_eq!(at.id, Some("p2".into()));
+    assert_eq!(at.held, again.fields());
+    assert!(!at.gone);
+}
+
+#[test]
+fn c8_the_record_beside_which_another_bears_its_sku_is_read_by_name_until_it_is_gone() {
+    let mut journal = journal();
+    let first = product("p1", &["A"], "Coffee", 690);
+    let doubted = Body::MatchDoubted {
+        shop: ERP,
+        kind: Kind::Product,
+        id: "p2".into(),
+        candidates: vec![RecordId(1)],
+        by_sku: true,
+    };
+    append(&mut journal, vec![merged(1, &first, &[ERP], &[]), doubted]);
+    let to_read = |journal: &Journal| {
+        journal
+            .records_to_read(ERP, Kind::Product, None, 10)
+            .unwrap()
+    };
+    assert_eq!(to_read(&journal), ["p1".into()]);
+    let Body::Merged(mut gone) = merged(1, &first, &[ERP], &[]) else {
+        unreachable!()
+    };
+    for seen in gone.seen.values_mut() {
+        seen.gone = true;
+    }
+    append(&mut journal, vec![Body::Merged(gone)]);
+    assert_eq!(to_read(&journal), ["p2".into()]);
+}
+
+#[test]
+fn c10_a_record_is_due_once_a_category_that_it_waits_for_is_there() {
+    let mut journal = journal();
+    let coffee = product("e1", &["A"], "Coffee", 690);
+    let awaiting = |awaits: Vec<Awaited>| {
+        let Body::Merged(merged) = merged(1, &coffee, &[ERP, WEB], &[]) else {
+            unreachable!()
+        };
+        Body::Merged(Merged {
+            awaits: awaits.into_iter().collect(),
+            ..merged
+        })
+    };
+    let theirs = Awaited::Theirs {
+        shop: ERP,
+        id: "c1".into(),
+    };
+    let ours = Awaited::Ours {
+        shop: WEB,
+        record: RecordId(2),
+    };
+    for awaited in [theirs, ours] {
+        append(&mut journal, vec![awaiting(vec![awaited.clone()])]);
+        let chunk = load(&journal);
+        assert!(chunk.clusters.is_empty(), "it waits");
+        let (shop, id) = match &awaited {
+            Awaited::Theirs { shop, id } => (*shop, id.as_str()),
+            Awaited::Ours { shop, .. } => (*shop, "w1"),
+        };
+        append(
+            &mut journal,
+            vec![category_merged(2, shop, id, "Garden", &[])],
+        );
+        let chunk = load(&journal);
+        assert_eq!(keys(&chunk), ["A"], "{awaited:?}");
+        assert_eq!(chunk.clusters[0].known[0].awaits, [awaited].into());
+    }
+    append(&mut journal, vec![awaiting(vec![])]);
+    assert!(load(&journal).clusters.is_empty());
+}
+
+#[test]
+fn m13_what_a_person_wants_made_again_is_due_there_without_its_old_link() {
+    let mut journal = journal();
+    let coffee = product("p1", &["A"], "Coffee", 690);
+    let Body::Merged(mut gone) = merged(1, &coffee, &[ERP, WEB], &[]) else {
+        unreachable!()
+    };
+    gone.seen.get_mut(&WEB).unwrap().gone = true;
+    append(&mut journal, vec![Body::Merged(gone)]);
+    assert!(load(&journal).clusters.is_empty());
+    let forgotten = Body::LinkForgotten {
+        shop: WEB,
+        kind: Kind::Product,
+        id: "p1".into(),
+        record: RecordId(1),
+        by: "operator".into(),
+    };
+    append(&mut journal, vec![forgotten]);
+    let chunk = load(&journal);
+    let shops = &chunk.clusters[0].known[0].shops;
+    assert!(shops.contains_key(&ERP) && !shops.contains_key(&WEB));
 }

@@ -117,6 +117,8 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          ALTER TABLE purchase DROP COLUMN edited;
          ALTER TABLE base DROP COLUMN counted_by;
          ALTER TABLE order_copy DROP COLUMN links;
+         ALTER TABLE base DROP COLUMN emptied;
+         DROP TABLE awaited;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();

@@ -176,7 +176,10 @@ fn body() -> impl Strategy<Value = Body> {
                 delta: units(delta),
                 cause: match cause {
                     0 => Movement::Opening { shop: order.shop },
-                    1 => Movement::Unexplained { shop: order.shop },
+                    1 => Movement::Unexplained {
+                        shop: order.shop,
+                        emptied: true,
+                    },
                     _ => Movement::Closing { order },
                 },
             }

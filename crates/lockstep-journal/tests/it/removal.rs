@@ -70,6 +70,7 @@ fn shown(record: u64, shown: &Product, gone: bool) -> Body {
         .into(),
         overruled: vec![],
         due: vec![],
+        awaits: Default::default(),
     })
 }
 

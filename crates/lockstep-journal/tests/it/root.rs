@@ -60,12 +60,14 @@ fn linked(id: &str) -> Body {
                 id: id.into(),
                 parts: None,
                 held,
+                anew: false,
                 gone: false,
             },
         )]
         .into(),
         overruled: vec![],
         due: vec![],
+        awaits: Default::default(),
     })
 }
 

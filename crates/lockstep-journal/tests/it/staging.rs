@@ -77,12 +77,14 @@ fn a_shop_that_rewrites_what_it_is_given_is_compared_with_what_it_holds() {
                     set: [(title_path(), Value::text("Java"))].into(),
                     unset: vec![],
                 },
+                anew: false,
                 gone: false,
             },
         )]
         .into(),
         overruled: vec![],
         due: vec![],
+        awaits: Default::default(),
     };
     append(&mut journal, vec![Body::Merged(edit)]);
     let view = journal.record_view(RecordId(1)).unwrap().unwrap();

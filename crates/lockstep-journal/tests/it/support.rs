@@ -89,6 +89,7 @@ pub fn seen(product: &Product) -> Seen {
             set: product.fields(),
             unset: vec![],
         },
+        anew: false,
         gone: false,
     }
 }
@@ -108,6 +109,7 @@ pub fn merged(record: u64, product: &Product, at: &[ShopId], due: &[ShopId]) -> 
         seen: at.iter().map(|shop| (*shop, seen(product))).collect(),
         overruled: vec![],
         due: due.to_vec(),
+        awaits: Default::default(),
     })
 }
 

@@ -449,7 +449,10 @@ fn a_sku_is_explained() {
                 sku: "A".into(),
                 stock: MAIN,
                 delta: units(5),
-                cause: Movement::Unexplained { shop: ERP },
+                cause: Movement::Unexplained {
+                    shop: ERP,
+                    emptied: false,
+                },
             },
             order_seen(WEB, &o1, state("o1", vec![line("A", 1, 1)])),
             order_seen(ERP, &o1, copy),

@@ -253,7 +253,7 @@ impl Gate {
     }
 }
 
-/// What stops an automatic run before it applies its plan.
+/// What a run does not go beyond before a person has accepted it; everything else goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {

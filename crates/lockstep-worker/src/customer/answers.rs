@@ -47,6 +47,7 @@ impl Driver {
             ConflictSubject::Order(order) => Subject::Order(order),
             ConflictSubject::Shop(shop) => Subject::Shop(shop),
             ConflictSubject::Levels => Subject::Levels,
+            ConflictSubject::Catalogue => Subject::Catalogue,
         };
         let read = match case.about {
             Conflict::LevelInDoubt { shop, .. } => Some(shop),

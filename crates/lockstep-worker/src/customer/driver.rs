@@ -1005,6 +1005,7 @@ async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> 
             open,
             meetings: journal.meetings()?,
             asked_of_levels: journal.asked_of_levels()?,
+            asked_of_catalogue: journal.asked_of_catalogue()?,
         })
     })
     .await

@@ -1,9 +1,9 @@
-//! A limit stops an automatic run; a person sees the plan, and applies it as it was shown.
+//! What goes beyond a limit waits, and nothing else does; a person sees the plan, and applies it as it was shown, or answers.
 
 use crate::world::{Scene, ShopPlan, eventually, seconds};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// The ERP's price leaps a hundredfold, and the run that sees it stops.
+/// The ERP's price leaps a hundredfold, and the run that sees it leaves it.
 async fn stopped_by_the_limit(scene: &Scene, sku: &str) -> Value {
     let before = scene.web1.price(sku).await;
     scene.erp.set_price(sku, "4999.00").await;
@@ -42,6 +42,52 @@ async fn a_plan_beyond_a_limit_is_written_once_a_person_applies_it() {
     // In step by then: the next run has nothing to stop at.
     let synced = scene.coordinator.people.types(&["sync", &scene.id()]).await;
     assert_eq!(synced.code, 0, "{synced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c7_a_held_price_holds_up_nothing_and_is_written_once_a_person_accepts() {
+    let (scene, sku) = scene().await;
+    let other = scene.erp.levels().await.into_keys().nth(1).expect("a SKU");
+    scene.erp.set_price(&sku, "4999.00").await;
+    scene.until_told(&["more than the limit"]).await;
+    // Another product is withdrawn meanwhile.
+    let product = scene.erp.product_with(&other).await.expect("a product");
+    let id = product["id"].as_str().expect("an id");
+    let withdrawn = json!({ "status": "archived" });
+    scene
+        .erp
+        .patch(&format!("/api/v1/products/{id}"), withdrawn)
+        .await;
+    eventually("it is withdrawn there", seconds(30), async || {
+        let there = scene.web1.product_with(&other).await.expect("a product");
+        match there["status"].as_str() {
+            Some("archived") => Ok(()),
+            _ => Err(there["status"].to_string()),
+        }
+    })
+    .await;
+    let people = &scene.coordinator.people;
+    let listed = people.types(&["--json", "conflicts", &scene.id()]).await;
+    let asked = listed.json();
+    let number = asked[0]["conflict"].to_string();
+    assert!(
+        asked[0]["detail"]
+            .to_string()
+            .contains("more than the limit"),
+        "{asked}"
+    );
+    people
+        .does(&["decide", &scene.id(), &number, "--choice", "1"])
+        .await;
+    eventually(
+        "the accepted price is there",
+        seconds(30),
+        async || match scene.web1.price(&sku).await {
+            there if there == "4999.00" => Ok(()),
+            there => Err(there.to_string()),
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
