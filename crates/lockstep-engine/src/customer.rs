@@ -8,13 +8,16 @@ use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
 use crate::run::levels::OfLevels;
 use crate::run::limits::OfCatalogue;
+use crate::run::reading::Endless;
+use crate::run::refusals::Refusals;
 use crate::run::undo::UndoShown;
+use crate::run::writing::Twin;
 use crate::run::{Run, RunCause};
 use crate::write::PlanLine;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::{
     Also, CatalogueChunk, ClosingChunk, Meetings, OpenConflict, OpenIntent, OrderChunk,
-    RootCategory, StockChunk, UndoChunk,
+    RootCategory, Share, StockChunk, UndoChunk,
 };
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
@@ -164,10 +167,13 @@ pub enum Effect {
         run: RunId,
         shop: ShopId,
         records: Vec<Record>,
+        /// When the request for it left, at the latest: of what was written since it proves nothing.
+        left_at: Timestamp,
     },
     /// Answered by `CatalogueLoaded`.
     LoadCatalogue {
         kind: Kind,
+        share: Share,
         after: Option<String>,
         limit: usize,
         /// Of categories: the root of our own that shops shall have. It comes first, alone.
@@ -355,6 +361,12 @@ pub(crate) struct Shared {
     pub why_down: BTreeMap<ShopId, String>,
     /// Shops that let us in no more until a person has done something, with the sentence that says so.
     pub shut: BTreeMap<ShopId, String>,
+    /// Writes that shops refuse as a whole.
+    pub refusals: Refusals,
+    /// Creates that were refused since the shop has something of that key, and are being looked for.
+    pub twins: BTreeMap<IntentId, Twin>,
+    /// Lists of shops that did not end, by what they list.
+    pub endless: BTreeMap<(ShopId, Kind), Endless>,
     /// What a run was woken for and could not read, since the shop failed: the lane's next run reads it.
     pub missed: BTreeMap<Lane, RunCause>,
     /// Levels that moved while we wrote them: they are read by name before they are written again.
@@ -424,6 +436,9 @@ impl Customer {
                 down: BTreeMap::new(),
                 why_down: BTreeMap::new(),
                 shut: BTreeMap::new(),
+                refusals: Refusals::default(),
+                twins: BTreeMap::new(),
+                endless: BTreeMap::new(),
                 missed: BTreeMap::new(),
                 stale: BTreeSet::new(),
                 tries: BTreeMap::new(),
@@ -487,15 +502,19 @@ impl Customer {
                         self.wake(shop, flow, Cause::Settings);
                     }
                 }
-                if !rules.may_run() {
-                    for run in self.runs.values_mut() {
-                        run.cancel("syncing was switched off for this customer");
+                // What may not be done any more ends at the next effect: a run goes by what it began with, and not beyond.
+                for run in self.runs.values_mut() {
+                    if let Some(why) = run.is_closed_by(&rules) {
+                        run.cancel(&why);
+                        self.shared.look_again(run.lane(), now);
                     }
                 }
                 // Another address, another key: whoever was left alone is asked at once.
                 self.shared.down.clear();
                 self.shared.shut.clear();
                 self.shared.tries.clear();
+                self.shared.refusals.clear();
+                self.shared.endless.clear();
                 self.rules = (*rules).into();
             }
             Event::Woken {
@@ -507,6 +526,11 @@ impl Customer {
                     // The shop calls, or a person who has mended it asks: it is tried at once.
                     if self.shared.shut.remove(&shop).is_some() {
                         self.shared.down.remove(&shop);
+                    }
+                    if let Some(at) = self.shared.refusals.woken(shop, now) {
+                        for lane in Lane::ALL {
+                            self.shared.look_again(lane, at);
+                        }
                     }
                     let waiting = self.waiting.entry(flow.lane()).or_default();
                     waiting.add(shop, flow, everything);
@@ -739,7 +763,13 @@ impl Customer {
         }
         self.wake_by_schedule(now);
         for lane in Lane::ALL {
-            if self.runs.contains_key(&lane) {
+            if let Some(run) = self.runs.get_mut(&lane) {
+                let is_asked = self.plan_asked.is_some()
+                    || self.approved.is_some()
+                    || self.undo_asked.is_some();
+                if self.waiting.contains_key(&lane) || (lane == Lane::Catalogue && is_asked) {
+                    run.make_way();
+                }
                 continue;
             }
             if let Some(at) = self.shared.look_at.get(&lane)

@@ -109,6 +109,7 @@ pub fn rules(erp: Takes, a: Takes, b: Takes) -> Rules {
                 name: name.into(),
                 link,
                 read_only: false,
+                account: 0,
                 abilities: abilities(),
                 identity,
             },

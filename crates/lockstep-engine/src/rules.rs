@@ -57,6 +57,9 @@ pub struct ShopRules {
     pub name: String,
     pub link: CustomerHasService,
     pub read_only: bool,
+    /// Another one with every other address, key or way of calling it: what was read under the one is no ground for a write
+    /// under the other.
+    pub account: u64,
     pub abilities: Abilities,
     /// As the shop last said; empty until it was first checked.
     pub identity: ShopIdentity,

@@ -18,13 +18,22 @@ pub(crate) fn id(int: i64) -> u64 {
     int.cast_unsigned()
 }
 
+/// The ends of time are those of the column.
 pub(crate) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
+    if at == Timestamp::MAX {
+        i64::MAX
+    } else if at == Timestamp::MIN {
+        i64::MIN
+    } else {
+        at.as_microsecond()
+    }
 }
 
 pub(crate) fn time(micros: i64) -> Result<Timestamp, JournalError> {
-    if micros == i64::MAX {
-        return Ok(Timestamp::MAX);
+    match micros {
+        i64::MAX => return Ok(Timestamp::MAX),
+        i64::MIN => return Ok(Timestamp::MIN),
+        _ => {}
     }
     Timestamp::from_microsecond(micros).map_err(|_| JournalError::Corrupt { what: "a time" })
 }

@@ -180,6 +180,7 @@ impl Journal {
             orders: still_dirty_orders(&transaction, also.orders_done)?,
             skus: still_dirty_skus(&transaction, also.skus_done)?,
             read,
+            only_pictures: also.only_pictures,
         };
         if !is_empty(&done) {
             seq += 1;
@@ -385,6 +386,6 @@ fn still_dirty_skus(
 }
 
 fn is_empty(body: &Body) -> bool {
-    matches!(body, Body::Done { orders, skus, read }
-        if orders.is_empty() && skus.is_empty() && read.is_empty())
+    matches!(body, Body::Done { orders, skus, read, only_pictures }
+        if orders.is_empty() && skus.is_empty() && read.is_empty() && only_pictures.is_empty())
 }

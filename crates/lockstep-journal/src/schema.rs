@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-pub(crate) const FORMAT: i64 = 7;
+pub(crate) const FORMAT: i64 = 8;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What belongs to one file: never an entry, in no segment, and empty in a replica.
 pub(crate) const OWN_TABLES: &[&str] = &[
@@ -241,6 +241,18 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
              CREATE TABLE awaited(shop INTEGER NOT NULL, category TEXT NOT NULL, record INTEGER NOT NULL,
                 PRIMARY KEY (shop, category, record)) WITHOUT ROWID;
              CREATE INDEX awaited_record ON awaited(record);",
+        )?;
+    }
+    if found < 8 {
+        transaction.execute_batch(
+            "ALTER TABLE aside ADD COLUMN refused TEXT NOT NULL DEFAULT '[]';
+             ALTER TABLE aside ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE due ADD COLUMN pictures INTEGER NOT NULL DEFAULT 0;
+             CREATE INDEX due_fields ON due(kind, place) WHERE pictures = 0;
+             CREATE INDEX due_pictures ON due(kind, place) WHERE pictures = 1;
+             ALTER TABLE staged ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE staged_order ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE staged_level ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;

@@ -153,10 +153,14 @@ CREATE TABLE due(
     shop   INTEGER NOT NULL,
     kind   INTEGER NOT NULL,
     place  TEXT NOT NULL,
+    -- Nothing is missing there but pictures.
+    pictures INTEGER NOT NULL DEFAULT 0,
     failed INTEGER NOT NULL,
     PRIMARY KEY (record, shop)
 ) WITHOUT ROWID;
 CREATE INDEX due_place ON due(kind, place);
+CREATE INDEX due_fields ON due(kind, place) WHERE pictures = 0;
+CREATE INDEX due_pictures ON due(kind, place) WHERE pictures = 1;
 -- Categories that records are in and that have no link in a shop yet.
 CREATE TABLE awaited(
     shop     INTEGER NOT NULL,
@@ -185,6 +189,10 @@ CREATE TABLE aside(
     retry_at INTEGER NOT NULL,
     tries    INTEGER NOT NULL,
     at       INTEGER NOT NULL,
+    -- The changes that failed, by their fingerprints, oldest first. Empty: no change at all is made meanwhile.
+    refused  TEXT NOT NULL DEFAULT '[]',
+    -- The record was seen to move since: what is to be written may be another change.
+    moved    INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (subject, shop)
 ) WITHOUT ROWID;
 CREATE TABLE conflict(
@@ -312,6 +320,8 @@ CREATE TABLE staged(
     keys    TEXT NOT NULL,
     gone    INTEGER NOT NULL,
     fields  TEXT NOT NULL,
+    -- When the request that read it left, at the latest.
+    left_at INTEGER NOT NULL DEFAULT 0,
     parts   TEXT NOT NULL
 );
 CREATE UNIQUE INDEX staged_id ON staged(shop, kind, id);
@@ -335,7 +345,8 @@ CREATE TABLE staged_order(
     id        TEXT NOT NULL,
     order_key TEXT NOT NULL,
     state     TEXT NOT NULL,
-    sealed    TEXT
+    sealed    TEXT,
+    left_at   INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX staged_order_id ON staged_order(shop, id);
 CREATE INDEX staged_order_key ON staged_order(order_key);
@@ -344,7 +355,8 @@ CREATE TABLE staged_level(
     sku     TEXT NOT NULL,
     stock   INTEGER NOT NULL,
     shop    INTEGER NOT NULL,
-    level   TEXT NOT NULL
+    level   TEXT NOT NULL,
+    left_at INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX staged_level_id ON staged_level(sku, stock, shop);
 CREATE TABLE person_key(

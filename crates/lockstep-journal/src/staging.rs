@@ -2,10 +2,11 @@
 
 use crate::bounds::PAGE_RECORDS_MAX;
 use crate::columns::{
-    int, json, kind_code, level_subject, number, order_subject, parse, place, record_subject,
-    remote_text,
+    int, json, kind_code, level_subject, micros, number, order_subject, parse, place,
+    record_subject, remote_text,
 };
 use crate::{Journal, JournalError, projection, seal};
+use jiff::Timestamp;
 use lockstep_model::entry::StockMapping;
 use lockstep_model::{
     Category, CustomerId, Fields, Kind, Lane, Level, Order, OrderKey, Parts, Product, Record,
@@ -21,14 +22,26 @@ pub struct StageSummary {
 }
 
 impl Journal {
-    /// Stages a page of one shop, in one transaction. A later reading of a record replaces the earlier one.
-    ///
-    /// Levels of stocks that are not mapped (see [`Journal::map_stocks`]) are left out.
+    /// Stages records of one shop that were read after every write that is known: see [`Journal::stage_page`].
     pub fn stage(
         &mut self,
         shop: ShopId,
         records: Vec<Record>,
     ) -> Result<StageSummary, JournalError> {
+        self.stage_page(shop, records, Timestamp::MAX)
+    }
+
+    /// Stages a page of one shop, in one transaction. A later reading of a record replaces the earlier one. `left_at`:
+    /// when the request for it left, at the latest: what was written since, the page need not show.
+    ///
+    /// Levels of stocks that are not mapped (see [`Journal::map_stocks`]) are left out.
+    pub fn stage_page(
+        &mut self,
+        shop: ShopId,
+        records: Vec<Record>,
+        left_at: Timestamp,
+    ) -> Result<StageSummary, JournalError> {
+        let left_at = micros(left_at);
         if records.len() > PAGE_RECORDS_MAX {
             return Err(JournalError::TooLarge {
                 what: "records of one page",
@@ -46,17 +59,17 @@ impl Journal {
         for record in records {
             summary.records += 1;
             let changed = match record {
-                Record::Product(product) => stage_product(&transaction, shop, &product)?,
+                Record::Product(product) => stage_product(&transaction, shop, &product, left_at)?,
                 Record::Category(category) => {
                     paths_are_stale = true;
-                    stage_category(&transaction, shop, &category)?
+                    stage_category(&transaction, shop, &category, left_at)?
                 }
                 Record::Gone { kind, id } => {
                     paths_are_stale |= kind == Kind::Category;
-                    stage_gone(&transaction, shop, kind, &id)?
+                    stage_gone(&transaction, shop, kind, &id, left_at)?
                 }
-                Record::Order(order) => stage_order(&transaction, customer, shop, &order)?,
-                Record::Level(level) => stage_level(&transaction, shop, &level, &mapping)?,
+                Record::Order(order) => stage_order(&transaction, customer, shop, &order, left_at)?,
+                Record::Level(level) => stage_level(&transaction, shop, &level, &mapping, left_at)?,
             };
             summary.changed += u32::from(changed);
         }
@@ -65,6 +78,18 @@ impl Journal {
             self.paths_are_stale.set(true);
         }
         Ok(summary)
+    }
+
+    /// What this file has staged was read by another process, whose clock may have been another: of an open write it
+    /// proves nothing any more.
+    pub fn distrust_staged(&mut self) -> Result<(), JournalError> {
+        for table in ["staged", "staged_order", "staged_level"] {
+            self.connection.execute(
+                &format!("UPDATE {table} SET left_at = ?1"),
+                [micros(Timestamp::MIN)],
+            )?;
+        }
+        Ok(())
     }
 
     /// Drops what a lane has staged: its run has ended for good and its cursors have not moved.
@@ -98,6 +123,7 @@ fn stage_product(
     connection: &Connection,
     shop: ShopId,
     product: &Product,
+    left_at: i64,
 ) -> Result<bool, JournalError> {
     let (fields, parts) = (product.fields(), product.parts());
     if is_unchanged(
@@ -131,6 +157,7 @@ fn stage_product(
         place: &place,
         keys: &keys,
         body: Some((&fields, &parts)),
+        left_at,
     };
     row.put(connection)?;
     Ok(true)
@@ -140,6 +167,7 @@ fn stage_category(
     connection: &Connection,
     shop: ShopId,
     category: &Category,
+    left_at: i64,
 ) -> Result<bool, JournalError> {
     let (fields, parts) = (category.fields(), Parts::default());
     if is_unchanged(
@@ -161,6 +189,7 @@ fn stage_category(
         place: "",
         keys: &[],
         body: Some((&fields, &parts)),
+        left_at,
     };
     row.put(connection)?;
     Ok(true)
@@ -171,6 +200,7 @@ fn stage_gone(
     shop: ShopId,
     kind: Kind,
     id: &RemoteId,
+    left_at: i64,
 ) -> Result<bool, JournalError> {
     match kind {
         Kind::Category | Kind::Product => {}
@@ -196,6 +226,7 @@ fn stage_gone(
         place: &place,
         keys: &[],
         body: None,
+        left_at,
     };
     row.put(connection)?;
     Ok(true)
@@ -329,6 +360,7 @@ struct Row<'a> {
     keys: &'a [String],
     /// `None`: the shop says that it is gone.
     body: Option<(&'a Fields, &'a Parts)>,
+    left_at: i64,
 }
 
 impl Row<'_> {
@@ -344,8 +376,8 @@ impl Row<'_> {
         };
         connection
             .prepare_cached(
-                "INSERT INTO staged(shop, kind, id, place, keys, gone, fields, parts)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO staged(shop, kind, id, place, keys, gone, fields, parts, left_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 int(self.shop.0),
@@ -355,7 +387,8 @@ impl Row<'_> {
                 json("a record's keys", &self.keys)?,
                 self.body.is_none(),
                 fields,
-                parts
+                parts,
+                self.left_at
             ])?;
         let reading = connection.last_insert_rowid();
         let mut insert = connection
@@ -396,6 +429,7 @@ fn stage_order(
     customer: CustomerId,
     shop: ShopId,
     order: &Order,
+    left_at: i64,
 ) -> Result<bool, JournalError> {
     let key = key_of(connection, customer, shop, order)?;
     let order_key = key.to_string();
@@ -441,14 +475,15 @@ fn stage_order(
     };
     connection
         .prepare_cached(
-            "INSERT INTO staged_order(shop, id, order_key, state, sealed) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO staged_order(shop, id, order_key, state, sealed, left_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             int(shop.0),
             id.0,
             order_key,
             json("an order's state", &order.state)?,
-            sealed
+            sealed,
+            left_at
         ])?;
     Ok(true)
 }
@@ -458,6 +493,7 @@ fn stage_level(
     shop: ShopId,
     level: &Level,
     mapping: &StockMapping,
+    left_at: i64,
 ) -> Result<bool, JournalError> {
     let Some(stock) = mapping.stock(shop, Some(&level.stock)) else {
         return Ok(false);
@@ -487,13 +523,14 @@ fn stage_level(
     }
     connection
         .prepare_cached(
-            "INSERT INTO staged_level(sku, stock, shop, level) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO staged_level(sku, stock, shop, level, left_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             level.sku.0,
             int(stock.0),
             int(shop.0),
-            json("a stock level", level)?
+            json("a stock level", level)?,
+            left_at
         ])?;
     Ok(true)
 }

@@ -5,8 +5,8 @@ use crate::entry::{Awaited, Conflict, Hold, MatchAnswer, Subject, What};
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
-    ConflictId, Edits, IntentId, Kind, Level, LineLinks, OrderKey, OrderState, Parts, Person,
-    RecordId, RemoteId, RunId, ShopId, Sku, Status,
+    ConflictId, Edits, Fingerprint, IntentId, Kind, Level, LineLinks, OrderKey, OrderState, Parts,
+    Person, RecordId, RemoteId, RunId, ShopId, Sku, Status,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -23,6 +23,16 @@ pub struct RootCategory {
 impl RootCategory {
     /// Its natural key. No path of a category is like it: names are not empty.
     pub const KEY: &str = "\u{1f}";
+}
+
+/// Which of what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    All,
+    /// All but records that lack nothing but pictures, which may be many and take long.
+    Fields,
+    /// Those alone.
+    Pictures,
 }
 
 /// Dirty catalogue records of one kind, in key order.
@@ -135,6 +145,8 @@ pub struct AtShop {
     pub open: Vec<OpenIntent>,
     /// Not before this time is it written again (it failed); `Some(Timestamp::MAX)`: a person must act.
     pub aside_until: Option<Timestamp>,
+    /// The changes that it stands aside with: any other is made at once. Empty: no change at all is.
+    pub refused: BTreeSet<Fingerprint>,
     pub tries: u32,
 }
 
@@ -166,6 +178,8 @@ pub struct Staged {
     pub doubt: Option<Doubt>,
     /// Names this reading: a later one of the same record has a greater number.
     pub reading: u64,
+    /// When the request that read it left, at the latest. Of a write that was under way then it proves nothing.
+    pub left_at: Timestamp,
 }
 
 /// A doubtful match.
@@ -203,6 +217,8 @@ pub struct Also {
     /// Orders and SKUs that were looked at to the end.
     pub orders_done: Vec<OrderKey>,
     pub skus_done: Vec<(Sku, StockId)>,
+    /// Records that lack nothing but pictures in these shops: they wait behind everything else.
+    pub only_pictures: Vec<(RecordId, ShopId)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -229,6 +245,8 @@ pub struct OrderCase {
     pub open: Vec<OpenIntent>,
     /// Not before this time is a shop written again for this order.
     pub aside_until: BTreeMap<ShopId, Timestamp>,
+    /// The changes that it stands aside with in a shop: any other is made at once. None named: no change at all is.
+    pub refused: BTreeMap<ShopId, BTreeSet<Fingerprint>>,
     pub tries: BTreeMap<ShopId, u32>,
     pub conflicts: Vec<OpenConflict>,
     /// What people have answered with "leave it as it is".
@@ -249,6 +267,8 @@ pub struct StagedOrder {
     /// `None` when it was erased or not kept: the order is read again before a copy is made.
     pub person: Option<Person>,
     pub reading: u64,
+    /// When the request that read it left, at the latest.
+    pub left_at: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -289,12 +309,16 @@ pub struct LevelAt {
     pub meant: Option<Decimal>,
     /// Read in this run.
     pub staged: Option<(Level, u64)>,
+    /// When the request that read it left, at the latest. `None`: nobody knows, and it proves nothing of an open write.
+    pub left_at: Option<Timestamp>,
     /// Σ taken over this shop's lines of the SKU, as known now.
     pub taken: Decimal,
     /// The shop no longer has the item: its product or its variant was removed there. The level is as last seen.
     pub gone: bool,
     pub open: Vec<OpenIntent>,
     pub aside_until: Option<Timestamp>,
+    /// As in [`AtShop::refused`].
+    pub refused: BTreeSet<Fingerprint>,
     pub tries: u32,
 }
 

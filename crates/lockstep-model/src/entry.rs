@@ -6,9 +6,9 @@
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
-    ConflictId, Currency, Cursor, CustomerId, Epoch, Fault, Flow, Incarnation, IntentId, Kind,
-    Lane, Level, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts, Person, RecordId,
-    RemoteId, Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
+    ConflictId, Currency, Cursor, CustomerId, Epoch, Fault, Fingerprint, Flow, Incarnation,
+    IntentId, Kind, Lane, Level, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts,
+    Person, RecordId, RemoteId, Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -145,6 +145,9 @@ pub enum Body {
         /// `None`: only a person's action helps.
         retry_at: Option<Timestamp>,
         tries: u32,
+        /// Names of the change that failed: what differs from it is made at once. None: whatever it is, it waits.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Fingerprint>,
     },
     ConflictOpened {
         conflict: ConflictId,
@@ -174,6 +177,9 @@ pub enum Body {
         /// Records that could not be read once and now could.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         read: Vec<ReadAgain>,
+        /// Records that lack nothing but pictures in these shops.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        only_pictures: Vec<(RecordId, ShopId)>,
     },
     /// Everything of a sort is due again: a shop was added, a policy changed, a person asked.
     DueAgain {
@@ -254,7 +260,7 @@ pub enum Again {
         kind: Kind,
         shops: Vec<ShopId>,
     },
-    /// One record at every shop that has it; what stood aside is tried again.
+    /// One record at every shop that has it. What stands aside there is looked at too: only the same change waits.
     Record(RecordId),
     Levels,
     /// Orders that are held, or not final yet.
@@ -894,6 +900,7 @@ mod tests {
                 orders: vec![],
                 skus: vec![("KH-100".into(), StockId(1))],
                 read: vec![],
+                only_pictures: vec![(RecordId(2), ShopId(3))],
             },
             Body::DueAgain {
                 what: Again::Levels,

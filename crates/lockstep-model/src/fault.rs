@@ -56,6 +56,22 @@ impl Fault {
         }
     }
 
+    /// What was to be written is refused for what it says: somebody has to put something right, however often it is tried.
+    pub fn is_about_content(&self) -> bool {
+        match self.kind {
+            FaultKind::Invalid { .. } | FaultKind::Duplicate { .. } => true,
+            FaultKind::Auth
+            | FaultKind::Forbidden
+            | FaultKind::NotFound
+            | FaultKind::Conflict
+            | FaultKind::RateLimited { .. }
+            | FaultKind::Unavailable
+            | FaultKind::Timeout
+            | FaultKind::UnknownOutcome
+            | FaultKind::Protocol => false,
+        }
+    }
+
     pub fn about(mut self, record: impl Into<String>) -> Self {
         self.record = Some(record.into());
         self

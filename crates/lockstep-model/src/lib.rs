@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket.
 
 mod fault;
+mod fingerprint;
 mod flow;
 mod ids;
 mod level;
@@ -21,6 +22,7 @@ pub mod settings;
 
 pub use fault::{Fault, FaultKind};
 pub use fields::{Field, FieldGroup, Fields, Path, Value, VariantField};
+pub use fingerprint::Fingerprint;
 pub use flow::{Flow, Lane};
 pub use ids::{
     ConflictId, Currency, CustomerId, Epoch, Incarnation, IntentId, OrderKey, RecordId, RemoteId,

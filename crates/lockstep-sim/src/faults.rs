@@ -16,6 +16,8 @@ pub struct Faults {
     /// 429.
     pub rate_limited: u64,
     pub slow: u64,
+    /// Pages that take several times what a write needs to settle.
+    pub slow_pages: u64,
     /// Webhooks and replies that come twice.
     pub duplicated: u64,
     /// Per effect, in hundredths of a percent.
@@ -40,6 +42,7 @@ impl Faults {
             unavailable: dice.below(5),
             rate_limited: dice.below(4),
             slow: dice.below(15),
+            slow_pages: 0,
             duplicated: dice.below(10),
             crash: dice.below(60),
             disk_lost: 30,

@@ -11,14 +11,18 @@
 
 mod acts;
 mod baskets;
+#[cfg(test)]
+mod cases;
 mod catalogue_acts;
 mod check;
+mod closing;
 mod coordinator;
 mod dice;
 mod door;
 mod faults;
 mod mistakes;
 mod pace;
+mod refusals;
 mod scenario;
 mod shop;
 mod sim;

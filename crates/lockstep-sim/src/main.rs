@@ -30,6 +30,9 @@ struct Arguments {
     /// With this bug switched on, by its name.
     #[arg(long)]
     mistake: Option<String>,
+    /// Shops refuse for a while, pages are slow, settings are closed and opened, beside all else.
+    #[arg(long)]
+    refusals: bool,
     /// For each bug that can be switched on: the first seed, counted from `--from`, whose checkers catch it.
     #[arg(long)]
     teeth: bool,
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
         }
     };
     match arguments.seed {
-        Some(seed) => replay(seed, arguments.acts, mistake, topics),
+        Some(seed) => replay(&arguments, seed, mistake, topics),
         None => search(&arguments, mistake, topics),
     }
 }
@@ -107,9 +110,10 @@ fn topics(names: &[String]) -> Result<Topics, String> {
     Ok(Topics::of(&named.collect::<Result<Vec<_>, _>>()?))
 }
 
-fn replay(seed: u64, acts: u32, mistake: Option<Mistake>, topics: Topics) -> ExitCode {
+fn replay(arguments: &Arguments, seed: u64, mistake: Option<Mistake>, topics: Topics) -> ExitCode {
     let outcome = run(Scenario {
-        acts,
+        acts: arguments.acts,
+        refusals: arguments.refusals,
         mistake,
         topics,
         traced: true,
@@ -148,6 +152,7 @@ fn search(arguments: &Arguments, mistake: Option<Mistake>, topics: Topics) -> Ex
                     }
                     let outcome = run(Scenario {
                         acts: arguments.acts,
+                        refusals: arguments.refusals,
                         mistake,
                         topics,
                         ..Scenario::new(seed)
@@ -204,6 +209,7 @@ fn show_teeth(arguments: &Arguments) -> ExitCode {
         let caught = (0..arguments.runs).find_map(|number| {
             let outcome = run(Scenario {
                 acts: arguments.acts,
+                refusals: arguments.refusals || mistake.needs_refusals(),
                 mistake: Some(mistake),
                 ..Scenario::new(arguments.from.saturating_add(number))
             });

@@ -38,10 +38,13 @@ pub enum Mistake {
     TrackingLost,
     BufferOffTheOwnerToo,
     OrdersNotReadAgain,
+    RestOfBatchDropped,
+    CursorOfStoppedRunMoves,
+    NotFoundNotDueAgain,
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 24] = [
+    pub const ALL: [Mistake; 27] = [
         Mistake::SkipTheIntent,
         Mistake::IntentNotAcknowledged,
         Mistake::CompareWithTheBase,
@@ -66,7 +69,20 @@ impl Mistake {
         Mistake::TrackingLost,
         Mistake::BufferOffTheOwnerToo,
         Mistake::OrdersNotReadAgain,
+        Mistake::RestOfBatchDropped,
+        Mistake::CursorOfStoppedRunMoves,
+        Mistake::NotFoundNotDueAgain,
     ];
+
+    /// It shows where something is refused, or closed in mid-run.
+    pub fn needs_refusals(self) -> bool {
+        matches!(
+            self,
+            Mistake::RestOfBatchDropped
+                | Mistake::CursorOfStoppedRunMoves
+                | Mistake::NotFoundNotDueAgain
+        )
+    }
 
     /// What the engine is told that shops can do.
     pub fn in_rules(self, rules: &mut Rules) {

@@ -3,11 +3,13 @@
 
 use crate::acts::{act, finish_orders};
 use crate::catalogue_acts::{self, PICKED};
-use crate::check::{always, at_rest, waiting};
+use crate::check::{always, at_rest, calls, waiting};
+use crate::closing;
 use crate::coordinator::later;
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::mistakes::Mistake;
+use crate::refusals;
 use crate::shop::{LevelWrites, OrderKeys, SimShop, Traits};
 use crate::sim::{SEARCH_LAG_MS, SETTLES_AFTER_MS, Sim};
 use crate::topics::{Topic, Topics};
@@ -40,7 +42,8 @@ pub const UNITS: i64 = 40;
 /// In which the first catalogue crosses, before anything goes wrong.
 const PEACE_MS: i64 = 60_000;
 /// Virtual time in which everything must have come to rest once nothing goes wrong any more.
-const REST_MS: i64 = 30 * 60_000;
+/// A change that a shop dislikes is tried again an hour later at the latest, after what can happen here.
+const REST_MS: i64 = 90 * 60_000;
 /// Between two looks whether all is at rest. Not in step with the polls of the schedule.
 const LOOK_MS: i64 = 7_300;
 
@@ -54,6 +57,8 @@ pub struct Scenario {
     pub topics: Topics,
     /// Tells what happens, line by line.
     pub traced: bool,
+    /// Shops refuse for a while, pages are slow, settings are closed and opened, beside all else.
+    pub refusals: bool,
 }
 
 impl Scenario {
@@ -64,6 +69,7 @@ impl Scenario {
             mistake: None,
             topics: Topics::usual(),
             traced: false,
+            refusals: false,
         }
     }
 }
@@ -157,7 +163,7 @@ fn abilities(traits: &Traits) -> Abilities {
     }
 }
 
-fn rules(
+pub fn rules(
     shops: &BTreeMap<ShopId, SimShop>,
     newest: bool,
     closes_at_once: bool,
@@ -219,6 +225,7 @@ fn rules(
                 name,
                 link,
                 read_only: false,
+                account: 0,
                 abilities: abilities(&state.traits),
                 identity: ShopIdentity {
                     currency: "EUR".into(),
@@ -340,6 +347,10 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     catalogue_acts::begin(&mut sim, &mut world, now);
     sim.run_until(later(now, PEACE_MS));
     sim.faults = faults;
+    sim.pages_are_slow = scenario.refusals && more.chance(25);
+    if sim.pages_are_slow {
+        sim.faults.slow_pages = 15;
+    }
     (sim, world)
 }
 
@@ -347,8 +358,20 @@ pub fn run(scenario: Scenario) -> Outcome {
     let mut dice = Dice::new(scenario.seed);
     let (mut sim, mut world) = begin(scenario, &mut dice);
     let mut found = Vec::new();
+    // Of their own, so that the rest of a history does not hang on them.
+    let mut unseen = Dice::new(scenario.seed.rotate_left(32));
+    let (refuses, closes) = (
+        scenario.refusals && unseen.chance(50),
+        scenario.refusals && unseen.chance(40),
+    );
     for _ in 0..scenario.acts {
         act(&mut sim, &mut dice, &mut world);
+        if refuses {
+            refusals::act(&mut sim, &mut unseen);
+        }
+        if closes {
+            closing::act(&mut sim, &mut unseen);
+        }
         sim.trouble();
         let pause = dice.between(0, 4_000);
         sim.run_until(later(sim.now, pause));
@@ -359,6 +382,12 @@ pub fn run(scenario: Scenario) -> Outcome {
     }
     if found.is_empty() {
         found = come_to_rest(&mut sim, &mut world, &mut dice);
+    }
+    if scenario.refusals && found.is_empty() && unseen.chance(4) {
+        found = calls::an_hour_of_refusal(&mut sim, &mut world, &mut unseen);
+        if found.is_empty() {
+            found = come_to_rest(&mut sim, &mut world, &mut dice);
+        }
     }
     let waits = waiting(&sim, &world).count();
     Outcome {
@@ -377,6 +406,8 @@ pub fn run(scenario: Scenario) -> Outcome {
 /// nothing.
 fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String> {
     sim.make_peace();
+    sim.refusals.clear();
+    closing::open_all(sim);
     finish_orders(sim, dice);
     let look = |sim: &Sim, world: &World| {
         let waiting = waiting(sim, world);

@@ -31,6 +31,10 @@ pub struct Machine {
     pub paused_until: Timestamp,
     /// Counts processes: events of an earlier one go nowhere.
     pub generation: u64,
+    /// The settings that its process was last told.
+    pub told: Option<Arc<Rules>>,
+    /// A run by older settings goes on: everything is due once more when it has ended.
+    pub owes_due_again: bool,
 }
 
 pub struct Process {
@@ -68,6 +72,8 @@ impl Machine {
             cut_off_until: now,
             paused_until: now,
             generation: 0,
+            told: None,
+            owes_due_again: false,
         }
     }
 
@@ -116,6 +122,9 @@ impl Machine {
         let at = self.clock(now);
         let journal = self.journal.insert(journal);
         journal.cut_again().expect("cuts are forgotten");
+        journal
+            .distrust_staged()
+            .expect("what another process read is distrusted");
         let opened = Body::Opened {
             customer: CUSTOMER,
             incarnation: Incarnation(1),
@@ -172,6 +181,8 @@ impl Machine {
             asked_of_catalogue: journal.asked_of_catalogue().expect("what is asked"),
         };
         self.generation += 1;
+        self.told = Some(Arc::clone(rules));
+        self.owes_due_again = false;
         self.process = Some(Process {
             customer: Customer::new(opened, Arc::clone(rules)),
             clock: SteadyClock::new(at, since_ever(now)),

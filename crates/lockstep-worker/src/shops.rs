@@ -9,8 +9,8 @@ use lockstep_engine::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 use lockstep_model::entry::StockMapping;
 use lockstep_model::settings::{CustomerSettings, Service};
 use lockstep_model::{
-    Change, Fault, FaultKind, NaturalKey, Outcome, Page, PictureSource, PullRequest, Record,
-    RemoteId, Revision, ShopId, ShopIdentity,
+    Change, Fault, FaultKind, Fingerprint, NaturalKey, Outcome, Page, PictureSource, PullRequest,
+    Record, RemoteId, Revision, ShopId, ShopIdentity,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -93,6 +93,7 @@ impl Shops {
                 name: service.name.clone(),
                 link: link.clone(),
                 read_only: service.read_only,
+                account: account_of(service),
                 abilities: abilities(shop.manifest),
                 identity: identities.get(&service.id).cloned().unwrap_or_default(),
             };
@@ -138,6 +139,14 @@ impl Shop {
             http,
         })
     }
+}
+
+/// Whose data it is and how it is reached, as one number: its generation stands for its key.
+fn account_of(service: &Service) -> u64 {
+    let options = serde_json::to_string(&service.options).unwrap_or_default();
+    let generation = service.generation.to_string();
+    let texts = [&service.platform, &service.url, &generation, &options];
+    Fingerprint::of(&texts.map(String::as_str)).0
 }
 
 fn account(service: &Service) -> Account {

@@ -135,6 +135,7 @@ fn rules() -> Rules {
             name,
             link,
             read_only: false,
+            account: 0,
             abilities,
             identity: ShopIdentity {
                 currency: "EUR".into(),
@@ -215,12 +216,16 @@ pub fn plan(options: &Options) -> Result<Merged> {
                     });
                 }
                 Effect::LoadCatalogue {
-                    kind, after, limit, ..
+                    kind,
+                    share,
+                    after,
+                    limit,
+                    ..
                 } => {
                     if kind == Kind::Product {
                         watch.get_or_insert_with(Stopwatch::start);
                     }
-                    let chunk = journal.load_catalogue(kind, after.as_deref(), limit, now)?;
+                    let chunk = journal.load_share(kind, share, after.as_deref(), limit, now)?;
                     records += chunk.clusters.len() as u64;
                     chunks += 1;
                     queue.push_back(Event::CatalogueLoaded(chunk));

@@ -26,7 +26,7 @@ use lockstep_model::{
     BadRecord, Category, Change, ChangeSort, Cursor, Fault, FaultKind, Kind, NaturalKey, Next,
     Outcome, Page, PictureSource, PullRequest, Record, RemoteId, Scope, ShopIdentity, StepSort,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -234,6 +234,7 @@ impl Shop {
     async fn all_categories(&self) -> Result<BTreeMap<RemoteId, Category>, Fault> {
         let mut all = BTreeMap::new();
         let mut cursor: Option<String> = None;
+        let mut places = BTreeSet::new();
         loop {
             let from = match &cursor {
                 None => From::Beginning,
@@ -250,7 +251,13 @@ impl Shop {
                 return Err(self.exchange.fault(FaultKind::Protocol, what));
             }
             match page.next {
-                Next::More(next) => cursor = next.0.strip_prefix(PAGE).map(str::to_owned),
+                Next::More(next) => {
+                    cursor = next.0.strip_prefix(PAGE).map(str::to_owned);
+                    if !places.insert(cursor.clone()) || places.len() > CATEGORIES_MAX {
+                        let what = "has a list of categories that does not end";
+                        return Err(self.exchange.fault(FaultKind::Protocol, what));
+                    }
+                }
                 Next::Later { .. } | Next::End(_) => return Ok(all),
             }
         }

@@ -132,7 +132,7 @@ impl Summary {
             oldest_conflict: journal.conflicts(None, 1)?.first().map(|first| first.at),
             asides: asides
                 .iter()
-                .filter(|aside| aside.retry_at.is_none())
+                .filter(|aside| aside.retry_at.is_none() || aside.fault.is_about_content())
                 .count() as u64,
             after_run: standing.after_run,
             held: held

@@ -10,9 +10,8 @@ pub(super) fn what_became_of(
     intent: &OpenIntent,
     row: Option<&Staged>,
     settles_after_ms: i64,
-    now: Timestamp,
 ) -> Option<Settlement> {
-    let row = row?;
+    let row = row.filter(|row| is_after(intent, settles_after_ms, row.left_at))?;
     let StagedBody::Fields { fields, parts } = &row.body else {
         return Some(Settlement::NotApplied { fault: None });
     };
@@ -34,12 +33,22 @@ pub(super) fn what_became_of(
             partly: false,
         });
     }
-    settled_by(intent, settles_after_ms, now).then_some(Settlement::NotApplied { fault: None })
+    settled_by(intent, settles_after_ms, row.left_at)
+        .then_some(Settlement::NotApplied { fault: None })
 }
 
-/// Has so much time passed that a write which is not to be seen was not applied?
-pub(crate) fn settled_by(intent: &OpenIntent, settles_after_ms: i64, now: Timestamp) -> bool {
-    settles_at(intent, settles_after_ms) <= now
+/// Had so much time passed, when a reading left, that a write which it does not show was not applied? A reading proves only
+/// what it could know then, however long it took.
+pub(crate) fn settled_by(intent: &OpenIntent, settles_after_ms: i64, left_at: Timestamp) -> bool {
+    settles_at(intent, settles_after_ms) <= left_at
+}
+
+/// Did a reading leave after the write did? One that left before says nothing of it, whatever it shows.
+pub(crate) fn is_after(intent: &OpenIntent, settles_after_ms: i64, left_at: Timestamp) -> bool {
+    let left = intent
+        .look_at
+        .and_then(|at| at.checked_sub(settles_after_ms.milliseconds()).ok());
+    left.unwrap_or(intent.at) <= left_at
 }
 
 /// From then on a look at this write proves something.

@@ -36,9 +36,22 @@ pub struct Decision {
     /// What a person should see before it is written, and what is not made, in words.
     #[serde(default)]
     pub held: Vec<String>,
+    /// Records that lack nothing but pictures in these shops, which are left to come behind everything else.
+    #[serde(default)]
+    pub only_pictures: Vec<(RecordId, ShopId)>,
 }
 
 impl Decision {
+    /// Takes the writes of pictures out again. They stay due, behind everything else.
+    pub fn leave_pictures(&mut self) {
+        for write in &self.writes {
+            if let (Subject::Record(record), true) = (&write.subject, is_picture(&write.what)) {
+                self.only_pictures.push((*record, write.shop));
+            }
+        }
+        self.writes.retain(|write| !is_picture(&write.what));
+    }
+
     /// Takes the creates at these shops out again; they stay due.
     pub fn leave_out(&mut self, shops: impl Fn(ShopId) -> bool) {
         let writes = self.writes.iter();
@@ -49,6 +62,10 @@ impl Decision {
         self.writes.retain(|write| !out.contains(&write.shop));
         self.lines.retain(|line| !out.contains(&line.shop));
     }
+}
+
+fn is_picture(what: &What) -> bool {
+    matches!(what, What::AddPicture { .. } | What::RemovePicture { .. })
 }
 
 /// Hands out ids in order.
@@ -167,6 +184,7 @@ fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) ->
         lines: Vec::new(),
         waiting: 0,
         held: Vec::new(),
+        only_pictures: Vec::new(),
     };
     let mut records = Vec::new();
     for group in &matching.groups {
@@ -297,7 +315,7 @@ fn decide_on(
             .map_or(0, |shop| shop.abilities.settles_after_ms);
         for intent in &side.shadow.open {
             let row = staged.get(&side.shop).copied();
-            match what_became_of(intent, row, settles_after_ms, now) {
+            match what_became_of(intent, row, settles_after_ms) {
                 Some(how) => decision.bodies.push(Body::Settled {
                     intent: intent.intent,
                     how: Box::new(how),
@@ -339,6 +357,7 @@ fn decide_on(
             holding,
             withholds,
             withheld: group.withheld.contains(shop),
+            now,
         };
         left_over.extend(target.left_over(&ours, rules, terms));
         let Planned {
@@ -373,8 +392,12 @@ fn decide_on(
         let planned = decision.writes.len();
         // What stands aside is counted as that.
         let is_aside = side.is_some_and(|side| side.shadow.aside_until.is_some());
-        if target.may_write(now) && !still_open.contains(shop) {
-            for (write, lines) in writes {
+        if target.may_write() && !still_open.contains(shop) {
+            for (mut write, lines) in writes {
+                if target.stands_aside(&write) {
+                    continue;
+                }
+                write.tries = target.tries_of(&write);
                 // A parent that the shop does not have yet comes first; this one stays due.
                 if let Change::CreateCategory { category } = &write.change
                     && category.parent.is_none()

@@ -494,5 +494,6 @@ fn aside_for_same_key(row: &Staged, key: &str) -> Body {
             .at(row.shop),
         retry_at: None,
         tries: 0,
+        refused: Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ mod target;
 mod terms;
 mod undone;
 
-pub(crate) use became::{settled_by, settles_at};
+pub(crate) use became::{is_after, settled_by, settles_at};
 pub(crate) use decide::put_back;
 pub use decide::{Deciding, Decision, Ids, decide};
 pub use holds::Holding;

@@ -57,6 +57,7 @@ fn reads(shop: ShopId, id: &str, fields: Fields, linked: Option<RecordId>) -> St
         },
         doubt: None,
         reading: 1,
+        left_at: jiff::Timestamp::MAX,
     }
 }
 

@@ -6,7 +6,7 @@ use super::merge::Side;
 use super::undone::{PutBack, Undone};
 use super::{Terms, prices};
 use crate::rules::{Rules, ShopRules};
-use crate::write::{PlanLine, Sign, Write};
+use crate::write::{PlanLine, Sign, Write, is_refused};
 use jiff::Timestamp;
 use lockstep_model::cases::StagedBody;
 use lockstep_model::entry::{AsideSubject, Body, HeldPrice, MissingThere, Subject, What};
@@ -39,6 +39,7 @@ pub(super) struct Target<'a> {
     pub withholds: Withholds,
     /// A record of this shop may be this one: it is not made beside it.
     pub withheld: bool,
+    pub now: Timestamp,
 }
 
 /// What a shop is to be written, and what of it waits.
@@ -62,12 +63,25 @@ pub struct Withholds {
 }
 
 impl Target<'_> {
-    /// Now? A record whose last write is in doubt, or that failed a moment ago, gets no other.
-    pub fn may_write(&self, now: Timestamp) -> bool {
-        let Some(side) = self.side else {
-            return !self.rules.read_only;
-        };
-        !self.rules.read_only && side.shadow.aside_until.is_none_or(|until| until <= now)
+    pub fn may_write(&self) -> bool {
+        !self.rules.read_only
+    }
+
+    /// What failed a moment ago is not repeated yet. Whatever differs from it is made at once.
+    pub fn stands_aside(&self, write: &Write) -> bool {
+        self.side.is_some_and(|side| {
+            let until = side.shadow.aside_until;
+            until.is_some_and(|until| until > self.now)
+                && is_refused(&side.shadow.refused, write.fingerprint())
+        })
+    }
+
+    /// How often this change has failed before.
+    pub fn tries_of(&self, write: &Write) -> u32 {
+        self.side.map_or(0, |side| {
+            let is_known = is_refused(&side.shadow.refused, write.fingerprint());
+            if is_known { side.shadow.tries } else { 0 }
+        })
     }
 
     pub fn plan(&self, ours: &Fields, rules: &Rules, terms: &Terms, sides: &[Side<'_>]) -> Planned {
@@ -235,10 +249,6 @@ impl Target<'_> {
             && ours
                 .get(&Path::new(&Field::Parent))
                 .is_none_or(|parent| *parent == Value::Empty)
-    }
-
-    fn tries(&self) -> u32 {
-        self.side.map_or(0, |side| side.shadow.tries)
     }
 
     /// What the shop should hold, in its own terms: the fields that it can hold and that others own.
@@ -411,7 +421,7 @@ impl Target<'_> {
             change,
             what: What::Create { set },
             label,
-            tries: self.tries(),
+            tries: 0,
             again,
         };
         Some((write, vec![line]))
@@ -490,13 +500,14 @@ impl Target<'_> {
                         || waits_for_the_rest,
                     what: What::Set { set },
                     label,
-                    tries: self.tries(),
+                    tries: 0,
                 };
                 writes.push((write, lines));
             }
         }
-        // A picture is its own write; one at a time, since an open write blocks the next of its record.
-        if writes.is_empty()
+        // A picture is its own write; one at a time, since an open write blocks the next of its record. It does not wait for
+        // a change that was refused.
+        if writes.iter().all(|(write, _)| self.stands_aside(write))
             && let Some(want) = picture_sets.get(&pictures)
             && rules.flow_is_on(Flow::Pictures)
         {
@@ -586,7 +597,7 @@ impl Target<'_> {
             change,
             what,
             label,
-            tries: self.tries(),
+            tries: 0,
             again: false,
         };
         Some((write, vec![line]))
@@ -632,6 +643,7 @@ impl Target<'_> {
                 .at(self.shop),
             retry_at: None,
             tries: 0,
+            refused: Vec::new(),
         })
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn staged(shop: ShopId, product: &Product) -> Staged {
         },
         doubt: None,
         reading: 1,
+        left_at: now(),
     }
 }
 
@@ -1002,4 +1003,63 @@ fn c6_a_handle_is_a_write_of_its_own_and_comes_once_the_rest_is_written() {
     );
     let want = vec!["handle=espresso".to_owned()];
     assert_eq!(sets(&alone), [(A, want.clone()), (B, want)]);
+}
+
+#[test]
+#[test]
+fn x2_what_differs_from_the_refused_is_tried_at_once() {
+    let refused = |price: i64| {
+        let what = What::Set {
+            set: price_set(price),
+        };
+        let mut known = in_step("Coffee", "6.90");
+        let at = known.shops.get_mut(&A).unwrap();
+        at.aside_until = Some(Timestamp::MAX);
+        at.refused = [crate::write::of_what(&what)].into();
+        at.tries = 4;
+        known
+    };
+    let decide = |known| {
+        let read = vec![staged(ERP, &coffee(ERP, "Coffee", "7.20"))];
+        decide_on(vec![known], read, &our_rules())
+    };
+    let to_a = |decision: &Decision| {
+        let writes = decision.writes.iter();
+        let mut tries = writes
+            .filter(|write| write.shop == A)
+            .map(|write| write.tries);
+        tries.next()
+    };
+    assert_eq!(
+        to_a(&decide(refused(720))),
+        None,
+        "the same is not repeated"
+    );
+    assert_eq!(to_a(&decide(refused(650))), Some(0), "a later price is");
+}
+
+#[test]
+fn x3_a_record_is_judged_by_when_its_reading_left_not_by_when_it_came() {
+    let lost = || {
+        let mut known = in_step("Coffee", "6.90");
+        let look_at = now().checked_sub(10.seconds()).unwrap();
+        let set = price_set(650);
+        let at = known.shops.get_mut(&A).unwrap();
+        at.open.push(open(What::Set { set }, Some(look_at)));
+        known
+    };
+    let decide = |seconds_ago: i64| {
+        let mut read = staged(A, &coffee(A, "Coffee", "6.90"));
+        read.left_at = now().checked_sub(seconds_ago.seconds()).unwrap();
+        decide_on(vec![lost()], vec![read], &our_rules())
+    };
+    let settles = |decision: &Decision| {
+        let mut bodies = decision.bodies.iter();
+        bodies.any(|body| matches!(body, Body::Settled { .. }))
+    };
+    assert!(
+        !settles(&decide(11)),
+        "it left before the write could be told of"
+    );
+    assert!(settles(&decide(10)));
 }

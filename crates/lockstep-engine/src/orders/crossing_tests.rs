@@ -165,6 +165,7 @@ fn read(origin: OrderState) -> OrderCase {
         state: origin.clone(),
         person: Some(Person::default()),
         reading: 1,
+        left_at: jiff::Timestamp::MAX,
     };
     OrderCase {
         known: [(A, origin)].into(),
@@ -263,6 +264,7 @@ fn o9_whether_an_order_crosses_is_decided_once_and_never_against_one_that_has_a_
         state: order_of("S-76", 1),
         person: None,
         reading: 2,
+        left_at: jiff::Timestamp::MAX,
     };
     new.staged.insert(ERP, copy);
     assert_eq!(decided(&new, &rules), Some(false));
@@ -287,6 +289,7 @@ fn moved() -> OrderCase {
         state: origin,
         person: Some(lives_at("New Street 2")),
         reading: 1,
+        left_at: jiff::Timestamp::MAX,
     };
     case.staged.insert(A, staged);
     case

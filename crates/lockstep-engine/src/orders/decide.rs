@@ -5,15 +5,15 @@ use super::edits::{Both, differences};
 use super::lines::{link, sides};
 use super::steps::{Terms, contradicts, step};
 use super::words::check_country;
-use crate::catalogue::settled_by;
+use crate::catalogue::{is_after, settled_by};
 use crate::rules::Rules;
-use crate::write::{PlanLine, Sign, Write};
+use crate::write::{PlanLine, Sign, Write, is_refused, of_what};
 use jiff::Timestamp;
 use lockstep_model::cases::{Consumed, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Personal, Settlement, Subject, What};
 use lockstep_model::{
-    Change, ConflictId, Edited, Flow, Fulfilment, IntentId, Kind, OrderKey, OrderLine, OrderState,
-    OrderStep, Payment, Person, RemoteId, RunId, ShopId, Stage,
+    Change, ConflictId, Edited, Fingerprint, Flow, Fulfilment, IntentId, Kind, OrderKey, OrderLine,
+    OrderState, OrderStep, Payment, Person, RemoteId, RunId, ShopId, Stage,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -154,8 +154,9 @@ pub fn decide(
     };
     let mut open_at = BTreeSet::new();
     for intent in &case.open {
-        let read = case.staged.contains_key(&intent.shop);
-        match what_became_of(intent, state(intent.shop), read, rules, now) {
+        let read = case.staged.get(&intent.shop);
+        let left_at = read.map(|staged| staged.left_at);
+        match what_became_of(intent, state(intent.shop), left_at, rules, now) {
             Found::Known(how) => decision.bodies.push(Body::Settled {
                 intent: intent.intent,
                 how,
@@ -196,15 +197,8 @@ pub fn decide(
         return decision;
     }
     let may_write = |shop: ShopId| {
-        rules.shops.get(&shop).is_some_and(|shop| !shop.read_only)
-            && !open_at.contains(&shop)
-            && case
-                .aside_until
-                .get(&shop)
-                .is_none_or(|until| *until <= now)
+        rules.shops.get(&shop).is_some_and(|shop| !shop.read_only) && !open_at.contains(&shop)
     };
-
-    let tries = |shop: ShopId| case.tries.get(&shop).copied().unwrap_or_default();
 
     let Some(copy) = state(into) else {
         if let Some(id) = case.copies.get(&into) {
@@ -226,7 +220,7 @@ pub fn decide(
             return decision;
         }
         if !may_write(into) {
-            decision.done = open_at.is_empty() && case.aside_until.is_empty();
+            decision.done = open_at.is_empty();
             return decision;
         }
         let person = match case.staged.get(&case.order.shop) {
@@ -257,11 +251,33 @@ pub fn decide(
                     decision.bodies.push(held(case, Hold::BuyerErased));
                 }
             }
-            Ok(_) if person.is_none() => {
-                decision.read_again = true;
-                decision.done = false;
-            }
             Ok(order) => {
+                decision.done = false;
+                let write = Write {
+                    shop: into,
+                    subject: Subject::Order(case.order.clone()),
+                    label: order.reference.clone(),
+                    change: Change::CreateOrder {
+                        order: Box::new(order),
+                    },
+                    what: What::CreateOrder,
+                    tries: 0,
+                    again: false,
+                };
+                // Without its buyer it is known by the rest.
+                let names = write.fingerprints();
+                let name = if person.is_some() {
+                    names.first()
+                } else {
+                    names.last()
+                };
+                let Some(tries) = tries_of(case, into, name.copied(), now) else {
+                    return decision;
+                };
+                if person.is_none() {
+                    decision.read_again = true;
+                    return decision;
+                }
                 if case.held.is_some() {
                     decision.bodies.push(Body::OrderReleased {
                         order: case.order.clone(),
@@ -270,24 +286,13 @@ pub fn decide(
                 decision.lines.push(PlanLine {
                     shop: into,
                     sign: Sign::Create,
-                    label: order.reference.clone(),
+                    label: write.label.clone(),
                     field: "order".into(),
                     from: String::new(),
                     to: format!("{} {}", origin.total, origin.currency),
                     why: "its gate is open".into(),
                 });
-                decision.done = false;
-                decision.writes.push(Write {
-                    shop: into,
-                    subject: Subject::Order(case.order.clone()),
-                    label: order.reference.clone(),
-                    change: Change::CreateOrder {
-                        order: Box::new(order),
-                    },
-                    what: What::CreateOrder,
-                    tries: tries(into),
-                    again: false,
-                });
+                decision.writes.push(Write { tries, ..write });
             }
         }
         return decision;
@@ -331,7 +336,7 @@ pub fn decide(
         decision.done = false;
         // The copy's lines come first: what is shipped is read off them.
         if may_write(into) {
-            decision.edit(case, origin, copy, into, step, tries(into));
+            decision.edit(case, origin, copy, into, step, now);
             return decision;
         }
     }
@@ -352,15 +357,7 @@ pub fn decide(
         if !may_write(shop) {
             continue;
         }
-        decision.carry(
-            case,
-            &origin.number,
-            shop,
-            to.order,
-            step,
-            None,
-            tries(shop),
-        );
+        decision.carry(case, &origin.number, shop, to.order, step, None, now);
     }
     decision
 }
@@ -374,20 +371,23 @@ impl OrderDecision {
         copy: &OrderState,
         into: ShopId,
         step: OrderStep,
-        tries: u32,
+        now: Timestamp,
     ) {
         let person = if step == OrderStep::Readdress {
             let staged = case.staged.get(&case.order.shop);
             let person = staged.and_then(|staged| staged.person.clone());
             let Some(person) = person.or_else(|| case.person.clone()) else {
-                self.read_again = !case.buyer_erased;
+                // Without its buyer it is known by the rest.
+                let what = What::StepOrder { step };
+                let waits = tries_of(case, into, Some(of_what(&what)), now).is_none();
+                self.read_again = !case.buyer_erased && !waits;
                 return;
             };
             Some(Box::new(person))
         } else {
             None
         };
-        self.carry(case, &origin.number, into, copy, step, person, tries);
+        self.carry(case, &origin.number, into, copy, step, person, now);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one write")]
@@ -399,31 +399,53 @@ impl OrderDecision {
         to: &OrderState,
         step: OrderStep,
         person: Option<Box<Person>>,
-        tries: u32,
+        now: Timestamp,
     ) {
+        let to_people = describe(&step);
+        let write = Write {
+            shop,
+            subject: Subject::Order(case.order.clone()),
+            label: number.to_owned(),
+            what: What::StepOrder { step: step.clone() },
+            change: Change::StepOrder {
+                id: to.id.clone(),
+                step,
+                person,
+            },
+            tries: 0,
+            again: false,
+        };
+        let Some(tries) = tries_of(case, shop, write.fingerprint(), now) else {
+            return;
+        };
         self.lines.push(PlanLine {
             shop,
             sign: Sign::Update,
             label: number.to_owned(),
             field: "order".into(),
             from: String::new(),
-            to: describe(&step).into(),
+            to: to_people.into(),
             why: "the other side of the order says so".into(),
         });
-        self.writes.push(Write {
-            shop,
-            subject: Subject::Order(case.order.clone()),
-            label: number.to_owned(),
-            change: Change::StepOrder {
-                id: to.id.clone(),
-                step: step.clone(),
-                person,
-            },
-            what: What::StepOrder { step },
-            tries,
-            again: false,
-        });
+        self.writes.push(Write { tries, ..write });
     }
+}
+
+/// How often this change was refused before. `None`: it stands aside with it, and only another one is made now.
+fn tries_of(
+    case: &OrderCase,
+    shop: ShopId,
+    change: Option<Fingerprint>,
+    now: Timestamp,
+) -> Option<u32> {
+    let Some(until) = case.aside_until.get(&shop) else {
+        return Some(0);
+    };
+    let nothing = BTreeSet::new();
+    if !is_refused(case.refused.get(&shop).unwrap_or(&nothing), change) {
+        return Some(0);
+    }
+    (*until <= now).then(|| case.tries.get(&shop).copied().unwrap_or_default())
 }
 
 /// While a person is asked this, nothing of the order is carried.
@@ -574,7 +596,7 @@ enum Found {
 fn what_became_of(
     intent: &OpenIntent,
     there: Option<&OrderState>,
-    read: bool,
+    left_at: Option<Timestamp>,
     rules: &Rules,
     now: Timestamp,
 ) -> Found {
@@ -582,7 +604,10 @@ fn what_became_of(
         .shops
         .get(&intent.shop)
         .map_or(0, |shop| shop.abilities.settles_after_ms);
-    let settled = settled_by(intent, settles_after_ms, now);
+    // A look that leaves now proves something.
+    let can_look = settled_by(intent, settles_after_ms, now);
+    let settled = left_at.is_some_and(|left_at| settled_by(intent, settles_after_ms, left_at));
+    let read = left_at.is_some_and(|left_at| is_after(intent, settles_after_ms, left_at));
     let done = |state: &OrderState| {
         Found::Known(Box::new(Settlement::Done {
             id: state.id.clone(),
@@ -594,7 +619,7 @@ fn what_became_of(
     };
     match (&intent.what, there) {
         (What::CreateOrder, Some(state)) => done(state),
-        (What::CreateOrder, None) if settled => {
+        (What::CreateOrder, None) if can_look => {
             let can_be_asked = rules
                 .shops
                 .get(&intent.shop)

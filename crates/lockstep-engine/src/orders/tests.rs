@@ -45,6 +45,7 @@ pub(super) fn in_doubt() -> OrderCase {
         held: None,
         open: vec![open],
         aside_until: BTreeMap::new(),
+        refused: BTreeMap::new(),
         tries: BTreeMap::new(),
         conflicts: vec![],
         settled: vec![],

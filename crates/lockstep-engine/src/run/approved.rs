@@ -178,6 +178,7 @@ mod tests {
             lines: shops.iter().map(|(shop, to)| line(*shop, to)).collect(),
             waiting: 0,
             held: Vec::new(),
+            only_pictures: Vec::new(),
         }
     }
 

@@ -7,13 +7,15 @@ use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Deciding, Decision, Ids, Terms, decide};
 use crate::customer::{Effect, Shared};
 use jiff::Timestamp;
-use lockstep_model::cases::{Also, CatalogueChunk, RootCategory};
+use lockstep_model::cases::{Also, CatalogueChunk, Cluster, RootCategory, Share};
 use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
 
 /// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
 const PASSES_MAX: u8 = 24;
 /// Rows of a plan that are carried out under one acknowledgement.
 const APPLY_ROWS: usize = 200;
+/// Records whose pictures are written before the run looks whether somebody waits for it: so many are some seconds' work.
+const PICTURES_AT_ONCE: usize = 20;
 
 impl Run {
     /// Enters the next phase. True: something is outstanding now, or the run is over.
@@ -23,6 +25,13 @@ impl Run {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> bool {
+        if self.at_pictures && self.makes_way {
+            // The next run begins at once, with what changed meanwhile, and goes on with the pictures behind that.
+            self.has_left_some = true;
+            shared.look_again(self.lane, now);
+            self.finish(shared, now, out);
+            return true;
+        }
         match self.phase.clone() {
             Phase::Look if self.undo.is_some() => {
                 self.load_undo(None, out);
@@ -66,13 +75,13 @@ impl Run {
                 writes,
             } => {
                 self.expected = Some(writes);
-                if kind == Kind::Product && self.goes_beyond_limits() {
+                if kind == Kind::Product && !self.at_pictures && self.goes_beyond_limits() {
                     out.push(Effect::DropPlan { run: self.id });
                     self.counts = self.counts_before;
                     self.plan_from(kind, pass, None, out);
                     return true;
                 }
-                if kind == Kind::Product && pass == 0 {
+                if kind == Kind::Product && pass == 0 && !self.at_pictures {
                     self.ask_about_limits(shared, out);
                 }
                 if rows > 0 && !self.dry {
@@ -86,7 +95,7 @@ impl Run {
                 } else if let Some(next) = self.plan_after.take() {
                     self.load_catalogue(kind, Some(next), out);
                 } else {
-                    self.next_kind(kind, shared, out);
+                    self.next_kind(kind, shared, now, out);
                 }
                 true
             }
@@ -100,7 +109,7 @@ impl Run {
                     None if self.pass_writes > 0 && pass + 1 < PASSES_MAX => {
                         self.plan(kind, pass + 1, out);
                     }
-                    None => self.next_kind(kind, shared, out),
+                    None => self.next_kind(kind, shared, now, out),
                 }
                 true
             }
@@ -116,17 +125,37 @@ impl Run {
             | Phase::UndoJudge
             | Phase::UndoNext { after: None }
             | Phase::Over => {
-                self.finish(shared, out);
+                self.finish(shared, now, out);
                 true
             }
         }
     }
 
-    fn next_kind(&mut self, kind: Kind, shared: &mut Shared, out: &mut Vec<Effect>) {
+    fn next_kind(
+        &mut self,
+        kind: Kind,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         match kind {
             Kind::Category => self.plan(Kind::Product, 0, out),
-            Kind::Product | Kind::Level | Kind::Order => self.finish(shared, out),
+            Kind::Product if self.leaves_pictures() => {
+                self.at_pictures = true;
+                self.plan(Kind::Product, 0, out);
+            }
+            Kind::Product | Kind::Level | Kind::Order => self.finish(shared, now, out),
         }
+    }
+
+    /// A plan that is shown, and one that is applied as it was shown, are whole.
+    fn is_whole(&self) -> bool {
+        self.dry || self.approved.is_some()
+    }
+
+    /// Pictures come behind everything else.
+    fn leaves_pictures(&self) -> bool {
+        !self.is_whole() && !self.at_pictures
     }
 
     fn plan(&mut self, kind: Kind, pass: u8, out: &mut Vec<Effect>) {
@@ -149,10 +178,21 @@ impl Run {
 
     fn load_catalogue(&mut self, kind: Kind, after: Option<String>, out: &mut Vec<Effect>) {
         self.loading = true;
+        let share = match kind {
+            _ if self.is_whole() => Share::All,
+            Kind::Product if self.at_pictures => Share::Pictures,
+            Kind::Product => Share::Fields,
+            Kind::Category | Kind::Level | Kind::Order => Share::All,
+        };
         out.push(Effect::LoadCatalogue {
             kind,
+            share,
             after,
-            limit: CHUNK,
+            limit: if self.at_pictures {
+                PICTURES_AT_ONCE
+            } else {
+                CHUNK
+            },
             root: match kind {
                 Kind::Category => self.rules.root_category(),
                 Kind::Product | Kind::Level | Kind::Order => None,
@@ -214,9 +254,20 @@ impl Run {
             if let Some(approved) = &mut self.approved {
                 approved.hold_to(&mut decision, pass == 0);
             }
+            if self.leaves_pictures() {
+                decision.leave_pictures();
+            }
+            if !self.dry {
+                // What waits for its shop stays due.
+                decision
+                    .writes
+                    .retain(|write| !self.waits_for_shop(write, shared, now));
+                self.note_early_rows(cluster, shared, now);
+            }
             let nothing = decision.bodies.is_empty()
                 && decision.writes.is_empty()
-                && decision.consumed.is_empty();
+                && decision.consumed.is_empty()
+                && decision.only_pictures.is_empty();
             if nothing {
                 continue;
             }
@@ -245,9 +296,25 @@ impl Run {
         match chunk.next {
             // A chunk of categories is one level of the tree: it is made before its children are looked at, for they
             // are known by their parents.
-            Some(next) if kind == Kind::Category => self.plan_after = Some(next),
+            Some(next) if kind == Kind::Category || self.at_pictures => {
+                self.plan_after = Some(next);
+            }
             Some(next) => self.load_catalogue(kind, Some(next), out),
             None => {}
+        }
+    }
+
+    /// A reading that left too early to tell what became of a write, though it could be told by now: it is read once more.
+    fn note_early_rows(&self, cluster: &Cluster, shared: &mut Shared, now: Timestamp) {
+        for row in &cluster.staged {
+            let known = cluster.known.iter();
+            let open = known.filter_map(|known| known.shops.get(&row.shop));
+            if open
+                .into_iter()
+                .any(|at| self.could_be_told(&at.open, row.left_at, now))
+            {
+                shared.look_again(self.lane, super::writing::soon(now));
+            }
         }
     }
 
@@ -270,8 +337,10 @@ impl Run {
                 also.plan_done.push((self.id, row));
                 bodies.extend(decision.bodies);
                 also.consumed.extend(decision.consumed);
+                also.only_pictures.extend(decision.only_pictures);
                 writes.extend(decision.writes);
             }
+            let (writes, _) = self.admit(writes, shared, now);
             self.write(bodies, also, writes, shared, out);
         }
         self.advance(shared, now, out);

@@ -311,6 +311,7 @@ mod tests {
             },
             doubt: None,
             reading: number,
+            left_at: Timestamp::MAX,
         };
         Cluster {
             key: sku,

@@ -11,17 +11,21 @@ pub(crate) mod approved;
 
 mod catalogue;
 mod cause;
+mod closing_down;
+#[cfg(test)]
+mod faults_tests;
 mod handles;
 pub(crate) mod levels;
 pub(crate) mod limits;
 pub(crate) mod meeting;
 mod outcome;
-mod reading;
+pub(crate) mod reading;
+pub(crate) mod refusals;
 mod trade;
 pub(crate) mod undo;
 #[cfg(test)]
 mod undo_tests;
-mod writing;
+pub(crate) mod writing;
 
 pub(crate) use cause::RunCause;
 pub(crate) use outcome::hangs_under_it_now;
@@ -102,6 +106,12 @@ pub(crate) struct Run {
     fresh: BTreeMap<ShopId, BTreeSet<Sku>>,
     /// Levels wait to be read before they can be written.
     read_first: bool,
+    /// Somebody waits for this lane: what need not be done now is left to the next run.
+    makes_way: bool,
+    /// Everything else is written: pictures follow, some at a time.
+    at_pictures: bool,
+    /// Something that is due was left to the next run.
+    has_left_some: bool,
     finished: bool,
 }
 
@@ -208,6 +218,9 @@ impl Run {
             looked: BTreeSet::new(),
             fresh: BTreeMap::new(),
             read_first: false,
+            makes_way: false,
+            at_pictures: false,
+            has_left_some: false,
             finished: false,
         }
     }
@@ -244,6 +257,11 @@ impl Run {
     pub fn give_way(&mut self, why: &str) {
         self.gave_way |= self.cancelled.is_none();
         self.cancel(why);
+    }
+
+    /// Somebody waits for this lane.
+    pub fn make_way(&mut self) {
+        self.makes_way = true;
     }
 
     pub fn cancel(&mut self, why: &str) {
@@ -318,7 +336,7 @@ impl Run {
             && !self.loading
         {
             if self.cancelled.is_some() {
-                self.finish(shared, out);
+                self.finish(shared, now, out);
                 return;
             }
             let waits = match self.lane {
@@ -356,7 +374,7 @@ impl Run {
         }
     }
 
-    fn finish(&mut self, shared: &mut Shared, out: &mut Vec<Effect>) {
+    fn finish(&mut self, shared: &mut Shared, now: Timestamp, out: &mut Vec<Effect>) {
         self.phase = Phase::Over;
         self.finished = true;
         let mut bodies = Vec::new();
@@ -367,6 +385,10 @@ impl Run {
             shared.missed.entry(self.lane).or_default().join(&unread);
         }
         let through = self.cancelled.is_none() && self.needs_person.is_none() && !self.dry;
+        if !self.dry {
+            let looked_at_all = through && self.undo.is_none() && self.approved.is_none();
+            self.leave_refusals(looked_at_all && !self.has_left_some, shared, now);
+        }
         if through {
             for ((shop, kind), cursor) in self.reads.finished(&self.failed) {
                 if shared.cursors.get(&(shop, kind)) != Some(&cursor) {
@@ -444,23 +466,17 @@ impl Run {
             (result, why, sentence)
         } else if let Some(why) = &self.needs_person {
             (RunResult::NeedsPerson, Some(RunWhy::Limit), why.clone())
-        } else if !shared.shut.is_empty() {
-            let mut sentences = shared.shut.clone();
-            for (shop, sentence) in &self.failed {
-                sentences.entry(*shop).or_insert_with(|| sentence.clone());
-            }
-            let sentences: Vec<String> = sentences.into_values().collect();
-            let message = self.with_what_was_left(sentences.join(" · "), shared);
+        } else if let Some(sentences) = self.what_only_people_can_mend(shared) {
+            let message = self.with_what_was_left(sentences, shared);
             (RunResult::NeedsPerson, Some(RunWhy::Shop), message)
-        } else if !self.failed.is_empty() {
-            let sentences: Vec<&str> = self.failed.values().map(String::as_str).collect();
+        } else if let Some(sentences) = self.what_shops_said(shared) {
             let nothing = self.failed.len() >= self.cause.shops().len().max(1);
             let result = if nothing && self.counts.written == 0 {
                 RunResult::Failed
             } else {
                 RunResult::Partly
             };
-            let message = self.with_what_was_left(sentences.join(" · "), shared);
+            let message = self.with_what_was_left(sentences, shared);
             (result, Some(RunWhy::Shop), message)
         } else if let Some(left) = self.what_was_left(shared) {
             (RunResult::Partly, Some(RunWhy::Moved), left)
@@ -501,6 +517,44 @@ impl Run {
             (*shop, rules.name.as_str(), why)
         });
         approved.sentence(closed)
+    }
+
+    /// What each shop said that was left out, or that refuses our writes.
+    fn sentences(&self, shared: &Shared) -> BTreeMap<ShopId, String> {
+        let mut sentences = self.failed.clone();
+        if !self.dry {
+            for (shop, (said, _)) in shared.refusals.sentences() {
+                sentences.entry(shop).or_insert(said);
+            }
+        }
+        sentences
+    }
+
+    fn what_shops_said(&self, shared: &Shared) -> Option<String> {
+        let sentences: Vec<String> = self.sentences(shared).into_values().collect();
+        (!sentences.is_empty()).then(|| sentences.join(" · "))
+    }
+
+    fn what_only_people_can_mend(&self, shared: &Shared) -> Option<String> {
+        let mut sentences = shared.shut.clone();
+        for ((shop, kind), endless) in &shared.endless {
+            if kind.flow().lane() == self.lane {
+                sentences.insert(*shop, endless.said.clone());
+            }
+        }
+        for (shop, (said, needs_person)) in shared.refusals.sentences() {
+            if needs_person {
+                sentences.insert(shop, said);
+            }
+        }
+        if sentences.is_empty() {
+            return None;
+        }
+        for (shop, said) in self.sentences(shared) {
+            sentences.entry(shop).or_insert(said);
+        }
+        let sentences: Vec<String> = sentences.into_values().collect();
+        Some(sentences.join(" · "))
     }
 
     fn count_conflicts(&mut self, bodies: &[Body]) {

@@ -124,9 +124,11 @@ pub(super) fn settle(
             bodies.push(hangs_under_it_now(write.shop));
         }
     } else if let Subject::Record(record) = &write.subject {
-        // A picture comes after its product, and one after the other.
+        // Pictures that are still missing keep it due by themselves.
         let more = match &write.what {
-            What::Create { .. } | What::AddPicture { .. } | What::RemovePicture { .. } => true,
+            What::Create { .. } | What::AddPicture { .. } | What::RemovePicture { .. } => {
+                !missing.is_empty()
+            }
             // What is gone everywhere now need not be remembered.
             What::Set { set } => !missing.is_empty() || set.iter().any(is_taken_away),
             What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => !missing.is_empty(),

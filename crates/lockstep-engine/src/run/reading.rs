@@ -2,13 +2,13 @@
 
 use super::Run;
 use crate::customer::{CallId, Effect, Shared};
-use crate::retry::{Remedy, remedy, sentence};
+use crate::retry::{needs_person, patience, probe, sentence};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_model::cases::Also;
-use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject};
+use lockstep_model::entry::{AsideSubject, Body, Settlement};
 use lockstep_model::{
-    BadRecord, Cursor, Fault, FaultKind, IntentId, Kind, NaturalKey, Next, Page, PullRequest,
-    Record, RemoteId, Scope, ShopId,
+    BadRecord, Cursor, Fault, FaultKind, Fingerprint, IntentId, Kind, NaturalKey, Next, Page,
+    PullRequest, Record, RemoteId, Scope, ShopId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ const LOOK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
 pub(crate) struct Reads {
     calls: BTreeMap<CallId, Read>,
     ended: BTreeMap<(ShopId, Kind), Option<Cursor>>,
+    /// How far each list that is read has come.
+    extents: BTreeMap<(ShopId, Kind), Extent>,
     /// Lists of what to read by name that are on their way.
     lists: usize,
     /// Products that each shop showed.
@@ -30,9 +32,91 @@ pub(crate) struct Reads {
 
 #[derive(Debug)]
 enum Read {
-    Feed { shop: ShopId, request: PullRequest },
-    ByName { shop: ShopId, kind: Kind },
-    Look { shop: ShopId, intent: IntentId },
+    Feed {
+        shop: ShopId,
+        request: PullRequest,
+        left_at: Timestamp,
+    },
+    ByName {
+        shop: ShopId,
+        kind: Kind,
+        left_at: Timestamp,
+    },
+    Look {
+        shop: ShopId,
+        intent: IntentId,
+        left_at: Timestamp,
+    },
+}
+
+/// A shop's list that did not end.
+#[derive(Debug, Clone)]
+pub(crate) struct Endless {
+    tries: u32,
+    /// It is not read again before.
+    pub until: Timestamp,
+    pub said: String,
+}
+
+/// Of one reading of one list.
+#[derive(Debug, Default)]
+struct Extent {
+    pages: u32,
+    empty_pages: u32,
+    bytes: u64,
+    /// Places in the list that were asked for.
+    places: BTreeSet<Fingerprint>,
+}
+
+/// A list of a million records comes in some ten thousand pages; one that is longer than this has no end.
+const PAGES_MAX: u32 = 100_000;
+/// In a row. A list that tells nothing of what did not change has many.
+const EMPTY_PAGES_MAX: u32 = 20_000;
+/// As JSON: a million large records.
+const BYTES_MAX: u64 = 4 << 30;
+
+impl Extent {
+    /// Another page was read, and there is said to be more. Why there is no end to it, if so.
+    fn goes_on(&mut self, next: &Cursor) -> Option<&'static str> {
+        if !self.places.insert(Fingerprint::of(&[&next.0])) {
+            return Some("its list leads back to a place where it was before");
+        }
+        if self.pages > PAGES_MAX || self.bytes > BYTES_MAX {
+            return Some("its list is longer than any shop's");
+        }
+        if self.empty_pages > EMPTY_PAGES_MAX {
+            return Some("its list goes on with pages that hold nothing");
+        }
+        None
+    }
+
+    fn note(&mut self, page: &Page) {
+        let mut size = Size(0);
+        for record in page.records.iter().flatten() {
+            // What cannot be written down has no size, and is refused where it is staged.
+            let _unwritten = serde_json::to_writer(&mut size, record);
+        }
+        self.pages += 1;
+        self.bytes += size.0;
+        self.empty_pages = if page.records.is_empty() {
+            self.empty_pages + 1
+        } else {
+            0
+        };
+    }
+}
+
+struct Size(u64);
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Reads {
@@ -93,6 +177,13 @@ impl Run {
         if self.is_left_alone(shop, shared, now) {
             return;
         }
+        let endless = shared.endless.get(&(shop, kind)).cloned();
+        if let Some(endless) = endless.filter(|endless| endless.until > now) {
+            shared.look_again(self.lane, endless.until);
+            self.failed.entry(shop).or_insert(endless.said);
+            return;
+        }
+        self.reads.extents.remove(&(shop, kind));
         let everything = self.cause.reads_everything(shop, kind.flow());
         let again = self.reads.ended.contains_key(&(shop, kind));
         let cursor = if again {
@@ -114,6 +205,7 @@ impl Run {
                 limit: page.records,
             },
             shared,
+            now,
             out,
         );
     }
@@ -147,20 +239,27 @@ impl Run {
         shop: ShopId,
         request: PullRequest,
         shared: &mut Shared,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let call = shared.counters.call();
         self.counts.calls += 1;
-        let read = match request.scope {
+        let read = match &request.scope {
             Scope::Ids(_) => Read::ByName {
                 shop,
                 kind: request.kind,
+                left_at: now,
             },
             Scope::Since(_) | Scope::Everything(_) => Read::Feed {
                 shop,
                 request: request.clone(),
+                left_at: now,
             },
         };
+        if let Scope::Since(place) | Scope::Everything(Some(place)) = &request.scope {
+            let extent = self.reads.extents.entry((shop, request.kind)).or_default();
+            extent.places.insert(Fingerprint::of(&[&place.0]));
+        }
         self.reads.calls.insert(call, read);
         out.push(Effect::Pull {
             call,
@@ -175,6 +274,7 @@ impl Run {
         kind: Kind,
         ids: &[RemoteId],
         shared: &mut Shared,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let Some(page) = self
@@ -195,7 +295,7 @@ impl Run {
                 scope: Scope::Ids(ids.to_vec()),
                 limit: size,
             };
-            self.pull(shop, request, shared, out);
+            self.pull(shop, request, shared, now, out);
         }
     }
 
@@ -224,7 +324,7 @@ impl Run {
             let at = now.checked_add(MORE_TO_READ_AFTER).unwrap_or(now);
             shared.look_again(self.lane, at);
         }
-        self.read_by_name(shop, kind, ids, shared, out);
+        self.read_by_name(shop, kind, ids, shared, now, out);
         self.advance(shared, now, out);
     }
 
@@ -234,11 +334,18 @@ impl Run {
         intent: IntentId,
         key: NaturalKey,
         shared: &mut Shared,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let call = shared.counters.call();
         self.counts.calls += 1;
-        self.reads.calls.insert(call, Read::Look { shop, intent });
+        let left_at = now;
+        let look = Read::Look {
+            shop,
+            intent,
+            left_at,
+        };
+        self.reads.calls.insert(call, look);
         out.push(Effect::Find { call, shop, key });
     }
 
@@ -253,9 +360,17 @@ impl Run {
         let Some(read) = self.reads.calls.remove(&call) else {
             return;
         };
-        let (shop, kind) = match &read {
-            Read::Feed { shop, request } => (*shop, request.kind),
-            Read::ByName { shop, kind } => (*shop, *kind),
+        let (shop, kind, left_at) = match &read {
+            Read::Feed {
+                shop,
+                request,
+                left_at,
+            } => (*shop, request.kind, *left_at),
+            Read::ByName {
+                shop,
+                kind,
+                left_at,
+            } => (*shop, *kind, *left_at),
             // A look is answered by `Found`.
             Read::Look { .. } => return,
         };
@@ -264,10 +379,14 @@ impl Run {
                 shared.down.remove(&shop);
                 shared.shut.remove(&shop);
                 shared.tries.remove(&shop);
+                if let Read::Feed { .. } = read {
+                    let extent = self.reads.extents.entry((shop, kind)).or_default();
+                    extent.note(&page);
+                }
                 let next = page.next.clone();
-                self.take_page(shop, kind, page.records, out);
+                self.take_page(shop, kind, page.records, left_at, out);
                 if let Read::Feed { request, .. } = read {
-                    self.follow(shop, request, next, shared, out);
+                    self.follow(shop, request, next, shared, now, out);
                 }
             }
             Err(fault) => self.shop_failed(shop, &fault, shared, now),
@@ -281,21 +400,29 @@ impl Run {
         request: PullRequest,
         next: Next,
         shared: &mut Shared,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         match next {
             Next::End(cursor) => {
+                shared.endless.remove(&(shop, request.kind));
+                self.reads.extents.remove(&(shop, request.kind));
                 let kept = cursor.or_else(|| self.reads.place(shop, request.kind));
                 self.reads.ended.insert((shop, request.kind), kept);
             }
             Next::More(_) if self.cancelled.is_some() => {}
             Next::More(cursor) => {
+                let extent = self.reads.extents.entry((shop, request.kind)).or_default();
+                if let Some(why) = extent.goes_on(&cursor) {
+                    self.does_not_end(shop, request.kind, why, shared, now);
+                    return;
+                }
                 let scope = match request.scope {
                     Scope::Since(_) => Scope::Since(cursor),
                     Scope::Everything(_) => Scope::Everything(Some(cursor)),
                     Scope::Ids(ids) => Scope::Ids(ids),
                 };
-                self.pull(shop, PullRequest { scope, ..request }, shared, out);
+                self.pull(shop, PullRequest { scope, ..request }, shared, now, out);
             }
             Next::Later { at, .. } => {
                 shared.look_again(self.lane, at);
@@ -307,11 +434,45 @@ impl Run {
         }
     }
 
+    /// The reading ends as a fault, which a person is told. Each time it is longer until it is tried again.
+    fn does_not_end(
+        &mut self,
+        shop: ShopId,
+        kind: Kind,
+        why: &str,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) {
+        let Extent { pages, bytes, .. } =
+            self.reads.extents.remove(&(shop, kind)).unwrap_or_default();
+        let tries = shared
+            .endless
+            .get(&(shop, kind))
+            .map_or(0, |last| last.tries);
+        let until = patience(tries, now);
+        let flow = kind.flow();
+        let said = format!(
+            "{}: reading its {flow} does not end: {why}. After {pages} pages and {bytes} bytes it was given up. What was \
+             read is kept, nothing is written to this shop by it, and it is tried again later; check the shop's address and \
+             version, and whatever stands between it and us.",
+            self.name(shop)
+        );
+        let endless = Endless {
+            tries: tries.saturating_add(1),
+            until,
+            said: said.clone(),
+        };
+        shared.endless.insert((shop, kind), endless);
+        shared.look_again(self.lane, until);
+        self.failed.entry(shop).or_insert(said);
+    }
+
     fn take_page(
         &mut self,
         shop: ShopId,
         kind: Kind,
         records: Vec<Result<Record, BadRecord>>,
+        left_at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
         let total = records.len();
@@ -356,6 +517,7 @@ impl Run {
                 run: self.id,
                 shop,
                 records: good,
+                left_at,
             });
         }
     }
@@ -368,28 +530,24 @@ impl Run {
         shared: &mut Shared,
         now: Timestamp,
     ) {
-        let name = self.name(shop);
-        let said = format!("{name}: {} ({})", sentence(&fault.kind), fault.message);
+        let said = self.said(shop, fault);
         let tries = shared.tries.entry(shop).or_default();
-        let remedy_of_it = remedy(&fault.kind, *tries, now);
-        if remedy_of_it == Remedy::Person {
+        if needs_person(&fault.kind) {
             shared.shut.insert(shop, said.clone());
         }
-        let at = match remedy_of_it {
-            Remedy::Again(at) => at,
-            // A new key comes with new settings, which wake the shop; until then it is asked seldom.
-            Remedy::Person | Remedy::Look | Remedy::Replan => {
-                match remedy(&FaultKind::Unavailable, (*tries).max(6), now) {
-                    Remedy::Again(at) => at,
-                    Remedy::Look | Remedy::Replan | Remedy::Person => now,
-                }
-            }
-        };
+        // Whether somebody has done something the next reading tells.
+        let at = probe(&fault.kind, *tries, now);
         *tries = tries.saturating_add(1);
         shared.down.insert(shop, at);
         shared.why_down.insert(shop, said.clone());
         shared.look_again(self.lane, at);
         self.failed.entry(shop).or_insert(said);
+    }
+
+    /// For people: which shop it was, what it means and what the shop said.
+    pub(super) fn said(&self, shop: ShopId, fault: &Fault) -> String {
+        let name = self.name(shop);
+        format!("{name}: {} ({})", sentence(&fault.kind), fault.message)
     }
 
     pub(super) fn name(&self, shop: ShopId) -> String {
@@ -407,26 +565,31 @@ impl Run {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let Some(Read::Look { shop, intent }) = self.reads.calls.remove(&call) else {
+        let Some(Read::Look {
+            shop,
+            intent,
+            left_at,
+        }) = self.reads.calls.remove(&call)
+        else {
             return;
         };
         match result {
             Ok(records) if records.is_empty() => {
-                let closed = shared.open.remove(&intent);
-                let mut bodies = vec![Body::Settled {
-                    intent,
-                    how: Box::new(Settlement::NotApplied { fault: None }),
-                }];
-                if let Some(open) = closed
-                    && let Subject::Record(record) = open.subject
-                {
-                    bodies.push(Body::DueAgain {
-                        what: lockstep_model::entry::Again::Record(record),
-                    });
-                }
+                let bodies = match self.is_not_ours(intent, shared, now) {
+                    Some(bodies) => bodies,
+                    // It is due again.
+                    None => {
+                        shared.open.remove(&intent);
+                        vec![Body::Settled {
+                            intent,
+                            how: Box::new(Settlement::NotApplied { fault: None }),
+                        }]
+                    }
+                };
                 self.append(bodies, Also::default(), out);
             }
             Ok(records) => {
+                Run::is_found(intent, shared);
                 self.counts.pulled += records.len() as u64;
                 let mut good = Vec::with_capacity(records.len());
                 let mut bodies = Vec::new();
@@ -452,6 +615,7 @@ impl Run {
                     run: self.id,
                     shop,
                     records: good,
+                    left_at,
                 });
             }
             Err(fault) => self.shop_failed(shop, &fault, shared, now),
@@ -493,5 +657,6 @@ fn bad_record(shop: ShopId, kind: Kind, bad: BadRecord) -> Body {
         fault,
         retry_at: None,
         tries: 0,
+        refused: Vec::new(),
     }
 }

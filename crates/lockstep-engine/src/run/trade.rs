@@ -2,14 +2,17 @@
 //! read before stock is written.
 
 use super::{CHUNK, Phase, Run};
+use crate::catalogue::settles_at;
 use crate::customer::{Effect, Shared};
 use crate::orders;
-use crate::stock;
+use crate::stock::{self, StockDecision};
 use crate::write::Write;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_model::cases::{Also, ClosingChunk, Consumed, OrderChunk, StockCase, StockChunk};
+use lockstep_model::cases::{
+    Also, ClosingChunk, Consumed, OpenIntent, OrderChunk, StockCase, StockChunk,
+};
 use lockstep_model::entry::Subject;
-use lockstep_model::{Flow, Kind, NaturalKey, RemoteId, ShopId};
+use lockstep_model::{ChangeSort, Flow, Kind, NaturalKey, RemoteId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Readings of orders and levels are repeated while orders come in between; at the latest then it is taken as it is,
@@ -64,7 +67,7 @@ impl Run {
                     self.list_again(shop, Kind::Level, out);
                     let stale = shared.stale.extract_if(.., |(at, _)| *at == shop);
                     let skus: Vec<RemoteId> = stale.map(|(_, sku)| RemoteId(sku.0)).collect();
-                    self.read_by_name(shop, Kind::Level, &skus, shared, out);
+                    self.read_by_name(shop, Kind::Level, &skus, shared, now, out);
                 }
                 false
             }
@@ -131,7 +134,7 @@ impl Run {
                     self.pass_writes = 0;
                     self.load_orders(out);
                 } else {
-                    self.finish(shared, out);
+                    self.finish(shared, now, out);
                 }
                 true
             }
@@ -143,7 +146,7 @@ impl Run {
             | Phase::Plan { .. }
             | Phase::Apply { .. }
             | Phase::Over => {
-                self.finish(shared, out);
+                self.finish(shared, now, out);
                 true
             }
         }
@@ -285,11 +288,23 @@ impl Run {
         let mut writes = Vec::new();
         let mut buyers: BTreeMap<ShopId, BTreeSet<RemoteId>> = BTreeMap::new();
         for case in &chunk.cases {
+            for (shop, staged) in &case.staged {
+                let open = case.open.iter().filter(|intent| intent.shop == *shop);
+                let open: Vec<OpenIntent> = open.cloned().collect();
+                if self.could_be_told(&open, staged.left_at, now) {
+                    shared.look_again(self.lane, super::writing::soon(now));
+                }
+            }
             let decision = orders::decide(case, &self.rules, &mut shared.counters.conflict, now);
             bodies.extend(orders::see(case, &self.rules, self.id).bodies);
             bodies.extend(decision.bodies);
             self.show(decision.lines);
             if self.dry {
+                continue;
+            }
+            if decision.read_again && !self.is_worth_its_buyer(&buyers, shared, now) {
+                // The receiver takes no orders now: this one stays due.
+                self.has_left_some = true;
                 continue;
             }
             if decision.read_again {
@@ -311,19 +326,38 @@ impl Run {
                         key: look.order,
                         not_before: look.not_before,
                     };
-                    self.look_for(look.shop, look.intent, key, shared, out);
+                    self.look_for(look.shop, look.intent, key, shared, now, out);
                     self.pass_writes += 1;
                 }
             }
-            self.pass_writes += decision.writes.len() as u64;
             writes.extend(decision.writes);
         }
+        // Orders whose writes wait for their shop stay due.
+        let (writes, _) = self.admit(writes, shared, now);
+        self.pass_writes += writes.len() as u64;
         self.count_conflicts(&bodies);
         self.write(bodies, also, writes, shared, out);
         for (shop, ids) in buyers {
             let ids: Vec<RemoteId> = ids.into_iter().collect();
-            self.read_by_name(shop, Kind::Order, &ids, shared, out);
+            self.read_by_name(shop, Kind::Order, &ids, shared, now, out);
         }
+    }
+
+    /// Is the buyer of one more order to be read? Not for a receiver that refuses orders, and of one that may do so only one.
+    fn is_worth_its_buyer(
+        &self,
+        buyers: &BTreeMap<ShopId, BTreeSet<RemoteId>>,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) -> bool {
+        let Some(into) = self.rules.orders_into() else {
+            return true;
+        };
+        let sort = ChangeSort::CreateOrder;
+        if self.failed.contains_key(&into) || shared.refusals.waits_at(into, sort, self.lane, now) {
+            return false;
+        }
+        buyers.is_empty() || !shared.refusals.is_doubtful(into, sort)
     }
 
     /// An absolute write to a shop whose own movements count loses what has moved since it was read: it is read just
@@ -392,7 +426,10 @@ impl Run {
         if self.dry {
             self.count_shown(&decisions, chunk.total);
         }
+        let mut done = Vec::new();
         for ((case, mut decision), is_unproven) in cases.iter().zip(decisions).zip(unproven) {
+            let is_early = self.note_what_was_too_early(case, shared, now);
+            let is_held = !self.dry && self.leave_out_what_waits(&mut decision, shared, now);
             let is_withheld = self.withhold(&mut decision);
             bodies.extend(decision.bodies);
             self.show(decision.lines);
@@ -406,14 +443,80 @@ impl Run {
             }
             let only_shown = self.dry && !decision.writes.is_empty();
             let stale = decision.writes.iter().any(|write| self.is_stale(write));
-            if decision.done && !only_shown && !stale && !is_unproven && !is_withheld {
-                also.skus_done.push((case.sku.clone(), case.stock));
+            let waits = only_shown || stale || is_unproven || is_withheld || is_held || is_early;
+            if decision.done && !waits {
+                done.push((case.sku.clone(), case.stock));
             }
             if !self.dry {
                 writes.extend(self.fresh_enough(decision.writes, shared));
             }
         }
+        let (writes, left) = self.admit(writes, shared, now);
+        let stays_due: BTreeSet<Subject> = left.into_iter().map(|write| write.subject).collect();
+        done.retain(|(sku, stock)| {
+            let subject = Subject::Level {
+                stock: *stock,
+                sku: sku.clone(),
+            };
+            !stays_due.contains(&subject)
+        });
+        also.skus_done.extend(done);
         self.count_conflicts(&bodies);
         self.write(bodies, also, writes, shared, out);
+    }
+
+    /// Writes that wait for their shop do not count as made. True: there was one.
+    fn leave_out_what_waits(
+        &self,
+        decision: &mut StockDecision,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) -> bool {
+        let before = decision.writes.len();
+        let emptied = &mut decision.emptied;
+        decision.writes.retain(|write| {
+            let waits = self.waits_for_shop(write, shared, now);
+            if waits {
+                emptied.remove(&write.shop);
+            }
+            !waits
+        });
+        decision.writes.len() < before
+    }
+
+    /// Levels whose reading left too early to tell what became of a write, though it could be told by now: they are read once
+    /// more before anything is decided on them. True: there was one.
+    fn note_what_was_too_early(
+        &mut self,
+        case: &StockCase,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) -> bool {
+        let mut any = false;
+        for (shop, at) in &case.levels {
+            let left_at = at.staged.as_ref().and(at.left_at);
+            if left_at.is_some_and(|left_at| self.could_be_told(&at.open, left_at, now)) {
+                any = true;
+                if !self.dry && !self.failed.contains_key(shop) {
+                    shared.stale.insert((*shop, case.sku.clone()));
+                    self.read_first = true;
+                }
+            }
+        }
+        any
+    }
+
+    /// One of these writes can be told of by now, and could not when this reading left.
+    pub(super) fn could_be_told(
+        &self,
+        open: &[OpenIntent],
+        left_at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        open.iter().any(|intent| {
+            let settles_after_ms = self.settles_after_ms(intent.shop);
+            let at = settles_at(intent, settles_after_ms);
+            left_at < at && at <= now
+        })
     }
 }

@@ -270,7 +270,7 @@ impl Run {
                 continue;
             }
             let ids: Vec<RemoteId> = ids.into_iter().collect();
-            self.read_by_name(shop, kind, &ids, shared, out);
+            self.read_by_name(shop, kind, &ids, shared, now, out);
         }
         self.advance(shared, now, out);
     }
@@ -377,6 +377,8 @@ impl Run {
             shared.look_again(self.lane, soon);
         }
         self.phase = Phase::UndoNext { after: next };
+        // What waits for its shop is put back by a later run: the question says what.
+        let (writes, _) = self.admit(writes, shared, now);
         self.write(bodies, also, writes, shared, out);
     }
 

@@ -3,7 +3,7 @@
 use super::Run;
 use super::outcome::{LevelTerms, settle};
 use crate::customer::{CallId, Effect, Shared};
-use crate::retry::{Remedy, remedy};
+use crate::retry::{Blame, Remedy, blame, remedy};
 use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
@@ -18,6 +18,15 @@ pub(crate) struct Writing {
     queues: BTreeMap<ShopId, VecDeque<(IntentId, Write)>>,
     in_flight: BTreeMap<CallId, (ShopId, Vec<(IntentId, Write)>)>,
     durable: bool,
+}
+
+/// Something that a shop has under the key of what was to be made there.
+#[derive(Debug)]
+pub(crate) struct Twin {
+    write: Write,
+    fault: Fault,
+    /// Something was found, and whether it is ours is for the run to say that found it.
+    is_looked_for: bool,
 }
 
 impl Writing {
@@ -78,6 +87,7 @@ impl Run {
                 && how.closes()
             {
                 shared.open.remove(intent);
+                shared.twins.remove(intent);
             }
         }
     }
@@ -127,6 +137,31 @@ impl Run {
         self.append(bodies, Also::default(), out);
     }
 
+    /// Writes of a sort that the shop has refused since they were meant. They stay due.
+    fn take_back_held(
+        &mut self,
+        shop: ShopId,
+        shared: &Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(queue) = self
+            .writing
+            .as_mut()
+            .and_then(|writing| writing.queues.get_mut(&shop))
+        else {
+            return;
+        };
+        let is_held = |write: &Write| shared.refusals.is_held(shop, write.change.sort(), now);
+        if queue.iter().any(|(_, write)| is_held(write)) {
+            let (held, open): (VecDeque<_>, VecDeque<_>) = std::mem::take(queue)
+                .into_iter()
+                .partition(|(_, write)| is_held(write));
+            *queue = open;
+            self.take_back(held.into(), now, out);
+        }
+    }
+
     fn send_next(
         &mut self,
         shop: ShopId,
@@ -136,6 +171,9 @@ impl Run {
     ) {
         let late = shared.writes_until.is_some_and(|until| now >= until);
         let stopped = self.cancelled.is_some() || late || self.failed.contains_key(&shop);
+        if !stopped {
+            self.take_back_held(shop, shared, now, out);
+        }
         let Some(writing) = &mut self.writing else {
             return;
         };
@@ -166,11 +204,15 @@ impl Run {
             .and_then(|rules| rules.abilities.batches.get(&sort).copied())
             .unwrap_or(1)
             .max(1);
-        let mut batch = Vec::new();
+        let mut batch: Vec<(IntentId, Write)> = Vec::new();
+        // One that may be to blame for what its shop refused goes alone.
+        let is_suspect = |write: &Write| shared.refusals.is_suspect(shop, &write.subject);
         while batch.len() < max
             && queue
                 .front()
                 .is_some_and(|(_, write)| write.change.sort() == sort)
+            && !batch.iter().any(|(_, write)| is_suspect(write))
+            && (batch.is_empty() || queue.front().is_some_and(|(_, write)| !is_suspect(write)))
         {
             batch.extend(queue.pop_front());
         }
@@ -206,10 +248,10 @@ impl Run {
         match result {
             // No byte was sent.
             Err(fault) => {
-                self.take_back(batch, now, out);
-                self.shop_failed(shop, &fault, shared, now);
+                let outcomes = batch.iter().map(|_| Outcome::Failed(fault.clone()));
+                self.settle_batch(shop, outcomes.collect(), batch, shared, now, out);
             }
-            Ok(outcomes) => self.settle_batch(shop, batch, outcomes, shared, now, out),
+            Ok(outcomes) => self.settle_batch(shop, outcomes, batch, shared, now, out),
         }
         self.send_next(shop, shared, now, out);
         self.end_writing(shared, now, out);
@@ -218,17 +260,13 @@ impl Run {
     fn settle_batch(
         &mut self,
         shop: ShopId,
-        batch: Vec<(IntentId, Write)>,
         outcomes: Vec<Outcome>,
+        batch: Vec<(IntentId, Write)>,
         shared: &mut Shared,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let settles_after_ms = self
-            .rules
-            .shops
-            .get(&shop)
-            .map_or(0, |rules| rules.abilities.settles_after_ms);
+        let settles_after_ms = self.settles_after_ms(shop);
         let look_at = now
             .checked_add(settles_after_ms.milliseconds())
             .unwrap_or(Timestamp::MAX);
@@ -243,6 +281,16 @@ impl Run {
                     "the shop did not say what became of it",
                 ))
             });
+            match &outcome {
+                Outcome::Done(_) | Outcome::Partly { .. } | Outcome::Accepted { .. } => {
+                    self.shop_took(&write, shared, now);
+                }
+                Outcome::Failed(fault) => match blame(&fault.kind) {
+                    Blame::Record => self.shop_took(&write, shared, now),
+                    Blame::Nobody => self.shop_said_nothing(&write, shared, now),
+                    Blame::Shop => {}
+                },
+            }
             match outcome {
                 Outcome::Failed(fault) => {
                     self.fail(intent, &write, fault, look_at, shared, now, &mut bodies);
@@ -304,6 +352,11 @@ impl Run {
         }
     }
 
+    pub(super) fn settles_after_ms(&self, shop: ShopId) -> i64 {
+        let rules = self.rules.shops.get(&shop);
+        rules.map_or(0, |rules| rules.abilities.settles_after_ms)
+    }
+
     pub(super) fn level_terms(&self, shop: ShopId) -> LevelTerms {
         let rules = self.rules.shops.get(&shop);
         LevelTerms {
@@ -323,15 +376,20 @@ impl Run {
         now: Timestamp,
         bodies: &mut Vec<Body>,
     ) {
+        let is_create = matches!(write.what, What::Create { .. } | What::CreateOrder);
         match &fault.kind {
             FaultKind::UnknownOutcome => {
                 self.leave_open(intent, write, look_at, shared, now, bodies);
                 return;
             }
-            // It is there already: look it up, link it.
-            FaultKind::Duplicate { .. }
-                if matches!(write.what, What::Create { .. } | What::CreateOrder) =>
-            {
+            // It is there already: it is looked up once, and linked if it is ours.
+            FaultKind::Duplicate { .. } if is_create && write.tries == 0 => {
+                let twin = Twin {
+                    write: write.clone(),
+                    fault,
+                    is_looked_for: false,
+                };
+                shared.twins.insert(intent, twin);
                 self.leave_open(intent, write, now, shared, now, bodies);
                 return;
             }
@@ -344,19 +402,16 @@ impl Run {
                 fault: Some(fault.clone()),
             }),
         });
-        let retry_at = match remedy(&fault.kind, write.tries, now) {
-            Remedy::Again(at) => Some(at),
-            Remedy::Replan | Remedy::Look => Some(soon(now)),
-            Remedy::Person => None,
-        };
-        if matches!(
-            fault.kind,
-            FaultKind::RateLimited { .. } | FaultKind::Unavailable | FaultKind::Auth
-        ) {
-            self.shop_failed(write.shop, &fault, shared, now);
-        }
-        if let Some(at) = retry_at {
-            shared.look_again(self.lane, at);
+        let is_of_shop = blame(&fault.kind) == Blame::Shop
+            && !shared
+                .refusals
+                .is_to_blame(write.shop, &write.subject, &fault.kind);
+        if is_of_shop {
+            self.shop_refused(write, &fault, shared, now);
+            if let FaultKind::RateLimited { .. } = fault.kind {
+                self.shop_failed(write.shop, &fault, shared, now);
+            }
+            return;
         }
         let is_stale_level =
             fault.kind == FaultKind::Conflict && matches!(write.subject, Subject::Level { .. });
@@ -372,18 +427,38 @@ impl Run {
                 shared.stale.insert((write.shop, sku.clone()));
             }
         } else {
-            bodies.push(Body::Aside {
-                shop: write.shop,
-                subject: AsideSubject::Subject(write.subject.clone()),
-                fault: Fault {
-                    record: Some(write.label.clone()),
-                    shop: Some(write.shop),
-                    ..fault
-                },
-                retry_at,
-                tries: write.tries.saturating_add(1),
-            });
+            self.set_aside(write, fault, shared, now, bodies);
+            return;
         }
+        shared.look_again(self.lane, soon(now));
+    }
+
+    /// The same change is tried again later, each time later; another one at once.
+    pub(super) fn set_aside(
+        &self,
+        write: &Write,
+        fault: Fault,
+        shared: &mut Shared,
+        now: Timestamp,
+        bodies: &mut Vec<Body>,
+    ) {
+        let retry_at = match remedy(&fault.kind, write.tries, now) {
+            Remedy::Again(at) => at,
+            Remedy::Replan | Remedy::Look => soon(now),
+        };
+        shared.look_again(self.lane, retry_at);
+        bodies.push(Body::Aside {
+            shop: write.shop,
+            subject: AsideSubject::Subject(write.subject.clone()),
+            fault: Fault {
+                record: Some(write.label.clone()),
+                shop: Some(write.shop),
+                ..fault
+            },
+            retry_at: Some(retry_at),
+            tries: write.tries.saturating_add(1),
+            refused: write.fingerprints(),
+        });
     }
 
     /// What is missing of a write that was partly done is tried again, later each time.
@@ -395,21 +470,8 @@ impl Run {
         now: Timestamp,
         bodies: &mut Vec<Body>,
     ) {
-        let fault = Fault::new(FaultKind::Protocol, missing.join(" · "))
-            .about(write.label.clone())
-            .at(write.shop);
-        let retry_at = match remedy(&fault.kind, write.tries, now) {
-            Remedy::Again(at) => at,
-            Remedy::Look | Remedy::Replan | Remedy::Person => soon(now),
-        };
-        shared.look_again(self.lane, retry_at);
-        bodies.push(Body::Aside {
-            shop: write.shop,
-            subject: AsideSubject::Subject(write.subject.clone()),
-            fault,
-            retry_at: Some(retry_at),
-            tries: write.tries.saturating_add(1),
-        });
+        let fault = Fault::new(FaultKind::Protocol, missing.join(" · "));
+        self.set_aside(write, fault, shared, now, bodies);
     }
 
     fn leave_open(
@@ -459,15 +521,12 @@ impl Run {
             return;
         }
         self.count_from_now(shared, now, out);
+        self.set_foreign_twins_aside(shared, now, out);
         let mut by_name: BTreeSet<(ShopId, Kind)> = BTreeSet::new();
         let mut looks = Vec::new();
         let mut too_early = Vec::new();
         for open in shared.open.values() {
-            let settles_after_ms = self
-                .rules
-                .shops
-                .get(&open.shop)
-                .map_or(0, |rules| rules.abilities.settles_after_ms);
+            let settles_after_ms = self.settles_after_ms(open.shop);
             if !crate::catalogue::settled_by(open, settles_after_ms, now) {
                 if lane_of(&open.subject) == self.lane {
                     too_early.push(crate::catalogue::settles_at(open, settles_after_ms));
@@ -493,7 +552,7 @@ impl Run {
             shared.look_again(self.lane, at.max(soon(now)));
         }
         for (shop, intent, key) in looks {
-            self.look_for(shop, intent, key, shared, out);
+            self.look_for(shop, intent, key, shared, now, out);
         }
         for (shop, kind) in by_name {
             self.list_again(shop, kind, out);
@@ -502,6 +561,52 @@ impl Run {
 }
 
 impl Run {
+    /// Nothing of ours was found under the key: it is somebody else's, and what was to be made stands aside with the shop's
+    /// own words. Answers the entries.
+    pub(super) fn is_not_ours(
+        &mut self,
+        intent: IntentId,
+        shared: &mut Shared,
+        now: Timestamp,
+    ) -> Option<Vec<Body>> {
+        let Twin { write, fault, .. } = shared.twins.remove(&intent)?;
+        shared.open.remove(&intent);
+        self.counts.failed += 1;
+        let mut bodies = vec![Body::Settled {
+            intent,
+            how: Box::new(Settlement::NotApplied {
+                fault: Some(fault.clone()),
+            }),
+        }];
+        self.set_aside(&write, fault, shared, now, &mut bodies);
+        Some(bodies)
+    }
+
+    pub(super) fn is_found(intent: IntentId, shared: &mut Shared) {
+        if let Some(twin) = shared.twins.get_mut(&intent) {
+            twin.is_looked_for = true;
+        }
+    }
+
+    /// An earlier run has found something, and did not take it for ours.
+    fn set_foreign_twins_aside(
+        &mut self,
+        shared: &mut Shared,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let foreign: Vec<IntentId> = shared
+            .twins
+            .iter()
+            .filter(|(_, twin)| twin.is_looked_for && lane_of(&twin.write.subject) == self.lane)
+            .map(|(intent, _)| *intent)
+            .collect();
+        for intent in foreign {
+            let bodies = self.is_not_ours(intent, shared, now).unwrap_or_default();
+            self.append(bodies, Also::default(), out);
+        }
+    }
+
     /// Of a write that was meant before this worker began, nobody knows whether and when it was sent: at the latest
     /// just now, by whoever was at it. From here on its time to settle counts, once. What another process waited for
     /// goes on if that can be by our clock too (one that is ended again and again would never come to its end else);
@@ -516,11 +621,7 @@ impl Run {
             if open.look_at.is_some() && !is_left {
                 continue;
             }
-            let settles_after_ms = self
-                .rules
-                .shops
-                .get(&open.shop)
-                .map_or(0, |rules| rules.abilities.settles_after_ms);
+            let settles_after_ms = self.settles_after_ms(open.shop);
             let look_at = now
                 .checked_add(settles_after_ms.milliseconds())
                 .unwrap_or(Timestamp::MAX);
@@ -545,7 +646,7 @@ fn lane_of(subject: &Subject) -> Lane {
 }
 
 /// A moment from now, for what need not wait.
-fn soon(now: Timestamp) -> Timestamp {
+pub(super) fn soon(now: Timestamp) -> Timestamp {
     now.checked_add(500.milliseconds())
         .unwrap_or(Timestamp::MAX)
 }

@@ -2,9 +2,9 @@
 //! that bring every shop to its target.
 
 use super::ledger::{Books, Ledger};
-use crate::catalogue::settled_by;
+use crate::catalogue::{is_after, settled_by};
 use crate::rules::{LevelWrites, Rules, ShopRules};
-use crate::write::{PlanLine, Sign, Write};
+use crate::write::{PlanLine, Sign, Write, is_refused, of_level};
 use jiff::Timestamp;
 use lockstep_model::cases::{LevelAt, OpenIntent, StockCase};
 use lockstep_model::entry::{Body, Conflict, Movement, Settlement, Subject, What};
@@ -65,7 +65,7 @@ pub fn evaluate(
 ) -> Vec<StockDecision> {
     let mut read: Vec<Reading> = cases
         .iter()
-        .map(|case| take_in(case, rules, run, next_conflict, now))
+        .map(|case| take_in(case, rules, run, next_conflict))
         .collect();
     let Some(first) = cases.first() else {
         return Vec::new();
@@ -198,13 +198,7 @@ fn switched(
     Some(delta)
 }
 
-fn take_in(
-    case: &StockCase,
-    rules: &Rules,
-    run: RunId,
-    next_conflict: &mut u64,
-    now: Timestamp,
-) -> Reading {
+fn take_in(case: &StockCase, rules: &Rules, run: RunId, next_conflict: &mut u64) -> Reading {
     let mut decision = StockDecision {
         done: true,
         ..StockDecision::default()
@@ -242,7 +236,7 @@ fn take_in(
         let mut held = at.held.clone();
         let mut readable = true;
         for intent in &at.open {
-            match found(intent, level, at, shop_rules, now) {
+            match found(intent, level, at, shop_rules) {
                 Found::TooEarly => readable = false,
                 Found::Applied => {
                     held = Some((level.clone(), at.taken));
@@ -383,7 +377,13 @@ fn aim(
         {
             continue;
         }
-        if at.aside_until.is_some_and(|until| until > now) {
+        let on_hand = if shop_rules.stock().reserves {
+            target + level.reserved
+        } else {
+            target
+        };
+        let is_known = is_refused(&at.refused, Some(of_level(on_hand, target)));
+        if is_known && at.aside_until.is_some_and(|until| until > now) {
             decision.done = false;
             continue;
         }
@@ -394,11 +394,6 @@ fn aim(
         {
             decision.emptied.insert(shop);
         }
-        let on_hand = if shop_rules.stock().reserves {
-            target + level.reserved
-        } else {
-            target
-        };
         decision.lines.push(PlanLine {
             shop,
             sign: Sign::Update,
@@ -419,7 +414,7 @@ fn aim(
                 answered: false,
             },
             label: case.sku.to_string(),
-            tries: at.tries,
+            tries: if is_known { at.tries } else { 0 },
             again: false,
             change: Change::SetLevel {
                 was: Box::new(level),
@@ -432,13 +427,7 @@ fn aim(
 }
 
 /// The value alone decides nothing, since a sale can make the same number: what was ordered there since counts too.
-fn found(
-    intent: &OpenIntent,
-    level: &Level,
-    at: &LevelAt,
-    shop: &ShopRules,
-    now: Timestamp,
-) -> Found {
+fn found(intent: &OpenIntent, level: &Level, at: &LevelAt, shop: &ShopRules) -> Found {
     let What::Level {
         on_hand,
         target,
@@ -449,12 +438,19 @@ fn found(
     else {
         return Found::NotApplied;
     };
+    let settles_after_ms = shop.abilities.settles_after_ms;
+    let Some(left_at) = at.left_at else {
+        return Found::TooEarly;
+    };
+    if !is_after(intent, settles_after_ms, left_at) {
+        return Found::TooEarly;
+    }
     let taken_since = at.taken - *was_taken;
     let without_sales = level.available() + taken_since;
     if without_sales == *target {
         return Found::Applied;
     }
-    if !settled_by(intent, shop.abilities.settles_after_ms, now) {
+    if !settled_by(intent, settles_after_ms, left_at) {
         return Found::TooEarly;
     }
     if without_sales == *was_available && !answered {

@@ -473,6 +473,7 @@ fn after_an_open_write(
         staged: Some((level(available), 1)),
         taken: taken.into(),
         open: vec![open],
+        left_at: Some(Timestamp::UNIX_EPOCH),
         ..LevelAt::default()
     };
     let case = StockCase {
@@ -839,4 +840,91 @@ fn c11_what_buyers_bought_and_was_shipped_at_once_is_no_count() {
     let decision = evaluate(&case, &world.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
     assert_eq!(decision.writes.len(), 1, "B is told");
     assert_eq!(decision.emptied, [].into());
+}
+
+/// One level of A that is to become 7, after a write of it that was lost or refused.
+fn at_a(at: LevelAt, now: Timestamp) -> StockDecision {
+    let rules = rules(Takes::Placement, Takes::Payment, Takes::Reserve);
+    let erp = LevelAt {
+        held: Some((level("KH-100", 7), Decimal::ZERO)),
+        ..LevelAt::default()
+    };
+    let case = StockCase {
+        sku: "KH-100".into(),
+        stock: StockId::default(),
+        status: None,
+        base: Some(7.into()),
+        counted_by: None,
+        emptied: Default::default(),
+        other_bases: BTreeMap::new(),
+        levels: [(ERP, erp), (A, at)].into(),
+        lines: vec![],
+        conflicts: vec![],
+    };
+    evaluate(&case, &rules, RunId(2), &mut 1, now)
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn x3_a_level_is_judged_by_when_its_reading_left_not_by_when_it_came() {
+    let lost = OpenIntent {
+        intent: IntentId(1),
+        run: RunId(1),
+        shop: A,
+        subject: Subject::Level {
+            stock: StockId::default(),
+            sku: "KH-100".into(),
+        },
+        what: What::Level {
+            on_hand: 7.into(),
+            target: 7.into(),
+            was_available: 9.into(),
+            was_taken: Decimal::ZERO,
+            answered: false,
+        },
+        at: second(10),
+        look_at: Some(second(15)),
+    };
+    let read = |left: i64, units: i64| LevelAt {
+        held: Some((level("KH-100", 9), Decimal::ZERO)),
+        staged: Some((level("KH-100", units), 1)),
+        left_at: Some(second(left)),
+        open: vec![lost.clone()],
+        ..LevelAt::default()
+    };
+    // It left before the write could be told of, and took a minute: it proves nothing, and nothing is written by it.
+    for (left, units) in [(5, 9), (5, 7), (14, 9)] {
+        let decision = at_a(read(left, units), second(75));
+        let settles = |body: &Body| matches!(body, Body::Settled { .. } | Body::LevelSeen { .. });
+        assert!(!decision.bodies.iter().any(settles), "{left}: {decision:?}");
+        assert!(decision.writes.is_empty() && !decision.done);
+    }
+    let proves = at_a(read(15, 9), second(75));
+    assert!(proves.bodies.contains(&Body::Settled {
+        intent: IntentId(1),
+        how: Box::new(lockstep_model::entry::Settlement::NotApplied { fault: None }),
+    }));
+    assert_eq!(proves.writes.len(), 1);
+}
+
+#[test]
+fn x2_a_level_refused_at_one_target_is_written_at_another() {
+    let aside = |refused: i64| LevelAt {
+        held: Some((level("KH-100", 20), Decimal::ZERO)),
+        aside_until: Some(Timestamp::MAX),
+        refused: [crate::write::of_level(refused.into(), refused.into())].into(),
+        tries: 5,
+        ..LevelAt::default()
+    };
+    let same = at_a(aside(7), second(0));
+    assert!(same.writes.is_empty() && !same.done);
+    let other = at_a(aside(8), second(0));
+    assert_eq!(other.writes.len(), 1);
+    assert_eq!(
+        other.writes[0].tries, 0,
+        "another change has not failed yet"
+    );
 }

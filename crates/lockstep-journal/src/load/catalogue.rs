@@ -14,7 +14,8 @@ use crate::projection::awaited_by;
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{
-    AtShop, CatalogueChunk, Categories, Cluster, Doubt, Known, RootCategory, Staged, StagedBody,
+    AtShop, CatalogueChunk, Categories, Cluster, Doubt, Known, RootCategory, Share, Staged,
+    StagedBody,
 };
 use lockstep_model::entry::{Conflict, MatchAnswer};
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, RemoteId, ShopId, Value};
@@ -56,7 +57,19 @@ impl Journal {
         limit: usize,
         now: Timestamp,
     ) -> Result<CatalogueChunk, JournalError> {
-        self.load_clusters(kind, None, after, limit, now)
+        self.load_clusters(kind, Share::All, None, after, limit, now)
+    }
+
+    /// As `load_catalogue`, of a part of what is due.
+    pub fn load_share(
+        &self,
+        kind: Kind,
+        share: Share,
+        after: Option<&str>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<CatalogueChunk, JournalError> {
+        self.load_clusters(kind, share, None, after, limit, now)
     }
 
     /// Categories, where shops have a root category of our own, or shall have it: first comes the root, alone, whether
@@ -68,7 +81,7 @@ impl Journal {
         limit: usize,
         now: Timestamp,
     ) -> Result<CatalogueChunk, JournalError> {
-        self.load_clusters(Kind::Category, Some(root), after, limit, now)
+        self.load_clusters(Kind::Category, Share::All, Some(root), after, limit, now)
     }
 
     /// These records with all that is known and was read of them, whether or not anything of them is due.
@@ -98,6 +111,7 @@ impl Journal {
                 connection: &self.connection,
                 kind: crate::columns::kind_of(kind_code)?,
                 kind_code,
+                share: Share::All,
                 now: micros(now),
             };
             let seed = Candidate {
@@ -121,6 +135,7 @@ impl Journal {
     fn load_clusters(
         &self,
         kind: Kind,
+        share: Share,
         root: Option<&RootCategory>,
         after: Option<&str>,
         limit: usize,
@@ -135,6 +150,7 @@ impl Journal {
             connection: &self.connection,
             kind,
             kind_code: kind_code(kind),
+            share,
             now: micros(now),
         };
         let mut after = after.unwrap_or_default().to_owned();
@@ -235,15 +251,25 @@ struct Loader<'a> {
     connection: &'a Connection,
     kind: Kind,
     kind_code: i64,
+    share: Share,
     now: i64,
 }
 
 impl Loader<'_> {
+    /// A row `d` of `due` belongs to the share.
+    fn of_share(&self) -> &'static str {
+        match self.share {
+            Share::All => "",
+            Share::Fields => "AND d.pictures = 0",
+            Share::Pictures => "AND d.pictures = 1",
+        }
+    }
+
     /// The next candidates after a place, in order.
     fn candidates(&self, after: &str, limit: usize) -> Result<Vec<Candidate>, JournalError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut candidates = Vec::new();
-        {
+        if self.share != Share::Pictures {
             let mut query = self.connection.prepare_cached(
                 "SELECT place, reading FROM staged WHERE kind = ?1 AND place > ?2 ORDER BY place LIMIT ?3",
             )?;
@@ -258,8 +284,9 @@ impl Loader<'_> {
         let staged = candidates.len();
         {
             let mut query = self.connection.prepare_cached(&format!(
-                "SELECT DISTINCT place, record FROM due d WHERE kind = ?2 AND place > ?3 AND {IS_DUE_NOW}
-                 ORDER BY place LIMIT ?4"
+                "SELECT DISTINCT place, record FROM due d WHERE kind = ?2 AND place > ?3 AND {IS_DUE_NOW} {}
+                 ORDER BY place LIMIT ?4",
+                self.of_share()
             ))?;
             let mut rows = query.query(params![self.now, self.kind_code, after, limit])?;
             while let Some(row) = rows.next()? {
@@ -418,7 +445,8 @@ impl Loader<'_> {
         };
         let is_first = place.as_str() < first && {
             let mut query = self.connection.prepare_cached(&format!(
-                "SELECT EXISTS (SELECT 1 FROM due d WHERE record = ?2 AND {IS_DUE_NOW})"
+                "SELECT EXISTS (SELECT 1 FROM due d WHERE record = ?2 AND {IS_DUE_NOW} {})",
+                self.of_share()
             ))?;
             query.query_row(params![self.now, record], |row| row.get(0))?
         };
@@ -479,7 +507,7 @@ impl Loader<'_> {
 
     fn staged(&self, reading: i64) -> Result<Staged, JournalError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT s.shop, s.id, s.keys, s.gone, s.fields, s.parts, l.record FROM staged s
+            "SELECT s.shop, s.id, s.keys, s.gone, s.fields, s.parts, l.record, s.left_at FROM staged s
              LEFT JOIN link l ON l.shop = s.shop AND l.kind = s.kind AND l.id = s.id WHERE s.reading = ?1",
         )?;
         let mut rows = query.query([reading])?;
@@ -511,6 +539,7 @@ impl Loader<'_> {
                 &row.get::<_, String>(1)?,
             )?,
             reading: id(reading),
+            left_at: time(row.get(7)?)?,
         })
     }
 }
@@ -549,7 +578,7 @@ const AKIN_TO_RECORD: &str = concat!(
 
 /// A row `d` of `due` that something can be done about at the time ?1.
 const IS_DUE_NOW: &str = "NOT EXISTS (
-        SELECT 1 FROM aside a WHERE a.subject = 'r:' || d.record AND a.shop = d.shop AND a.retry_at > ?1
+        SELECT 1 FROM aside a WHERE a.subject = 'r:' || d.record AND a.shop = d.shop AND a.retry_at > ?1 AND a.moved = 0
     ) AND NOT EXISTS (
         SELECT 1 FROM intent i WHERE i.subject = 'r:' || d.record AND i.shop = d.shop
     )";
@@ -679,10 +708,11 @@ pub(crate) fn known(connection: &Connection, record: i64) -> Result<Option<Known
     for intent in intents_of(connection, &subject)? {
         shops.entry(intent.shop).or_default().open.push(intent);
     }
-    for (shop, (until, tries)) in asides_of(connection, &subject)? {
+    for (shop, aside) in asides_of(connection, &subject)? {
         let at = shops.entry(shop).or_default();
-        at.aside_until = Some(until);
-        at.tries = tries;
+        at.aside_until = Some(aside.until);
+        at.refused = aside.refused;
+        at.tries = aside.tries;
     }
     let (accepted, left) = said_of(connection, &subject)?;
     Ok(Some(Known {

@@ -11,14 +11,14 @@ pub(crate) use catalogue::known;
 pub(crate) use orders::{copies, is_final_since, known_states};
 pub(crate) use stock::{bases, lines};
 
-use crate::JournalError;
 use crate::bounds::CHUNK_MAX;
 use crate::columns::{id, parse, subject_of, time};
+use crate::{JournalError, projection};
 use jiff::Timestamp;
 use lockstep_model::cases::{OpenConflict, OpenIntent};
-use lockstep_model::{ConflictId, IntentId, RunId, ShopId};
+use lockstep_model::{ConflictId, Fingerprint, IntentId, RunId, ShopId};
 use rusqlite::{Connection, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const INTENT_COLUMNS: &str = "intent, run, shop, subject, what, at, look_at";
 
@@ -50,17 +50,28 @@ pub(crate) fn intents_of(
     Ok(intents)
 }
 
-/// Until when a subject stands aside, and after how many tries, by shop.
+/// What a subject stands aside with in one shop.
+pub(crate) struct Aside {
+    pub until: Timestamp,
+    pub tries: u32,
+    pub refused: BTreeSet<Fingerprint>,
+}
+
 pub(crate) fn asides_of(
     connection: &Connection,
     subject: &str,
-) -> Result<BTreeMap<ShopId, (Timestamp, u32)>, JournalError> {
-    let mut query =
-        connection.prepare_cached("SELECT shop, retry_at, tries FROM aside WHERE subject = ?1")?;
+) -> Result<BTreeMap<ShopId, Aside>, JournalError> {
+    let mut query = connection
+        .prepare_cached("SELECT shop, retry_at, tries, refused FROM aside WHERE subject = ?1")?;
     let mut rows = query.query([subject])?;
     let mut asides = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        asides.insert(ShopId(id(row.get(0)?)), (time(row.get(1)?)?, row.get(2)?));
+        let aside = Aside {
+            until: time(row.get(1)?)?,
+            tries: row.get(2)?,
+            refused: parse(projection::REFUSED, &row.get::<_, String>(3)?)?,
+        };
+        asides.insert(ShopId(id(row.get(0)?)), aside);
     }
     Ok(asides)
 }

@@ -2,7 +2,7 @@
 
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::columns::{
-    id, int, kind_code, micros, order_key_of, order_key_of_subject, order_subject, parse,
+    id, int, kind_code, micros, order_key_of, order_key_of_subject, order_subject, parse, time,
 };
 use crate::{Journal, JournalError, projection, seal};
 use jiff::Timestamp;
@@ -229,11 +229,15 @@ fn order_case(
         open: intents_of(connection, &subject)?,
         aside_until: asides
             .iter()
-            .map(|(shop, (until, _))| (*shop, *until))
+            .map(|(shop, aside)| (*shop, aside.until))
             .collect(),
         tries: asides
             .iter()
-            .map(|(shop, (_, tries))| (*shop, *tries))
+            .map(|(shop, aside)| (*shop, aside.tries))
+            .collect(),
+        refused: asides
+            .into_iter()
+            .map(|(shop, aside)| (shop, aside.refused))
             .collect(),
         conflicts: conflicts_of(connection, &subject)?,
         settled: settled(connection, &subject)?,
@@ -250,7 +254,7 @@ fn staged_states(
 ) -> Result<BTreeMap<ShopId, StagedOrder>, JournalError> {
     // Of two orders of one shop that carry one key, the one read last.
     let mut query = connection.prepare_cached(
-        "SELECT shop, state, sealed, reading FROM staged_order WHERE order_key = ?1 ORDER BY reading",
+        "SELECT shop, state, sealed, reading, left_at FROM staged_order WHERE order_key = ?1 ORDER BY reading",
     )?;
     let mut rows = query.query([order_key])?;
     let mut staged = BTreeMap::new();
@@ -263,6 +267,7 @@ fn staged_states(
             state: parse(STATE, &row.get::<_, String>(1)?)?,
             person,
             reading: id(row.get(3)?),
+            left_at: time(row.get(4)?)?,
         };
         staged.insert(ShopId(id(row.get(0)?)), order);
     }

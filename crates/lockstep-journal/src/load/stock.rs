@@ -1,7 +1,7 @@
 //! SKUs whose stock is to be decided on: all shops' levels, all order lines that count.
 
 use super::{asides_of, bounded, conflicts_of, intents_of};
-use crate::columns::{decimal, id, int, kind_code, level_subject, order_key_of, parse};
+use crate::columns::{decimal, id, int, kind_code, level_subject, order_key_of, parse, time};
 use crate::{Journal, JournalError};
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase, StockChunk};
 use lockstep_model::settings::StockId;
@@ -119,7 +119,7 @@ pub(crate) fn stock_case(
     }
     {
         let mut query = connection.prepare_cached(
-            "SELECT shop, level, reading FROM staged_level WHERE sku = ?1 AND stock = ?2",
+            "SELECT shop, level, reading, left_at FROM staged_level WHERE sku = ?1 AND stock = ?2",
         )?;
         let mut rows = query.query(key)?;
         while let Some(row) = rows.next()? {
@@ -127,7 +127,9 @@ pub(crate) fn stock_case(
                 parse("a stock level", &row.get::<_, String>(1)?)?,
                 id(row.get(2)?),
             );
-            levels.entry(ShopId(id(row.get(0)?))).or_default().staged = Some(staged);
+            let at = levels.entry(ShopId(id(row.get(0)?))).or_default();
+            at.staged = Some(staged);
+            at.left_at = Some(time(row.get(3)?)?);
         }
     }
     {
@@ -145,10 +147,11 @@ pub(crate) fn stock_case(
     for intent in intents_of(connection, &subject)? {
         levels.entry(intent.shop).or_default().open.push(intent);
     }
-    for (shop, (until, tries)) in asides_of(connection, &subject)? {
+    for (shop, aside) in asides_of(connection, &subject)? {
         let at = levels.entry(shop).or_default();
-        at.aside_until = Some(until);
-        at.tries = tries;
+        at.aside_until = Some(aside.until);
+        at.refused = aside.refused;
+        at.tries = aside.tries;
     }
     Ok(StockCase {
         sku: sku.clone(),

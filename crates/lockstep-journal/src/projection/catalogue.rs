@@ -123,6 +123,12 @@ pub(super) fn merged(
     for (shop, seen) in &merged.seen {
         seen_at(connection, seq, merged, *shop, seen)?;
     }
+    if old.is_some() {
+        // What is to be written may be another change than the one that was refused.
+        connection
+            .prepare_cached("UPDATE aside SET moved = 1 WHERE subject = ?1 AND moved = 0")?
+            .execute([record_subject(record)])?;
+    }
     if old_place.is_some_and(|old| *old != place) {
         connection
             .prepare_cached("UPDATE due SET place = ?2 WHERE record = ?1")?
@@ -288,7 +294,13 @@ fn settle_due(connection: &Connection, merged: &Merged, place: &str) -> Result<(
         }
     }
     for shop in &merged.due {
-        if !before.contains(&int(shop.0)) {
+        if before.contains(&int(shop.0)) {
+            connection
+                .prepare_cached(
+                    "UPDATE due SET pictures = 0 WHERE record = ?1 AND shop = ?2 AND pictures = 1",
+                )?
+                .execute(params![record, int(shop.0)])?;
+        } else {
             insert_due(connection, record, *shop, kind_code(merged.kind), place)?;
         }
     }
@@ -570,13 +582,26 @@ fn round_ends(
     if failed == Some(true) {
         return Ok(());
     }
-    clear_aside(connection, shop, &record_subject(int(record.0)))?;
     let wanted = pictures_of(ours);
     if !wanted.is_empty() && wanted != pictures_of(held) {
-        return Ok(());
+        // One of them may be what it stands aside with.
+        return lacks_only_pictures(connection, record, shop);
     }
+    clear_aside(connection, shop, &record_subject(int(record.0)))?;
     connection
         .prepare_cached("DELETE FROM due WHERE record = ?1 AND shop = ?2")?
+        .execute(params![int(record.0), int(shop.0)])?;
+    Ok(())
+}
+
+/// Its pictures wait behind everything else that is due.
+pub(super) fn lacks_only_pictures(
+    connection: &Connection,
+    record: RecordId,
+    shop: ShopId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE due SET pictures = 1 WHERE record = ?1 AND shop = ?2")?
         .execute(params![int(record.0), int(shop.0)])?;
     Ok(())
 }
@@ -618,10 +643,11 @@ pub(super) fn due_where_linked(
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
+            "INSERT INTO due(record, shop, kind, place, failed)
              SELECT DISTINCT r.record, l.shop, r.kind, r.place, 0
              FROM record r JOIN link l ON l.record = r.record
-             WHERE r.record = ?1 AND l.gone = 0 AND r.record <> ?2",
+             WHERE r.record = ?1 AND l.gone = 0 AND r.record <> ?2
+             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0",
         )?
         .execute(params![int(record.0), NEVER_DUE])?;
     Ok(())
@@ -671,8 +697,9 @@ pub(super) fn all_due(
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
-             SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1 AND record <> ?3",
+            "INSERT INTO due(record, shop, kind, place, failed)
+             SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1 AND record <> ?3
+             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0",
         )?
         .execute(params![kind_code(kind), int(shop.0), NEVER_DUE])?;
     connection

@@ -35,10 +35,6 @@ pub(super) fn level_seen(
             json(LEVEL, level)?,
             number(read_with)
         ])?;
-    if moved {
-        // What stood aside may go now.
-        clear_aside(connection, shop, &level_subject(stock, &level.sku))?;
-    }
     if moved || taken(connection, shop, &level.sku, stock)? != read_with {
         mark_dirty(connection, &level.sku, stock)?;
     }
@@ -335,20 +331,21 @@ pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Looked at to the end, unless an order has moved since a level was read, or a write waits for its next try.
+/// Looked at to the end, unless an order has moved since a level was read. Nothing is left to be written, so nothing stands
+/// aside any more.
 pub(super) fn done(connection: &Connection, sku: &Sku, stock: StockId) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+        .execute([level_subject(stock, sku)])?;
     let still: bool = connection
         .prepare_cached(
             "SELECT EXISTS (
                 SELECT 1 FROM level l
                 LEFT JOIN taken t ON t.sku = l.sku AND t.stock = l.stock AND t.shop = l.shop
                 WHERE l.sku = ?1 AND l.stock = ?2 AND l.gone = 0 AND l.taken <> ifnull(t.taken, '0')
-             ) OR EXISTS (SELECT 1 FROM aside WHERE subject = ?3)",
+             )",
         )?
-        .query_row(
-            params![sku.0, int(stock.0), level_subject(stock, sku)],
-            |row| row.get(0),
-        )?;
+        .query_row(params![sku.0, int(stock.0)], |row| row.get(0))?;
     if !still {
         connection
             .prepare_cached("DELETE FROM sku_dirty WHERE sku = ?1 AND stock = ?2")?

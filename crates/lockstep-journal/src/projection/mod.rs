@@ -25,8 +25,10 @@ use jiff::Timestamp;
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Conflict, Delta, Entry, ReadAgain, StockMapping, Subject,
 };
-use lockstep_model::{ConflictId, Epoch, Fault, Incarnation, ShopId, ShopIdentity};
+use lockstep_model::{ConflictId, Epoch, Fault, Fingerprint, Incarnation, ShopId, ShopIdentity};
 use rusqlite::{Connection, OptionalExtension, params};
+
+pub(crate) const REFUSED: &str = "the changes that a record stands aside with";
 
 /// The tables that are projections. What is not here is the journal itself or this file's own.
 pub(crate) const TABLES: &[&str] = &[
@@ -233,8 +235,10 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             fault,
             retry_at,
             tries,
+            refused,
         } => {
             aside(connection, at, *shop, subject, fault, *retry_at, *tries)?;
+            note_refused(connection, *shop, subject, refused)?;
             if let Some(subject) = aside_history(connection, *shop, subject)? {
                 remember(connection, seq, &subject)?;
             }
@@ -269,7 +273,12 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             ledger::drop_levels_of_other_stocks(connection, mapping)?;
             orders::take_again(connection, mapping)?;
         }
-        Body::Done { orders, skus, read } => {
+        Body::Done {
+            orders,
+            skus,
+            read,
+            only_pictures,
+        } => {
             for order in orders {
                 orders::done(connection, order)?;
             }
@@ -278,6 +287,9 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             }
             for ReadAgain { shop, kind, id } in read {
                 clear_aside(connection, *shop, &remote_text(*kind, id.as_str()))?;
+            }
+            for (record, shop) in only_pictures {
+                catalogue::lacks_only_pictures(connection, *record, *shop)?;
             }
         }
         Body::DueAgain { what } => due_again(connection, what)?,
@@ -378,6 +390,40 @@ fn aside(
     Ok(())
 }
 
+/// Changes that a subject stands aside with and that are remembered, the latest: more would only ever be tried again.
+const REFUSED_MAX: usize = 16;
+
+/// A change that failed joins those that did before. Without one nothing at all is made meanwhile.
+fn note_refused(
+    connection: &Connection,
+    shop: ShopId,
+    subject: &AsideSubject,
+    change: &[Fingerprint],
+) -> Result<(), JournalError> {
+    let key = params![aside_text(subject), int(shop.0)];
+    let known: String = connection
+        .prepare_cached("SELECT refused FROM aside WHERE subject = ?1 AND shop = ?2")?
+        .query_row(key, |row| row.get(0))?;
+    let mut refused: Vec<Fingerprint> = parse(REFUSED, &known)?;
+    if change.is_empty() {
+        refused.clear();
+    }
+    refused.retain(|known| !change.contains(known));
+    refused.extend(change);
+    let too_many = refused.len().saturating_sub(REFUSED_MAX);
+    refused.drain(..too_many);
+    connection
+        .prepare_cached(
+            "UPDATE aside SET refused = ?3, moved = 0 WHERE subject = ?1 AND shop = ?2",
+        )?
+        .execute(params![
+            aside_text(subject),
+            int(shop.0),
+            json(REFUSED, &refused)?
+        ])?;
+    Ok(())
+}
+
 /// Under which subject an aside stands in the history: a record that cannot be read may still be linked to ours.
 fn aside_history(
     connection: &Connection,
@@ -466,7 +512,7 @@ fn due_again(connection: &Connection, what: &Again) -> Result<(), JournalError> 
         }
         Again::Record(record) => {
             connection
-                .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+                .prepare_cached("UPDATE aside SET moved = 1 WHERE subject = ?1")?
                 .execute([subject_text(&Subject::Record(*record))])?;
             catalogue::due_where_linked(connection, *record)
         }

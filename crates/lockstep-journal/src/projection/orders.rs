@@ -571,15 +571,15 @@ pub(super) fn mark_skus_dirty(
     Ok(())
 }
 
-/// Looked at to the end, unless a write of it waits for its next try.
+/// Looked at to the end: nothing is left to be written, so nothing stands aside any more.
 pub(super) fn done(connection: &Connection, order: &OrderKey) -> Result<(), JournalError> {
     let order_key = order.to_string();
     connection
-        .prepare_cached(
-            "DELETE FROM order_dirty WHERE order_key = ?1
-             AND NOT EXISTS (SELECT 1 FROM aside WHERE subject = ?2)",
-        )?
-        .execute(params![order_key, order_subject(&order_key)])?;
+        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+        .execute([order_subject(&order_key)])?;
+    connection
+        .prepare_cached("DELETE FROM order_dirty WHERE order_key = ?1")?
+        .execute([order_key])?;
     Ok(())
 }
 

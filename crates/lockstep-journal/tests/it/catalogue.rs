@@ -151,6 +151,7 @@ fn what_stands_aside_or_is_being_written_is_not_shown() {
         fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
         retry_at: Some(at(60)),
         tries: 2,
+        refused: Vec::new(),
     };
     let open = intended(1, WEB, Subject::Record(RecordId(2)), set_title("X"));
     append(&mut journal, vec![aside, open]);

@@ -119,6 +119,14 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          ALTER TABLE order_copy DROP COLUMN links;
          ALTER TABLE base DROP COLUMN emptied;
          DROP TABLE awaited;
+         ALTER TABLE aside DROP COLUMN refused;
+         ALTER TABLE aside DROP COLUMN moved;
+         DROP INDEX due_fields;
+         DROP INDEX due_pictures;
+         ALTER TABLE due DROP COLUMN pictures;
+         ALTER TABLE staged DROP COLUMN left_at;
+         ALTER TABLE staged_order DROP COLUMN left_at;
+         ALTER TABLE staged_level DROP COLUMN left_at;
          UPDATE meta SET value = 1 WHERE name = 'format'",
     )
     .unwrap();

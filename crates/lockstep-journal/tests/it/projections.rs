@@ -190,6 +190,7 @@ fn body() -> impl Strategy<Value = Body> {
             fault: Fault::new(FaultKind::Timeout, "late"),
             retry_at: retry.map(at),
             tries: 1,
+            refused: Vec::new(),
         }),
         1 => (shop(), 1_u64..5).prop_map(|(shop, record)| Body::Aside {
             shop,
@@ -197,6 +198,7 @@ fn body() -> impl Strategy<Value = Body> {
             fault: Fault::new(FaultKind::Protocol, "half"),
             retry_at: None,
             tries: 0,
+            refused: Vec::new(),
         }),
         1 => (order_key(), any::<bool>()).prop_map(|(order, held)| match held {
             true => Body::OrderHeld { order, reason: Hold::Gate },

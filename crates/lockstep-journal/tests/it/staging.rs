@@ -174,6 +174,7 @@ fn a_record_that_could_not_be_read_is_staged_when_it_can() {
         fault: Fault::new(FaultKind::Protocol, "half a record"),
         retry_at: None,
         tries: 0,
+        refused: Vec::new(),
     };
     append(&mut journal, vec![aside]);
     assert_eq!(changed(&mut journal, &coffee), 1);

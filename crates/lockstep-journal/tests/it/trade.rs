@@ -333,10 +333,10 @@ fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
                 fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
                 retry_at: Some(at(60)),
                 tries: 1,
+                refused: Vec::new(),
             },
         ],
     );
-    settle(&mut journal);
     let chunk = journal.load_stock(None, 10, false).unwrap();
     assert_eq!(chunk.cases[0].levels[&WEB].aside_until, Some(at(60)));
     append(
@@ -660,6 +660,7 @@ fn an_order_that_is_tried_again_stands_aside_no_more() {
             fault: Fault::new(FaultKind::Invalid { field: None }, "no"),
             retry_at: None,
             tries: 3,
+            refused: Vec::new(),
         }],
     );
     append(

@@ -1,6 +1,8 @@
 //! The checkers. They read shops, buyers and people's acts; the journal only for what it must explain. None calls
 //! engine code.
 
+mod asides;
+pub mod calls;
 mod catalogue;
 mod orders;
 mod runs;
@@ -17,6 +19,7 @@ pub use runs::{Waiting, waiting};
 pub fn always(sim: &Sim, world: &World) -> Vec<String> {
     let mut found = sim.unexplained.clone();
     found.extend(sim.coordinator.violations.clone());
+    found.extend(calls::are_bounded(sim));
     let lives = lives(&sim.shops);
     found.extend(orders::never_doubled(&lives));
     found.extend(orders::crossed_too_early(&lives, world));
@@ -49,5 +52,6 @@ pub fn at_rest(sim: &Sim, world: &World, waiting: &Waiting) -> Vec<String> {
     found.extend(stock::movements(sim, world, waiting));
     found.extend(catalogue::in_step(sim, world));
     found.extend(runs::ended(sim));
+    found.extend(asides::none_left(sim));
     found
 }

@@ -105,6 +105,7 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
 /// Somebody moved a level of the ERP by exactly what an unanswered write was to move, or back: no reading can tell
 /// which of the two it shows.
 fn coincidences(sim: &Sim, world: &World) -> BTreeSet<Sku> {
+    let window = COINCIDENCE_MS * if sim.pages_are_slow { 4 } else { 1 };
     let writes = sim.erp_writes.iter().filter(|write| write.unanswered);
     writes
         .filter(|write| {
@@ -112,7 +113,7 @@ fn coincidences(sim: &Sim, world: &World) -> BTreeSet<Sku> {
             let moved = world.moved_at.get(&write.sku).into_iter().flatten();
             let around = moved.filter(|(at, _)| {
                 let after_ms = at.duration_since(write.at).as_millis();
-                (-COINCIDENCE_MS / 10..COINCIDENCE_MS).contains(&after_ms)
+                (-window / 10..window).contains(&after_ms)
             });
             around.into_iter().any(|(_, units)| {
                 sum += units;

@@ -1,6 +1,6 @@
 //! Calls to shops: they wait for their turn, leave, arrive or get lost, and every change passes the door.
 
-use super::{Due, ErpWrite, LATE_MS, LONGEST_PAUSE_MS, READ_BEFORE_MS, Sim};
+use super::{Due, ErpWrite, LATE_MS, LONGEST_PAUSE_MS, Sim};
 use crate::coordinator::later;
 use crate::door::push_of;
 use crate::mistakes::Mistake;
@@ -87,16 +87,19 @@ impl Sim {
                     process.pulls.insert(call, (shop, request.kind));
                 }
                 let fault = self.faults.of_a_read(&mut self.dice, clock);
+                let fault = fault.or_else(|| self.refused_to_show(shop));
+                let request = self.as_mistaken(shop, request);
                 let result = match fault {
                     Some(fault) => Err(fault),
                     None if self.is_left_out(machine, shop, &request) => Ok(nothing_new(&request)),
                     None => Ok(self.shops[&shop].pull(&request)),
                 };
                 self.heard(machine, shop, &result);
-                self.reply(machine, Event::Pulled { call, result });
+                self.reply_to_a_read(machine, Event::Pulled { call, result });
             }
             Effect::Find { call, shop, key } => {
                 let fault = self.faults.of_a_read(&mut self.dice, clock);
+                let fault = fault.or_else(|| self.refused_to_show(shop));
                 let result = match fault {
                     Some(fault) => Err(fault),
                     None => Ok(self.shops[&shop].find(&key, now)),
@@ -106,7 +109,7 @@ impl Sim {
                     format!("found {found:?} of {key:?} in shop {shop}")
                 });
                 self.heard(machine, shop, &result);
-                self.reply(machine, Event::Found { call, result });
+                self.reply_to_a_read(machine, Event::Found { call, result });
             }
             Effect::Push {
                 call,
@@ -172,6 +175,8 @@ impl Sim {
                 FaultKind::Unavailable,
                 "the right to write ran out",
             ))
+        } else if let Some(closed) = self.is_closed(machine, shop, &changes) {
+            Some(closed)
         } else {
             self.faults.of_a_write(&mut self.dice, clock)
         };
@@ -192,6 +197,7 @@ impl Sim {
             for change in changes {
                 self.repeat_by_mistake(shop, &change);
                 self.note(|| format!("to shop {shop}, and arrives late: {change:?}"));
+                self.note_refused(shop, &change);
                 if let Some(change) = self.arrives(shop, change, true) {
                     let change = Box::new(change);
                     self.at(at, Due::Late { shop, change });
@@ -215,6 +221,11 @@ impl Sim {
                     self.repeat_by_mistake(shop, &change);
                 }
                 self.note(|| format!("to shop {shop}, reply lost {lose}: {change:?}"));
+                if let Some(fault) = self.note_refused(shop, &change) {
+                    self.arrives(shop, change, true);
+                    outcomes.push(Outcome::Failed(fault));
+                    continue;
+                }
                 let arrived = self.arrives(shop, change, lose);
                 if let (Some(change), Some(shop)) = (arrived, self.shops.get_mut(&shop)) {
                     outcomes.push(shop.apply(&change, now));
@@ -227,6 +238,14 @@ impl Sim {
         self.reply(machine, Event::Pushed { call, result });
     }
 
+    /// Why the shop does not do it, if it does not.
+    fn note_refused(&mut self, shop: ShopId, change: &Change) -> Option<Fault> {
+        let fault = self.refused(shop, change)?;
+        let push = push_of(self.shops.get(&shop)?, change);
+        self.refused_pushes.entry(push).or_default().push(self.now);
+        Some(fault)
+    }
+
     /// Holds a change against the acknowledged intents; then it is the connector's.
     pub(super) fn arrives(
         &mut self,
@@ -235,6 +254,7 @@ impl Sim {
         lost: bool,
     ) -> Option<Change> {
         self.pushes += 1;
+        let read_since = later(self.now, -self.read_before_ms());
         let at = self.shops.get_mut(&shop)?;
         let push = push_of(at, &change);
         match self.coordinator.intents.get_mut(&push) {
@@ -256,7 +276,7 @@ impl Sim {
             self.erp_writes.push(ErpWrite {
                 sku: was.sku.clone(),
                 at: self.now,
-                read_since: self.read_since.min(later(self.now, -READ_BEFORE_MS)),
+                read_since: self.read_since.min(read_since),
                 units: (*on_hand - was.on_hand).try_into().unwrap_or_default(),
                 unanswered: lost,
             });

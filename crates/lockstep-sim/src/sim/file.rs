@@ -11,9 +11,11 @@ pub(super) fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) 
             lane,
             shop,
             records,
+            left_at,
             ..
         } => {
-            let summary = journal.stage(shop, records).expect("a page is staged");
+            let staged = journal.stage_page(shop, records, left_at);
+            let summary = staged.expect("a page is staged");
             Event::Staged {
                 lane,
                 shop,
@@ -33,12 +35,13 @@ pub(super) fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) 
         ),
         Effect::LoadCatalogue {
             kind,
+            share,
             after,
             limit,
             root: _,
         } => Event::CatalogueLoaded(
             journal
-                .load_catalogue(kind, after.as_deref(), limit, clock)
+                .load_share(kind, share, after.as_deref(), limit, clock)
                 .expect("a chunk is loaded"),
         ),
         Effect::LoadOrders {

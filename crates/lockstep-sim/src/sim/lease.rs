@@ -36,6 +36,10 @@ impl Sim {
         self.machines[machine].open(&mut self.coordinator, epoch, now);
         let deadline = later(now, LEASE_MS - OWN_MARGIN_MS);
         self.machines[machine].start(epoch, deadline, &self.rules, now);
+        if self.rules.revision != self.opened.revision {
+            // Nobody remembers by which settings what was last in step.
+            self.mark_everything_due(machine);
+        }
         let generation = self.machines[machine].generation;
         self.at(
             later(now, RENEW_MS),

@@ -4,12 +4,15 @@
 mod calls;
 mod file;
 mod lease;
+mod mistaken;
 mod process;
+mod settings;
 
 use crate::coordinator::{Coordinator, later};
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::mistakes::Mistake;
+use crate::refusals::Refusal;
 use crate::shop::SimShop;
 use crate::worker::{Machine, Process};
 use jiff::Timestamp;
@@ -29,6 +32,8 @@ const LONGEST_PAUSE_MS: i64 = 30_000;
 /// From the reading that a write follows from to the write: replies, acknowledgement, the batches before it.
 const READ_BEFORE_MS: i64 = 12_000;
 const LONGEST_REPLY_MS: i64 = 2_500;
+/// Where pages are slow: three times what a write needs to settle.
+const SLOWEST_PAGE_MS: i64 = 30_000;
 const RENEW_MS: i64 = 4_000;
 const SCAN_MS: i64 = 5_000;
 const OFFER_MS: i64 = 500;
@@ -111,6 +116,14 @@ pub struct Sim {
     /// What arrived at a door and nothing durable explains.
     pub unexplained: Vec<String>,
     pub trace: Option<Vec<String>>,
+    /// What shops refuse until it is lifted, and when they refused which change.
+    pub refusals: Vec<Refusal>,
+    pub refused_pushes: BTreeMap<String, Vec<Timestamp>>,
+    /// The settings by which nothing is closed.
+    pub opened: Rules,
+    /// Pages take several times what a write needs to settle.
+    pub pages_are_slow: bool,
+    mistaken: mistaken::Mistaken,
     /// Of the write that leaves now, if it was held up.
     read_since: Timestamp,
     machines: [Machine; 2],
@@ -127,6 +140,7 @@ impl Sim {
         mistake: Option<Mistake>,
         now: Timestamp,
     ) -> Self {
+        let opened = rules.clone();
         if let Some(mistake) = mistake {
             mistake.in_rules(&mut rules);
         }
@@ -148,6 +162,11 @@ impl Sim {
             erp_writes: Vec::new(),
             unexplained: Vec::new(),
             trace: None,
+            refusals: Vec::new(),
+            refused_pushes: BTreeMap::new(),
+            opened,
+            pages_are_slow: false,
+            mistaken: mistaken::Mistaken::default(),
             read_since: Timestamp::MAX,
             machines: [Machine::new(now), Machine::new(now)],
             due: BTreeMap::new(),
@@ -259,6 +278,18 @@ impl Sim {
         }
     }
 
+    /// Entries of the journal.
+    pub fn entries(&self) -> u64 {
+        self.journal()
+            .map_or(0, |journal| journal.head().expect("a head").seq)
+    }
+
+    /// From a reading that a write follows from to the write.
+    fn read_before_ms(&self) -> i64 {
+        let slow = if self.pages_are_slow { 3 } else { 0 };
+        READ_BEFORE_MS + slow * SLOWEST_PAGE_MS
+    }
+
     pub fn journal(&self) -> Option<&Journal> {
         self.machines[self.holder()?].journal.as_ref()
     }
@@ -352,7 +383,7 @@ impl Sim {
                 changes,
             } => {
                 if self.process(machine, generation).is_some() {
-                    self.read_since = later(self.now, -READ_BEFORE_MS - LONGEST_PAUSE_MS);
+                    self.read_since = later(self.now, -self.read_before_ms() - LONGEST_PAUSE_MS);
                     self.push(machine, call, shop, changes);
                     self.read_since = Timestamp::MAX;
                 }
@@ -391,7 +422,8 @@ impl Sim {
             }
             Due::Late { shop, change } => {
                 self.note(|| format!("late at shop {shop}: {change:?}"));
-                if let Some(shop) = self.shops.get_mut(&shop) {
+                let is_refused = self.refused(shop, &change).is_some();
+                if let (false, Some(shop)) = (is_refused, self.shops.get_mut(&shop)) {
                     shop.apply(&change, now);
                 }
             }

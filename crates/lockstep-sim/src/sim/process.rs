@@ -1,7 +1,7 @@
 //! A process: what its engine is told, and what it asks for.
 
 use super::file::ask_file;
-use super::{Due, ErpWrite, LONGEST_REPLY_MS, READ_ONLY_PAUSE_MS, Sim};
+use super::{Due, ErpWrite, LONGEST_REPLY_MS, READ_ONLY_PAUSE_MS, SLOWEST_PAGE_MS, Sim};
 use crate::coordinator::later;
 use crate::mistakes::Mistake;
 use crate::scenario::ERP;
@@ -11,6 +11,26 @@ use lockstep_model::entry::{Body, Subject, What};
 use lockstep_model::{Lane, Next};
 
 impl Sim {
+    /// What was read may have been so a long time ago when it arrives.
+    pub(super) fn reply_to_a_read(&mut self, machine: usize, event: Event) {
+        let is_slow = self.faults.slow_pages > 0 && self.dice.chance(self.faults.slow_pages);
+        if !is_slow {
+            self.reply(machine, event);
+            return;
+        }
+        let generation = self.machines[machine].generation;
+        let event = Box::new(event);
+        let delay = self.dice.between(1_000, SLOWEST_PAGE_MS);
+        self.at(
+            later(self.now, delay),
+            Due::Event {
+                machine,
+                generation,
+                event,
+            },
+        );
+    }
+
     pub(super) fn reply(&mut self, machine: usize, event: Event) {
         let delay = if self.dice.chance(self.faults.slow) {
             self.dice.between(200, LONGEST_REPLY_MS)
@@ -80,6 +100,12 @@ impl Sim {
             return;
         };
         mistake.in_event(event);
+        if let (Event::Pulled { call, result }, Some(process)) =
+            (&*event, &self.machines[machine].process)
+            && let Some(place) = process.pulls.get(call).copied()
+        {
+            self.mistaken.hears(place, result.as_ref().ok());
+        }
         if mistake == Mistake::CursorBeforeCommit
             && let Event::Pulled {
                 call,
@@ -96,9 +122,10 @@ impl Sim {
         }
     }
 
-    pub(super) fn append(&mut self, machine: usize, mut bodies: Vec<Body>, also: Also) {
+    pub(super) fn append(&mut self, machine: usize, mut bodies: Vec<Body>, mut also: Also) {
         if let Some(mistake) = self.mistake {
             mistake.in_entries(&mut bodies, &mut self.returned);
+            self.mistaken.in_append(mistake, &mut bodies, &mut also);
         }
         for body in &bodies {
             if let Body::Intended {
@@ -166,6 +193,9 @@ impl Sim {
                 None
             }
             Effect::Pull { .. } | Effect::Find { .. } | Effect::Push { .. } => {
+                if let Effect::Push { shop, changes, .. } = &effect {
+                    self.hold_against_settings(machine, *shop, changes);
+                }
                 self.call(machine, effect);
                 None
             }
@@ -201,6 +231,7 @@ impl Sim {
                 {
                     process.levels_read.clear();
                 }
+                self.run_has_ended(machine);
                 self.at(
                     now,
                     Due::Offer {

@@ -7,7 +7,10 @@ const SEEDS: u64 = 200;
 
 fn is_caught(mistake: Mistake) {
     let caught = (1..=SEEDS).find(|seed| {
-        let scenario = Scenario::new(*seed);
+        let scenario = Scenario {
+            refusals: mistake.needs_refusals(),
+            ..Scenario::new(*seed)
+        };
         let with_it = run(Scenario {
             mistake: Some(mistake),
             ..scenario
@@ -138,4 +141,19 @@ fn a_buffer_that_is_taken_off_the_owner_too_is_caught() {
 #[test]
 fn orders_that_are_not_read_again_around_levels_are_caught() {
     is_caught(Mistake::OrdersNotReadAgain);
+}
+
+#[test]
+fn a_batch_whose_rest_is_dropped_after_one_failure_is_caught() {
+    is_caught(Mistake::RestOfBatchDropped);
+}
+
+#[test]
+fn a_cursor_of_a_stopped_run_that_moves_is_caught() {
+    is_caught(Mistake::CursorOfStoppedRunMoves);
+}
+
+#[test]
+fn what_was_looked_for_and_not_found_and_is_not_due_again_is_caught() {
+    is_caught(Mistake::NotFoundNotDueAgain);
 }

@@ -1,10 +1,11 @@
 //! Calls to shops on behalf of the engine, each a task of its own that ends in events.
 
+use super::doors::Pass;
 use super::health::{ShopsHealth, Sort};
 use crate::clock::{self, BootTime, on_our_clock};
 use crate::crash::{CrashPoint, CrashPoints};
 use crate::link::{Link, Right};
-use crate::shop_http::counting;
+use crate::shop_http::{counting, counting_writes};
 use crate::shops::{OtherShops, Shops};
 use lockstep_connector::Connector;
 use lockstep_engine::budget::Urgency;
@@ -122,6 +123,7 @@ impl Line {
         self,
         call: CallId,
         changes: Vec<Change>,
+        pass: Pass,
         link: Arc<Link>,
         movable: bool,
     ) -> Done {
@@ -129,7 +131,8 @@ impl Line {
         let lane = changes
             .first()
             .map_or(Lane::Trade, |change| change.kind().flow().lane());
-        let (events, requests) = counting(Urgency::of_writing(&changes), async {
+        let urgency = Urgency::of_writing(&changes);
+        let (events, requests) = counting_writes(urgency, pass.clone(), async {
             let (mut events, fault) = self.met().await;
             let result = match fault {
                 Some(fault) => Err(fault),
@@ -138,7 +141,10 @@ impl Line {
                     "the right to write ran out before this was sent; it is sent when the coordinator is back",
                 )
                 .at(self.shop)),
-                None => self.send(&changes, &link, movable).await,
+                None => match pass.check() {
+                    Ok(()) => self.send(&changes, &link, movable).await,
+                    Err(closed) => Err(closed),
+                },
             };
             self.crash.reach(CrashPoint::AfterSend);
             let result = outcomes_on_our_clock(result);

@@ -4,6 +4,7 @@ use super::Seat;
 use super::buyers::Retention;
 use super::calls::{Done, Line};
 use super::checked::Checked;
+use super::doors::Doors;
 use super::file::{File, FileError};
 use super::health::{ShopsHealth, Sort};
 use super::pace::{Pace, Pair};
@@ -21,7 +22,7 @@ use lockstep_engine::{Customer, Effect, Event, Opened, Progress, Step};
 use lockstep_journal::PlanRow;
 use lockstep_model::cases::Also;
 use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult, RunWhy};
-use lockstep_model::{Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
+use lockstep_model::{Change, Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
 use lockstep_protocol::status::{Phase, RunProgress, ShopReport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Driver {
     pub shops: Arc<Shops>,
     pub identities: BTreeMap<ShopId, ShopIdentity>,
     checked: Checked,
+    /// What may be written to, by the newest settings.
+    doors: Arc<Doors>,
     pub engine: Customer,
     pub calls: JoinSet<Done>,
     pub(super) queue: VecDeque<Event>,
@@ -90,6 +93,7 @@ impl Driver {
     ) -> Result<Self, FileError> {
         let shops = Arc::new(shops);
         close_interrupted_runs(&file).await?;
+        file.with(|journal| journal.distrust_staged()).await?;
         let mut identities = known_identities(&file, &shops).await?;
         let mut checked = Checked::load(&tools.link.folder, &seat);
         for shop in meet_new_shops(&file, &shops, &mut identities).await? {
@@ -98,8 +102,11 @@ impl Driver {
         let remapped = map_stocks(&file, &seat, &identities).await?;
         let opened = what_is_known(&file, &shops).await?;
         let rules = shops.rules(&seat.settings, seat.revision, &identities);
+        let doors = Arc::new(Doors::default());
+        doors.hold_to(&rules);
         Ok(Driver {
             engine: Customer::new(opened, rules),
+            doors,
             tools,
             seat,
             file,
@@ -304,6 +311,12 @@ impl Driver {
     pub async fn set(&mut self, seat: Seat, shops: Shops) -> Result<(), FileError> {
         self.seat = seat;
         self.shops = Arc::new(shops);
+        // First of all: what is on its way to a shop that is closed now ends before its next request.
+        self.doors.hold_to(&self.shops.rules(
+            &self.seat.settings,
+            self.seat.revision,
+            &self.identities,
+        ));
         let is_there = |shop: &ShopId, _: &mut ShopIdentity| self.shops.get(*shop).is_some();
         self.identities.retain(is_there);
         for shop in meet_new_shops(&self.file, &self.shops, &mut self.identities).await? {
@@ -318,7 +331,8 @@ impl Driver {
         if moved {
             self.mark_everything_due().await?;
         }
-        self.on(Event::Settings(Box::new(rules)));
+        // Before whatever else happened: what the settings close ends with the next effect.
+        self.queue.push_front(Event::Settings(Box::new(rules)));
         self.tell_rights();
         if moved {
             let shops = self.shops.iter();
@@ -424,8 +438,16 @@ impl Driver {
                 let (link, movable) = (self.tools.link.clone(), self.seat.movable());
                 self.pushes += 1;
                 self.pace.wrote(shop, Instant::now());
-                self.calls
-                    .spawn(self.line(shop).push(call, changes, link, movable));
+                let flow = match changes.first() {
+                    Some(Change::AddPicture { .. } | Change::RemovePicture { .. }) => {
+                        Flow::Pictures
+                    }
+                    Some(change) => change.kind().flow(),
+                    None => Flow::Products,
+                };
+                let pass = self.doors.pass(shop, flow);
+                let push = self.line(shop).push(call, changes, pass, link, movable);
+                self.calls.spawn(push);
                 None
             }
             Effect::Stage {
@@ -433,10 +455,11 @@ impl Driver {
                 run: _,
                 shop,
                 records,
+                left_at,
             } => {
                 let summary = self
                     .file
-                    .with(move |journal| journal.stage(shop, records))
+                    .with(move |journal| journal.stage_page(shop, records, left_at))
                     .await?;
                 crash.reach(CrashPoint::AfterStage);
                 Some(Event::Staged {
@@ -447,6 +470,7 @@ impl Driver {
             }
             Effect::LoadCatalogue {
                 kind,
+                share,
                 after,
                 limit,
                 root,
@@ -455,7 +479,7 @@ impl Driver {
                     let (after, now) = (after.as_deref(), clock::now());
                     match root {
                         Some(root) => journal.load_categories_under(&root, after, limit, now),
-                        None => journal.load_catalogue(kind, after, limit, now),
+                        None => journal.load_share(kind, share, after, limit, now),
                     }
                 };
                 Some(Event::CatalogueLoaded(self.file.with(load).await?))

@@ -6,6 +6,7 @@ mod buyers;
 mod calls;
 mod checked;
 mod checkpoint;
+mod doors;
 mod driver;
 mod file;
 mod health;
@@ -18,6 +19,7 @@ mod task;
 mod undo;
 mod wishes;
 
+pub use doors::Pass;
 pub use hooks::HookUrls;
 pub use plan::Asked;
 pub use task::{

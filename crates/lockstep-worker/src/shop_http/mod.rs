@@ -7,6 +7,7 @@ mod pace;
 mod reach;
 
 use crate::bounds;
+use crate::customer::Pass;
 use crate::trust::Trust;
 use address::GuardedNames;
 
@@ -76,6 +77,8 @@ struct Errand {
     urgency: Urgency,
     /// Calls that were sent.
     calls: AtomicU64,
+    /// What writes have to show before each request.
+    pass: Option<Pass>,
 }
 
 tokio::task_local! {
@@ -84,12 +87,32 @@ tokio::task_local! {
 
 /// Runs `work`, whose calls are as urgent as is said, and says how many calls to shops it made.
 pub async fn counting<F: Future>(urgency: Urgency, work: F) -> (F::Output, u64) {
+    on_errand(urgency, None, work).await
+}
+
+/// As `counting`; and before each request that writes the pass is checked.
+pub async fn counting_writes<F: Future>(urgency: Urgency, pass: Pass, work: F) -> (F::Output, u64) {
+    on_errand(urgency, Some(pass), work).await
+}
+
+async fn on_errand<F: Future>(urgency: Urgency, pass: Option<Pass>, work: F) -> (F::Output, u64) {
     let errand = Arc::new(Errand {
         urgency,
         calls: AtomicU64::new(0),
+        pass,
     });
     let output = ERRAND.scope(errand.clone(), work).await;
     (output, errand.calls.load(Ordering::Relaxed))
+}
+
+/// May this request still be sent? A batch takes a while, and settings may close its shop in the midst of it.
+fn check_pass(effect: Effect) -> Result<(), Fault> {
+    match effect {
+        Effect::Read => Ok(()),
+        Effect::Repeatable | Effect::Once => ERRAND
+            .try_with(|errand| errand.pass.as_ref().map_or(Ok(()), Pass::check))
+            .unwrap_or(Ok(())),
+    }
 }
 
 /// What nobody said is asked by a person who waits for the answer.
@@ -284,6 +307,7 @@ impl ShopHttp {
             Body::Stream(stream) => builder.body(reqwest::Body::wrap_stream(stream)),
         };
         let slot = self.slot().await?;
+        check_pass(cost.effect)?;
         let _uncounted = ERRAND.try_with(|errand| errand.calls.fetch_add(1, Ordering::Relaxed));
         let started = std::time::Instant::now();
         let answer = builder.send().await;
