@@ -1,12 +1,12 @@
-//! Everything at once: a worker that is killed every few seconds while buyers buy, pay and cancel, hooks that come twice,
-//! replies that are lost, writes that are applied late, a coordinator that is away, and journals that are lost with
-//! their disk. What the shops hold in the end is all that counts.
+//! Everything at once: a worker that is killed every few seconds while buyers buy baskets of several lines, pay, cancel a
+//! part or all and get money back, hooks that come twice, replies that are lost, writes that are applied late or refused, a
+//! coordinator that is away, and journals that are lost with their disk. What the shops hold in the end is all that counts.
 //!
 //! 150 orders by default, with a lost reply in 10 writes; with `LOCKSTEP_TEST_LONG=1` 2,000, a minute without the
-//! coordinator, and a lost reply in 50 writes.
+//! coordinator, and a lost reply in 50 writes. One write in 50 is refused in both.
 
 use crate::world::{Books, Scene, ShopClient, ShopPlan, Worker, eventually, holds_for, seconds};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 struct Plan {
@@ -37,52 +37,132 @@ impl Plan {
     }
 }
 
-/// Some of our writes are done without an answer, some are done later, and every hook comes twice.
+/// One in so many of our writes is refused: as a fault of the shop, of the key, or for coming too fast.
+const REFUSED_EVERY: u64 = 50;
+
+/// Some of our writes are done without an answer, some are done later, some are refused, and every hook comes twice.
 async fn set_faults(scene: &Scene, plan: &Plan) {
     for (shop, prefix) in [
         (scene.erp.client(), "/api/v1"),
         (scene.web1.client(), "/api/v1/stock"),
         (scene.web2.client(), "/api/v1/stock"),
     ] {
+        let refused = |status: u16| {
+            json!({
+                "kind": "Reject", "status": status, "method": "POST", "path_prefix": prefix,
+                "every": 3 * REFUSED_EVERY,
+            })
+        };
         shop.set_faults(json!([
             { "kind": "FailAfterWrite", "path_prefix": prefix, "every": plan.lost_every },
             { "kind": "ApplyLate", "ms": 800, "path_prefix": prefix, "every": 2 * plan.lost_every },
+            refused(503), refused(403), refused(429),
             { "kind": "DuplicateHooks" },
         ]))
         .await;
     }
 }
 
-/// One order: paid at once or a moment later, and now and then cancelled.
-async fn buy(shop: &ShopClient, sku: &str, nth: usize) {
-    let order = shop.buy(sku, 1, !nth.is_multiple_of(5)).await;
-    if nth.is_multiple_of(5) {
+/// What becomes of an order, by its number in the storm.
+enum Fate {
+    Kept,
+    Cancelled,
+    /// One unit of its first line, before or after it has crossed.
+    PartCancelled,
+    /// One unit of its first line with its money; put back.
+    UnitRefunded,
+    /// Money alone.
+    MoneyRefunded,
+}
+
+impl Fate {
+    fn of(nth: usize) -> Fate {
+        match nth % 22 {
+            0 | 11 => Fate::Cancelled,
+            4 | 14 => Fate::PartCancelled,
+            7 => Fate::UnitRefunded,
+            9 | 18 => Fate::MoneyRefunded,
+            _ => Fate::Kept,
+        }
+    }
+}
+
+/// Two of one SKU in two lines, three items, or one item twice: no line has so few units that a part of the order is all.
+fn basket(skus: &[String], nth: usize) -> Value {
+    let line = |at: usize, quantity: u32| json!({ "sku": skus[(nth + at) % skus.len()], "quantity": quantity });
+    match nth % 4 {
+        0 => json!([line(0, 2), line(0, 1)]),
+        1 => json!([line(0, 2), line(1, 1), line(2, 1)]),
+        _ => json!([line(0, 2)]),
+    }
+}
+
+/// One order: paid at once or a moment later, and then whatever its fate is.
+async fn buy(shop: &ShopClient, skus: &[String], nth: usize) {
+    let pays_later = nth.is_multiple_of(5);
+    let mut order = json!({
+        "lines": basket(skus, nth),
+        "buyer": { "name": "Aino Virta", "email": "aino@example.com" },
+        "pay": !pays_later,
+    });
+    if nth.is_multiple_of(3) {
+        order["shipping_method"] = "post".into();
+    }
+    let order = shop.check_out(order).await;
+    if pays_later {
         shop.pay(&order).await;
     }
-    if nth.is_multiple_of(11) {
+    let part = json!([{ "id": "1", "quantity": 1 }]);
+    let step = match Fate::of(nth) {
+        Fate::Kept => return,
         // It may have crossed or not: both are right, and the unit is free again.
-        shop.cancel(&order).await;
-    }
+        Fate::Cancelled => return shop.cancel(&order).await,
+        Fate::PartCancelled => ("cancel", json!({ "lines": part, "key": "part" })),
+        Fate::UnitRefunded => (
+            "refund",
+            json!({ "lines": part, "restock": true, "key": "unit" }),
+        ),
+        Fate::MoneyRefunded => ("refund", json!({ "amount": "1.00", "key": "money" })),
+    };
+    let (step, body) = step;
+    shop.post(&format!("/api/v1/orders/{}/{step}", order.id), body)
+        .await;
 }
 
 /// Orders that must stand in the ERP: those that were paid and not cancelled.
-async fn must_cross(shops: &[ShopClient]) -> usize {
-    let mut count = 0;
+async fn must_cross(shops: &[ShopClient]) -> Vec<Value> {
+    let mut wanted = Vec::new();
     for shop in shops {
         let orders = shop.orders().await;
-        count += orders
-            .iter()
-            .filter(|order| {
-                order["external_key"].is_null()
-                    && order["payment"] == "paid"
-                    && order["cancelled"] != true
-            })
-            .count();
+        wanted.extend(orders.into_iter().filter(|order| {
+            order["external_key"].is_null()
+                && ["paid", "partly_refunded"]
+                    .map(Value::from)
+                    .contains(&order["payment"])
+                && order["cancelled"] != true
+        }));
     }
-    count
+    wanted
 }
 
-/// Each that must cross stands in the ERP once, and none that stands there stands twice.
+/// (SKU, units that the buyer gets) of each line that has any, in order.
+fn lines_of(order: &Value) -> Vec<(String, i64)> {
+    let lines = order["lines"].as_array().into_iter().flatten();
+    let mut got: Vec<(String, i64)> = lines
+        .map(|line| {
+            let units = |key: &str| line[key].as_i64().expect("units");
+            let sku = line["sku"].as_str().unwrap_or_default().to_owned();
+            let got = units("quantity") - units("cancelled") - units("returned");
+            (sku, got)
+        })
+        .filter(|(_, units)| *units != 0)
+        .collect();
+    got.sort();
+    got
+}
+
+/// Each that must cross stands in the ERP once, with its lines and with the money that went back; none that stands there
+/// stands twice.
 async fn crossed(scene: &Scene) -> Result<usize, String> {
     let wanted = must_cross(&scene.web_shops()).await;
     let copies = scene.erp.orders().await;
@@ -98,11 +178,45 @@ async fn crossed(scene: &Scene) -> Result<usize, String> {
         .iter()
         .filter(|copy| copy["cancelled"] != true)
         .count();
-    if there == wanted {
-        Ok(wanted)
-    } else {
-        Err(format!("{there} of {wanted} orders in the ERP"))
+    if there != wanted.len() {
+        return Err(format!("{there} of {} orders in the ERP", wanted.len()));
     }
+    for order in &wanted {
+        let number = order["number"].as_str().expect("a number");
+        let copy = copies.iter().find(|copy| {
+            let reference = copy["reference"].as_str().unwrap_or_default();
+            reference.ends_with(number)
+        });
+        let Some(copy) = copy else {
+            return Err(format!("{number} is not in the ERP"));
+        };
+        if lines_of(order) != lines_of(copy) {
+            return Err(format!(
+                "{number} is {:?}, its copy {:?}",
+                lines_of(order),
+                lines_of(copy)
+            ));
+        }
+        if order["refunded"] != copy["refunded"] {
+            return Err(format!(
+                "{} of {number} were refunded, {} of its copy",
+                order["refunded"], copy["refunded"]
+            ));
+        }
+        let is_whole = |order: &Value| {
+            let lines = order["lines"].as_array().into_iter().flatten();
+            lines
+                .map(|line| &line["cancelled"])
+                .all(|units| *units == 0)
+        };
+        if is_whole(order) && order["total"] != copy["total"] {
+            return Err(format!(
+                "{number} is of {}, its copy of {}",
+                order["total"], copy["total"]
+            ));
+        }
+    }
+    Ok(wanted.len())
 }
 
 struct Storm {
@@ -140,7 +254,7 @@ async fn nothing_is_lost_or_doubled_in_a_storm() {
     };
     let mut away_until = None;
     for nth in 0..plan.orders {
-        buy(&web[nth % 2], &skus[nth % skus.len()], nth).await;
+        buy(&web[nth % 2], &skus, nth).await;
         storm.strike(&mut scene.worker, plan.kill_every);
         if nth == plan.orders / 3 {
             scene.coordinator.process.kill();
@@ -170,17 +284,18 @@ async fn nothing_is_lost_or_doubled_in_a_storm() {
             crossed(&scene).await
         })
         .await;
-    let (mut lost, mut late) = (0, 0);
+    let (mut lost, mut late, mut refused) = (0, 0, 0);
     for shop in scene.shops() {
         let faults = shop.faults().await;
         let hits = |at: usize| faults["faults"][at]["hits"].as_u64().unwrap_or_default();
         lost += hits(0);
         late += hits(1);
+        refused += hits(2) + hits(3) + hits(4);
         shop.clear_faults().await;
     }
     assert!(
-        lost > 0 && late > 0,
-        "no fault struck: {lost} lost, {late} late"
+        lost > 0 && late > 0 && refused > 0,
+        "a fault never struck: {lost} lost, {late} late, {refused} refused"
     );
     let shops = scene.shops();
     eventually(
@@ -195,8 +310,8 @@ async fn nothing_is_lost_or_doubled_in_a_storm() {
     })
     .await;
     println!(
-        "{} orders in {} s, {} of them to cross; {} kills, {lost} replies lost, {late} writes late; all crossed {} s after the last: 0 lost, 0 doubled, no step by \
-         hand, units conserved",
+        "{} orders in {} s, {} of them to cross; {} kills, {lost} replies lost, {late} writes late, {refused} refused; all crossed {} s after the last: 0 lost, \
+         0 doubled, no step by hand, units conserved, refunded sums equal",
         plan.orders,
         bought_in.as_secs(),
         crossed_orders,
