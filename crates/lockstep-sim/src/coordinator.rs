@@ -42,7 +42,7 @@ pub struct Coordinator {
     pub epochs_unchecked: bool,
     /// What the acknowledged journal means to push and no push has used yet.
     pub intents: BTreeMap<String, u32>,
-    /// When the last write to a level was meant, by what it is about.
+    /// When the last write to a level of the ERP was meant: only its levels may be left to a person.
     pub level_intents: BTreeMap<Subject, Timestamp>,
     /// Units that levels moved by and no order explains, as the journal has it: up and down alike.
     pub unexplained: BTreeMap<(ShopId, Sku), Decimal>,
@@ -122,7 +122,9 @@ impl Coordinator {
                 } => {
                     let intent = intent_of(*shop, subject, what);
                     *self.intents.entry(intent).or_default() += 1;
-                    if let Subject::Level { .. } = subject {
+                    if let Subject::Level { .. } = subject
+                        && *shop == crate::scenario::ERP
+                    {
                         self.level_intents.insert(subject.clone(), entry.at);
                     }
                 }
