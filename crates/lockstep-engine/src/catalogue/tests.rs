@@ -1006,7 +1006,6 @@ fn c6_a_handle_is_a_write_of_its_own_and_comes_once_the_rest_is_written() {
 }
 
 #[test]
-#[test]
 fn x2_what_differs_from_the_refused_is_tried_at_once() {
     let refused = |price: i64| {
         let what = What::Set {
