@@ -367,6 +367,8 @@ fn decide_on(
             gone,
             waits,
         } = target.plan(&ours, rules, terms, &sides);
+        // A plan that is made meanwhile shows what a person would let through.
+        let waits = waits || !prices.is_empty();
         for (path, price) in prices {
             let words = price_in_words(&label, &shop_rules.name, &price);
             decision.held.push(words);

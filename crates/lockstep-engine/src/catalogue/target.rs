@@ -155,11 +155,13 @@ impl Target<'_> {
         }
         if self.kind == Kind::Product {
             let batches = &self.rules.abilities.batches;
-            if self.rules.read_only || !batches.contains_key(&ChangeSort::CreateProduct) {
+            if !batches.contains_key(&ChangeSort::CreateProduct) {
                 return planned;
             }
             if variants_of(&wanted).next().is_none() {
-                planned.missing = Some(MissingThere::Variants);
+                // A shop that is not written to yet is not asked about: that it lacks the record stays due.
+                planned.missing = (!self.rules.read_only).then_some(MissingThere::Variants);
+                planned.waits = self.rules.read_only;
                 return planned;
             }
         }

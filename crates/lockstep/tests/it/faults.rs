@@ -1,7 +1,9 @@
 //! Bad input and faults: each has a clear message at the customer's run, the rest goes on, nothing is lost and nothing
 //! is doubled.
 
-use crate::world::{Books, Scene, ShopPlan, Wiretap, eventually, holds_for, in_step, seconds};
+use crate::world::{
+    Books, Scene, ShopPlan, Wiretap, eventually, holds_for, in_step, seconds, settings,
+};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -119,13 +121,13 @@ async fn a_wrong_address() {
     let right = scene.web1.url.clone();
     let wrong = nobody();
     scene
-        .edit(|settings| settings["services"][1]["url"] = json!(wrong))
+        .edit(|settings| settings::moved(settings, 1, &wrong, &scene.web1.token))
         .await;
     scene.web1.buy(&sku, 1, true).await;
     the_rest_goes_on(&scene, &sku).await;
     scene.until_told(&["Web shop 1", "reached"]).await;
     scene
-        .edit(|settings| settings["services"][1]["url"] = json!(right))
+        .edit(|settings| settings::moved(settings, 1, &right, &scene.web1.token))
         .await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
 }
@@ -138,13 +140,13 @@ async fn an_expired_certificate() {
     let right = scene.web1.url.clone();
     let expired = expired_https();
     scene
-        .edit(|settings| settings["services"][1]["url"] = json!(expired))
+        .edit(|settings| settings::moved(settings, 1, &expired, &scene.web1.token))
         .await;
     scene.web1.buy(&sku, 1, true).await;
     the_rest_goes_on(&scene, &sku).await;
     scene.until_told(&["Web shop 1", "certificate"]).await;
     scene
-        .edit(|settings| settings["services"][1]["url"] = json!(right))
+        .edit(|settings| settings::moved(settings, 1, &right, &scene.web1.token))
         .await;
     nothing_is_lost_or_doubled(&scene, &books, 2).await;
 }
@@ -306,7 +308,7 @@ async fn two_products_with_one_sku() {
     .await;
     scene
         .edit(|settings| {
-            settings["services"][0]["url"] = json!(wire.url);
+            settings::moved(settings, 0, &wire.url, &scene.erp.token);
             settings["customer"]["enableSyncing"] = json!(true);
         })
         .await;

@@ -61,7 +61,7 @@ async fn one_decision_lets_all_orders_go_that_wait_for_the_same_and_each_is_made
     let title = view["groups"][0]["title"].as_str().expect("a title");
     assert_eq!(
         title,
-        "3 orders of Web shop 1 wait for the payment method \"bank\""
+        "3 orders of Web shop 1 wait for the payment method \"Bank transfer (bank)\""
     );
     assert_eq!(view["groups"][0]["unmapped"]["into_name"], "ERP", "{view}");
     // The start page says it, and the others go on.
@@ -180,7 +180,7 @@ async fn a_rate_a_term_and_a_country_that_the_receiver_lacks_are_mapped_by_one_d
             "24",
         ),
         (
-            "2 orders of Web shop 1 wait for the payment term \"net14\"",
+            "2 orders of Web shop 1 wait for the payment term \"14 days net (net14)\"",
             "payment_term",
             "net14",
         ),

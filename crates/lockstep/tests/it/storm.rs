@@ -2,8 +2,8 @@
 //! part or all and get money back, hooks that come twice, replies that are lost, writes that are applied late or refused, a
 //! coordinator that is away, and journals that are lost with their disk. What the shops hold in the end is all that counts.
 //!
-//! 150 orders by default, with a lost reply in 10 writes; with `LOCKSTEP_TEST_LONG=1` 2,000, a minute without the
-//! coordinator, and a lost reply in 50 writes. One write in 50 is refused in both.
+//! 150 orders by default, with a lost reply and a refusal in 10 writes; with `LOCKSTEP_TEST_LONG=1` 2,000, a minute without
+//! the coordinator, and a lost reply and a refusal in 50 writes.
 
 use crate::world::{Books, Scene, ShopClient, ShopPlan, Worker, eventually, holds_for, seconds};
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ struct Plan {
     kill_every: Duration,
     /// Of so many writes one is done and its answer lost; of twice as many, one is done later.
     lost_every: u64,
+    /// Of so many writes one is refused: as a fault of the shop, of the key, or for coming too fast.
+    refused_every: u64,
 }
 
 impl Plan {
@@ -25,6 +27,7 @@ impl Plan {
                 coordinator_away: seconds(60),
                 kill_every: seconds(5),
                 lost_every: 50,
+                refused_every: 50,
             }
         } else {
             Plan {
@@ -32,13 +35,11 @@ impl Plan {
                 coordinator_away: seconds(5),
                 kill_every: seconds(4),
                 lost_every: 10,
+                refused_every: 10,
             }
         }
     }
 }
-
-/// One in so many of our writes is refused: as a fault of the shop, of the key, or for coming too fast.
-const REFUSED_EVERY: u64 = 50;
 
 /// Some of our writes are done without an answer, some are done later, some are refused, and every hook comes twice.
 async fn set_faults(scene: &Scene, plan: &Plan) {
@@ -50,7 +51,7 @@ async fn set_faults(scene: &Scene, plan: &Plan) {
         let refused = |status: u16| {
             json!({
                 "kind": "Reject", "status": status, "method": "POST", "path_prefix": prefix,
-                "every": 3 * REFUSED_EVERY,
+                "every": 3 * plan.refused_every,
             })
         };
         shop.set_faults(json!([

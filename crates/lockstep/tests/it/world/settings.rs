@@ -103,6 +103,12 @@ pub fn of_practice_shops(id: u64, name: &str, movable: bool, shops: &[ShopClient
 }
 
 /// Adds a row to a section, which is made if it is missing.
+/// Another address: the key that is stored is not sent there, it is given anew.
+pub fn moved(settings: &mut Value, at: usize, url: &str, token: &str) {
+    settings["services"][at]["url"] = url.into();
+    settings["services"][at]["credentials"]["token"] = token.into();
+}
+
 pub fn push(settings: &mut Value, section: &str, row: Value) {
     let rows = &mut settings[section];
     match rows.as_array_mut() {
