@@ -278,6 +278,15 @@ impl Held {
         let gone = gone.map(|(shop, id)| Conflict::GoneThere { shop, id });
         let mut asked: Vec<Conflict> = prices.chain(missing).chain(gone).collect();
         let mut closed = Vec::new();
+        if holding == Holding::Accepts {
+            let held: BTreeSet<&Path> = asked.iter().filter_map(price_of).collect();
+            let written = open.iter().filter(|open| {
+                let path = price_of(&open.about);
+                path.is_some_and(|path| !held.contains(path))
+            });
+            let why = "a person has seen it, and it is written";
+            closed.extend(written.map(|open| (open.conflict, why)));
+        }
         if holding != Holding::Asks {
             asked.retain(|about| !matches!(about, Conflict::PriceHeld { .. }));
         }
@@ -305,6 +314,14 @@ impl Held {
             }
         }
         Questions { closed, asked }
+    }
+}
+
+/// The price that is asked about.
+fn price_of(about: &Conflict) -> Option<&Path> {
+    match about {
+        Conflict::PriceHeld { path, .. } => Some(path),
+        _ => None,
     }
 }
 
