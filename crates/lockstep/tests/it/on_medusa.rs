@@ -66,9 +66,9 @@ fn with_medusa(mut all: Value, medusa: &Medusa, url: &str) -> Value {
         "services",
         json!({
             "id": 3, "name": "Medusa", "platform": "medusa", "url": url,
-            "credentials": {
-                "api_key": medusa.key, "stock_location": medusa.stock_location,
-                "sales_channel": medusa.sales_channel, "region": medusa.region,
+            "credentials": { "api_key": medusa.key },
+            "options": {
+                "stock_location": medusa.stock_location, "sales_channel": medusa.sales_channel, "region": medusa.region,
                 "shipping_profile": medusa.shipping_profile, "shipping_option": medusa.shipping_option,
             },
         }),
@@ -78,6 +78,8 @@ fn with_medusa(mut all: Value, medusa: &Medusa, url: &str) -> Value {
         "customerHasServices",
         json!({
             "id": 3, "customerId": 0, "serviceId": 3, "role": "shop", "assortment": "all",
+            // It has products of its own, which stay there.
+            "firstMeeting": "go",
         }),
     );
     for (section, of, identifier) in [
