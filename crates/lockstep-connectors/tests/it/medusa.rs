@@ -602,6 +602,31 @@ pub(crate) fn test(body: impl AsyncFnOnce(&Ground) -> Result<(), kit::Failure>) 
     });
 }
 
+/// All pages of a look, and where the next begins.
+pub(crate) async fn look(
+    connector: &dyn Connector,
+    kind: Kind,
+    scope: Scope,
+) -> Result<(Vec<Record>, Cursor), kit::Failure> {
+    let is_feed = matches!(scope, Scope::Since(_));
+    let (mut scope, mut records) = (scope, Vec::new());
+    loop {
+        let request = PullRequest {
+            kind,
+            scope,
+            limit: 50,
+        };
+        let page = connector.pull(&request).await?;
+        records.extend(page.records.into_iter().flatten());
+        scope = match page.next {
+            Next::End(Some(cursor)) => return Ok((records, cursor)),
+            Next::More(cursor) if is_feed => Scope::Since(cursor),
+            Next::More(cursor) => Scope::Everything(Some(cursor)),
+            other => return Err(kit::Failure(format!("{other:?}"))),
+        };
+    }
+}
+
 /// The lines that run over cans, whether or not there is a Medusa.
 mod kit_scripted {
     macro_rules! lines {
@@ -669,30 +694,6 @@ mod on_medusa {
                 other => Err(kit::Failure(format!("the receipt holds {other:?}"))),
             },
             other => Err(kit::Failure(format!("the step ends as {other:?}"))),
-        }
-    }
-
-    /// All pages of a look, and where the next begins.
-    async fn look(
-        connector: &dyn Connector,
-        scope: Scope,
-    ) -> Result<(Vec<Record>, Cursor), kit::Failure> {
-        let is_feed = matches!(scope, Scope::Since(_));
-        let (mut scope, mut records) = (scope, Vec::new());
-        loop {
-            let request = PullRequest {
-                kind: Kind::Order,
-                scope,
-                limit: 50,
-            };
-            let page = connector.pull(&request).await?;
-            records.extend(page.records.into_iter().flatten());
-            scope = match page.next {
-                Next::End(Some(cursor)) => return Ok((records, cursor)),
-                Next::More(cursor) if is_feed => Scope::Since(cursor),
-                Next::More(cursor) => Scope::Everything(Some(cursor)),
-                other => return Err(kit::Failure(format!("{other:?}"))),
-            };
         }
     }
 
@@ -834,9 +835,9 @@ mod on_medusa {
                 panic!("the copy is not made");
             };
             let id = made.id;
-            let (_, cursor) = look(connector, Scope::Everything(None)).await?;
-            let (_, cursor) = look(connector, Scope::Since(cursor)).await?;
-            let (idle, cursor) = look(connector, Scope::Since(cursor)).await?;
+            let (_, cursor) = look(connector, Kind::Order, Scope::Everything(None)).await?;
+            let (_, cursor) = look(connector, Kind::Order, Scope::Since(cursor)).await?;
+            let (idle, cursor) = look(connector, Kind::Order, Scope::Since(cursor)).await?;
             assert!(idle.is_empty(), "{} orders are told again", idle.len());
             let told = |records: &[Record]| {
                 let orders = records.iter().filter_map(|record| match record {
@@ -846,16 +847,16 @@ mod on_medusa {
                 orders.collect::<Vec<_>>()
             };
             step(connector, &id, OrderStep::Pay).await?;
-            let (records, cursor) = look(connector, Scope::Since(cursor)).await?;
+            let (records, cursor) = look(connector, Kind::Order, Scope::Since(cursor)).await?;
             let seen = told(&records);
             assert_eq!(seen.len(), 1);
             assert_eq!(seen[0].payment, Payment::Paid);
             ground.ship(&id).await?;
-            let (records, cursor) = look(connector, Scope::Since(cursor)).await?;
+            let (records, cursor) = look(connector, Kind::Order, Scope::Since(cursor)).await?;
             let seen = told(&records);
             assert_eq!(seen.len(), 1);
             assert_eq!(seen[0].fulfilment, Fulfilment::Shipped);
-            let (records, _) = look(connector, Scope::Since(cursor)).await?;
+            let (records, _) = look(connector, Kind::Order, Scope::Since(cursor)).await?;
             assert!(told(&records).is_empty());
             Ok(())
         });

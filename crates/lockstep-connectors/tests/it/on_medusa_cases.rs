@@ -2,7 +2,7 @@
 //! kit, a thing that is sold before it is there. Each test is a case that once went wrong.
 
 use crate::http::Direct;
-use crate::medusa::{decimal, setting, test, text};
+use crate::medusa::{decimal, look, setting, test, text};
 use async_trait::async_trait;
 use lockstep_connector::kit::{self, Failure, Seed, ShopUnderTest};
 use lockstep_connector::{
@@ -394,26 +394,6 @@ fn m4_a_copy_costs_what_the_order_costs_to_the_cent() {
 }
 
 /// All pages of a look, and where the next begins.
-async fn look(connector: &dyn Connector, scope: Scope) -> Result<(Vec<Record>, Cursor), Failure> {
-    let is_feed = matches!(scope, Scope::Since(_));
-    let (mut scope, mut records) = (scope, Vec::new());
-    loop {
-        let request = PullRequest {
-            kind: Kind::Product,
-            scope,
-            limit: 100,
-        };
-        let page = connector.pull(&request).await?;
-        records.extend(page.records.into_iter().flatten());
-        scope = match page.next {
-            Next::End(Some(cursor)) => return Ok((records, cursor)),
-            Next::More(cursor) if is_feed => Scope::Since(cursor),
-            Next::More(cursor) => Scope::Everything(Some(cursor)),
-            other => return Err(Failure(format!("{other:?}"))),
-        };
-    }
-}
-
 /// What is told of one product. Where more moves in the overlap than a cursor remembers, the same comes twice.
 fn only<'r>(records: &'r [Record], id: &RemoteId) -> Vec<&'r Record> {
     let mut told: Vec<&Record> = Vec::new();
@@ -447,8 +427,8 @@ fn m2_what_changed_is_seen_at_the_next_look_whichever_part_it_is() {
         let (product, option) = (text(&raw["id"]), text(&raw["options"][0]["id"]));
         let of_variant = format!("/admin/products/{product}/variants/{}", made.variants[0].id);
         let product_path = format!("/admin/products/{product}");
-        let (_, cursor) = look(connector, Scope::Everything(None)).await?;
-        let (_, mut cursor) = look(connector, Scope::Since(cursor)).await?;
+        let (_, cursor) = look(connector, Kind::Product, Scope::Everything(None)).await?;
+        let (_, mut cursor) = look(connector, Kind::Product, Scope::Since(cursor)).await?;
         let handle = format!("{}-other", tag.to_lowercase());
         for (what, path, body) in [
             ("title", product_path.clone(), json!({ "title": "Another" })),
@@ -467,10 +447,10 @@ fn m2_what_changed_is_seen_at_the_next_look_whichever_part_it_is() {
             ("SKU", of_variant, json!({ "sku": format!("{tag}-XS") })),
         ] {
             ground.post(&path, body).await?;
-            let (told, next) = look(connector, Scope::Since(cursor)).await?;
+            let (told, next) = look(connector, Kind::Product, Scope::Since(cursor)).await?;
             let told = only(&told, &made.id);
             assert_eq!(told.len(), 1, "{what}: {told:?}");
-            let (again, next) = look(connector, Scope::Since(next)).await?;
+            let (again, next) = look(connector, Kind::Product, Scope::Since(next)).await?;
             let again = only(&again, &made.id);
             assert!(
                 again.iter().all(|record| told.contains(record)),
@@ -529,23 +509,14 @@ fn m5_a_renamed_variant_keeps_its_stock_and_a_kit_has_as_many_as_its_parts() {
         };
         assert!(fault.message.contains("other items"), "{fault}");
         assert_eq!(ground.level(&sku).await?.0, dec("41"));
-        // All pages of a scan say the same.
-        let request = PullRequest {
-            kind: Kind::Level,
-            scope: Scope::Everything(None),
-            limit: 500,
-        };
-        let page = connector.pull(&request).await?;
-        let of_pair = page
-            .records
-            .iter()
-            .flatten()
-            .find_map(|record| match record {
-                Record::Level(level) if level.sku == pair && level.stock.0 == main => {
-                    Some(level.available())
-                }
-                _ => None,
-            });
+        // A scan says the same.
+        let (scanned, _) = look(connector, Kind::Level, Scope::Everything(None)).await?;
+        let of_pair = scanned.into_iter().find_map(|record| match record {
+            Record::Level(level) if level.sku == pair && level.stock.0 == main => {
+                Some(level.available())
+            }
+            _ => None,
+        });
         assert_eq!(of_pair, Some(dec("20")));
         Ok(())
     });
@@ -986,11 +957,12 @@ fn m13_products_of_other_channels_are_not_read() {
         ground
             .post(&format!("/admin/products/{id}"), channels)
             .await?;
-        let (records, cursor) = look(connector.as_ref(), Scope::Everything(None)).await?;
+        let (records, cursor) =
+            look(connector.as_ref(), Kind::Product, Scope::Everything(None)).await?;
         for sku in [&ours, &theirs] {
             ground.set_title(sku, "Another").await?;
         }
-        let (feed, _) = look(connector.as_ref(), Scope::Since(cursor)).await?;
+        let (feed, _) = look(connector.as_ref(), Kind::Product, Scope::Since(cursor)).await?;
         let told = |sku: &Sku| {
             feed.iter()
                 .any(|record| matches!(record, Record::Product(p) if p.variants[0].sku == *sku))
