@@ -24,6 +24,7 @@ mod connections;
 mod erasures;
 mod events;
 mod extract;
+mod fields;
 mod figures;
 mod fleet;
 mod forwarded;

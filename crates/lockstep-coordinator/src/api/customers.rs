@@ -237,7 +237,9 @@ pub(super) async fn save(
         refuse_dropped(&settings.keep_secrets_of(&before.settings))?;
     }
     check_required(app, &settings)?;
-    settings.begin_orders_as(before.as_ref().map(|before| &before.settings), now);
+    let stored = before.as_ref().map(|before| &before.settings);
+    refuse_orders_from_ahead(&settings, stored, now)?;
+    settings.begin_orders_as(stored, now);
     make_hook_secrets(app, &mut settings);
     let pinned_to = settings.customer.worker_id;
     let outcome = app
@@ -254,6 +256,33 @@ pub(super) async fn save(
         revision: outcome.revision,
         changed: outcome.changed,
     })
+}
+
+/// What is sold before a shop's orders begin to cross is counted nowhere. A moment that is stored already is left as it is.
+fn refuse_orders_from_ahead(
+    settings: &CustomerSettings,
+    before: Option<&CustomerSettings>,
+    now: Timestamp,
+) -> Answer<()> {
+    let links = settings.customer_has_services.iter().enumerate();
+    let ahead = links.filter(|(_, link)| {
+        let stored = before.and_then(|before| before.link(link.service_id));
+        link.orders_from.is_some_and(|from| from > now)
+            && link.orders_from != stored.and_then(|stored| stored.orders_from)
+    });
+    let problems: Vec<Problem> = ahead
+        .map(|(at, _)| {
+            Problem::new(
+                format!("customerHasServices[{at}].ordersFrom"),
+                "it lies ahead: what this shop sells until then would be counted nowhere, and sold again elsewhere; name a \
+                 moment that is over",
+            )
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(problems)),
+    }
 }
 
 /// What to do about a secret that was stored for another address.

@@ -4,6 +4,7 @@ use super::{Person, folding::folded, limit, page, said};
 use crate::{
     AppState,
     extract::{self, Json, Query},
+    fields,
     refusal::{Answer, Refusal},
 };
 use axum::extract::State;
@@ -179,7 +180,7 @@ impl Categories {
     fn named(&self, shop: Option<ShopId>, value: &Value) -> String {
         let ids: Vec<String> = match value {
             Value::List(ids) => ids.clone(),
-            other => vec![said::value_text(other)],
+            other => vec![fields::value_text(other)],
         };
         let named: Vec<String> = ids
             .into_iter()
@@ -256,7 +257,7 @@ fn fields(names: &said::Names, seen: &Seen, categories: &Categories) -> Vec<Fiel
     });
     let text = |path: &Path, shop: Option<ShopId>, value: &Value| match path.field() {
         Some(Field::Categories | Field::Parent) => categories.named(shop, value),
-        _ => said::value_text(value),
+        _ => fields::value_text(value),
     };
     paths
         .into_iter()

@@ -2,7 +2,11 @@
 //! what it is, what a question is about.
 
 use super::customers::stored;
-use crate::{AppState, refusal::Answer};
+use crate::{
+    AppState,
+    fields::{self, shown, value_text},
+    refusal::Answer,
+};
 use lockstep_engine::stock::{Books, Ledger};
 use lockstep_journal::{
     Change, ConflictRow, Explanation, HistoryItem, RecordView, RunView, StockExplained, WriteRow,
@@ -31,7 +35,6 @@ use std::collections::BTreeMap;
 /// Separates the names of a category's path in its key.
 const PATH_MARK: char = '\u{1f}';
 /// Longer values are cut in a sentence.
-const VALUE_CHARS_MAX: usize = 120;
 
 /// What ids are called in a customer's settings.
 pub struct Names {
@@ -113,35 +116,6 @@ pub fn key_text(key: &str) -> String {
 /// A category's path as people type it.
 pub fn key_of(text: &str) -> String {
     text.replace(" › ", &PATH_MARK.to_string())
-}
-
-pub fn value_text(value: &Value) -> String {
-    match value {
-        Value::Empty => String::new(),
-        Value::Flag(true) => "yes".into(),
-        Value::Flag(false) => "no".into(),
-        Value::Number(_) => value
-            .as_number()
-            .map(|n| n.normalize().to_string())
-            .unwrap_or_default(),
-        Value::Text(text) => text.clone(),
-        Value::List(items) => items.join(", "),
-    }
-}
-
-fn shown(value: Option<&Value>) -> String {
-    let text = match value {
-        None => return "—".into(),
-        Some(value) => value_text(value),
-    };
-    if text.is_empty() {
-        return "(empty)".into();
-    }
-    if text.chars().count() <= VALUE_CHARS_MAX {
-        return text;
-    }
-    let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
-    format!("{cut}…")
 }
 
 pub fn units(number: Decimal) -> String {
@@ -306,7 +280,9 @@ fn what_title(what: &What) -> String {
             let fields: Vec<String> = set
                 .iter()
                 .take(3)
-                .map(|(path, value)| format!("{} → {}", path.as_str(), shown(Some(value))))
+                .map(|(path, value)| {
+                    format!("{} → {}", fields::name(path), shown(path, Some(value)))
+                })
                 .collect();
             let more = set.len().saturating_sub(fields.len());
             match more {
@@ -391,11 +367,13 @@ pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
                     .shop
                     .map(|shop| format!(" at {}", names.shop(shop)))
                     .unwrap_or_default();
-                let (from, to) = (shown(change.from.as_ref()), shown(change.to.as_ref()));
+                let from = shown(&change.path, change.from.as_ref());
+                let to = shown(&change.path, change.to.as_ref());
                 HistoryRow {
                     who: who(names, &item.body, Some(change)),
                     moved: Some(HistoryMove {
                         field: change.path.as_str().to_owned(),
+                        name: fields::name(&change.path),
                         shop: change.shop,
                         shop_name: change
                             .shop
@@ -403,7 +381,7 @@ pub fn history_rows(names: &Names, item: &HistoryItem) -> Vec<HistoryRow> {
                         from: change.from.as_ref().map(value_text),
                         to: change.to.as_ref().map(value_text),
                     }),
-                    ..row(format!("{}{at} {from} → {to}", change.path.as_str()))
+                    ..row(format!("{}{at} {from} → {to}", fields::name(&change.path)))
                 }
             })
             .collect();
@@ -812,6 +790,7 @@ pub fn conflict(
     others: &BTreeMap<RecordId, RecordRow>,
 ) -> ConflictView {
     let about = match (&record, &row.subject) {
+        (Some(record), _) if record.key.is_empty() => record.title.clone(),
         (Some(record), _) => record.key.clone(),
         (None, Subject::Level { sku, .. }) => sku.to_string(),
         (None, Subject::Order(order)) => format!("order {}", order.id),
@@ -877,7 +856,7 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
         }
         Conflict::ChangedInSeveral { path, values } => {
             let count = values.len();
-            format!("{} of {subject} changed in {count} shops", path.as_str())
+            format!("{} changed in {count} shops", fields::of(path, subject))
         }
         Conflict::LevelInDoubt { shop, .. } => {
             format!(
@@ -909,8 +888,8 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
                 count => format!("{count} shops"),
             };
             format!(
-                "{} of {subject} waits for your word in {held}",
-                path.as_str()
+                "{} waits for your word in {held}",
+                fields::of(path, subject)
             )
         }
         Conflict::NotMade { shops } => {
@@ -929,8 +908,8 @@ fn conflict_title(names: &Names, about: &Conflict, subject: &str) -> String {
         Conflict::Limit { name, .. } => format!("a plan goes beyond the limit {name}"),
         Conflict::Undone { path, shop, .. } => {
             format!(
-                "{} of {subject} was undone at {}",
-                path.as_str(),
+                "{} was undone at {}",
+                fields::of(path, subject),
                 names.shop(*shop)
             )
         }
@@ -990,10 +969,10 @@ fn conflict_detail(
                 ids.join(", ")
             )
         }
-        Conflict::ChangedInSeveral { values, .. } => {
+        Conflict::ChangedInSeveral { path, values } => {
             let values: Vec<String> = values
                 .iter()
-                .map(|(shop, value)| format!("{}: {}", names.shop(*shop), shown(Some(value))))
+                .map(|(shop, value)| format!("{}: {}", names.shop(*shop), shown(path, Some(value))))
                 .collect();
             values.join(" · ")
         }
@@ -1011,10 +990,10 @@ fn conflict_detail(
             copy,
             differs,
         } => order_differs(&names.shop(*origin), &names.shop(*copy), differs),
-        Conflict::PriceHeld { shops, .. } => {
+        Conflict::PriceHeld { path, shops, .. } => {
             let shops: Vec<String> = shops
                 .iter()
-                .map(|(shop, held)| held_price(&names.shop(*shop), held))
+                .map(|(shop, held)| held_price(&names.shop(*shop), path, held))
                 .collect();
             format!(
                 "{}. It is held there; everything else goes on. If it is meant so, accept. If not, put it right where it comes from, and the question closes by itself.",
@@ -1054,10 +1033,10 @@ fn conflict_detail(
             ..
         } => {
             let source = source(names, path);
-            let (shop, held) = (names.shop(*shop), shown(Some(held)));
+            let (shop, held) = (names.shop(*shop), shown(path, Some(held)));
             let state = format!(
                 "{source} says {}; {shop} is held at {held}, as before run {run}, and nothing is written there",
-                shown(Some(ours))
+                shown(path, Some(ours))
             );
             match restoring {
                 Some(by) => format!("{state}. {by} wants {held} in {source}: it is being written."),
@@ -1106,9 +1085,9 @@ fn order_differs(origin: &str, copy: &str, differs: &Differing) -> String {
     )
 }
 
-fn held_price(shop: &str, held: &HeldPrice) -> String {
+fn held_price(shop: &str, path: &Path, held: &HeldPrice) -> String {
     let HeldPrice { from, to, why } = held;
-    let (from, to) = (shown(Some(from)), shown(Some(to)));
+    let (from, to) = (shown(path, Some(from)), shown(path, Some(to)));
     match why {
         PriceDoubt::MovesTooFar { limit } => {
             format!("{shop}: {from} would become {to}, more than the limit of {limit} %")
@@ -1177,8 +1156,8 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             format!("accept: {} is written to from now on", names.shop(*shop)),
             Resolution::Accept,
         )],
-        Conflict::PriceHeld { value, .. } => vec![choice(
-            format!("accept: {} is meant", shown(Some(value))),
+        Conflict::PriceHeld { path, value, .. } => vec![choice(
+            format!("accept: {} is meant", shown(path, Some(value))),
             Resolution::Accept,
         )],
         Conflict::GoneThere { shop, .. } => vec![
@@ -1200,10 +1179,10 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
         | Conflict::SameKeyTwice { .. }
         | Conflict::NotMade { .. }
         | Conflict::Limit { .. } => Vec::new(),
-        Conflict::ChangedInSeveral { values, .. } => values
+        Conflict::ChangedInSeveral { path, values } => values
             .iter()
             .map(|(shop, value)| {
-                let label = format!("{}: {}", names.shop(*shop), shown(Some(value)));
+                let label = format!("{}: {}", names.shop(*shop), shown(path, Some(value)));
                 choice(label, Resolution::UseShop { shop_id: *shop })
             })
             .chain([choice(
@@ -1233,7 +1212,11 @@ fn choices(names: &Names, about: &Conflict, others: &BTreeMap<RecordId, RecordRo
             restoring,
             ..
         } => {
-            let label = format!("restore {} in {}", shown(Some(held)), source(names, path));
+            let label = format!(
+                "restore {} in {}",
+                shown(path, Some(held)),
+                source(names, path)
+            );
             let restore = choice(label, Resolution::RestoreInSource);
             let label = format!("release: {} is synced again", names.shop(*shop));
             let release = choice(label, Resolution::Release);

@@ -10,12 +10,13 @@ use super::{
     urls,
     widgets::{Id, State, When, grouped, signed, units},
 };
+use crate::fields;
 use askama::Template;
 use axum::{
     extract::{self, Path, Query},
     response::{IntoResponse, Response},
 };
-use lockstep_model::{CustomerId, Field, Path as FieldPath, RecordId, RunId, VariantField};
+use lockstep_model::{CustomerId, Field, Path as FieldPath, RecordId, RunId};
 use lockstep_protocol::{
     Code, Problem,
     paths::people,
@@ -197,54 +198,23 @@ impl HistoryLine {
     }
 }
 
-/// "price EUR", with its variant's SKU apart.
-fn label(path: &str) -> (Option<String>, String) {
-    let path_read = FieldPath::from_stored(path.to_owned());
-    let Some(field) = path_read.field() else {
-        return (None, path.replace('/', " "));
-    };
-    match field {
-        Field::Variant { sku, field } => {
-            let label = match field {
-                VariantField::Present => "exists".into(),
-                VariantField::Gtin => "GTIN".into(),
-                VariantField::WeightG => "weight, g".into(),
-                VariantField::Backorder => "may be sold below zero".into(),
-                VariantField::Price(currency) => format!("price {currency}"),
-                VariantField::SalePrice(currency) => format!("sale price {currency}"),
-                VariantField::Option(name) => format!("option {name}"),
-            };
-            (Some(sku.0), label)
-        }
-        Field::Text { language, name } => (None, format!("{name} ({language})")),
-        Field::Attribute(name) => (None, name.into_owned()),
-        _ => (None, path.replace('/', " ")),
-    }
-}
-
 const LONG_CHARS: usize = 60;
 
 /// As people write it: prices with their cents, pictures by the beginning of their digests.
-fn shown(path: &str, text: &str) -> String {
-    if path == "pictures" {
+fn shown(path: &FieldPath, text: &str) -> String {
+    if let Some(Field::Pictures) = path.field() {
         let digests = text.split([',', ' ']).filter(|digest| !digest.is_empty());
         let short: Vec<String> = digests
             .map(|digest| digest.chars().take(DIGEST_CHARS).collect())
             .collect();
         return short.join(", ");
     }
-    match text.parse::<Decimal>() {
-        Ok(mut price) if path.contains("price/") && price.scale() < 2 => {
-            price.rescale(2);
-            price.to_string()
-        }
-        _ => text.to_owned(),
-    }
+    fields::with_cents(path, text.to_owned())
 }
 
 const DIGEST_CHARS: usize = 8;
 
-fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
+fn line(row: &FieldRow, view: &RecordView, path: &FieldPath, label: String) -> FieldLine {
     let cells = view.shops.iter().map(|shop| {
         let value = row.values.get(&shop.shop);
         let same = value.is_some() && value == row.ours.as_ref();
@@ -254,7 +224,7 @@ fn line(row: &FieldRow, view: &RecordView, label: String) -> FieldLine {
             (_, _, true) => ("same", "in step"),
             _ => ("differs", "differs"),
         };
-        let text = value.map_or_else(|| "—".into(), |value| shown(&row.path, value));
+        let text = value.map_or_else(|| "—".into(), |value| shown(path, value));
         Cell {
             shop: shop.name.clone(),
             long: text.chars().count() > LONG_CHARS,
@@ -283,8 +253,9 @@ fn groups(view: &RecordView) -> Vec<FieldGroup> {
         fields: Vec::new(),
     }];
     for row in &view.fields {
-        let (sku, label) = label(&row.path);
-        let field = line(row, view, label);
+        let path = FieldPath::from_stored(row.path.clone());
+        let (sku, label) = fields::label(&path);
+        let field = line(row, view, &path, label);
         let Some(sku) = sku else {
             groups[0].fields.push(field);
             continue;
@@ -521,22 +492,11 @@ mod tests {
 
     #[test]
     fn prices_have_cents_and_pictures_are_short() {
+        let shown = |stored: &str, text: &str| {
+            super::shown(&FieldPath::from_stored(stored.to_owned()), text)
+        };
         assert_eq!(shown("variant/KH-100/price/EUR", "18.9"), "18.90");
         assert_eq!(shown("variant/KH-100/weight_g", "160"), "160");
         assert_eq!(shown("pictures", "869f2f47698f4a37"), "869f2f47");
-    }
-
-    #[test]
-    fn a_path_reads_as_a_field() {
-        assert_eq!(
-            label("variant/KH-100/price/EUR"),
-            (Some("KH-100".into()), "price EUR".into())
-        );
-        assert_eq!(
-            label("text/fi/description"),
-            (None, "description (fi)".into())
-        );
-        assert_eq!(label("title"), (None, "title".into()));
-        assert_eq!(label("something/newer"), (None, "something newer".into()));
     }
 }

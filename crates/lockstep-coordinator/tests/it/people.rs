@@ -1,6 +1,7 @@
 //! The people's API: who may, what is refused, what is never shown.
 
 use crate::world::{World, answer, kahvila};
+use jiff::{SignedDuration, Timestamp};
 use lockstep_model::settings::OnWire;
 use lockstep_protocol::{
     Code,
@@ -237,4 +238,26 @@ async fn a_merchant_has_one_customer_and_no_switch_of_the_operators() {
     settings.customer.name = "Again".into();
     let problem = answer::<ApplyReply>(put(&settings)).await.unwrap_err();
     assert_eq!((problem.status, problem.code), (423, Code::Locked));
+}
+
+#[tokio::test]
+async fn o9_orders_do_not_begin_in_the_future_since_what_is_sold_until_then_is_counted_nowhere() {
+    let world = World::new().await;
+    let first = world.apply(&kahvila(1)).await;
+    let path = fill(people::CUSTOMER, &[&1]);
+    let mut edited = kahvila(1);
+    let ahead = Timestamp::now() + SignedDuration::from_hours(1);
+    edited.customer_has_services[0].orders_from = Some(ahead);
+    let problem = world
+        .put::<ApplyReply>(&path, &OnWire(edited.clone()), None)
+        .await
+        .unwrap_err();
+    let [only] = problem.problems.as_slice() else {
+        panic!("{problem}")
+    };
+    assert_eq!(only.path, "customerHasServices[0].ordersFrom");
+    let over = Timestamp::now() - SignedDuration::from_hours(1);
+    edited.customer_has_services[0].orders_from = Some(over);
+    let saved: ApplyReply = world.put(&path, &OnWire(edited), None).await.unwrap();
+    assert!(saved.revision > first.revision);
 }

@@ -79,6 +79,8 @@ fn once() -> u64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryMove {
     pub field: String,
+    /// As people call the field.
+    pub name: String,
     /// Where; none: in our own record.
     pub shop: Option<ShopId>,
     pub shop_name: String,

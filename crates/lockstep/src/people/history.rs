@@ -42,7 +42,7 @@ fn row(row: &HistoryRow) -> Vec<String> {
     let nothing = || "—".to_owned();
     let [what, place, from, to] = match &row.moved {
         Some(moved) => [
-            moved.field.clone(),
+            moved.name.clone(),
             match moved.shop {
                 Some(_) => moved.shop_name.clone(),
                 None => "our record".into(),
