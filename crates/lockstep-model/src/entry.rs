@@ -520,6 +520,20 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The fields of a record that it sets.
+    pub fn fields(&self) -> Option<&Fields> {
+        match self {
+            What::Create { set } | What::Set { set } => Some(set),
+            What::AddPicture { .. }
+            | What::RemovePicture { .. }
+            | What::Level { .. }
+            | What::CreateOrder
+            | What::StepOrder { .. } => None,
+        }
+    }
+}
+
 #[expect(
     clippy::large_enum_variant,
     reason = "an entry holds it boxed, and most are the large one"

@@ -24,7 +24,8 @@ struct Arguments {
     /// How many seeds are tried at once; by itself as many as there are cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// With these topics and no others, by their names; "all" for those too that are known to be red, "none" for none.
+    /// With these topics and no others, by their names; "usual" for those that are on anyway, "all" for those too that
+    /// are known to be red, "none" for none.
     #[arg(long, num_args = 1..)]
     topics: Vec<String>,
     /// With this bug switched on, by its name.
@@ -95,19 +96,26 @@ fn main() -> ExitCode {
 }
 
 fn topics(names: &[String]) -> Result<Topics, String> {
-    match names {
-        [] => return Ok(Topics::usual()),
-        [one] if one == "all" => return Ok(Topics::all()),
-        [one] if one == "none" => return Ok(Topics::NONE),
-        _ => {}
+    if names.is_empty() {
+        return Ok(Topics::usual());
     }
-    let named = names.iter().map(|name| {
-        let mut known = Topic::ALL.into_iter();
-        known
-            .find(|topic| format!("{topic:?}") == *name)
-            .ok_or_else(|| format!("there is no topic \"{name}\", but {:?}", Topic::ALL))
-    });
-    Ok(Topics::of(&named.collect::<Result<Vec<_>, _>>()?))
+    let mut topics = Topics::NONE;
+    for name in names {
+        topics =
+            match name.as_str() {
+                "all" => Topics::all(),
+                "usual" => topics.or(Topics::usual()),
+                "none" => topics,
+                name => {
+                    let topic = Topic::all().find(|topic| format!("{topic:?}") == name);
+                    let known = || Topic::all().collect::<Vec<_>>();
+                    topics.and(topic.ok_or_else(|| {
+                        format!("there is no topic \"{name}\", but {:?}", known())
+                    })?)
+                }
+            };
+    }
+    Ok(topics)
 }
 
 fn replay(arguments: &Arguments, seed: u64, mistake: Option<Mistake>, topics: Topics) -> ExitCode {

@@ -15,10 +15,12 @@ use jiff::Timestamp;
 use lockstep_model::cases::{
     AtShop, Cluster, Consumed, OpenConflict, RootCategory, Staged, StagedBody,
 };
-use lockstep_model::entry::{Again, Awaited, Body, Conflict, Delta, Merged, Seen, Subject, What};
+use lockstep_model::entry::{
+    Again, Awaited, Body, Conflict, Delta, Merged, Seen, Settlement, Subject, What,
+};
 use lockstep_model::{
-    Category, Change, ConflictId, Field, FieldGroup, Fields, Kind, Path, RecordId, RemoteId, RunId,
-    ShopId, Sku, Status, Value, has_variant,
+    Category, Change, ConflictId, Field, FieldGroup, Fields, IntentId, Kind, Path, RecordId,
+    RemoteId, RunId, ShopId, Sku, Status, Value, has_variant,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,14 +237,28 @@ fn decide_on(
         .chain(staged.keys())
         .copied()
         .collect();
+    let mut became: BTreeMap<IntentId, Settlement> = BTreeMap::new();
     let sides: Vec<Side<'_>> = shops
         .iter()
-        .map(|shop| Side {
-            shop: *shop,
-            shadow: known
-                .and_then(|known| known.shops.get(shop))
-                .unwrap_or(&nothing),
-            staged: staged.get(shop).map(|row| &row.body),
+        .map(|shop| {
+            let row = staged.get(shop).copied();
+            let shadow = known.and_then(|known| known.shops.get(shop));
+            let shadow = shadow.unwrap_or(&nothing);
+            let shop_rules = rules.shops.get(shop);
+            let settles_after_ms = shop_rules.map_or(0, |shop| shop.abilities.settles_after_ms);
+            let mut unanswered = Vec::new();
+            for intent in &shadow.open {
+                match what_became_of(intent, row, settles_after_ms) {
+                    Some(how) => drop(became.insert(intent.intent, how)),
+                    None => unanswered.push(&intent.what),
+                }
+            }
+            Side {
+                shop: *shop,
+                shadow,
+                staged: row.map(|row| &row.body),
+                unanswered,
+            }
         })
         .collect();
     let old = known.map_or(&empty, |known| &known.ours);
@@ -307,25 +323,11 @@ fn decide_on(
         });
     }
 
-    let mut still_open = BTreeSet::new();
-    for side in &sides {
-        let settles_after_ms = rules
-            .shops
-            .get(&side.shop)
-            .map_or(0, |shop| shop.abilities.settles_after_ms);
-        for intent in &side.shadow.open {
-            let row = staged.get(&side.shop).copied();
-            match what_became_of(intent, row, settles_after_ms) {
-                Some(how) => decision.bodies.push(Body::Settled {
-                    intent: intent.intent,
-                    how: Box::new(how),
-                }),
-                None => {
-                    still_open.insert(side.shop);
-                }
-            }
-        }
-    }
+    let settled = became.into_iter().map(|(intent, how)| Body::Settled {
+        intent,
+        how: Box::new(how),
+    });
+    decision.bodies.extend(settled);
 
     let keys = if is_root {
         vec![RootCategory::KEY.to_owned()]
@@ -394,7 +396,8 @@ fn decide_on(
         let planned = decision.writes.len();
         // What stands aside is counted as that.
         let is_aside = side.is_some_and(|side| side.shadow.aside_until.is_some());
-        if target.may_write() && !still_open.contains(shop) {
+        let is_open = side.is_some_and(|side| !side.unanswered.is_empty());
+        if target.may_write() && !is_open {
             for (mut write, lines) in writes {
                 if target.stands_aside(&write) {
                     continue;
@@ -653,15 +656,19 @@ fn all_keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) ->
         .filter(|key| !group.foreign.contains(key.as_str()))
         .collect();
     match (group.known, kind) {
-        // A category that moved has a new path and no longer its old one.
-        (Some(known), Kind::Category) if keys.is_empty() => keys.extend(known.keys.clone()),
+        // A category that moved has a new path and no longer its old one, unless it may turn up there yet.
+        (Some(known), Kind::Category)
+            if keys.is_empty() || sides.iter().any(|side| !side.unanswered.is_empty()) =>
+        {
+            keys.extend(known.keys.clone());
+        }
         (Some(_), Kind::Category) => {}
-        // A SKU that no shop has any more is free for another product.
+        // A SKU that no shop has any more, or is about to have, is free for another product.
         (Some(known), _) => {
             let is_had = |key: &&String| {
                 let sku = Sku((*key).clone());
-                let mut shops = sides.iter();
-                has_variant(ours, &sku) || shops.any(|side| has_variant(side.holds(), &sku))
+                let bears = |side: &Side<'_>| has_variant(side.holds(), &sku) || side.may_get(&sku);
+                has_variant(ours, &sku) || sides.iter().any(bears)
             };
             let had: Vec<_> = known.keys.iter().filter(is_had).cloned().collect();
             keys.extend(had);

@@ -22,6 +22,8 @@ pub struct Side<'a> {
     pub shop: ShopId,
     pub shadow: &'a AtShop,
     pub staged: Option<&'a StagedBody>,
+    /// Writes of ours of which nobody knows yet what became of them.
+    pub unanswered: Vec<&'a What>,
 }
 
 impl Side<'_> {
@@ -139,16 +141,27 @@ impl Side<'_> {
         }
     }
 
+    /// Does the shop have something there, or may it come to have it by a write of ours that nobody has answered yet?
+    fn may_have(&self, path: &Path) -> bool {
+        let is_some = |value: Option<&Value>| value.is_some_and(|value| *value != Value::Empty);
+        let is_on_its_way = || self.on_their_way().any(|set| is_some(set.get(path)));
+        (self.is_there() && is_some(self.holds().get(path))) || is_on_its_way()
+    }
+
+    /// May a write of ours that nobody has answered yet make this item there?
+    pub fn may_get(&self, sku: &Sku) -> bool {
+        self.on_their_way().any(|set| has_variant(set, sku))
+    }
+
+    fn on_their_way(&self) -> impl Iterator<Item = &Fields> {
+        self.unanswered.iter().filter_map(|what| what.fields())
+    }
+
     /// A value equal to an open intent's is our own write coming back.
     fn is_own(&self, path: &Path, value: &Value) -> bool {
-        self.shadow.open.iter().any(|intent| match &intent.what {
-            What::Create { set } | What::Set { set } => set.get(path) == Some(value),
-            What::AddPicture { .. }
-            | What::RemovePicture { .. }
-            | What::Level { .. }
-            | What::CreateOrder
-            | What::StepOrder { .. } => false,
-        })
+        let open = self.shadow.open.iter();
+        open.filter_map(|intent| intent.what.fields())
+            .any(|set| set.get(path) == Some(value))
     }
 }
 
@@ -476,12 +489,6 @@ fn forget_what_is_removed_everywhere(sides: &[Side<'_>], ours: &mut Fields) {
     ours.retain(|path, value| {
         let is_removed =
             *value == Value::Empty && path.field().is_some_and(|field| field.is_one_of_many());
-        let is_held = || {
-            sides.iter().any(|side| {
-                let held = side.holds().get(path);
-                side.is_there() && held.is_some_and(|held| *held != Value::Empty)
-            })
-        };
-        !is_removed || is_held()
+        !is_removed || sides.iter().any(|side| side.may_have(path))
     });
 }

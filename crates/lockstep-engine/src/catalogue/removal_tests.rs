@@ -7,7 +7,7 @@ use crate::fixture::{A, B, ERP, nothing_to_read};
 use crate::rules::Rules;
 use crate::write::Sign;
 use jiff::Timestamp;
-use lockstep_model::cases::{CatalogueChunk, Cluster, Known, Staged};
+use lockstep_model::cases::{AtShop, CatalogueChunk, Cluster, Known, Staged};
 use lockstep_model::entry::{Body, Conflict, Merged, What};
 use lockstep_model::settings::Policy;
 use lockstep_model::{
@@ -240,6 +240,68 @@ fn a_removal_that_was_lost_on_the_way_is_known_by_the_shop_being_without_it() {
     );
     assert!(matches!(decision.bodies[0], Body::Settled { .. }));
     assert_eq!(sets(&decision), [(B, vec![GONE.to_owned()])]);
+}
+
+#[test]
+fn what_is_taken_away_while_it_is_on_its_way_to_a_shop_goes_from_there_once_it_has_come() {
+    let mut known = in_step();
+    for shop in [A, B] {
+        known.shops.insert(shop, shadow(&shirt(shop, &["S"])));
+    }
+    let present = Path::present(&"M".into());
+    let set = [(present, Value::Flag(true))].into();
+    let at_a = known.shops.get_mut(&A).unwrap();
+    at_a.open.push(open(What::Set { set }, Some(now())));
+    let first = decide_on(
+        vec![known.clone()],
+        vec![read(&shirt(ERP, &["S"]))],
+        &our_rules(),
+    );
+    assert!(first.writes.is_empty(), "what became of it is not known");
+
+    merged(&first).ours.apply(&mut known.ours);
+    known.shops.insert(ERP, shadow(&shirt(ERP, &["S"])));
+    let has_come = staged(A, &shirt(A, &["S", "M"]));
+    let then = decide_on(vec![known.clone()], vec![has_come], &our_rules());
+    assert_eq!(sets(&then), [(A, vec![GONE.to_owned()])]);
+
+    // Where it never came, nothing is left to remember.
+    known.shops.get_mut(&A).unwrap().open[0].look_at = Some(Timestamp::MIN);
+    let has_not = staged(A, &shirt(A, &["S"]));
+    let never = decide_on(vec![known.clone()], vec![has_not], &our_rules());
+    assert!(never.writes.is_empty());
+    merged(&never).ours.apply(&mut known.ours);
+    assert!(!known.ours.keys().any(|path| path.as_str().contains("/M/")));
+}
+
+#[test]
+fn what_is_renamed_while_it_is_on_its_way_to_a_shop_is_the_same_record_when_it_turns_up_there() {
+    let at = [ERP, A, B].map(|shop| shirt(shop, &["M"]));
+    let mut known = known_as(&at[0], &at);
+    known.keys = vec!["M".into()];
+    let set = at[1].fields();
+    let mut on_its_way = AtShop::default();
+    on_its_way
+        .open
+        .push(open(What::Create { set }, Some(now())));
+    known.shops.insert(A, on_its_way);
+    let renamed = shirt(ERP, &["L"]);
+    let first = decide_on(vec![known.clone()], vec![read(&renamed)], &our_rules());
+    assert_eq!(merged(&first).keys, ["L", "M"], "A may have it as M");
+
+    merged(&first).ours.apply(&mut known.ours);
+    known.keys = merged(&first).keys.clone();
+    known.shops.insert(ERP, shadow(&renamed));
+    known.shops.insert(B, shadow(&shirt(B, &["L"])));
+    let turns_up = Staged {
+        keys: vec!["M".into()],
+        ..staged(A, &at[1])
+    };
+    let then = decide_on(vec![known], vec![turns_up], &our_rules());
+    assert_eq!(merged(&then).record, RecordId(7));
+    let sets = sets(&then);
+    assert_eq!(sets.len(), 1);
+    assert!(sets[0].1.contains(&GONE.to_owned()), "{sets:?}");
 }
 
 fn with(edit: impl FnOnce(&mut lockstep_model::settings::CustomerSettings)) -> Rules {

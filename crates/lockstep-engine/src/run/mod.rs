@@ -244,7 +244,7 @@ impl Run {
             .then(|| std::mem::take(&mut self.shown))
     }
 
-    /// Shops in which it made an item: that has a level now, which the ledger has to fill.
+    /// Shops in which it made an item, or put one on sale: that has a level now, which the ledger has to fill.
     pub fn take_made(&mut self) -> BTreeSet<ShopId> {
         std::mem::take(&mut self.made)
     }

@@ -9,7 +9,10 @@ use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{Also, OpenIntent};
 use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject, What};
-use lockstep_model::{Fault, FaultKind, IntentId, Kind, Lane, Outcome, ShopId, variants_of};
+use lockstep_model::{
+    Fault, FaultKind, Field, IntentId, Kind, Lane, Outcome, Path, ShopId, Status, Value,
+    variants_of,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Writes whose intents are on their way to the disk, or durable and being sent.
@@ -344,9 +347,11 @@ impl Run {
     }
 
     fn note_made(&mut self, write: &Write) {
+        let active = Value::text(Status::Active.as_str());
         if let Subject::Record(_) = write.subject
-            && let What::Create { set } | What::Set { set } = &write.what
-            && variants_of(set).next().is_some()
+            && let Some(set) = write.what.fields()
+            && (variants_of(set).next().is_some()
+                || set.get(&Path::new(&Field::Status)) == Some(&active))
         {
             self.made.insert(write.shop);
         }

@@ -123,6 +123,13 @@ pub(super) fn merged(
     for (shop, seen) in &merged.seen {
         seen_at(connection, seq, merged, *shop, seen)?;
     }
+    let is_told_of_status = || merged.ours.set.contains_key(&Path::new(&Field::Status));
+    if merged.kind == Kind::Product && (old_keys != Some(&keys_json) || is_told_of_status()) {
+        // Whether it is sold decides whether its levels are written.
+        for key in &keys {
+            ledger::may_be_sold(connection, key)?;
+        }
+    }
     if old.is_some() {
         // What is to be written may be another change than the one that was refused.
         connection
@@ -582,8 +589,8 @@ fn round_ends(
     if failed == Some(true) {
         return Ok(());
     }
-    let wanted = pictures_of(ours);
-    if !wanted.is_empty() && wanted != pictures_of(held) {
+    let has_pictures = ours.contains_key(&Path::new(&Field::Pictures));
+    if has_pictures && pictures_of(ours) != pictures_of(held) {
         // One of them may be what it stands aside with.
         return lacks_only_pictures(connection, record, shop);
     }

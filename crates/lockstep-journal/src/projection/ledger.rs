@@ -322,6 +322,16 @@ pub(super) fn mark_dirty(
     Ok(())
 }
 
+/// Its product is sold now, or is not.
+pub(super) fn may_be_sold(connection: &Connection, sku: &str) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO sku_dirty(sku, stock) SELECT DISTINCT sku, stock FROM level WHERE sku = ?1",
+        )?
+        .execute([sku])?;
+    Ok(())
+}
+
 pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
     connection.execute(
         "INSERT OR IGNORE INTO sku_dirty(sku, stock)

@@ -1,7 +1,9 @@
 //! What a page leaves behind: what differs from what we know, and nothing else.
 
 use crate::support::*;
-use lockstep_model::entry::{AsideSubject, Body, Delta, Merged, Settlement, StockMapping, Subject};
+use lockstep_model::entry::{
+    AsideSubject, Body, Delta, Merged, Settlement, StockMapping, Subject, What,
+};
 use lockstep_model::{Fault, FaultKind, Field, Kind, Lane, Path, Record, RecordId, Sku, Value};
 
 fn changed(journal: &mut lockstep_journal::Journal, product: &lockstep_model::Product) -> u32 {
@@ -103,7 +105,7 @@ fn what_was_meant_stands_only_while_the_shop_has_not_moved() {
         held.insert(title_path(), Value::text(title));
         Some(held)
     };
-    let set_price = lockstep_model::entry::What::Set {
+    let set_price = What::Set {
         set: [(price.clone(), Value::number(units(9)))].into(),
     };
     append(
@@ -285,6 +287,36 @@ fn a_newer_reading_is_not_consumed_with_the_older() {
 }
 
 #[test]
+fn a_removed_picture_leaves_the_record_due_until_the_last_that_is_to_go_is_gone() {
+    let mut journal = journal();
+    let pictures = Path::new(&Field::Pictures);
+    let mut coffee = product("p1", &["A"], "Coffee", 720);
+    coffee.pictures = Some(vec![]);
+    let mut body = merged(1, &coffee, &[WEB], &[WEB]);
+    if let Body::Merged(merged) = &mut body {
+        let two = Value::list(["aa", "bb"].map(str::to_owned));
+        let at_web = merged.seen.get_mut(&WEB).unwrap();
+        at_web.held.set.insert(pictures, two);
+    }
+    append(&mut journal, vec![body]);
+    for (intent, digest) in [(1, "aa"), (2, "bb")] {
+        let what = What::RemovePicture {
+            digest: digest.to_owned(),
+        };
+        let record = Subject::Record(RecordId(1));
+        append(
+            &mut journal,
+            vec![
+                intended(intent, WEB, record, what),
+                settled(intent, done("p1", None)),
+            ],
+        );
+        let is_due = journal.record_view(RecordId(1)).unwrap().unwrap().shops[&WEB].due;
+        assert_eq!(is_due, intent == 1);
+    }
+}
+
+#[test]
 fn a_written_picture_leaves_the_record_due_until_all_are_there() {
     let mut journal = journal();
     let pictures = Path::new(&Field::Pictures);
@@ -305,7 +337,7 @@ fn a_written_picture_leaves_the_record_due_until_all_are_there() {
             journal.record_view(RecordId(1)).unwrap().unwrap().shops[&WEB].due
         };
         assert!(due(&journal), "before picture {intent}");
-        let what = lockstep_model::entry::What::AddPicture { digest };
+        let what = What::AddPicture { digest };
         append(
             &mut journal,
             vec![

@@ -496,6 +496,18 @@ fn the_status_behind_a_level_is_our_own_records() {
 }
 
 #[test]
+fn a_level_is_decided_on_again_once_its_product_is_on_sale_or_no_longer() {
+    let mut journal = world();
+    settle(&mut journal);
+    let due = |journal: &Journal| journal.load_stock(None, 10, false).unwrap().cases.len();
+    assert_eq!(due(&journal), 0);
+    let mut draft = product("p1", &["A"], "Coffee", 1);
+    draft.status = lockstep_model::Status::Draft;
+    append(&mut journal, vec![merged(1, &draft, &[ERP], &[])]);
+    assert_eq!(due(&journal), 1);
+}
+
+#[test]
 fn stock_is_paged_by_sku() {
     let mut journal = journal();
     map_stocks(&mut journal);

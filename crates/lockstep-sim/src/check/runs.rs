@@ -30,7 +30,7 @@ impl Waiting {
 }
 
 /// From a write that nobody answered to the look that settles it, with cuts and crashes between.
-const COINCIDENCE_MS: i128 = 120_000;
+const COINCIDENCE_MS: i64 = 120_000;
 /// Clocks of workers differ by less than this.
 const CLOCKS_MS: i64 = 125_000;
 
@@ -105,7 +105,7 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
 /// Somebody moved a level of the ERP by exactly what an unanswered write was to move, or back: no reading can tell
 /// which of the two it shows.
 fn coincidences(sim: &Sim, world: &World) -> BTreeSet<Sku> {
-    let window = COINCIDENCE_MS * if sim.pages_are_slow { 4 } else { 1 };
+    let window = i128::from(COINCIDENCE_MS) * if sim.pages_are_slow { 4 } else { 1 };
     let writes = sim.erp_writes.iter().filter(|write| write.unanswered);
     writes
         .filter(|write| {
@@ -134,13 +134,19 @@ fn overwritten(sim: &Sim, world: &World) -> BTreeSet<Sku> {
             let until = later(write.at, LATE_MS);
             let around = write.read_since..=until;
             // A sale that is lost with it can be told from a receipt, unless there is one as well.
+            // For all that a reading tells, one that nobody answered may have come at any time before it.
+            let may_come_until = if write.unanswered {
+                later(write.at, COINCIDENCE_MS)
+            } else {
+                until
+            };
             let erp_orders = sim.shops[&ERP].orders.values();
             let sold = erp_orders
                 .filter(|order| order.lines_of(&write.sku).next().is_some())
-                .any(|order| around.contains(&order.placed_at));
+                .any(|order| (write.read_since..=may_come_until).contains(&order.placed_at));
             moved.any(|(at, _)| {
                 let after_ms = at.duration_since(write.at).as_millis();
-                around.contains(at) || (sold && (0..COINCIDENCE_MS).contains(&after_ms))
+                around.contains(at) || (sold && (0..i128::from(COINCIDENCE_MS)).contains(&after_ms))
             })
         })
         .map(|write| write.sku.clone())

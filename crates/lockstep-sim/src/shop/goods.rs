@@ -29,7 +29,7 @@ impl SimShop {
         let id = self.fresh("p");
         product.id = id.clone();
         for variant in &mut product.variants {
-            variant.id = RemoteId(format!("v-{}-{}", self.id, variant.sku));
+            variant.id = self.fresh("v");
             self.levels.insert(
                 variant.sku.clone(),
                 Stocked {
@@ -66,12 +66,12 @@ impl SimShop {
 
     /// A level comes and goes with its item.
     fn match_levels(&mut self, id: &RemoteId) {
-        let shop = self.id;
         let mut new = Vec::new();
         if let Some(product) = self.products.get_mut(id) {
             for variant in &mut product.variants {
                 if variant.id == RemoteId::default() {
-                    variant.id = RemoteId(format!("v-{shop}-{}", variant.sku));
+                    self.next_id += 1;
+                    variant.id = RemoteId(format!("v{}", self.next_id));
                 }
                 if !self.levels.contains_key(&variant.sku) {
                     new.push(variant.sku.clone());
