@@ -34,7 +34,6 @@ use std::collections::BTreeMap;
 
 /// Separates the names of a category's path in its key.
 const PATH_MARK: char = '\u{1f}';
-/// Longer values are cut in a sentence.
 
 /// What ids are called in a customer's settings.
 pub struct Names {
