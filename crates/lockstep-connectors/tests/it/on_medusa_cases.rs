@@ -10,9 +10,9 @@ use lockstep_connector::{
 };
 use lockstep_connectors::Medusa;
 use lockstep_model::{
-    Change, Charge, ChargeKind, Cursor, Fault, FaultKind, Field, Kind, Level, NaturalKey, NewOrder,
-    Next, Order, OrderLine, Outcome, Path, Payment, Product, PullRequest, Receipt, Record,
-    RemoteId, Scope, Sku, Value, Variant, VariantField,
+    Change, Charge, ChargeKind, Fault, FaultKind, Field, Kind, Level, NaturalKey, NewOrder, Order,
+    OrderLine, Outcome, Path, Payment, Product, PullRequest, Receipt, Record, RemoteId, Scope, Sku,
+    Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
