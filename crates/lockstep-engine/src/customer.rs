@@ -266,14 +266,17 @@ pub enum Effect {
         /// Why it did not simply end well.
         why: Option<RunWhy>,
     },
-    /// The answer to `PlanAsked`: the first lines and the counts of all.
+    /// The answer to `PlanAsked`, once for each of its lanes: the first lines and the counts of all.
     Planned {
         run: RunId,
+        lane: Lane,
         lines: Vec<PlanLine>,
         total: u64,
         conflicts: u64,
         /// Of the catalogue: how many records are written at each shop.
         by_shop: BTreeMap<ShopId, u64>,
+        /// Of products: how many are made at each shop.
+        made: BTreeMap<ShopId, u64>,
         /// Wanted and not written by this plan, since something else comes first.
         blocked: u64,
         /// Shops that could not be read, with their reasons.
@@ -407,10 +410,13 @@ pub struct Customer {
     runs: BTreeMap<Lane, Run>,
     /// What woke a lane and has not been run yet.
     waiting: BTreeMap<Lane, RunCause>,
-    plan_asked: Option<Vec<Flow>>,
+    /// Lanes that a plan is still to be made of.
+    plan_asked: BTreeSet<Lane>,
     plans: ShownPlans,
     approved: Option<Approved>,
     undo_asked: Option<UndoAsked>,
+    /// It answers plans by what is known: no shop is read, and nothing else wakes it.
+    rehearses: bool,
     polled: BTreeMap<(ShopId, Flow), Timestamp>,
     reconciled: BTreeMap<(ShopId, Flow), Timestamp>,
 }
@@ -453,12 +459,22 @@ impl Customer {
             next_run: opened.next_run,
             runs: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            plan_asked: None,
+            plan_asked: BTreeSet::new(),
             plans: ShownPlans::default(),
             approved: None,
             undo_asked: None,
+            rehearses: false,
             polled: BTreeMap::new(),
             reconciled: BTreeMap::new(),
+        }
+    }
+
+    /// One that plans by what is known already, and does nothing else: what would follow from rules that are not in force.
+    /// Its plans write down what they decide on orders and levels: it is given a copy of the customer's file.
+    pub fn rehearsal(opened: Opened, rules: impl Into<Arc<Rules>>) -> Self {
+        Self {
+            rehearses: true,
+            ..Self::new(opened, rules)
         }
     }
 
@@ -474,14 +490,17 @@ impl Customer {
     /// Nothing runs and nothing waits to run now.
     pub fn is_at_rest(&self) -> bool {
         let asked =
-            self.plan_asked.is_some() || self.approved.is_some() || self.undo_asked.is_some();
+            !self.plan_asked.is_empty() || self.approved.is_some() || self.undo_asked.is_some();
         self.runs.is_empty() && self.waiting.is_empty() && !asked
     }
 
     /// The run that what was asked for waits for, if it waits.
     pub fn behind(&self, wish: Wish) -> Option<Progress> {
         let lane = match wish {
-            Wish::Plan => self.plan_asked.as_deref().map(lane_of_plan)?,
+            Wish::Plan => {
+                let mut lanes = self.plan_asked.iter();
+                lanes.find(|lane| self.runs.contains_key(lane)).copied()?
+            }
             Wish::Apply => self.approved.as_ref().map(|_| Lane::Catalogue)?,
             Wish::Undo => self.undo_asked.as_ref().map(|_| Lane::Catalogue)?,
         };
@@ -539,10 +558,16 @@ impl Customer {
                     }
                 }
             }
-            Event::PlanAsked { flows } => self.plan_asked = Some(flows),
+            Event::PlanAsked { flows } => self.plan_asked = lanes_of_plan(&flows),
             Event::ApplyAsked { plan, by } => match self.plans.get(plan) {
                 // One at a time: whoever comes second sees a new plan anyway.
                 Some(rows) if self.approved.is_none() => {
+                    // Orders and levels need nobody's word; who applies them wants them now.
+                    for (shop, flow) in self.pairs.clone() {
+                        if flow.lane() == Lane::Trade {
+                            self.wake(shop, flow, Cause::Person { name: by.clone() });
+                        }
+                    }
                     self.approved = Some(Approved::new(plan, by, rows));
                 }
                 Some(_) | None => out.push(Effect::Applying { run: None }),
@@ -584,7 +609,7 @@ impl Customer {
                 }
             }
             Event::Withdrawn { wish } => match wish {
-                Wish::Plan => self.plan_asked = None,
+                Wish::Plan => self.plan_asked.clear(),
                 Wish::Apply => self.approved = None,
                 Wish::Undo => self.undo_asked = None,
             },
@@ -738,14 +763,16 @@ impl Customer {
     fn start_what_waits(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
         if !self.rules.may_run() {
             self.waiting.clear();
-            if self.plan_asked.take().is_some() {
+            for lane in std::mem::take(&mut self.plan_asked) {
                 let run = RunId(self.next_run);
                 out.push(Effect::Planned {
                     run,
+                    lane,
                     lines: Vec::new(),
                     total: 0,
                     conflicts: 0,
                     by_shop: BTreeMap::new(),
+                    made: BTreeMap::new(),
                     blocked: 0,
                     unread: Vec::new(),
                     stopped_by: Some(
@@ -761,13 +788,19 @@ impl Customer {
             }
             return;
         }
-        self.wake_by_schedule(now);
+        if self.rehearses {
+            self.waiting.clear();
+            self.shared.look_at.clear();
+        } else {
+            self.wake_by_schedule(now);
+        }
         for lane in Lane::ALL {
             if let Some(run) = self.runs.get_mut(&lane) {
-                let is_asked = self.plan_asked.is_some()
-                    || self.approved.is_some()
-                    || self.undo_asked.is_some();
-                if self.waiting.contains_key(&lane) || (lane == Lane::Catalogue && is_asked) {
+                let is_asked = self.approved.is_some() || self.undo_asked.is_some();
+                if self.waiting.contains_key(&lane)
+                    || self.plan_asked.contains(&lane)
+                    || (lane == Lane::Catalogue && is_asked)
+                {
                     run.make_way();
                 }
                 continue;
@@ -788,24 +821,21 @@ impl Customer {
                 self.start_undo(asked, now, out);
                 continue;
             }
-            let dry = self
-                .plan_asked
-                .as_deref()
-                .is_some_and(|flows| lane_of_plan(flows) == lane);
+            let dry = self.plan_asked.remove(&lane);
             let approved = match lane {
                 Lane::Catalogue if !dry => self.approved.take(),
                 Lane::Catalogue | Lane::Trade => None,
             };
             let cause = if dry || approved.is_some() {
                 let mut cause = RunCause::default();
-                for (shop, flow) in self.pairs.iter().filter(|(_, flow)| flow.lane() == lane) {
+                let pairs = self.pairs.iter().filter(|_| !self.rehearses);
+                for (shop, flow) in pairs.filter(|(_, flow)| flow.lane() == lane) {
                     cause.add(*shop, *flow, false);
                 }
-                match &approved {
-                    Some(approved) => cause.because(Cause::Person {
+                if let Some(approved) = &approved {
+                    cause.because(Cause::Person {
                         name: format!("{}, who applies plan {}", approved.by, approved.plan),
-                    }),
-                    None => self.plan_asked = None,
+                    });
                 }
                 cause
             } else {
@@ -912,14 +942,12 @@ impl Customer {
     }
 }
 
-/// A plan is of the catalogue unless trade alone was asked for: one run answers it.
-fn lane_of_plan(flows: &[Flow]) -> Lane {
-    let is_trade = !flows.is_empty() && flows.iter().all(|flow| flow.lane() == Lane::Trade);
-    if is_trade {
-        Lane::Trade
-    } else {
-        Lane::Catalogue
+/// The lanes that a plan of these flows is of. Empty: of all flows.
+pub fn lanes_of_plan(flows: &[Flow]) -> BTreeSet<Lane> {
+    if flows.is_empty() {
+        return Lane::ALL.into();
     }
+    flows.iter().map(|flow| flow.lane()).collect()
 }
 
 /// The shops' flows that these rules switch on.

@@ -19,7 +19,7 @@ mod rules;
 mod run;
 mod write;
 
-pub use customer::{CallId, Customer, Effect, Event, Opened, Progress, Step, Wish};
+pub use customer::{CallId, Customer, Effect, Event, Opened, Progress, Step, Wish, lanes_of_plan};
 pub use resolve::resolve;
 pub use rules::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
 pub use run::undo::{UndoLine, UndoShown, Verdict};

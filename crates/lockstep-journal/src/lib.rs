@@ -18,6 +18,7 @@ mod buyers;
 mod chain;
 mod checkpoint;
 mod columns;
+mod copy;
 mod error;
 mod fingerprint;
 mod journal;
@@ -35,6 +36,7 @@ pub mod bounds;
 
 pub use buyers::{BuyerPage, Erased, forget_keys_of};
 pub use checkpoint::{Checkpoint, CheckpointHead, Making, Stopper, Unpacking};
+pub use copy::Copy;
 pub use error::{CheckpointError, JournalError, SegmentError};
 pub use journal::{Counters, Head, Journal, Mark};
 pub use plan::PlanRow;

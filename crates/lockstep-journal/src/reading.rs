@@ -260,9 +260,38 @@ impl Journal {
         )?;
         standing.questions = id(questions);
         standing.after_run = after_run.map(|run| RunId(id(run)));
+        standing.not_written += self.orders_to_write()?;
         let held = self.held_orders()?;
         standing.held = held.iter().map(|group| group.count).sum();
         Ok(standing)
+    }
+
+    /// Orders that are still to be made or to be brought on at the other side: no answer is awaited, and nobody is asked.
+    fn orders_to_write(&self) -> Result<u64, JournalError> {
+        let orders: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM order_dirty d JOIN purchase p ON p.order_key = d.order_key
+                 WHERE p.held IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM intent WHERE subject = 'o:' || d.order_key)
+                 AND NOT EXISTS (SELECT 1 FROM aside WHERE subject = 'o:' || d.order_key)",
+            )?
+            .query_row([], |row| row.get(0))?;
+        Ok(id(orders))
+    }
+
+    /// Products that this shop does not have.
+    pub fn products_lacking(&self, shop: ShopId) -> Result<u64, JournalError> {
+        let (all, there): (i64, i64) = self
+            .connection
+            .prepare_cached(
+                "SELECT (SELECT count(*) FROM record_text WHERE kind = ?2),
+                    (SELECT count(DISTINCT record) FROM link WHERE shop = ?1 AND kind = ?2 AND gone = 0)",
+            )?
+            .query_row(params![int(shop.0), kind_code(Kind::Product)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        Ok(id(all).saturating_sub(id(there)))
     }
 
     /// Products that this shop neither has nor is to get.

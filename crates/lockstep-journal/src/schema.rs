@@ -64,8 +64,13 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
     options.open(path)
 }
 
+/// Whoever finds the file in use waits a little.
+pub(crate) fn wait_for_others(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(BUSY_MS))
+}
+
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_millis(BUSY_MS))?;
+    wait_for_others(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     // The mode is answered with a row: in memory it stays "memory".
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;

@@ -5,7 +5,7 @@ use crate::{
     auth::Bearer,
     people::{
         buyers::{BuyerSought, BuyersView},
-        plan::Plan,
+        plan::{Plan, Preview},
         undo::UndoPreview,
     },
 };
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use lockstep_model::{
     ConflictId, CustomerId, Fault, Flow, OrderAnswer, OrderKey, Resolution, RunId, ShopId,
     ShopIdentity,
-    settings::{Credentials, OnWire, Service},
+    settings::{Credentials, CustomerSettings, OnWire, Service},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -64,6 +64,12 @@ pub enum Question {
         rows_max: u32,
         by: String,
     },
+    /// What would follow from these settings, which nobody has saved? They have no secrets. No shop is called.
+    Preview {
+        settings: Box<CustomerSettings>,
+        rows_max: u32,
+        by: String,
+    },
     /// Write what this plan showed, where it still holds.
     Apply { plan: String, by: String },
     /// Put back what this run wrote, where it still stands; `dry`: only say what that would be.
@@ -105,6 +111,7 @@ impl Question {
             Question::Check { .. } => "check",
             Question::Lists { .. } => "lists",
             Question::Plan { .. } => "plan",
+            Question::Preview { .. } => "preview",
             Question::Apply { .. } => "apply",
             Question::Undo { .. } => "undo",
             Question::Decide { .. } => "decide",
@@ -141,6 +148,9 @@ pub enum Answer {
     },
     Planned {
         plan: Box<Plan>,
+    },
+    Previewed {
+        preview: Box<Preview>,
     },
     /// The run that applies it.
     Applied {

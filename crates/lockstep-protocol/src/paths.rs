@@ -62,6 +62,8 @@ pub mod people {
     pub const RUNS_OF_ALL: &str = "/api/v1/runs";
     pub const SYNC: &str = "/api/v1/customers/{customer}/sync";
     pub const PLAN: &str = "/api/v1/customers/{customer}/plan";
+    /// What would follow from settings that are not saved.
+    pub const PREVIEW: &str = "/api/v1/customers/{customer}/preview";
     pub const PLAN_APPLY: &str = "/api/v1/customers/{customer}/plan/apply";
     pub const RUNS: &str = "/api/v1/customers/{customer}/runs";
     pub const RUN: &str = "/api/v1/customers/{customer}/runs/{run}";

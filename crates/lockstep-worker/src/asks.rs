@@ -3,12 +3,12 @@
 use crate::bounds;
 use crate::clock::until;
 use crate::customer::{
-    Asked, Handle, HeldUp, Undoing, answer_order, apply, ask_for_plan, buyers, copies_named,
-    decide, erase_buyers, undo,
+    Asked, Draft, Handle, HeldUp, Undoing, answer_order, apply, ask_for_plan, buyers, copies_named,
+    decide, erase_buyers, rehearse, undo,
 };
 use crate::link::Link;
 use crate::shop_http::Calling;
-use crate::shops::connect;
+use crate::shops::{Shops, connect};
 use lockstep_connector::{Connector, Hook, HookScheme, HookState, Registry};
 use lockstep_model::settings::{CustomerSettings, Secret, Service};
 use lockstep_model::{
@@ -36,6 +36,8 @@ pub struct Asks {
     registry: Registry,
     calling: Calling,
     slots: Arc<Semaphore>,
+    /// A copy of a journal may be large: there is one at a time.
+    copies: Arc<Semaphore>,
     tasks: JoinSet<()>,
     /// They may be handed out twice.
     seen: VecDeque<AskId>,
@@ -48,6 +50,7 @@ impl Asks {
             registry,
             calling,
             slots: Arc::new(Semaphore::new(bounds::ASKS_AT_ONCE)),
+            copies: Arc::new(Semaphore::new(1)),
             tasks: JoinSet::new(),
             seen: VecDeque::new(),
         }
@@ -78,6 +81,8 @@ impl Asks {
             calling: self.calling.clone(),
             customer: ask.customer_id,
             about,
+            link: link.clone(),
+            copies: self.copies.clone(),
         };
         self.tasks.spawn(async move {
             let patience = until(ask.deadline).min(bounds::ASK_PATIENCE);
@@ -129,6 +134,8 @@ struct Answerer {
     calling: Calling,
     customer: Option<CustomerId>,
     about: About,
+    link: Arc<Link>,
+    copies: Arc<Semaphore>,
 }
 
 impl Answerer {
@@ -163,6 +170,30 @@ impl Answerer {
                         plan: Box::new(plan),
                     },
                     Err(held_up) => goes_on(held_up),
+                })
+            }
+            Question::Preview {
+                settings,
+                rows_max,
+                by: _,
+            } => {
+                let (customer, _) = self.held()?;
+                let in_force = self.about.settings.clone().ok_or_else(not_held)?;
+                let unable = |why: String| Fault::new(FaultKind::Unavailable, why);
+                let none = Shops::default();
+                let shops = Shops::of(&in_force, &self.registry, &self.calling, &none)
+                    .map_err(|unknown| unable(unknown.to_string()))?;
+                let draft = Draft {
+                    in_force,
+                    proposed: Arc::new(*settings),
+                    rows_max: (rows_max as usize).min(lockstep_protocol::bounds::PAGE_ROWS_MAX),
+                };
+                let _turn = self.copies.acquire().await;
+                let preview = rehearse(&self.link, customer, &shops, &draft)
+                    .await
+                    .map_err(|error| unable(error.to_string()))?;
+                Ok(Answer::Previewed {
+                    preview: Box::new(preview),
                 })
             }
             Question::Hooks { shop_id, url } => {
@@ -261,10 +292,7 @@ impl Answerer {
     /// The customer that the question is about, at work on this worker.
     fn held(&self) -> Result<(CustomerId, &Handle), Fault> {
         let held = self.customer.zip(self.about.handle.as_ref());
-        held.ok_or_else(|| {
-            let message = "this worker does not hold the customer (any more); ask again";
-            Fault::new(FaultKind::Unavailable, message)
-        })
+        held.ok_or_else(not_held)
     }
 
     /// What a person says to be there is looked at first: a copy that is linked and is none would never be made.
@@ -342,6 +370,11 @@ impl Answerer {
         };
         Ok(connect(&service, &self.registry, &self.calling)?.connector)
     }
+}
+
+fn not_held() -> Fault {
+    let message = "this worker does not hold the customer (any more); ask again";
+    Fault::new(FaultKind::Unavailable, message)
 }
 
 fn goes_on(HeldUp { run, detail }: HeldUp) -> Answer {

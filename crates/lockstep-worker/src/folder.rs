@@ -11,6 +11,7 @@
 //! customers/7.settings    what decisions were last made by
 //! customers/7.checked     when each shop last said who it is
 //! customers/7.restoring   while the coordinator's copy is fetched
+//! customers/7.rehearsal-… a copy of the journal, to try settings on that nobody has saved
 //! customers/7.restored    made of a checkpoint; it takes the journal's place when it is whole
 //! ```
 
@@ -106,15 +107,16 @@ impl Folder {
             instance,
             _lock: lock,
         };
-        folder.clear_all_restored()?;
+        folder.clear_what_was_for_a_while()?;
         Ok(folder)
     }
 
     /// What another start was in the middle of; who still needs it begins again.
-    fn clear_all_restored(&self) -> Result<(), FolderError> {
+    fn clear_what_was_for_a_while(&self) -> Result<(), FolderError> {
         for path in self.customer_files()? {
             let name = path.file_name().and_then(|name| name.to_str());
-            if name.is_some_and(|name| name.contains(RESTORED)) {
+            let of_a_while = |name: &str| name.contains(RESTORED) || name.contains(REHEARSAL);
+            if name.is_some_and(of_a_while) {
                 fs::remove_file(&path).map_err(at(&path))?;
             }
         }
@@ -206,6 +208,13 @@ impl Folder {
         self.path(&restored(customer))
     }
 
+    /// Where settings that nobody has saved are tried, on a copy.
+    pub fn rehearsal(&self, customer: CustomerId) -> PathBuf {
+        // A name of its own: SQLite may not be done yet with one that was given up.
+        let name = rand::random::<u32>();
+        self.path(&format!("customers/{customer}{REHEARSAL}-{name:08x}"))
+    }
+
     /// What is left of one goes: it was not whole, or it was not right.
     pub fn clear_restored(&self, customer: CustomerId) -> Result<(), FolderError> {
         for suffix in SQLITE_SUFFIXES {
@@ -277,6 +286,7 @@ impl Folder {
 const SQLITE_SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 const RESTORED: &str = ".restored";
+const REHEARSAL: &str = ".rehearsal";
 
 fn restored(customer: CustomerId) -> String {
     format!("customers/{customer}{RESTORED}")

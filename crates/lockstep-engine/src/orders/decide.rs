@@ -274,15 +274,6 @@ pub fn decide(
                 let Some(tries) = tries_of(case, into, name.copied(), now) else {
                     return decision;
                 };
-                if person.is_none() {
-                    decision.read_again = true;
-                    return decision;
-                }
-                if case.held.is_some() {
-                    decision.bodies.push(Body::OrderReleased {
-                        order: case.order.clone(),
-                    });
-                }
                 decision.lines.push(PlanLine {
                     shop: into,
                     sign: Sign::Create,
@@ -292,6 +283,15 @@ pub fn decide(
                     to: format!("{} {}", origin.total, origin.currency),
                     why: "its gate is open".into(),
                 });
+                if person.is_none() {
+                    decision.read_again = true;
+                    return decision;
+                }
+                if case.held.is_some() {
+                    decision.bodies.push(Body::OrderReleased {
+                        order: case.order.clone(),
+                    });
+                }
                 decision.writes.push(Write { tries, ..write });
             }
         }
@@ -381,6 +381,11 @@ impl OrderDecision {
                 let what = What::StepOrder { step };
                 let waits = tries_of(case, into, Some(of_what(&what)), now).is_none();
                 self.read_again = !case.buyer_erased && !waits;
+                if self.read_again {
+                    let OrderState { number, .. } = origin;
+                    let step = OrderStep::Readdress;
+                    self.lines.push(step_line(into, number, &step));
+                }
                 return;
             };
             Some(Box::new(person))
@@ -401,7 +406,7 @@ impl OrderDecision {
         person: Option<Box<Person>>,
         now: Timestamp,
     ) {
-        let to_people = describe(&step);
+        let line = step_line(shop, number, &step);
         let write = Write {
             shop,
             subject: Subject::Order(case.order.clone()),
@@ -418,16 +423,20 @@ impl OrderDecision {
         let Some(tries) = tries_of(case, shop, write.fingerprint(), now) else {
             return;
         };
-        self.lines.push(PlanLine {
-            shop,
-            sign: Sign::Update,
-            label: number.to_owned(),
-            field: "order".into(),
-            from: String::new(),
-            to: to_people.into(),
-            why: "the other side of the order says so".into(),
-        });
+        self.lines.push(line);
         self.writes.push(Write { tries, ..write });
+    }
+}
+
+fn step_line(shop: ShopId, number: &str, step: &OrderStep) -> PlanLine {
+    PlanLine {
+        shop,
+        sign: Sign::Update,
+        label: number.to_owned(),
+        field: "order".into(),
+        from: String::new(),
+        to: describe(step).into(),
+        why: "the other side of the order says so".into(),
     }
 }
 

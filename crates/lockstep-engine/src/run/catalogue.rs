@@ -6,8 +6,10 @@ use super::handles::HandleMoves;
 use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Deciding, Decision, Ids, Terms, decide};
 use crate::customer::{Effect, Shared};
+use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::cases::{Also, CatalogueChunk, Cluster, RootCategory, Share};
+use lockstep_model::entry::What;
 use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
 
 /// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
@@ -276,6 +278,11 @@ impl Run {
             writes += decision.writes.len() as u64;
             if self.dry && !decision.writes.is_empty() {
                 self.shown.extend(fingerprints(&decision));
+                let makes = |write: &&Write| matches!(write.what, What::Create { .. });
+                for write in decision.writes.iter().filter(makes) {
+                    let made = u64::from(kind == Kind::Product);
+                    *self.shown_made.entry(write.shop).or_default() += made;
+                }
             }
             self.show(decision.lines.iter().cloned());
             decisions.push((rows, decision));

@@ -84,6 +84,8 @@ pub(crate) struct Run {
     lines_total: u64,
     /// A dry run's rows, as fingerprints.
     shown: BTreeSet<(ShopId, u64)>,
+    /// Products that a dry run would make.
+    shown_made: BTreeMap<ShopId, u64>,
     /// Of what a plan wants, what it cannot write yet.
     blocked: u64,
     /// Only what this plan showed is written, limits or not.
@@ -206,6 +208,7 @@ impl Run {
             lines: Vec::new(),
             lines_total: 0,
             shown: BTreeSet::new(),
+            shown_made: BTreeMap::new(),
             blocked: 0,
             approved: None,
             undo: None,
@@ -420,9 +423,14 @@ impl Run {
         } else if self.dry {
             out.push(Effect::Planned {
                 run: self.id,
+                lane: self.lane,
                 lines: std::mem::take(&mut self.lines),
                 total: self.lines_total,
-                conflicts: self.counts.conflicts,
+                // Of trade they are written down, and counted where they stand.
+                conflicts: match self.lane {
+                    Lane::Catalogue => self.counts.conflicts,
+                    Lane::Trade => 0,
+                },
                 by_shop: self
                     .shown
                     .iter()
@@ -430,6 +438,7 @@ impl Run {
                         *sums.entry(*shop).or_default() += 1;
                         sums
                     }),
+                made: std::mem::take(&mut self.shown_made),
                 blocked: self.blocked + trade_open(shared),
                 unread: self.failed.values().cloned().collect(),
                 stopped_by: self.needs_person.take().or_else(|| self.held_in_words()),

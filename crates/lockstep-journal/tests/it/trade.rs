@@ -585,6 +585,23 @@ fn held_orders_stand_together_by_what_they_wait_for() {
     assert_eq!(journal.held_orders().unwrap()[1].count, 1);
 }
 
+#[test]
+fn a5_an_order_that_is_still_to_be_made_is_counted_until_it_was_looked_at() {
+    let mut journal = world();
+    let not_written = |journal: &Journal| journal.standing(&[WEB, ERP], &[]).unwrap().not_written;
+    let before = not_written(&journal);
+    let order = key(WEB, "o9");
+    let seen = order_seen(WEB, &order, state("o9", vec![line("A", 1, 0)]));
+    append(&mut journal, vec![seen]);
+    assert_eq!(not_written(&journal), before + 1);
+    let held = Body::OrderHeld {
+        order: order.clone(),
+        reason: Hold::Gate,
+    };
+    append(&mut journal, vec![held]);
+    assert_eq!(not_written(&journal), before, "it waits for its payment");
+}
+
 /// An order whose copy may have been made, and what the receiver shows without our key.
 fn in_doubt() -> Journal {
     let mut journal = world();

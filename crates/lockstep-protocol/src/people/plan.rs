@@ -40,6 +40,65 @@ pub struct Plan {
     pub unread: Vec<String>,
 }
 
+/// What would follow from settings that are not saved, by what was read of the shops last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    pub customer_id: CustomerId,
+    pub made_at: Timestamp,
+    /// What is not in step, and what a run would write, by the settings in force …
+    pub before: Totals,
+    /// … and by these.
+    pub after: Totals,
+    /// What is written by these and not by those in force.
+    pub counts: PlanCounts,
+    pub rows: Vec<PlanRow>,
+    /// What is written by those in force and not by these.
+    pub dropped: u64,
+    /// There are more rows than were asked for: the counts are differences of sums.
+    pub cut: bool,
+    pub stopped_by: Vec<String>,
+    pub closed: Vec<ClosedShop>,
+    /// Shops of which it cannot be told yet, with the reasons.
+    pub untold: Vec<String>,
+}
+
+impl Preview {
+    pub fn of(before: Plan, after: Plan, untold: Vec<String>) -> Self {
+        let cut = before.cut || after.cut;
+        let missing = |of: &[PlanRow], from: &[PlanRow]| -> Vec<PlanRow> {
+            let rows = of.iter().filter(|row| !from.contains(row));
+            rows.cloned().collect()
+        };
+        let rows = missing(&after.rows, &before.rows);
+        let (counts, dropped) = if cut {
+            let fewer = before.counts.writes().saturating_sub(after.counts.writes());
+            (after.counts.beyond(&before.counts), fewer)
+        } else {
+            let mut counts = PlanCounts::default();
+            rows.iter().for_each(|row| counts.add(row));
+            (counts, missing(&before.rows, &after.rows).len() as u64)
+        };
+        Preview {
+            customer_id: after.customer_id,
+            made_at: after.made_at,
+            before: before.totals,
+            after: after.totals,
+            counts,
+            rows,
+            dropped,
+            cut,
+            stopped_by: after.stopped_by,
+            closed: after.closed,
+            untold,
+        }
+    }
+
+    /// Nothing would be other than it is.
+    pub fn is_nothing(&self) -> bool {
+        self.counts.writes() == 0 && self.dropped == 0 && self.before == self.after
+    }
+}
+
 /// A shop of a plan that is not written to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedShop {
@@ -101,6 +160,31 @@ pub struct PlanCounts {
 }
 
 impl PlanCounts {
+    pub fn add(&mut self, row: &PlanRow) {
+        let counter = match (row.kind.as_str(), row.sign) {
+            ("level", _) => &mut self.stock,
+            ("order", _) => &mut self.orders,
+            (_, Sign::Create) => &mut self.create,
+            (_, Sign::Update) => &mut self.update,
+            (_, Sign::Archive) => &mut self.archive,
+            (_, Sign::Remove) => &mut self.remove,
+            // What is asked is counted apart.
+            (_, Sign::Ask) => return,
+        };
+        *counter += 1;
+    }
+
+    fn beyond(&self, other: &PlanCounts) -> PlanCounts {
+        PlanCounts {
+            create: self.create.saturating_sub(other.create),
+            update: self.update.saturating_sub(other.update),
+            archive: self.archive.saturating_sub(other.archive),
+            remove: self.remove.saturating_sub(other.remove),
+            stock: self.stock.saturating_sub(other.stock),
+            orders: self.orders.saturating_sub(other.orders),
+        }
+    }
+
     pub fn writes(&self) -> u64 {
         self.create + self.update + self.archive + self.remove + self.stock + self.orders
     }

@@ -7,6 +7,7 @@ use super::checked::Checked;
 use super::doors::Doors;
 use super::file::{File, FileError};
 use super::health::{ShopsHealth, Sort};
+use super::loads::loaded;
 use super::pace::{Pace, Pair};
 use super::plan::Made;
 use super::shipper::Shipped;
@@ -22,7 +23,8 @@ use lockstep_engine::{Customer, Effect, Event, Opened, Progress, Step};
 use lockstep_journal::PlanRow;
 use lockstep_model::cases::Also;
 use lockstep_model::entry::{Again, Body, Cause, Counts, RunResult, RunWhy};
-use lockstep_model::{Change, Flow, Kind, Lane, RemoteId, Revision, RunId, ShopId, ShopIdentity};
+use lockstep_model::settings::CustomerSettings;
+use lockstep_model::{Change, Flow, Kind, Lane, Revision, RunId, ShopId, ShopIdentity};
 use lockstep_protocol::status::{Phase, RunProgress, ShopReport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -99,7 +101,7 @@ impl Driver {
         for shop in meet_new_shops(&file, &shops, &mut identities).await? {
             checked.note(shop, clock::now(), &tools.link.folder, &seat);
         }
-        let remapped = map_stocks(&file, &seat, &identities).await?;
+        let remapped = map_stocks(&file, &seat.settings, &identities).await?;
         let opened = what_is_known(&file, &shops).await?;
         let rules = shops.rules(&seat.settings, seat.revision, &identities);
         let doors = Arc::new(Doors::default());
@@ -267,7 +269,8 @@ impl Driver {
                 self.checked
                     .note(*shop, clock::now(), &self.tools.link.folder, &self.seat);
                 self.identities.insert(*shop, identity.as_ref().clone());
-                self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
+                self.remapped |=
+                    map_stocks(&self.file, &self.seat.settings, &self.identities).await?;
             }
             self.on(event);
         }
@@ -323,7 +326,7 @@ impl Driver {
             self.checked
                 .note(shop, clock::now(), &self.tools.link.folder, &self.seat);
         }
-        self.remapped |= map_stocks(&self.file, &self.seat, &self.identities).await?;
+        self.remapped |= map_stocks(&self.file, &self.seat.settings, &self.identities).await?;
         let rules = self
             .shops
             .rules(&self.seat.settings, self.seat.revision, &self.identities);
@@ -350,23 +353,7 @@ impl Driver {
 
     /// Another policy, shop or identifier: what was in step may not be so any more.
     async fn mark_everything_due(&mut self) -> Result<(), FileError> {
-        let shops: Vec<ShopId> = self.shops.iter().map(|(shop, _)| shop).collect();
-        let records = |kind| Body::DueAgain {
-            what: Again::Records {
-                kind,
-                shops: shops.clone(),
-            },
-        };
-        let bodies = vec![
-            records(Kind::Category),
-            records(Kind::Product),
-            Body::DueAgain {
-                what: Again::Levels,
-            },
-            Body::DueAgain {
-                what: Again::Orders,
-            },
-        ];
+        let bodies = everything_due(&self.shops);
         self.file
             .with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
@@ -468,78 +455,13 @@ impl Driver {
                     changed: summary.changed,
                 })
             }
-            Effect::LoadCatalogue {
-                kind,
-                share,
-                after,
-                limit,
-                root,
-            } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    let (after, now) = (after.as_deref(), clock::now());
-                    match root {
-                        Some(root) => journal.load_categories_under(&root, after, limit, now),
-                        None => journal.load_share(kind, share, after, limit, now),
-                    }
-                };
-                Some(Event::CatalogueLoaded(self.file.with(load).await?))
-            }
-            Effect::LoadRecords { records, root } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_records(&records, root.as_ref(), clock::now())
-                };
-                Some(Event::CatalogueLoaded(self.file.with(load).await?))
-            }
-            Effect::LoadUndo { run, after, limit } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_undo(run, after, limit)
-                };
-                Some(Event::UndoLoaded(self.file.with(load).await?))
-            }
-            Effect::LoadOrders {
-                after,
-                limit,
-                receivers,
-            } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_orders(after.as_ref(), limit, clock::now(), &receivers)
-                };
-                Some(Event::OrdersLoaded(self.file.with(load).await?))
-            }
-            Effect::LoadStock {
-                after,
-                limit,
-                count,
-            } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_stock(after.as_ref(), limit, count)
-                };
-                Some(Event::StockLoaded(self.file.with(load).await?))
-            }
-            Effect::LoadClosing {
-                after,
-                before,
-                limit,
-            } => {
-                let load = move |journal: &mut lockstep_journal::Journal| {
-                    journal.load_closing(after.as_ref(), before, limit)
-                };
-                Some(Event::ClosingLoaded(self.file.with(load).await?))
-            }
-            Effect::ReadAgainList {
-                lane,
-                shop,
-                kind,
-                limit,
-            } => {
-                let ids = self.read_again(shop, kind, limit).await?;
-                Some(Event::ReadAgain {
-                    lane,
-                    shop,
-                    kind,
-                    ids,
-                })
-            }
+            load @ (Effect::LoadCatalogue { .. }
+            | Effect::LoadRecords { .. }
+            | Effect::LoadUndo { .. }
+            | Effect::LoadOrders { .. }
+            | Effect::LoadStock { .. }
+            | Effect::LoadClosing { .. }
+            | Effect::ReadAgainList { .. }) => loaded(&self.file, load).await?,
             Effect::SavePlan { run, rows } => {
                 let rows: Vec<PlanRow> = rows
                     .into_iter()
@@ -624,10 +546,12 @@ impl Driver {
             }
             Effect::Planned {
                 run,
+                lane,
                 lines,
                 total,
                 conflicts,
                 by_shop,
+                made,
                 blocked,
                 unread,
                 stopped_by,
@@ -638,11 +562,12 @@ impl Driver {
                     total,
                     conflicts,
                     by_shop,
+                    made_at: made,
                     blocked,
                     unread,
-                    stopped_by,
+                    stopped_by: stopped_by.into_iter().collect(),
                 };
-                self.planned(made).await?;
+                self.planned(lane, made).await?;
                 None
             }
             Effect::Undoing { run } => {
@@ -677,27 +602,6 @@ impl Driver {
             health: self.health.clone(),
             crash: self.tools.link.crash.clone(),
         }
-    }
-
-    async fn read_again(
-        &self,
-        shop: ShopId,
-        kind: Kind,
-        limit: usize,
-    ) -> Result<Vec<RemoteId>, FileError> {
-        self.file
-            .with(move |journal| match kind {
-                Kind::Level => {
-                    let skus = journal.skus_to_read(shop, None, limit)?;
-                    Ok(skus.into_iter().map(|sku| RemoteId(sku.0)).collect())
-                }
-                Kind::Order => {
-                    let orders = journal.orders_to_read(shop, None, limit)?;
-                    Ok(orders.into_iter().filter_map(|order| order.id).collect())
-                }
-                Kind::Category | Kind::Product => journal.records_to_read(shop, kind, None, limit),
-            })
-            .await
     }
 
     async fn append(&mut self, mut bodies: Vec<Body>, also: Also) -> Result<u64, FileError> {
@@ -889,6 +793,27 @@ fn interrupted(causes: &[Cause]) -> String {
     }
 }
 
+/// All records, levels and orders: what was in step by other settings may not be so by these.
+pub(super) fn everything_due(shops: &Shops) -> Vec<Body> {
+    let shops: Vec<ShopId> = shops.iter().map(|(shop, _)| shop).collect();
+    let records = |kind| Body::DueAgain {
+        what: Again::Records {
+            kind,
+            shops: shops.clone(),
+        },
+    };
+    vec![
+        records(Kind::Category),
+        records(Kind::Product),
+        Body::DueAgain {
+            what: Again::Levels,
+        },
+        Body::DueAgain {
+            what: Again::Orders,
+        },
+    ]
+}
+
 /// Runs that a crash, a stop or a lost lease cut off: they are over, and the next one goes on.
 async fn close_interrupted_runs(file: &File) -> Result<(), FileError> {
     file.with(|journal| {
@@ -914,7 +839,7 @@ async fn close_interrupted_runs(file: &File) -> Result<(), FileError> {
     .await
 }
 
-async fn known_identities(
+pub(super) async fn known_identities(
     file: &File,
     shops: &Shops,
 ) -> Result<BTreeMap<ShopId, ShopIdentity>, FileError> {
@@ -975,12 +900,12 @@ async fn meet_new_shops(
 }
 
 /// True: a stock of a shop that was known stands for another of ours now, or for none.
-async fn map_stocks(
+pub(super) async fn map_stocks(
     file: &File,
-    seat: &Seat,
+    settings: &CustomerSettings,
     identities: &BTreeMap<ShopId, ShopIdentity>,
 ) -> Result<bool, FileError> {
-    let mapping = stock_mapping(&seat.settings, identities);
+    let mapping = stock_mapping(settings, identities);
     file.with(move |journal| {
         let before = journal.stock_mapping()?;
         let moved = before.is_some_and(|before| {
@@ -996,7 +921,7 @@ async fn map_stocks(
     .await
 }
 
-async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> {
+pub(super) async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, FileError> {
     let ids: Vec<ShopId> = shops.iter().map(|(shop, _)| shop).collect();
     file.with(move |journal| {
         let counters = journal.counters()?;

@@ -11,8 +11,10 @@ mod driver;
 mod file;
 mod health;
 mod hooks;
+mod loads;
 mod pace;
 mod plan;
+mod rehearsal;
 mod restore;
 mod shipper;
 mod task;
@@ -22,6 +24,7 @@ mod wishes;
 pub use doors::Pass;
 pub use hooks::HookUrls;
 pub use plan::Asked;
+pub use rehearsal::{Draft, rehearse};
 pub use task::{
     Ask, Handle, RoundEnd, Tools, answer_order, apply, ask_for_plan, buyers, copies_named, decide,
     erase_buyers, tend, undo, wire,

@@ -26,9 +26,30 @@ pub struct Made {
     pub total: u64,
     pub conflicts: u64,
     pub by_shop: BTreeMap<ShopId, u64>,
+    /// Products that would be made.
+    pub made_at: BTreeMap<ShopId, u64>,
     pub blocked: u64,
     pub unread: Vec<String>,
-    pub stopped_by: Option<String>,
+    pub stopped_by: Vec<String>,
+}
+
+impl Made {
+    /// The plan of the other lane too: one answer. The catalogue's run is what an apply names.
+    pub fn join(mut self, trade: Made) -> Self {
+        self.lines.extend(trade.lines);
+        self.total += trade.total;
+        self.conflicts += trade.conflicts;
+        for (shop, writes) in trade.by_shop {
+            *self.by_shop.entry(shop).or_default() += writes;
+        }
+        // Open writes of orders and levels are told by either.
+        self.blocked = self.blocked.max(trade.blocked);
+        self.unread.extend(trade.unread);
+        self.unread.sort();
+        self.unread.dedup();
+        self.stopped_by.extend(trade.stopped_by);
+        self
+    }
 }
 
 /// Beside what the run found: how the customer stands.
@@ -47,6 +68,7 @@ pub fn plan(customer: CustomerId, made: Made, around: &Around<'_>, asked: &Asked
         total,
         conflicts,
         by_shop,
+        made_at: _,
         blocked,
         unread,
         stopped_by,
@@ -75,8 +97,7 @@ pub fn plan(customer: CustomerId, made: Made, around: &Around<'_>, asked: &Asked
             }
             continue;
         }
-        count(&mut counts, sign, kind);
-        rows.push(PlanRow {
+        let row = PlanRow {
             sign,
             shop: line.shop,
             kind: kind.to_owned(),
@@ -87,7 +108,9 @@ pub fn plan(customer: CustomerId, made: Made, around: &Around<'_>, asked: &Asked
                 String::new()
             },
             fields: field.into_iter().collect(),
-        });
+        };
+        counts.add(&row);
+        rows.push(row);
     }
     // What was not kept is of unknown sort; most of a large plan is updates.
     counts.update += total.saturating_sub(lines_shown);
@@ -103,7 +126,7 @@ pub fn plan(customer: CustomerId, made: Made, around: &Around<'_>, asked: &Asked
         counts,
         rows,
         cut,
-        stopped_by: stopped_by.into_iter().collect(),
+        stopped_by,
         totals: Totals::default(),
         closed,
         unread,
@@ -166,20 +189,6 @@ fn kind(field: &str) -> &'static str {
     }
 }
 
-fn count(counts: &mut PlanCounts, sign: Sign, kind: &str) {
-    let counter = match (kind, sign) {
-        ("level", _) => &mut counts.stock,
-        ("order", _) => &mut counts.orders,
-        (_, Sign::Create) => &mut counts.create,
-        (_, Sign::Update) => &mut counts.update,
-        (_, Sign::Archive) => &mut counts.archive,
-        (_, Sign::Remove) => &mut counts.remove,
-        // The engine plans writes; what is asked is counted apart.
-        (_, Sign::Ask) => return,
-    };
-    *counter += 1;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,9 +239,10 @@ mod tests {
             lines,
             conflicts: 1,
             by_shop: BTreeMap::new(),
+            made_at: BTreeMap::new(),
             blocked: 0,
             unread: Vec::new(),
-            stopped_by: None,
+            stopped_by: Vec::new(),
         };
         plan(CustomerId(1), made, &around, &asked)
     }

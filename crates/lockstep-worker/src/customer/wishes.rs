@@ -5,8 +5,8 @@ use super::driver::Driver;
 use super::file::FileError;
 use super::plan::{Around, Asked, Made, plan};
 use super::undo::{Undoing, objection};
-use lockstep_engine::{Event, Progress, Step, Wish};
-use lockstep_model::RunId;
+use lockstep_engine::{Event, Progress, Step, Wish, lanes_of_plan};
+use lockstep_model::{Lane, RunId};
 use lockstep_protocol::people::plan::Plan;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub type UndoReply = oneshot::Sender<Result<Result<Undoing, String>, HeldUp>>;
 pub struct Wishes {
     /// The first is with the engine, the others wait for it.
     plans: VecDeque<(Asked, PlanReply)>,
+    /// What the first of them has of each lane.
+    made: BTreeMap<Lane, Made>,
     apply: Option<ApplyReply>,
     /// The run that somebody wants undone, until the undo begins or was shown.
     undo: Option<(RunId, UndoReply)>,
@@ -89,13 +91,29 @@ impl Driver {
             return;
         };
         let flows = asked.flows.clone();
+        self.wishes.made.clear();
         self.wishes.await_from_now(Wish::Plan);
         self.on(Event::PlanAsked { flows });
     }
 
-    pub async fn planned(&mut self, made: Made) -> Result<(), FileError> {
+    pub async fn planned(&mut self, lane: Lane, made: Made) -> Result<(), FileError> {
+        let Some((asked, _)) = self.wishes.plans.front() else {
+            return Ok(());
+        };
+        let lanes = lanes_of_plan(&asked.flows);
+        self.wishes.made.insert(lane, made);
+        self.wishes.made.retain(|lane, _| lanes.contains(lane));
+        if self.wishes.made.len() < lanes.len() {
+            return Ok(());
+        }
         self.wishes.look.remove(&Wish::Plan);
-        if let Some((asked, reply)) = self.wishes.plans.pop_front() {
+        let mut made = std::mem::take(&mut self.wishes.made);
+        let (catalogue, trade) = (made.remove(&Lane::Catalogue), made.remove(&Lane::Trade));
+        let made = match (catalogue, trade) {
+            (Some(catalogue), Some(trade)) => Some(catalogue.join(trade)),
+            (catalogue, trade) => catalogue.or(trade),
+        };
+        if let (Some(made), Some((asked, reply))) = (made, self.wishes.plans.pop_front()) {
             let settings = self.seat.settings.clone();
             let (shops, narrow) = (
                 settings
@@ -208,6 +226,7 @@ impl Driver {
             // Nobody waits any more: the ask's time is over.
             match wish {
                 Wish::Plan => {
+                    self.wishes.made.clear();
                     for (_, reply) in std::mem::take(&mut self.wishes.plans) {
                         let _unheard = reply.send(Err(why.clone()));
                     }

@@ -4,9 +4,11 @@ use crate::coordinator::{FakeCoordinator, Mind};
 use crate::shop::{CUSTOMER, ERP, Mall, WEB, settings};
 use lockstep_connector::Registry;
 use lockstep_model::entry::RunResult;
+use lockstep_model::settings::{Assortment, CustomerSettings, PriceRule, Tax};
 use lockstep_model::{FaultKind, Flow, RunId};
 use lockstep_protocol::Code;
 use lockstep_protocol::asks::{Answer, Question, ShopAsked};
+use lockstep_protocol::people::plan::Preview;
 use lockstep_protocol::status::ApplyState;
 use lockstep_worker::{Exit, Reach, SyncOutcome, WorkerConfig, start, sync_once};
 use rust_decimal::Decimal;
@@ -412,6 +414,119 @@ async fn c5_a_plan_that_is_asked_for_during_a_run_is_answered_at_once() {
         runs.any(|run| run.cause.contains("undoes"))
     };
     assert!(!stage.coordinator.with(|mind| undone(mind)));
+    worker.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a5_a_plan_counts_the_orders_that_it_would_make() {
+    let stage = stage(false).await;
+    let worker = start(stage.config()).await.unwrap();
+    stage
+        .until("the first sync", |stage| stage.units("KH-5") == units(10))
+        .await;
+    stage.mall.with(WEB, |shop| shop.buy("KH-5"));
+    let pushes = stage.pushes();
+    let plan = loop {
+        let plan = Question::Plan {
+            flows: vec![],
+            shops: vec![],
+            rows_max: 100,
+            by: "Maija".into(),
+        };
+        let ask = stage.coordinator.ask(Some(CUSTOMER), plan);
+        match stage.coordinator.answer(ask).await {
+            Answer::Planned { plan } => break plan,
+            Answer::RunGoesOn { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(plan.counts.orders, 1, "{plan:?}");
+    assert!(!plan.totals.is_in_step(), "{:?}", plan.totals);
+    assert_eq!(stage.pushes(), pushes, "nothing is written");
+    // Whoever applies it wants the order made now.
+    let apply = Question::Apply {
+        plan: plan.id,
+        by: "Maija".into(),
+    };
+    let ask = stage.coordinator.ask(Some(CUSTOMER), apply);
+    let answer = stage.coordinator.answer(ask).await;
+    assert!(matches!(answer, Answer::Applied { .. }), "{answer:?}");
+    let made = |stage: &Stage| stage.mall.with(ERP, |shop| shop.orders.len() == 1);
+    stage.until("the order is made", made).await;
+    worker.shutdown().await.unwrap();
+}
+
+async fn preview(stage: &Stage, proposed: &CustomerSettings) -> Preview {
+    let preview = Question::Preview {
+        settings: Box::new(proposed.clone()),
+        rows_max: 100,
+        by: "Maija".into(),
+    };
+    let ask = stage.coordinator.ask(Some(CUSTOMER), preview);
+    match stage.coordinator.answer(ask).await {
+        Answer::Previewed { preview } => *preview,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn e5_what_would_follow_from_settings_is_shown_before_they_are_saved() {
+    let stage = stage(false).await;
+    let worker = start(stage.config()).await.unwrap();
+    let in_step = |stage: &Stage| stage.units("KH-5") == units(10);
+    stage.until("the first sync", in_step).await;
+    let pushes = stage.pushes();
+    let as_it_is = preview(&stage, &settings(false)).await;
+    assert!(as_it_is.is_nothing(), "{as_it_is:?}");
+    let mut dearer = settings(false);
+    for link in &mut dearer.customer_has_services {
+        if link.service_id == WEB {
+            link.transform.prices = vec![PriceRule {
+                from: "EUR".into(),
+                to: "EUR".into(),
+                factor: Decimal::from(2),
+                tax: Tax::default(),
+                round: None,
+            }];
+        }
+    }
+    let shown = preview(&stage, &dearer).await;
+    assert_eq!(shown.counts.update, 5, "every price there: {shown:?}");
+    assert_eq!(
+        (shown.before.writes, shown.after.writes),
+        (0, 5),
+        "{shown:?}"
+    );
+    assert!(shown.rows.iter().all(|row| row.shop == WEB), "{shown:?}");
+    // A new product of a shop that picks its assortment is not made, and said to be left out.
+    stage.mall.with(ERP, |shop| shop.add("KH-7", 5, 5));
+    let mut narrow = settings(false);
+    for link in &mut narrow.customer_has_services {
+        link.assortment = Assortment::Linked;
+    }
+    stage.coordinator.set(narrow);
+    stage.coordinator.wake(CUSTOMER, ERP, Flow::Products);
+    let shown = loop {
+        let shown = preview(&stage, &settings(false)).await;
+        if shown.before.outside == 1 && shown.counts.writes() > 0 {
+            break shown;
+        }
+    };
+    assert_eq!(
+        (shown.counts.create, shown.after.outside),
+        (1, 0),
+        "{shown:?}"
+    );
+    let mut off = settings(false);
+    off.customer.enable_syncing = false;
+    let shown = preview(&stage, &off).await;
+    assert!(!shown.stopped_by.is_empty(), "{shown:?}");
+    assert_eq!(stage.pushes(), pushes, "nothing is written");
+    let folder = stage.place.path().join("customers");
+    let left = std::fs::read_dir(folder).unwrap();
+    let left = left.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = left.filter(|name| name.contains("rehearsal")).collect();
+    assert!(left.is_empty(), "{left:?}");
     worker.shutdown().await.unwrap();
 }
 
