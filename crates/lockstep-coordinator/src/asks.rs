@@ -7,6 +7,7 @@
 
 use crate::{
     AppState,
+    bounds::{ASKS_EACH_MAX, PLANS_EACH_MAX},
     refusal::{Answer, Refusal},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ use lockstep_protocol::{
 use lockstep_storage::{AskRow, NewAsk};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -30,9 +31,69 @@ const RUN_RETRY_SECONDS: u64 = 5;
 #[derive(Default)]
 pub struct Waiting {
     by_ask: Mutex<HashMap<u64, oneshot::Sender<String>>>,
+    /// How many of each person's wait, those apart that take long.
+    by_person: Mutex<HashMap<Asking, usize>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Asking {
+    by: String,
+    takes_long: bool,
+}
+
+/// One person's question, as long as it waits.
+struct Turn<'a> {
+    waiting: &'a Waiting,
+    asking: Asking,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut by_person = self.waiting.by_person();
+        if let Some(count) = by_person.get_mut(&self.asking) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                by_person.remove(&self.asking);
+            }
+        }
+    }
 }
 
 impl Waiting {
+    fn by_person(&self) -> MutexGuard<'_, HashMap<Asking, usize>> {
+        self.by_person
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A worker answers few at a time: whoever asks again and again waits for himself, and not others for him.
+    fn turn(&self, by: &str, question: &Question) -> Answer<Turn<'_>> {
+        let takes_long = matches!(question, Question::Plan { .. } | Question::Preview { .. });
+        let max = if takes_long {
+            PLANS_EACH_MAX
+        } else {
+            ASKS_EACH_MAX
+        };
+        let asking = Asking {
+            by: by.to_owned(),
+            takes_long,
+        };
+        let mut by_person = self.by_person();
+        let count = by_person.entry(asking.clone()).or_default();
+        if *count >= max {
+            return Err(Refusal::new(
+                Code::TooManyRequests,
+                format!("{max} questions of yours wait for a worker's answer already; wait for one of them"),
+            )
+            .retry_after(RUN_RETRY_SECONDS));
+        }
+        *count += 1;
+        Ok(Turn {
+            waiting: self,
+            asking,
+        })
+    }
+
     fn wait_for(&self, ask: u64) -> oneshot::Receiver<String> {
         let (sender, receiver) = oneshot::channel();
         let mut by_ask = self.by_ask.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +127,14 @@ pub struct Asked<'a> {
     pub wait: Duration,
 }
 
+/// A person's.
 pub async fn ask(app: &AppState, asked: Asked<'_>) -> Answer<Answered> {
+    let _turn = app.asks.turn(asked.by, &asked.question)?;
+    ask_for_us(app, asked).await
+}
+
+/// The coordinator's own, whoever it is for.
+pub async fn ask_for_us(app: &AppState, asked: Asked<'_>) -> Answer<Answered> {
     let now = Timestamp::now();
     let question = serde_json::to_string(&asked.question)
         .map_err(|error| Refusal::internal("writing the question", error))?;
@@ -166,5 +234,37 @@ pub fn unexpected(answer: Answered) -> Refusal {
                 "the worker's answer does not fit the question; nothing was changed",
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_again_and_again_waits_for_himself_alone() {
+        let waiting = Waiting::default();
+        let plan = || Question::Plan {
+            flows: vec![],
+            shops: vec![],
+            rows_max: 1,
+            by: "Maija".into(),
+        };
+        let hooks = Question::Hooks {
+            shop_id: lockstep_model::ShopId(1),
+            url: None,
+        };
+        let mut turns: Vec<Turn<'_>> = Vec::new();
+        for _ in 0..PLANS_EACH_MAX {
+            turns.push(waiting.turn("Maija", &plan()).ok().unwrap());
+        }
+        assert!(waiting.turn("Maija", &plan()).is_err());
+        // Neither what is answered at once nor anybody else waits for it.
+        assert!(waiting.turn("Maija", &hooks).is_ok());
+        assert!(waiting.turn("Aino", &plan()).is_ok());
+        turns.pop();
+        assert!(waiting.turn("Maija", &plan()).is_ok());
+        drop(turns);
+        assert!(waiting.by_person().is_empty());
     }
 }

@@ -71,6 +71,10 @@ pub const MATCHES_MAX: usize = 10_000;
 pub const MATCHES_AT_ONCE: usize = 100;
 /// How long a person waits for a worker's answer.
 pub const ASK_WAIT: Duration = Duration::from_secs(30);
+/// Questions of one person that wait for an answer at the same time: a page may ask each of a customer's shops for its lists.
+pub const ASKS_EACH_MAX: usize = 50;
+/// Of them plans and previews, which take long.
+pub const PLANS_EACH_MAX: usize = 3;
 /// A plan reads every shop.
 pub const PLAN_WAIT: Duration = Duration::from_secs(80);
 /// Rows of a plan that are shown.

@@ -3,7 +3,7 @@
 
 use crate::{
     AppState,
-    asks::{Asked, ask},
+    asks::{Asked, ask_for_us},
     bounds::ASK_WAIT,
     refusal::{Answer, Chain, Refusal},
 };
@@ -79,7 +79,7 @@ pub async fn carry_out(app: &AppState, erasure: Erasure) -> Answer<Outcome> {
         wait: ASK_WAIT,
     };
     let now = Timestamp::now();
-    match ask(app, asked).await {
+    match ask_for_us(app, asked).await {
         Ok(Answered::Erased { orders, unreadable }) => {
             app.storage
                 .erasure_done(erasure.id, orders, unreadable, now)

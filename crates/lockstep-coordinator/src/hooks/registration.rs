@@ -5,7 +5,7 @@ use super::key::hook_url;
 use crate::{
     AppState,
     alarms::{self, Alarm},
-    asks::{Asked, ask},
+    asks::{Asked, ask_for_us},
     events::Topic,
     refusal::{Answer, Chain},
 };
@@ -271,5 +271,5 @@ async fn asked(
         by: "the coordinator",
         wait: WAIT,
     };
-    ask(app, asked).await
+    ask_for_us(app, asked).await
 }
