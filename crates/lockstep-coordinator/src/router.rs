@@ -83,6 +83,7 @@ fn people(app: &AppState) -> Router {
                 .put(api::customers::apply)
                 .delete(api::customers::delete),
         )
+        .route(PREVIEW, post(api::customers::preview))
         .layer(DefaultBodyLimit::max(APPLY_BYTES_MAX));
     let tables = Router::new()
         .route(MATCHES, get(api::matches::list).post(api::matches::answer))

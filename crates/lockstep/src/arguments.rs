@@ -317,6 +317,9 @@ pub enum Customers {
     Apply {
         #[arg(short, long, value_name = "FILE")]
         file: PathBuf,
+        /// Show what would follow in the shops. Nothing is saved and nothing is written.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// All settings as JSON, without secrets.
     Export {

@@ -3,6 +3,8 @@
 use super::{Person, cursor, limit, page, standing, workers::applied};
 use crate::{
     AppState,
+    asks::{Asked, ask, not_done},
+    bounds::{PLAN_ROWS_MAX, PLAN_WAIT},
     events::Topic,
     extract::{Json, Path, Query},
     fleet, owners,
@@ -22,10 +24,12 @@ use lockstep_model::{
 };
 use lockstep_protocol::{
     Code,
+    asks::{Answer as Answered, Question},
     people::{
         ListQuery, Page,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner, OwnerRequest},
         login::Role,
+        plan::Preview,
         workers::Applied,
     },
 };
@@ -180,6 +184,17 @@ pub async fn apply(
     person.may(Role::Editor, id)?;
     let body = body?;
     let _turn = app.reading.turn(&body).await;
+    let settings = read_of(&app, id, body).await?;
+    let expect = match headers.get(header::IF_MATCH) {
+        None => Expect::Anything,
+        Some(value) => Expect::Revision(revision(value)?),
+    };
+    let reply = save(&app, &person, settings, expect).await?;
+    Ok((etag(reply.revision), Json(reply)).into_response())
+}
+
+/// Settings that were sent to this customer.
+async fn read_of(app: &AppState, id: CustomerId, body: String) -> Answer<CustomerSettings> {
     let mut settings = app.reading.read(body).await?.map_err(invalid)?;
     if settings.customer.id == CustomerId(0) {
         settings.customer.id = id;
@@ -190,12 +205,37 @@ pub async fn apply(
             settings.customer.id
         )));
     }
-    let expect = match headers.get(header::IF_MATCH) {
-        None => Expect::Anything,
-        Some(value) => Expect::Revision(revision(value)?),
+    Ok(settings)
+}
+
+/// What would follow from these settings: they are held against all that a save is, and are not saved.
+pub async fn preview(
+    State(app): State<AppState>,
+    person: Person,
+    Path(id): Path<CustomerId>,
+    body: Result<String, StringRejection>,
+) -> Answer<Json<Preview>> {
+    person.may(Role::Editor, id)?;
+    let body = body?;
+    let _turn = app.reading.turn(&body).await;
+    let settings = read_of(&app, id, body).await?;
+    let before = stored(&app, id).await?;
+    let settings = prepared(&app, &person, settings, Some(&before), Timestamp::now())?;
+    let asked = Asked {
+        customer: Some(id),
+        platform: None,
+        question: Question::Preview {
+            settings: Box::new(settings),
+            rows_max: PLAN_ROWS_MAX,
+            by: person.name().to_owned(),
+        },
+        by: person.name(),
+        wait: PLAN_WAIT,
     };
-    let reply = save(&app, &person, settings, expect).await?;
-    Ok((etag(reply.revision), Json(reply)).into_response())
+    match ask(&app, asked).await? {
+        Answered::Previewed { preview } => Ok(Json(*preview)),
+        other => Err(not_done(other)),
+    }
 }
 
 fn revision(value: &HeaderValue) -> Answer<Revision> {
@@ -217,10 +257,31 @@ fn invalid(problems: Vec<Problem>) -> Refusal {
     .with(|problem| problem.problems = problems)
 }
 
-pub(super) async fn save(
+/// As they would be saved: everything that refuses them is said before.
+fn prepared(
     app: &AppState,
     person: &Person,
     mut settings: CustomerSettings,
+    before: Option<&StoredCustomer>,
+    now: Timestamp,
+) -> Answer<CustomerSettings> {
+    may_edit(person, &settings, before)?;
+    check_platforms(app, &settings)?;
+    if let Some(before) = before {
+        refuse_dropped(&settings.keep_secrets_of(&before.settings))?;
+    }
+    check_required(app, &settings)?;
+    let stored = before.map(|before| &before.settings);
+    refuse_orders_from_ahead(&settings, stored, now)?;
+    settings.begin_orders_as(stored, now);
+    make_hook_secrets(app, &mut settings);
+    Ok(settings)
+}
+
+pub(super) async fn save(
+    app: &AppState,
+    person: &Person,
+    settings: CustomerSettings,
     expect: Expect,
 ) -> Answer<ApplyReply> {
     let before = match settings.customer.id {
@@ -230,17 +291,8 @@ pub(super) async fn save(
     if before.is_none() {
         person.needs_all_customers(Role::Editor)?;
     }
-    may_edit(person, &settings, before.as_ref())?;
-    check_platforms(app, &settings)?;
     let now = Timestamp::now();
-    if let Some(before) = &before {
-        refuse_dropped(&settings.keep_secrets_of(&before.settings))?;
-    }
-    check_required(app, &settings)?;
-    let stored = before.as_ref().map(|before| &before.settings);
-    refuse_orders_from_ahead(&settings, stored, now)?;
-    settings.begin_orders_as(stored, now);
-    make_hook_secrets(app, &mut settings);
+    let settings = prepared(app, person, settings, before.as_ref(), now)?;
     let pinned_to = settings.customer.worker_id;
     let outcome = app
         .storage

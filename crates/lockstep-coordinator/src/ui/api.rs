@@ -46,6 +46,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The same person, at the same machine, before the login.
+    pub fn logged_out(&self) -> Caller {
+        Caller {
+            token: String::new(),
+            ..self.clone()
+        }
+    }
+
     pub async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, Problem> {
         self.call(Method::GET, path, Body::empty(), None).await
     }

@@ -7,6 +7,7 @@ use super::{
     failure::{Failure, Shown},
     form::{Choice, Field, Form},
     frame::Frame,
+    preview,
     session::{Posted, Values, Visitor, said, went_well},
     urls,
     widgets::{State, When},
@@ -28,10 +29,12 @@ use lockstep_protocol::{
     paths::people,
     people::{
         customers::{ApplyReply, CustomerView},
+        plan::Preview,
         workers::WorkerList,
     },
 };
 use serde_json::Value;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Every page of a customer's settings.
 #[derive(Template)]
@@ -46,6 +49,8 @@ pub struct FormPage {
     pub applied: Option<State>,
     pub updated: Option<When>,
     pub button: &'static str,
+    /// What would follow, which has to be seen before it is saved.
+    pub previewed: Option<preview::Shown>,
     pub may_edit: bool,
     pub locked: bool,
 }
@@ -56,8 +61,33 @@ pub struct Edit {
     pub view: CustomerView,
     /// The settings as JSON, without secrets: what is not touched comes back as it was.
     pub json: Value,
+    /// As they are stored.
+    stored: Value,
     /// The revision that the form was made from.
     revision: u64,
+    /// The settings that the person has seen the consequences of.
+    seen: String,
+}
+
+/// What became of settings that were sent.
+pub enum Sent {
+    Saved(Saved),
+    /// Not saved: what would follow is to be seen first.
+    ToBeSeen(preview::Shown),
+    /// Not saved: the person goes back to what was typed.
+    Back,
+}
+
+/// They are saved; and what of it is worth a sentence.
+pub struct Saved {
+    reply: ApplyReply,
+    remark: &'static str,
+}
+
+impl Saved {
+    pub fn just(reply: ApplyReply) -> Self {
+        Saved { reply, remark: "" }
+    }
 }
 
 impl Edit {
@@ -68,7 +98,9 @@ impl Edit {
             revision: view.row.revision.0,
             visitor,
             view,
+            stored: json.clone(),
             json,
+            seen: String::new(),
         })
     }
 
@@ -78,6 +110,7 @@ impl Edit {
         if let Ok(revision) = values.text("revision").parse() {
             edit.revision = revision;
         }
+        values.text("shown").clone_into(&mut edit.seen);
         Ok((edit, values))
     }
 
@@ -102,19 +135,52 @@ impl Edit {
         form
     }
 
-    /// Puts what was typed and saves. The form comes back if it has to be looked at again.
-    pub async fn save(&mut self, mut form: Form, typed: &Values) -> Result<ApplyReply, Form> {
-        form.put(typed, &mut self.json);
-        if !form.is_good() {
-            return Err(form);
+    /// Saves what is put together, unless something would follow from it in the shops that was not seen yet.
+    pub async fn send(&self, typed: &Values) -> Result<Sent, Problem> {
+        if typed.has("back") {
+            return Ok(Sent::Back);
         }
-        match self.apply().await {
-            Ok(reply) => Ok(reply),
-            Err(problem) => {
-                self.mark(&mut form, &problem);
-                Err(form)
+        let of = fingerprint(&self.json);
+        let mut remark = "";
+        if self.seen != of && self.may_move_shops() {
+            let path = urls::path(people::PREVIEW, &[&self.id()]);
+            let shown: Result<Preview, Problem> = self.visitor.caller.post(&path, &self.json).await;
+            match shown {
+                Ok(preview) if preview.is_nothing() && preview.untold.is_empty() => {
+                    remark = " Nothing in any shop follows from it.";
+                }
+                Ok(preview) => {
+                    let shown = preview::Shown::new(of, preview, &self.view);
+                    return Ok(Sent::ToBeSeen(shown));
+                }
+                // Nobody is there who would write anything.
+                Err(problem) if problem.code == Code::NoWorker => {
+                    remark = " No worker is connected that could say what follows: make a plan once one is.";
+                }
+                Err(problem) if is_of_the_worker(problem.code) => {
+                    return Ok(Sent::ToBeSeen(preview::Shown::unable(of, &problem)));
+                }
+                // What refuses a save, refused before.
+                Err(problem) => return Err(problem),
             }
         }
+        let reply = self.apply().await?;
+        Ok(Sent::Saved(Saved { reply, remark }))
+    }
+
+    /// Something could follow in the shops: they are two or more, and what is other than it was is not the schedules alone.
+    fn may_move_shops(&self) -> bool {
+        if self.settings().shops().count() < 2 {
+            return false;
+        }
+        let decisive = |json: &Value| {
+            let mut json = json.clone();
+            if let Some(sections) = json.as_object_mut() {
+                sections.remove("schedules");
+            }
+            json
+        };
+        decisive(&self.stored) != decisive(&self.json)
     }
 
     pub async fn apply(&self) -> Result<ApplyReply, Problem> {
@@ -139,8 +205,19 @@ impl Edit {
         }
     }
 
-    pub fn saved(&self, reply: &ApplyReply, to: &str) -> Response {
-        saved(reply, to)
+    pub fn saved(&self, Saved { reply, remark }: &Saved, to: &str) -> Response {
+        let told = if reply.changed {
+            format!(
+                "Saved as revision {}. The worker has it within seconds.{remark}",
+                reply.revision
+            )
+        } else {
+            format!(
+                "Nothing differs from revision {}; it stays.",
+                reply.revision
+            )
+        };
+        went_well(to, told)
     }
 
     pub async fn frame(&self, ui: &Ui, title: &str, page: &'static str) -> Frame {
@@ -162,6 +239,7 @@ impl Edit {
         about: &'static str,
         page: &'static str,
         form: Form,
+        previewed: Option<preview::Shown>,
     ) -> Response {
         let frame = self.frame(ui, headline, page).await;
         let wrong = !form.is_good();
@@ -175,6 +253,7 @@ impl Edit {
             applied: Some(applied_state(row.revision, row.applied.as_ref())),
             updated: Some(When::new(self.view.updated_at, frame.now)),
             button: "Save",
+            previewed,
             may_edit: self.may_edit(),
             locked: row.locked,
             frame,
@@ -194,21 +273,6 @@ pub fn shown(page: impl Template, wrong: bool) -> Response {
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     response
-}
-
-pub fn saved(reply: &ApplyReply, to: &str) -> Response {
-    let told = if reply.changed {
-        format!(
-            "Saved as revision {}. The worker has it within seconds.",
-            reply.revision
-        )
-    } else {
-        format!(
-            "Nothing differs from revision {}; it stays.",
-            reply.revision
-        )
-    };
-    went_well(to, told)
 }
 
 pub fn json_of(settings: &CustomerSettings) -> Result<Value, Failure> {
@@ -298,7 +362,9 @@ pub async fn show(
     let edit = Edit::load(visitor, customer).await?;
     let workers = worker_choices(&edit.visitor.caller).await;
     let form = edit.shown(form(edit.settings(), workers));
-    Ok(edit.page(&ui, "Settings", ABOUT, "settings", form).await)
+    Ok(edit
+        .page(&ui, "Settings", ABOUT, "settings", form, None)
+        .await)
 }
 
 pub async fn save(
@@ -308,11 +374,48 @@ pub async fn save(
 ) -> Result<Response, Failure> {
     let (mut edit, typed) = Edit::posted(posted, customer).await?;
     let workers = worker_choices(&edit.visitor.caller).await;
-    let form = form(edit.settings(), workers);
-    Ok(match edit.save(form, &typed).await {
-        Ok(reply) => edit.saved(&reply, &urls::of_customer(customer, "settings")),
-        Err(form) => edit.page(&ui, "Settings", ABOUT, "settings", form).await,
-    })
+    let mut form = form(edit.settings(), workers);
+    form.put(&typed, &mut edit.json);
+    saved_or_shown(&ui, edit, form, &typed, "Settings", ABOUT, "settings").await
+}
+
+/// A form whose values are in the settings: saved, or shown again with what has to be seen or mended before.
+pub async fn saved_or_shown(
+    ui: &Shared,
+    mut edit: Edit,
+    mut form: Form,
+    typed: &Values,
+    headline: &str,
+    about: &'static str,
+    page: &'static str,
+) -> Result<Response, Failure> {
+    let mut previewed = None;
+    if form.is_good() {
+        match edit.send(typed).await {
+            Ok(Sent::Saved(saved)) => {
+                return Ok(edit.saved(&saved, &urls::of_customer(edit.id(), page)));
+            }
+            Ok(Sent::ToBeSeen(shown)) => previewed = Some(shown),
+            Ok(Sent::Back) => {}
+            Err(problem) => edit.mark(&mut form, &problem),
+        }
+    }
+    Ok(edit.page(ui, headline, about, page, form, previewed).await)
+}
+
+/// Nothing is wrong with the settings: the worker could not say what follows.
+fn is_of_the_worker(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AskExpired | Code::ShopFailed | Code::Conflict | Code::Unavailable | Code::Internal
+    )
+}
+
+/// Stands for settings as they would be sent.
+fn fingerprint(json: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    json.to_string().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 const ABOUT_NEW: &str = "A customer is a merchant whose shops are kept in step. The shops come next; nothing runs before two are connected and a worker has it.";
@@ -340,6 +443,7 @@ async fn new_page(ui: &Ui, visitor: &Visitor, form: Form) -> Response {
         applied: None,
         updated: None,
         button: "Create",
+        previewed: None,
         may_edit: visitor.may_edit(),
         locked: false,
         frame,

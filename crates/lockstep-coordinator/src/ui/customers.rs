@@ -360,7 +360,7 @@ pub async fn show(
         shops: shop_rows(&view, &frame),
         needs,
         flows: flow_rows(&view.settings, &names),
-        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
+        runs: RunRow::rows(runs?, &frame),
         workers: workers
             .into_iter()
             .filter(|worker| worker.state == WorkerState::Active)

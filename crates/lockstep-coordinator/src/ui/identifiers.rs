@@ -5,7 +5,7 @@
 use super::{
     Shared, Ui,
     api::Caller,
-    customer_form::{Edit, shown},
+    customer_form::{Edit, Saved, shown},
     failure::Failure,
     form::{Choice, Field, Input},
     frame::{Frame, Tab},
@@ -797,7 +797,10 @@ pub async fn save(
     if grid.is_good() {
         match edit.apply().await {
             Ok(reply) => {
-                return Ok(edit.saved(&reply, &urls::identifiers(customer, section.slug)));
+                return Ok(edit.saved(
+                    &Saved::just(reply),
+                    &urls::identifiers(customer, section.slug),
+                ));
             }
             Err(problem) => mark(&mut edit, &mut grid, &problem, &placed),
         }

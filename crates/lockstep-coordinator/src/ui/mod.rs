@@ -5,6 +5,7 @@
 //! be saved, is decided there. It holds no state but counts that are a second old and lists read live from
 //! shops a minute ago.
 
+mod access;
 mod api;
 mod asides;
 mod assets;
@@ -23,6 +24,7 @@ mod orders;
 mod overview;
 mod plan;
 mod policies;
+mod preview;
 mod records;
 mod runs;
 mod search;
@@ -142,6 +144,11 @@ pub fn router(console: Console) -> Router {
         )
         .route(urls::LOGOUT, post(session::log_out))
         .route(urls::THEME, post(session::set_theme))
+        .route(urls::ACCESS, get(access::show))
+        .route(urls::PASSWORD, post(access::set_password))
+        .route("/access/logins/{name}/state", post(access::set_state))
+        .route("/access/logins/{name}/delete", post(access::delete))
+        .route("/access/open/{token}/end", post(access::end))
         .route(urls::SEARCH, get(search::show))
         .route(urls::EVENTS, get(live::events))
         .route(urls::WORKERS, get(workers::list))

@@ -254,7 +254,7 @@ pub async fn show(
         active: workers.iter().filter(|row| row.is_active()).count(),
         draining: workers.iter().filter(|row| row.is_draining()).count(),
         workers,
-        runs: runs?.iter().map(|run| RunRow::new(run, &frame)).collect(),
+        runs: RunRow::rows(runs?, &frame),
         fresh: overview.customers == 0,
         frame,
     }))

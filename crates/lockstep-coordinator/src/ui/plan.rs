@@ -75,24 +75,24 @@ struct Shape {
     stopped_by: Vec<String>,
 }
 
-struct Row {
-    mark: char,
-    class: &'static str,
-    word: &'static str,
-    kind: String,
-    key: String,
-    key_href: Option<String>,
-    title: String,
-    shop: String,
-    shop_href: String,
-    fields: Vec<Moved>,
+pub struct Row {
+    pub mark: char,
+    pub class: &'static str,
+    pub word: &'static str,
+    pub kind: String,
+    pub key: String,
+    pub key_href: Option<String>,
+    pub title: String,
+    pub shop: String,
+    pub shop_href: String,
+    pub fields: Vec<Moved>,
 }
 
-struct Moved {
-    path: String,
-    from: Option<String>,
-    to: Option<String>,
-    why: String,
+pub struct Moved {
+    pub path: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub why: String,
 }
 
 impl Shape {
@@ -132,7 +132,7 @@ impl Shape {
 }
 
 impl Row {
-    fn new(row: PlanRow, customer: CustomerId, names: &Names) -> Self {
+    pub fn new(row: PlanRow, customer: CustomerId, names: &Names) -> Self {
         let (class, word) = match row.sign {
             Sign::Create => ("create", "create"),
             Sign::Update => ("update", "update"),

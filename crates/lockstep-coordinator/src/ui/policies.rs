@@ -2,11 +2,10 @@
 
 use super::{
     Shared,
-    customer_form::Edit,
+    customer_form::{Edit, saved_or_shown},
     failure::Failure,
     form::{Choice, Field, Form, place, put},
     session::{Posted, Values, Visitor},
-    urls,
 };
 use axum::{
     extract::{self, Path},
@@ -318,7 +317,9 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let edit = Edit::load(visitor, customer).await?;
     let form = edit.shown(form(edit.settings()));
-    Ok(edit.page(&ui, "Policies", ABOUT, "policies", form).await)
+    Ok(edit
+        .page(&ui, "Policies", ABOUT, "policies", form, None)
+        .await)
 }
 
 pub async fn save(
@@ -335,24 +336,7 @@ pub async fn save(
     ask_for_missing(&mut form, &edit.json);
     drop_empty_lines(&mut edit.json);
     drop_empty_ranks(&mut edit.json);
-    saved_or_shown(&ui, edit, form, "Policies", ABOUT, "policies").await
-}
-
-async fn saved_or_shown(
-    ui: &Shared,
-    mut edit: Edit,
-    mut form: Form,
-    headline: &str,
-    about: &'static str,
-    page: &'static str,
-) -> Result<Response, Failure> {
-    if form.is_good() {
-        match edit.apply().await {
-            Ok(reply) => return Ok(edit.saved(&reply, &urls::of_customer(edit.id(), page))),
-            Err(problem) => edit.mark(&mut form, &problem),
-        }
-    }
-    Ok(edit.page(ui, headline, about, page, form).await)
+    saved_or_shown(&ui, edit, form, &typed, "Policies", ABOUT, "policies").await
 }
 
 const ABOUT_SCHEDULES: &str = "How often each flow looks by itself, in seconds. Webhooks and people wake it sooner. 0 means only when woken, or never.";
@@ -383,7 +367,7 @@ pub async fn show_schedules(
     let edit = Edit::load(visitor, customer).await?;
     let form = edit.shown(schedules_form());
     Ok(edit
-        .page(&ui, "Schedules", ABOUT_SCHEDULES, "schedules", form)
+        .page(&ui, "Schedules", ABOUT_SCHEDULES, "schedules", form, None)
         .await)
 }
 
@@ -395,7 +379,16 @@ pub async fn save_schedules(
     let (mut edit, typed): (Edit, Values) = Edit::posted(posted, customer).await?;
     let mut form = schedules_form();
     form.put(&typed, &mut edit.json);
-    saved_or_shown(&ui, edit, form, "Schedules", ABOUT_SCHEDULES, "schedules").await
+    saved_or_shown(
+        &ui,
+        edit,
+        form,
+        &typed,
+        "Schedules",
+        ABOUT_SCHEDULES,
+        "schedules",
+    )
+    .await
 }
 
 /// A shop's first policies: the ERP's word counts for everything, unless somebody has decided otherwise.

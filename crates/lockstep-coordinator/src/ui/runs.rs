@@ -23,14 +23,15 @@ use lockstep_protocol::{
     people::{
         Page,
         customers::CustomerRow,
-        runs::{RunDetail, RunState, RunView, RunsQuery, SyncReply, SyncRequest},
+        runs::{RunDetail, RunState, RunView, RunsQuery, SyncReply, SyncRequest, folded},
         workers::WorkerView,
     },
     status::Phase,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-const RUNS_A_PAGE: u32 = 50;
+/// Before those that repeat are folded.
+const RUNS_A_PAGE: u32 = 100;
 /// Customers of one name that are offered to choose from.
 const NAMESAKES_MAX: &str = "10";
 
@@ -53,6 +54,8 @@ pub struct RunRow {
     pub message: String,
     pub live: bool,
     pub progress: Option<Progress>,
+    /// How many came to the same and wrote nothing, and when the first of them began.
+    pub again: Option<(u64, When)>,
 }
 
 /// A bar never stands without its count.
@@ -86,7 +89,17 @@ impl RunRow {
             message: run.message.clone(),
             live: run.is_live(),
             progress: progress(run),
+            again: None,
         }
+    }
+
+    /// A list's, where repeats are one.
+    pub fn rows(runs: Vec<RunView>, frame: &Frame) -> Vec<Self> {
+        let rows = folded(runs).into_iter().map(|line| RunRow {
+            again: (line.times > 1).then(|| (line.times, When::new(line.first_at, frame.now))),
+            ..RunRow::new(&line.newest, frame)
+        });
+        rows.collect()
     }
 }
 
@@ -359,11 +372,7 @@ pub async fn of_all(
     };
     let frame = Frame::of(&ui, &visitor, "Runs", "runs").await;
     let page = RunsPage {
-        rows: found
-            .items
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        rows: RunRow::rows(found.items, &frame),
         customer: None,
         base: urls::RUNS.into(),
         next: found
@@ -397,11 +406,7 @@ pub async fn of_customer(
     let base = urls::of_customer(customer, "runs");
     let newest = found.items.iter().map(|run| run.run.0).max().unwrap_or(0);
     let page = RunsPage {
-        rows: found
-            .items
-            .iter()
-            .map(|run| RunRow::new(run, &frame))
-            .collect(),
+        rows: RunRow::rows(found.items, &frame),
         customer: Some(customer),
         next: found
             .next

@@ -10,7 +10,7 @@ use axum::{
     extract::{Path, RawQuery},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use jiff::{SignedDuration, Timestamp};
 use lockstep_connector::{
@@ -35,9 +35,11 @@ use lockstep_protocol::{
         asides::AsideView,
         buyers::ErasureView,
         customers::{ApplyReply, CustomerRow, CustomerView, Owner, ShopView},
-        login::{LoginReply, Me, Role},
+        login::{LoginReply, LoginRow, MadeLogin, Me, Role, TokenRow},
         orders::{HeldGroup, HeldOrder, HeldView, Unmapped},
-        plan::{ApplyPlanReply, Closed, ClosedShop, Plan, PlanCounts, PlanField, PlanRow, Sign},
+        plan::{
+            ApplyPlanReply, Closed, ClosedShop, Plan, PlanCounts, PlanField, PlanRow, Preview, Sign,
+        },
         records::{
             Choice, ConflictView, FieldRow, HistoryRow, LevelRow, MovementRow, RecordRow,
             RecordView, ShopColumn, StockExplained, StockLedger,
@@ -1122,6 +1124,70 @@ fn plan() -> Plan {
     }
 }
 
+fn logins() -> Page<LoginRow> {
+    let login = |name: &str, role, customer_id, disabled| LoginRow {
+        me: Me {
+            name: name.into(),
+            role,
+            customer_id,
+        },
+        disabled,
+    };
+    Page::whole(vec![
+        login("maija", Role::Operator, None, false),
+        login("Maija <script>", Role::Editor, Some(KAHVILA), false),
+        login("former", Role::Viewer, None, true),
+    ])
+}
+
+fn tokens() -> Page<TokenRow> {
+    let open = |id, label: &str, browser, expires_at| TokenRow {
+        id,
+        name: "maija".into(),
+        label: label.into(),
+        browser,
+        created_at: ago(3_600),
+        expires_at,
+    };
+    Page::whole(vec![
+        open(11, "console", true, Some(ago(-86_400))),
+        open(12, "nightly report", false, None),
+    ])
+}
+
+/// Without pictures something follows, whatever else is sent nothing.
+fn preview(settings: &Value) -> Preview {
+    let plan = plan();
+    let moves = settings["customer"]["syncPictures"] == false;
+    let before = Totals {
+        outside: 40,
+        held: 3,
+        ..Totals::default()
+    };
+    let after = Totals {
+        writes: 5,
+        held: 0,
+        ..before
+    };
+    Preview {
+        customer_id: KAHVILA,
+        made_at: Timestamp::now(),
+        before,
+        after: if moves { after } else { before },
+        counts: if moves {
+            plan.counts
+        } else {
+            PlanCounts::default()
+        },
+        rows: if moves { plan.rows } else { Vec::new() },
+        dropped: 0,
+        cut: false,
+        stopped_by: Vec::new(),
+        closed: Vec::new(),
+        untold: Vec::new(),
+    }
+}
+
 fn identity() -> ShopIdentity {
     let named = |rows: &[(&str, &str)]| -> Vec<Named> {
         rows.iter()
@@ -1165,7 +1231,7 @@ fn api(full: bool, sent: Sent) -> Router {
     };
     Router::new()
         .route(people::LOGIN, post(|Json(asked): Json<Value>| async move {
-            if asked["password"] != "coffee" {
+            if asked["password"] != "coffee" && asked["password"] != "a password of mine" {
                 return refusal(Code::LoginRequired, "The name or the password is wrong.");
             }
             let me = Me { name: "maija".into(), role: Role::Operator, customer_id: None };
@@ -1174,6 +1240,15 @@ fn api(full: bool, sent: Sent) -> Router {
         .route(people::LOGOUT, post(|| async { StatusCode::NO_CONTENT }))
         .route(people::ME, get(|headers: HeaderMap| async move { me(&headers) }))
         .route(people::OVERVIEW, get(move || async move { Json(overview(full)) }))
+        .route(people::LOGINS, get(|| async { Json(logins()) }))
+        .route(people::LOGIN_STATE, put(noted("login state", |_| Json(logins().items.remove(1)).into_response())))
+        .route(people::LOGIN_OF, delete(noted("login delete", |_| StatusCode::NO_CONTENT.into_response())))
+        .route(people::LOGIN_PASSWORD, post(noted("password", |body| match body["old_password"].as_str() {
+            Some("the old one") => Json(MadeLogin { me: logins().items.remove(0).me, password: None }).into_response(),
+            _ => refusal(Code::Forbidden, "the old password is wrong; nothing was changed"),
+        })))
+        .route(people::TOKENS, get(|| async { Json(tokens()) }))
+        .route(people::TOKEN, delete(noted("token end", |_| StatusCode::NO_CONTENT.into_response())))
         .route(people::EVENTS, get(|| async { ([("content-type", "text/event-stream")], "data: {}\n\n") }))
         .route(people::WORKERS, get(move || async move { Json(workers(full)) }))
         .route(people::WORKER, get(|Path(id): Path<u64>| async move {
@@ -1230,6 +1305,7 @@ fn api(full: bool, sent: Sent) -> Router {
         )))
         .route(people::SYNC, post(noted("sync", |_| Json(SyncReply { wakes: vec![], runs_after: Some(RunId(8_813)) }).into_response())))
         .route(people::PLAN, post(noted("plan", |_| Json(plan()).into_response())))
+        .route(people::PREVIEW, post(noted("preview", |body| Json(preview(body)).into_response())))
         .route(people::RUN_UNDO_PREVIEW, post(noted("undo preview", |_| Json(undo()).into_response())))
         .route(people::RUN_UNDO, post(noted("undo", |_| Json(UndoReply { run: RunId(8_815) }).into_response())))
         .route(people::PLAN_APPLY, post(noted("plan apply", |_| Json(ApplyPlanReply { run: RunId(8_814) }).into_response())))

@@ -432,21 +432,50 @@ pub async fn log_in(State(ui): State<Shared>, request: Request) -> Result<Respon
         Ok(reply) => reply,
         Err(problem) => return login_page(&ui, &headers, next, name, Some(&problem)),
     };
-    let lives = reply.expires_at.map(|at| {
-        let left = at.duration_since(jiff::Timestamp::now()).as_secs();
-        u64::try_from(left).unwrap_or(0)
-    });
     let mut response = redirect(&path_here(next));
     let cookies = response.headers_mut();
-    cookies.append(
-        header::SET_COOKIE,
-        set_cookie(SESSION, reply.token.reveal(), lives, ui.secure),
-    );
+    cookies.append(header::SET_COOKIE, session_cookie(&ui, &reply));
     cookies.append(
         header::SET_COOKIE,
         set_cookie(BEFORE_LOGIN, "", Some(0), ui.secure),
     );
     Ok(response)
+}
+
+fn session_cookie(ui: &Ui, reply: &LoginReply) -> HeaderValue {
+    let lives = reply.expires_at.map(|at| {
+        let left = at.duration_since(jiff::Timestamp::now()).as_secs();
+        u64::try_from(left).unwrap_or(0)
+    });
+    set_cookie(SESSION, reply.token.reveal(), lives, ui.secure)
+}
+
+/// Whose password was changed, here, has no login any more: this console gets a new one.
+pub async fn logged_in_anew(
+    ui: &Ui,
+    visitor: &Visitor,
+    password: String,
+    to: &str,
+    told: &str,
+) -> Response {
+    let asked = LoginRequest {
+        name: visitor.me.name.clone(),
+        password: Bearer::new(password),
+        label: "console".into(),
+    };
+    let caller = visitor.caller.logged_out();
+    match caller.post::<LoginReply>(people::LOGIN, &asked).await {
+        Ok(reply) => {
+            let mut response = went_well(to, told);
+            let cookie = session_cookie(ui, &reply);
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+            response
+        }
+        Err(problem) => {
+            tracing::warn!(%problem, "nobody could log in by a password that was just changed");
+            redirect(urls::LOGIN)
+        }
+    }
 }
 
 pub async fn log_out(State(ui): State<Shared>, posted: Posted) -> Response {

@@ -3,14 +3,14 @@
 use super::{
     Shared, Ui,
     api::Caller,
-    customer_form::{Edit, shown},
+    customer_form::{Edit, Saved, Sent, shown},
     customers::{ShopRow, needs_of, shop_rows},
     failure::{Failure, Shown},
     form::{Choice, Field, Form, place, put},
     frame::Frame,
     kept::Place,
     overview::NeedRow,
-    policies,
+    policies, preview,
     session::{Posted, Values, Visitor, refused, said, went_well},
     transforms, urls,
     widgets::{Id, State, When},
@@ -69,6 +69,8 @@ struct ShopPage {
     action: String,
     revision: u64,
     checked: Option<Checked>,
+    /// What would follow, which has to be seen before it is saved.
+    previewed: Option<preview::Shown>,
     hooks: String,
     /// Of a shop that is saved and can call.
     calls: Option<HooksShown>,
@@ -349,7 +351,7 @@ pub async fn show(
     }
     let lists = lists_of(&ui, &edit.visitor.caller, customer, shop, &platform).await;
     let form = edit.shown(form(&ui, edit.settings(), &platform, &stored, at, &lists));
-    Ok(page(&ui, &edit, Some(shop), &platform, form, None).await)
+    Ok(page(&ui, &edit, Some(shop), &platform, form, Above::Nothing).await)
 }
 
 /// What can be picked of this shop's own. A shop that does not answer has text fields instead.
@@ -448,13 +450,20 @@ fn with_kept_keys(
     })
 }
 
+/// What stands above a shop's form.
+enum Above {
+    Nothing,
+    Checked(Checked),
+    Preview(Box<preview::Shown>),
+}
+
 async fn page(
     ui: &Ui,
     edit: &Edit,
     shop: Option<ShopId>,
     platform: &str,
     form: Form,
-    checked: Option<Checked>,
+    above: Above,
 ) -> Response {
     let customer = edit.id();
     let name = shop
@@ -487,6 +496,11 @@ async fn page(
     let calls = calls
         .zip(shop)
         .map(|(view, shop)| HooksShown::new(view, customer, shop, frame.now));
+    let (checked, previewed) = match above {
+        Above::Nothing => (None, None),
+        Above::Checked(checked) => (Some(checked), None),
+        Above::Preview(shown) => (None, Some(*shown)),
+    };
     let wrong = !form.is_good();
     let keeps = form.keeps();
     let action = action(customer, shop, platform);
@@ -497,6 +511,7 @@ async fn page(
         action,
         revision: edit.revision(),
         checked,
+        previewed,
         hooks,
         calls,
         needs,
@@ -540,20 +555,33 @@ pub async fn save(
     form.keep(&kept);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
-        return Ok(page(&ui, &edit, Some(shop), &platform, form, None).await);
+        return Ok(page(&ui, &edit, Some(shop), &platform, form, Above::Nothing).await);
     }
     if typed.has("check") {
         let checked = check(&edit, at, &settings).await;
-        return Ok(page(&ui, &edit, Some(shop), &platform, form, Some(checked)).await);
+        return Ok(page(
+            &ui,
+            &edit,
+            Some(shop),
+            &platform,
+            form,
+            Above::Checked(checked),
+        )
+        .await);
     }
-    match edit.apply().await {
-        Ok(reply) => {
+    match edit.send(&typed).await {
+        Ok(Sent::Saved(saved)) => {
             ui.kept.forget(&kept_at);
-            Ok(edit.saved(&reply, &urls::shop(customer, shop)))
+            Ok(edit.saved(&saved, &urls::shop(customer, shop)))
         }
+        Ok(Sent::ToBeSeen(shown)) => {
+            let above = Above::Preview(Box::new(shown));
+            Ok(page(&ui, &edit, Some(shop), &platform, form, above).await)
+        }
+        Ok(Sent::Back) => Ok(page(&ui, &edit, Some(shop), &platform, form, Above::Nothing).await),
         Err(problem) => {
             edit.mark(&mut form, &problem);
-            Ok(page(&ui, &edit, Some(shop), &platform, form, None).await)
+            Ok(page(&ui, &edit, Some(shop), &platform, form, Above::Nothing).await)
         }
     }
 }
@@ -621,7 +649,7 @@ pub async fn show_new(
     };
     let (_, at) = blank(&mut edit, &platform);
     let form = edit.shown(form(&ui, edit.settings(), &platform, &[], at, &[]));
-    Ok(page(&ui, &edit, None, &platform, form, None).await)
+    Ok(page(&ui, &edit, None, &platform, form, Above::Nothing).await)
 }
 
 pub async fn save_new(
@@ -646,11 +674,11 @@ pub async fn save_new(
     form.keep(&kept);
     transforms::tidy(&mut edit.json, &format!("customerHasServices[{}]", at.link));
     if !form.is_good() {
-        return Ok(page(&ui, &edit, None, &platform, form, None).await);
+        return Ok(page(&ui, &edit, None, &platform, form, Above::Nothing).await);
     }
     if typed.has("check") {
         let checked = check(&edit, at, &before).await;
-        return Ok(page(&ui, &edit, None, &platform, form, Some(checked)).await);
+        return Ok(page(&ui, &edit, None, &platform, form, Above::Checked(checked)).await);
     }
     let role = place(
         &edit.json,
@@ -662,11 +690,11 @@ pub async fn save_new(
     match edit.apply().await {
         Ok(reply) => {
             ui.kept.forget(&kept_at);
-            Ok(edit.saved(&reply, &urls::of_customer(customer, "shops")))
+            Ok(edit.saved(&Saved::just(reply), &urls::of_customer(customer, "shops")))
         }
         Err(problem) => {
             edit.mark(&mut form, &problem);
-            Ok(page(&ui, &edit, None, &platform, form, None).await)
+            Ok(page(&ui, &edit, None, &platform, form, Above::Nothing).await)
         }
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tower::ServiceExt;
 
-const PAGES: [&str; 36] = [
+const PAGES: [&str; 37] = [
     "/",
+    "/access",
     "/workers",
     "/workers/1",
     "/workers/3",
@@ -57,6 +58,13 @@ impl Browser {
         Browser {
             sample: console(full),
             token: TOKEN,
+        }
+    }
+
+    fn viewer() -> Self {
+        Browser {
+            token: VIEWER,
+            ..Browser::new(true)
         }
     }
 
@@ -108,6 +116,11 @@ impl Browser {
         let sent = self.sample.sent.lock().unwrap();
         let found = sent.iter().rev().find(|(known, _)| known == call);
         found.map(|(_, body)| body.clone()).unwrap_or_default()
+    }
+
+    fn calls(&self, call: &str) -> usize {
+        let sent = self.sample.sent.lock().unwrap();
+        sent.iter().filter(|(known, _)| known == call).count()
     }
 }
 
@@ -469,10 +482,7 @@ async fn a_wrong_code_is_refused_and_the_right_one_lets_the_worker_in() {
 
 #[tokio::test]
 async fn who_may_only_look_sees_no_button_that_writes() {
-    let browser = Browser {
-        token: VIEWER,
-        ..Browser::new(true)
-    };
+    let browser = Browser::viewer();
     for path in PAGES {
         let (status, page) = browser.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}");
@@ -518,6 +528,128 @@ async fn saving_a_form_unchanged_changes_nothing() {
         }
         assert_eq!(after, before, "{path}");
     }
+}
+
+#[tokio::test]
+async fn e5_what_would_follow_is_shown_before_anything_is_saved() {
+    let browser = Browser::new(true);
+    for path in [
+        "/customers/7/settings",
+        "/customers/7/shops/2",
+        "/customers/7/policies",
+    ] {
+        let (_, page) = browser.get(path).await;
+        let mut fields = form_of(&page);
+        let fields = change(&mut fields, "", "");
+        assert_eq!(
+            browser.post(path, &fields).await.status(),
+            StatusCode::SEE_OTHER,
+            "{path}: nothing would follow"
+        );
+    }
+    let browser = Browser::new(true);
+    let path = "/customers/7/settings";
+    let (_, page) = browser.get(path).await;
+    let mut fields = form_of(&page);
+    change(&mut fields, "customer.name", "Kahvila & Leipomo");
+    let without_pictures = change(&mut fields, "customer.syncPictures", "");
+    let (status, page) = read(browser.post(path, &without_pictures).await).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    for words in [
+        "What would follow",
+        "KH-100",
+        "orders held",
+        "Save and go on",
+        "Back",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(
+        page.contains("Kahvila &#38; Leipomo"),
+        "what was typed stands"
+    );
+    assert!(browser.sent("apply").is_null(), "nothing is saved");
+    let (_, shown) = page.split_once("name=\"shown\" value=\"").unwrap();
+    let (shown, _) = shown.split_once('"').unwrap();
+
+    // Back: the form as it was typed, and nothing else.
+    let mut back = form_of(&page);
+    let (_, form) = read(browser.post(path, &change(&mut back, "back", "1")).await).await;
+    assert!(form.contains("Kahvila &#38; Leipomo") && !form.contains("What would follow"));
+    assert!(browser.sent("apply").is_null());
+
+    // What was shown is saved; what was typed since is shown first.
+    let mut other = form_of(&page);
+    change(&mut other, "customer.name", "Leipomo");
+    let (_, again) = read(
+        browser
+            .post(path, &change(&mut other, "shown", shown))
+            .await,
+    )
+    .await;
+    assert!(again.contains("What would follow"));
+    assert!(browser.sent("apply").is_null());
+    let mut seen = form_of(&page);
+    let response = browser.post(path, &change(&mut seen, "shown", shown)).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(browser.sent("apply")["customer"]["syncPictures"], false);
+}
+
+#[tokio::test]
+async fn s10_logins_and_tokens_are_looked_after_and_a_password_needs_the_old_one() {
+    let browser = Browser::new(true);
+    let (_, page) = browser.get("/access").await;
+    for words in [
+        "nightly report",
+        "Maija &#60;script&#62;",
+        "former",
+        "Your password",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("/access/logins/maija/"), "not one's own");
+    let login = "/access/logins/former";
+    let post = async |path: &str, fields: &[(&str, &str)]| {
+        let response = browser.post(path, fields).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{path}");
+        let cookies = response.headers().get_all("set-cookie").iter();
+        let cookies: Vec<String> = cookies.map(|it| it.to_str().unwrap().to_owned()).collect();
+        cookies.join("; ")
+    };
+    post(&format!("{login}/state"), &[("disable", "1")]).await;
+    assert_eq!(browser.sent("login state")["disabled"], true);
+    post(&format!("{login}/state"), &[("enable", "1")]).await;
+    assert_eq!(browser.sent("login state")["disabled"], false);
+    let calls = || browser.calls("login delete");
+    post(&format!("{login}/delete"), &[("name", "somebody else")]).await;
+    assert_eq!(calls(), 0, "it is not meant");
+    post(&format!("{login}/delete"), &[("name", "former")]).await;
+    assert_eq!(calls(), 1);
+    post("/access/open/12/end", &[]).await;
+    assert_eq!(browser.calls("token end"), 1);
+
+    let password = |old, again| {
+        [
+            ("old_password", old),
+            ("new_password", "a password of mine"),
+            ("again", again),
+        ]
+    };
+    let path = "/access/password";
+    post(path, &password("the old one", "another")).await;
+    assert_eq!(browser.calls("password"), 0, "typed in two ways");
+    let cookies = post(path, &password("a guess", "a password of mine")).await;
+    assert!(!cookies.contains("lockstep_session"), "{cookies}");
+    let cookies = post(path, &password("the old one", "a password of mine")).await;
+    assert!(
+        cookies.contains("lockstep_session="),
+        "it goes on: {cookies}"
+    );
+
+    let viewer = Browser::viewer();
+    let (status, page) = viewer.get("/access").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("Your password") && !page.contains("Disable"));
 }
 
 #[tokio::test]
@@ -595,6 +727,39 @@ async fn a_connection_is_tested_before_it_is_saved_and_keys_are_not_shown() {
         );
     }
     assert!(browser.sent("apply").is_null());
+}
+
+#[tokio::test]
+async fn d5_a_key_that_was_tested_is_connected_without_typing_it_again() {
+    let browser = Browser::new(true);
+    let path = "/customers/7/shops/new?platform=practice";
+    let (_, page) = browser.get(path).await;
+    let key = attributes(&page, "name")
+        .into_iter()
+        .find(|name| name.ends_with("credentials.token"))
+        .unwrap()
+        .to_owned();
+    let service = key.strip_suffix(".credentials.token").unwrap();
+    let mut fields = form_of(&page);
+    change(&mut fields, &format!("{service}.name"), "Pop-up");
+    change(
+        &mut fields,
+        &format!("{service}.url"),
+        "https://good.example",
+    );
+    change(&mut fields, &key, "typed-key");
+    let (status, tested) = read(browser.post(path, &change(&mut fields, "check", "1")).await).await;
+    assert_eq!(status, StatusCode::OK, "{tested}");
+    assert!(tested.contains("typed a moment ago") && !tested.contains("typed-key"));
+    let mut fields = form_of(&tested);
+    let response = browser.post(path, &change(&mut fields, "", "")).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let services = browser.sent("apply")["services"].clone();
+    let connected = services.as_array().unwrap().last().unwrap().clone();
+    assert_eq!(
+        connected["credentials"]["token"], "typed-key",
+        "{connected}"
+    );
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use std::fmt::Display;
 pub const LOGIN: &str = "/login";
 pub const LOGOUT: &str = "/logout";
 pub const THEME: &str = "/theme";
+pub const ACCESS: &str = "/access";
+pub const PASSWORD: &str = "/access/password";
 pub const EVENTS: &str = "/events";
 pub const OVERVIEW: &str = "/";
 pub const SEARCH: &str = "/search";
@@ -17,6 +19,15 @@ pub const WORKERS: &str = "/workers";
 pub const JOIN: &str = "/workers/join";
 pub const CUSTOMERS: &str = "/customers";
 pub const CUSTOMER_NEW: &str = "/customers/new";
+
+/// Its `state` and its `delete` are below it.
+pub fn login_of(name: &str) -> String {
+    fill("/access/logins/{name}", &[&name])
+}
+
+pub fn token_end(token: u64) -> String {
+    format!("/access/open/{token}/end")
+}
 
 pub fn worker(worker: WorkerId) -> String {
     format!("/workers/{worker}")

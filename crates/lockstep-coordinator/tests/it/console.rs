@@ -8,13 +8,16 @@ use jiff::Timestamp;
 use lockstep_model::{
     CustomerId, FaultKind, Lane, Revision, RunId, ShopId,
     entry::{Counts, RunResult},
+    settings::{CustomerHasService, OnWire, RowId, Secret, Service, ShopRole},
 };
 use lockstep_protocol::{
+    Code,
     asks::{Answer, Question},
     paths::{fill, people, worker as paths},
     people::{
         NeedKind, Overview,
-        plan::{Plan, PlanCounts, PlanRow, Sign},
+        customers::CustomerView,
+        plan::{Plan, PlanCounts, PlanRow, Preview, Sign},
         standing::{Mood, Standing, Totals},
         undo::{UndoPreview, UndoRow},
     },
@@ -76,6 +79,16 @@ fn plan() -> Plan {
     }
 }
 
+fn preview() -> Preview {
+    let without = Plan {
+        counts: PlanCounts::default(),
+        rows: vec![],
+        totals: Totals::default(),
+        ..plan()
+    };
+    Preview::of(without, plan(), vec![])
+}
+
 fn undo(run: RunId) -> UndoPreview {
     UndoPreview {
         customer_id: CUSTOMER,
@@ -110,6 +123,9 @@ async fn answer_always(mut worker: TestWorker) {
             let answer = match ask.question {
                 Question::Plan { .. } => Answer::Planned {
                     plan: Box::new(plan()),
+                },
+                Question::Preview { .. } => Answer::Previewed {
+                    preview: Box::new(preview()),
                 },
                 Question::Apply { .. } => Answer::Applied { run: RunId(41) },
                 Question::Undo { run, dry: true, .. } => Answer::UndoShown {
@@ -322,6 +338,96 @@ async fn c5_every_form_of_every_page_leads_to_a_page_that_is_there() {
         assert!(led.iter().any(|to| *to == there), "{there}: {led:?}");
     }
     answering.abort();
+}
+
+#[tokio::test]
+async fn e5_a_worker_says_what_would_follow_and_only_what_was_seen_is_saved() {
+    let (browser, answering) = at_work().await;
+    let mut two = kahvila(1);
+    let web = Service::new(ShopId(2), "Web shop", "practice", "http://127.0.0.1:9")
+        .with_credential("token", Secret::new("another"));
+    two.services.push(web);
+    two.customer_has_services.push(CustomerHasService::new(
+        RowId(2),
+        CUSTOMER,
+        ShopId(2),
+        ShopRole::Shop,
+    ));
+    browser.world.apply(&two).await;
+    let revision = async || {
+        let path = fill(people::CUSTOMER, &[&CUSTOMER]);
+        let view: CustomerView = browser.world.get(&path).await.unwrap();
+        (view.row.revision, view.settings.customer.sync_pictures)
+    };
+    let before = revision().await;
+    let path = "/customers/1/settings";
+    let (_, page) = browser.get(path).await;
+    let mut form = forms(&page)
+        .into_iter()
+        .find(|form| form.action == path)
+        .unwrap();
+    let mut pictures = form.fields.iter();
+    let were_on = pictures.any(|(name, _)| name == "customer.syncPictures");
+    match were_on {
+        true => form
+            .fields
+            .retain(|(name, _)| name != "customer.syncPictures"),
+        false => form
+            .fields
+            .push(("customer.syncPictures".into(), "on".into())),
+    }
+    let (_, status, page) = browser.post(&form).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("What would follow") && page.contains("KH-1"),
+        "{page}"
+    );
+    assert_eq!(revision().await, before, "nothing is saved");
+    let button = |name: &str| {
+        let mut forms = forms(&page).into_iter();
+        let found = forms.find(|form| form.fields.last().is_some_and(|(last, _)| last == name));
+        found.unwrap_or_else(|| panic!("{name}: {page}"))
+    };
+    let (_, _, back) = browser.post(&button("back")).await;
+    assert!(!back.contains("What would follow"), "{back}");
+    assert_eq!(revision().await, before);
+    let (to, status, _) = browser.post(&button("shown")).await;
+    assert_eq!((to.as_str(), status), (path, StatusCode::OK));
+    assert_eq!(revision().await.1, !were_on);
+    answering.abort();
+}
+
+#[tokio::test]
+async fn d5_a_shop_without_the_key_that_its_platform_needs_is_refused_at_that_key() {
+    let world = World::new().await;
+    let mut keyless = kahvila(1);
+    keyless.services[0].credentials.clear();
+    for path in [people::CUSTOMER, people::PREVIEW] {
+        let path = fill(path, &[&CUSTOMER]);
+        let sent = OnWire(keyless.clone());
+        let refused = match path.ends_with("preview") {
+            true => {
+                world.apply(&kahvila(1)).await;
+                let mut moved = sent;
+                moved.0.services[0].url = "http://127.0.0.1:10".into();
+                world.post::<Value>(&path, &moved).await
+            }
+            false => world.put::<Value>(&path, &sent, None).await,
+        };
+        let problem = refused.unwrap_err();
+        assert_eq!(problem.code, Code::InvalidSettings, "{path}: {problem:?}");
+        let places: Vec<&str> = problem
+            .problems
+            .iter()
+            .map(|each| each.path.as_str())
+            .collect();
+        assert_eq!(places, ["services[0].credentials.token"], "{path}");
+    }
+    // A shop that is switched off needs none yet.
+    keyless.customer.id = CustomerId(2);
+    keyless.customer_has_services[0].customer_id = CustomerId(2);
+    keyless.services[0].active = false;
+    world.apply(&keyless).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `lockstep customers …`
 
 use super::api::Api;
+use super::plan;
 use crate::arguments::Customers;
 use crate::exit::{Exit, Trouble};
 use crate::print;
@@ -54,7 +55,7 @@ pub async fn customers(command: Customers, as_json: bool) -> anyhow::Result<Exit
                 print::line(&serde_json::to_string_pretty(&settings)?);
             }
         }
-        Customers::Apply { file } => {
+        Customers::Apply { file, dry_run } => {
             let text = std::fs::read_to_string(&file)
                 .with_context(|| format!("{} could not be read", file.display()))?;
             let settings: Value = serde_json::from_str(&text).map_err(|error| {
@@ -64,6 +65,14 @@ pub async fn customers(command: Customers, as_json: bool) -> anyhow::Result<Exit
                 .pointer("/customer/id")
                 .and_then(Value::as_u64)
                 .unwrap_or_default();
+            if dry_run {
+                if id == 0 {
+                    let why = "nothing follows from a customer that is not there yet: its shops were never read";
+                    return Err(Trouble::wrong_use(why).into());
+                }
+                let customer = lockstep_model::CustomerId(id);
+                return plan::preview(&api, customer, &settings, as_json).await;
+            }
             let reply: ApplyReply = if id == 0 {
                 api.post(paths::CUSTOMERS, &settings).await?
             } else {

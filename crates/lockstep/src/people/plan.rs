@@ -5,9 +5,12 @@ use super::runs::until_ended;
 use crate::arguments::{self, OfFlows};
 use crate::exit::{Exit, Trouble};
 use crate::print;
-use lockstep_model::Flow;
+use lockstep_model::{CustomerId, Flow};
 use lockstep_protocol::paths::people as paths;
-use lockstep_protocol::people::plan::{ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest};
+use lockstep_protocol::people::plan::{
+    ApplyPlanReply, ApplyPlanRequest, Plan, PlanRequest, PlanRow, Preview,
+};
+use serde_json::Value;
 
 pub async fn plan(of: OfFlows, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
@@ -70,24 +73,7 @@ fn show(plan: &Plan, names: &ShopNames) {
     if !plan.totals.is_in_step() {
         print::line(&format!("Not in step: {}.", plan.totals.sentence()));
     }
-    for row in &plan.rows {
-        print::line(&format!(
-            "  {} {} {}  at {}",
-            row.sign.mark(),
-            row.key,
-            row.title,
-            names.of(row.shop)
-        ));
-        for field in &row.fields {
-            print::line(&format!(
-                "      {}  {} → {}   {}",
-                field.path,
-                field.from.as_deref().unwrap_or("—"),
-                field.to.as_deref().unwrap_or("—"),
-                field.why
-            ));
-        }
-    }
+    show_rows(&plan.rows, names);
     if plan.cut {
         print::line("  … and more");
     }
@@ -107,6 +93,71 @@ fn show(plan: &Plan, names: &ShopNames) {
             counts.writes(),
             plan.id
         )),
+    }
+}
+
+/// What would follow from settings that are not saved.
+pub async fn preview(
+    api: &Api,
+    customer: CustomerId,
+    settings: &Value,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let path = Api::of_customer(paths::PREVIEW, customer);
+    let preview: Preview = api.post(&path, settings).await?;
+    if as_json {
+        print::json(&preview)?;
+        return Ok(Exit::Done);
+    }
+    if preview.is_nothing() {
+        print::line("Nothing in any shop would follow.");
+    } else {
+        let counts = &preview.counts;
+        print::line(&format!(
+            "+ {} create   ~ {} update   - {} archive   - {} variants   {} stock   {} orders   {} not written any more",
+            counts.create,
+            counts.update,
+            counts.archive,
+            counts.remove,
+            counts.stock,
+            counts.orders,
+            preview.dropped
+        ));
+        print::line(&format!("Not in step now: {}.", preview.before.sentence()));
+        print::line(&format!("By these settings: {}.", preview.after.sentence()));
+    }
+    show_rows(&preview.rows, &api.shop_names(customer).await?);
+    if preview.cut {
+        print::line("  … and more");
+    }
+    for why in preview.stopped_by.iter().chain(&preview.untold) {
+        print::line(why);
+    }
+    for shop in &preview.closed {
+        print::line(&shop.sentence());
+    }
+    print::line("Nothing was saved.");
+    Ok(Exit::Done)
+}
+
+fn show_rows(rows: &[PlanRow], names: &ShopNames) {
+    for row in rows {
+        print::line(&format!(
+            "  {} {} {}  at {}",
+            row.sign.mark(),
+            row.key,
+            row.title,
+            names.of(row.shop)
+        ));
+        for field in &row.fields {
+            print::line(&format!(
+                "      {}  {} → {}   {}",
+                field.path,
+                field.from.as_deref().unwrap_or("—"),
+                field.to.as_deref().unwrap_or("—"),
+                field.why
+            ));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use lockstep_model::entry::RunResult;
 use lockstep_model::{CustomerId, RunId};
 use lockstep_protocol::paths::{fill, people as paths};
 use lockstep_protocol::people::Page;
-use lockstep_protocol::people::runs::{RunDetail, RunView};
+use lockstep_protocol::people::runs::{RunDetail, RunView, folded};
 
 pub async fn runs(arguments: arguments::Runs, as_json: bool) -> anyhow::Result<Exit> {
     let api = Api::open()?;
@@ -34,7 +34,13 @@ pub async fn runs(arguments: arguments::Runs, as_json: bool) -> anyhow::Result<E
     } else if page.items.is_empty() {
         print::line("No runs yet. Start one: lockstep sync CUSTOMER");
     } else {
-        let rows = page.items.iter().map(|run| {
+        let lines = folded(page.items);
+        let rows = lines.iter().map(|line| {
+            let run = &line.newest;
+            let times = match line.times {
+                1 => String::new(),
+                times => format!("{times} × since {}", line.first_at),
+            };
             vec![
                 run.run.to_string(),
                 run.lane.to_string(),
@@ -45,11 +51,13 @@ pub async fn runs(arguments: arguments::Runs, as_json: bool) -> anyhow::Result<E
                 run.counts.failed.to_string(),
                 run.counts.calls.to_string(),
                 run.cause.clone(),
+                times,
             ]
         });
         print::table(
             &[
                 "run", "lane", "result", "started", "read", "written", "failed", "calls", "cause",
+                "same",
             ],
             rows.collect(),
         );

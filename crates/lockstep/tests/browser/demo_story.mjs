@@ -30,6 +30,10 @@ const open = async (options) => {
   page.on('console', (message) => { if (message.type() === 'error') complaints.push(`${page.url()}: ${message.text()}`); });
   return page;
 };
+const fits = async (page, what, look) => {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${what} is ${wide} px too wide for ${look}`);
+};
 const shot = (page, name) => page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
 
 // A shop's own people, by its API.
@@ -132,7 +136,8 @@ try {
   const pages = {
     overview: '/', customers: '/customers', customer, workers: '/workers', runs: '/runs', shops: `${customer}/shops`,
     settings: `${customer}/settings`, record: `${customer}/records/${record}`,
-    stock: `${customer}/stock/${encodeURIComponent(sku)}`, orders: `${customer}/orders`,
+    stock: `${customer}/stock/${encodeURIComponent(sku)}`, orders: `${customer}/orders`, access: '/access',
+    plan: `${customer}/plan`,
   };
   const looks = {
     light: { colorScheme: 'light', viewport: { width: 1280, height: 900 } },
@@ -147,11 +152,26 @@ try {
       const answer = await page.goto(`${demo.console_url}${path}`);
       assert.equal(answer.status(), 200, path);
       await shot(page, `${name}-${look}`);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      assert.ok(wide <= 0, `${path} is ${wide} px too wide for ${look}`);
+      await fits(page, path, look);
     }
+    // What would follow from a buffer is shown, and nothing of it is saved.
+    await page.goto(`${demo.console_url}${customer}/policies`);
+    await page.locator(`input[name="policies.stock.buffer.${web1.id ?? 2}"]`).fill('1');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.locator('#preview').waitFor();
+    await shot(page, `preview-${look}`);
+    await fits(page, 'what would follow', look);
+    const follows = await page.locator('#preview').textContent();
+    assert.ok(follows.includes('stock levels'), follows);
+    await page.getByRole('button', { name: 'Back' }).click();
+    assert.equal(await page.locator(`input[name="policies.stock.buffer.${web1.id ?? 2}"]`).inputValue(), '1');
+    assert.equal(await page.locator('#preview').count(), 0);
     backgrounds[look] = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   }
+  const after = await fetch(`${demo.console_url}/api/v1/customers/${demo.customer_id}`, {
+    headers: { authorization: `Bearer ${demo.api_token}` },
+  });
+  assert.deepEqual((await after.json()).settings.policies.stock.buffer ?? {}, {}, 'a buffer was saved');
   assert.notEqual(backgrounds.light, backgrounds.dark, 'dark looks as light does');
 
   // The stock is explained in words that name the order; the cancelled one counts no more.

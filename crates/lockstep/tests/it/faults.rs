@@ -252,6 +252,18 @@ async fn a_bad_record_in_a_page_of_good_ones() {
     )
     .await;
     scene.until_told(&["ERP", "could not be read"]).await;
+    // M12: the terminal says that it waits, and lists it.
+    let (people, id) = (&scene.coordinator.people, scene.id());
+    let waits = people.types(&["conflicts", &id]).await;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    assert!(waits.out.contains("1 set aside"), "{waits:?}");
+    assert!(!waits.out.contains("Nothing waits"), "{waits:?}");
+    let listed = people.types(&["asides", &id]).await;
+    assert_eq!(listed.code, 3, "{listed:?}");
+    assert!(
+        listed.out.contains("ERP") && listed.out.contains(&bad),
+        "{listed:?}"
+    );
     // It is corrected at its source: it crosses.
     scene.erp.clear_faults().await;
     scene

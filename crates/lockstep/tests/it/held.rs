@@ -122,6 +122,32 @@ async fn one_decision_lets_all_orders_go_that_wait_for_the_same_and_each_is_made
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m12_the_terminal_says_that_orders_are_held_and_lists_them_by_name() {
+    let (scene, sku) = without_bank_transfers().await;
+    let order = buy(&scene, &sku, "bank").await;
+    until_held(&scene, 1).await;
+    let (people, id) = (&scene.coordinator.people, scene.id());
+    let (waits, _) = eventually("it is said what waits", seconds(20), async || {
+        let typed = people.types(&["conflicts", &id]).await;
+        match typed.out.contains("1 order held") {
+            true => Ok(typed),
+            false => Err(format!("{typed:?}")),
+        }
+    })
+    .await;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    assert!(waits.out.contains("No question is open"), "{waits:?}");
+    assert!(!waits.out.contains("Nothing waits"), "{waits:?}");
+    let list = format!("lockstep orders {id} --held");
+    assert!(waits.out.contains(&list), "what shows them: {waits:?}");
+    let listed = people.types(&["orders", &id, "--held"]).await;
+    assert_eq!(listed.code, 3, "{listed:?}");
+    for words in ["Web shop 1", "Bank transfer", order.number.as_str()] {
+        assert!(listed.out.contains(words), "{words}: {listed:?}");
+    }
+}
+
 /// Two orders with a tax rate, two with a payment term and one to a country that the ERP does not know.
 async fn in_words_of_its_own(scene: &Scene, sku: &str) -> [Vec<Bought>; 3] {
     let buyer = json!({ "name": "Aino Virta", "email": "aino@example.com" });
