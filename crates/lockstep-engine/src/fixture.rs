@@ -56,6 +56,7 @@ pub fn level(sku: &str, units: i64) -> Level {
         item: None,
         on_hand: units.into(),
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: None,
         location: None,
         modified_at: None,

@@ -522,6 +522,7 @@ mod tests {
             item: None,
             on_hand: was,
             reserved: Decimal::ZERO,
+            set_aside: Decimal::ZERO,
             version: None,
             location: None,
             modified_at: None,

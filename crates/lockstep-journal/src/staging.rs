@@ -539,6 +539,7 @@ fn stage_level(
 fn is_same(held: &Level, read: &Level) -> bool {
     held.on_hand == read.on_hand
         && held.reserved == read.reserved
+        && held.set_aside == read.set_aside
         && held.version == read.version
         && held.item == read.item
         && held.stock == read.stock

@@ -15,8 +15,11 @@ pub struct Level {
     pub item: Option<RemoteId>,
     /// Units that the shop counts as there.
     pub on_hand: Decimal,
-    /// Units that its own orders hold; 0 where the platform has no reservations.
+    /// Units that it holds back from sale, for its own orders or by hand; 0 where the platform has no reservations.
     pub reserved: Decimal,
+    /// Units of `reserved` that none of its orders holds: somebody set them aside there, by hand.
+    #[serde(default, skip_serializing_if = "Decimal::is_zero")]
+    pub set_aside: Decimal,
     /// Stands for this state in a compare-and-set; `None` where the platform has none.
     pub version: Option<String>,
     /// The shelf, as text.
@@ -28,5 +31,10 @@ impl Level {
     /// What the shop can still sell: on hand less its own reservations (STOCK rule: `available`).
     pub fn available(&self) -> Decimal {
         self.on_hand - self.reserved
+    }
+
+    /// What it could sell if nothing were set aside by hand.
+    pub fn unspoken_for(&self) -> Decimal {
+        self.available() + self.set_aside
     }
 }

@@ -50,7 +50,7 @@ fn of_product(product: &Product) -> Option<String> {
 }
 
 fn of_level(level: &Level) -> Option<String> {
-    let numbers = [level.on_hand, level.reserved];
+    let numbers = [level.on_hand, level.reserved, level.set_aside];
     (!numbers.into_iter().all(is_sound)).then(|| beyond(&format!("the stock of {}", level.sku)))
 }
 
@@ -135,6 +135,7 @@ mod tests {
                 item: None,
                 on_hand,
                 reserved: Decimal::ZERO,
+                set_aside: Decimal::ZERO,
                 version: None,
                 location: None,
                 modified_at: None,

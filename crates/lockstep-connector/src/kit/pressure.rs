@@ -24,6 +24,7 @@ fn level_write(shop: &dyn ShopUnderTest) -> Change {
         item: Some("item".into()),
         on_hand: Decimal::ONE,
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: Some("1".into()),
         location: None,
         modified_at: None,

@@ -22,7 +22,9 @@ variants.options.value,variants.options.option.title,*variants.prices,*variants.
 const STOCKED: &str = "id,sku,manage_inventory,inventory_items.required_quantity,\
 inventory_items.inventory.id,inventory_items.inventory.variants.id,\
 inventory_items.inventory.location_levels.location_id,inventory_items.inventory.location_levels.stocked_quantity,\
-inventory_items.inventory.location_levels.reserved_quantity,inventory_items.inventory.location_levels.updated_at";
+inventory_items.inventory.location_levels.reserved_quantity,inventory_items.inventory.location_levels.updated_at,\
+inventory_items.inventory.reservation_items.line_item_id,inventory_items.inventory.reservation_items.location_id,\
+inventory_items.inventory.reservation_items.quantity";
 
 const ORDER: &str = "id,display_id,status,payment_status,fulfillment_status,currency_code,total,credit_line_total,email,locale,\
 created_at,updated_at,metadata,\

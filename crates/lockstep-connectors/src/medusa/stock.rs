@@ -35,6 +35,17 @@ impl fmt::Display for Part {
 }
 
 impl Part {
+    /// How many of the variant's units these of the item hold. What is left over holds one more: it cannot be sold.
+    fn held(&self, of_item: Decimal) -> Decimal {
+        if self.units_each == Decimal::ONE {
+            return of_item;
+        }
+        of_item
+            .checked_div(self.units_each)
+            .unwrap_or_default()
+            .ceil()
+    }
+
     pub fn parse(id: &RemoteId) -> Option<Self> {
         let (units_each, item) = match id.as_str().split_once(' ') {
             Some((units, item)) => (units.parse().ok()?, item),
@@ -78,7 +89,11 @@ pub(super) fn levels(raw: &str, stocks: &[Named]) -> Result<Vec<Level>, BadRecor
                 units_each: *units,
             };
             let there = item.location_levels.iter();
-            let there = there.map(|level| level_of(&sku, &part, level));
+            let there = there.map(|level| Level {
+                set_aside: part.held(level.reserved_quantity)
+                    - part.held(level.reserved_quantity - item.by_hand(&level.location_id)),
+                ..level_of(&sku, &part, level)
+            });
             let missing = stocks.iter().filter(|stock| {
                 let mut there = item.location_levels.iter();
                 there.all(|level| level.location_id != stock.id.0)
@@ -101,6 +116,7 @@ fn empty(sku: &Sku, stock: &str) -> Level {
         item: None,
         on_hand: Decimal::ZERO,
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: None,
         location: None,
         modified_at: None,
@@ -109,18 +125,17 @@ fn empty(sku: &Sku, stock: &str) -> Level {
 
 pub(super) fn level_of(sku: &Sku, part: &Part, level: &wire::LocationLevel) -> Level {
     let (stocked, reserved) = (level.stocked_quantity, level.reserved_quantity);
-    let units = |of: Decimal| of.checked_div(part.units_each).unwrap_or_default();
-    // What is left over is no whole unit, neither of what is held nor of what can be sold.
-    let held = units(reserved).ceil();
-    let (on_hand, reserved) = if part.units_each == Decimal::ONE {
-        (stocked, reserved)
+    let held = part.held(reserved);
+    let on_hand = if part.units_each == Decimal::ONE {
+        stocked
     } else {
-        (units(stocked - reserved).floor() + held, held)
+        let left = (stocked - reserved).checked_div(part.units_each);
+        left.unwrap_or_default().floor() + held
     };
     Level {
         item: Some(RemoteId(part.to_string())),
         on_hand,
-        reserved,
+        reserved: held,
         version: Some(THERE.into()),
         modified_at: level.updated_at,
         ..empty(sku, &level.location_id)
@@ -221,6 +236,34 @@ mod tests {
                 "NEW outlet: 0 + 0 held, there, not to be written"
             ]
         );
+    }
+
+    /// Two for a buyer and three for a fair: an order's are told by the order, the others by nobody else.
+    #[test]
+    fn m13_what_no_order_line_holds_is_told_as_set_aside() {
+        let mut mug = item("i1", &[("main", 20, 5), ("outlet", 9, 1)], 1);
+        mug["reservation_items"] = json!([
+            { "location_id": "main", "quantity": 2, "line_item_id": "line" },
+            { "location_id": "main", "quantity": 3, "line_item_id": null },
+            { "location_id": "outlet", "quantity": 1 },
+        ]);
+        let stocks = ["main", "outlet"].map(|id| Named {
+            id: id.into(),
+            name: id.to_owned(),
+        });
+        for (units, expected) in [(1, [(5, 3), (1, 1)]), (2, [(3, 2), (1, 1)])] {
+            let row = json!({ "id": "v", "sku": "MUG", "manage_inventory": true,
+                "inventory_items": [{ "required_quantity": units, "inventory": mug }] });
+            let levels = levels(&row.to_string(), &stocks).unwrap();
+            let told: Vec<_> = levels
+                .iter()
+                .map(|level| (level.reserved, level.set_aside))
+                .collect();
+            assert_eq!(
+                told,
+                expected.map(|(held, by_hand)| (held.into(), by_hand.into()))
+            );
+        }
     }
 
     #[test]

@@ -353,6 +353,7 @@ fn level(version: Option<&str>) -> Level {
         item: Some("iitem_1".into()),
         on_hand: Decimal::ZERO,
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: version.map(str::to_owned),
         location: None,
         modified_at: None,

@@ -206,9 +206,21 @@ pub(super) struct InventoryItem {
     pub id: String,
     #[serde(default, deserialize_with = "list")]
     pub location_levels: Vec<LocationLevel>,
+    #[serde(default, deserialize_with = "list")]
+    pub reservation_items: Vec<Reservation>,
     /// Those that are made of it.
     #[serde(default, deserialize_with = "list")]
     pub variants: Vec<Id>,
+}
+
+impl InventoryItem {
+    /// Units at a location that somebody reserved there, and no order line.
+    pub fn by_hand(&self, location: &str) -> Decimal {
+        let by_hand = self.reservation_items.iter().filter(|row| {
+            row.line_item_id.is_none() && row.location_id.as_deref() == Some(location)
+        });
+        by_hand.map(|row| row.quantity).sum()
+    }
 }
 
 #[derive(Deserialize)]

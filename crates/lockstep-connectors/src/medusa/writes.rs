@@ -598,8 +598,12 @@ impl Shop {
             let row = rows.find(|row| {
                 row.inventory_item_id == write.part.item && row.location_id == write.was.stock.0
             });
-            let record =
-                row.map(|row| Record::Level(stock::level_of(&write.was.sku, &write.part, row)));
+            let record = row.map(|row| {
+                Record::Level(Level {
+                    set_aside: write.was.set_aside,
+                    ..stock::level_of(&write.was.sku, &write.part, row)
+                })
+            });
             let id = RemoteId(write.was.sku.0.clone());
             outcomes.done(write.at, id, record);
         }

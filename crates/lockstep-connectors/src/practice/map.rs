@@ -159,6 +159,7 @@ fn level(level: wire::Level) -> Level {
         item: None,
         on_hand: level.on_hand.into(),
         reserved: level.reserved.into(),
+        set_aside: Decimal::ZERO,
         version: Some(level.rev.to_string()),
         location: level.location,
         modified_at: level.modified_at,

@@ -134,6 +134,7 @@ fn what_the_shop_has_no_words_for_is_named() {
             item: None,
             on_hand: Decimal::ONE,
             reserved: Decimal::ZERO,
+            set_aside: Decimal::ZERO,
             version: Some("3".into()),
             location: None,
             modified_at: None,

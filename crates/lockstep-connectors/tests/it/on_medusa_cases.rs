@@ -980,3 +980,52 @@ fn m13_products_of_other_channels_are_not_read() {
         Ok(())
     });
 }
+
+/// Two are promised to somebody, by hand; a third is an order's.
+#[test]
+fn m13_a_reservation_that_no_order_made_is_told_as_set_aside_and_outlives_a_write() {
+    test(async |ground| {
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let (sku, main) = (Sku(ground.tag()), setting("STOCK_LOCATION"));
+        let seed = Seed {
+            units: 20,
+            ..Seed::new(sku.0.clone())
+        };
+        ground.add(&[seed]).await?;
+        let item = text(&ground.item(&sku).await?["id"]);
+        let body = json!({ "inventory_item_id": item, "location_id": main, "quantity": 2 });
+        let made = ground.post("/admin/reservations", body).await?;
+        let shows = async || -> Result<[Decimal; 4], Failure> {
+            let level = levels(connector, &sku).await?.remove(&main);
+            let level = level.ok_or_else(|| Failure("no level".into()))?;
+            Ok([
+                level.on_hand,
+                level.reserved,
+                level.set_aside,
+                level.available(),
+            ])
+        };
+        assert_eq!(shows().await?, [20, 2, 2, 18].map(Decimal::from));
+        ground.buy(&sku, 1).await?;
+        assert_eq!(shows().await?, [20, 3, 2, 17].map(Decimal::from));
+        let was = levels(connector, &sku).await?.remove(&main);
+        let set = Change::SetLevel {
+            was: Box::new(was.ok_or_else(|| Failure("no level".into()))?),
+            on_hand: dec("1"),
+            location: None,
+        };
+        // Less than is promised: the shop shows it as it is.
+        match push(connector, set).await?.record {
+            Some(Record::Level(level)) => assert_eq!(level.set_aside, dec("2")),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(shows().await?, [1, 3, 2, -2].map(Decimal::from));
+        let id = text(&made["reservation"]["id"]);
+        ground
+            .call("DELETE", &format!("/admin/reservations/{id}"), None)
+            .await?;
+        assert_eq!(shows().await?, [1, 1, 0, 0].map(Decimal::from));
+        Ok(())
+    });
+}

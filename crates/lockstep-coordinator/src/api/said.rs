@@ -748,17 +748,18 @@ fn stock_ledger(
     let levels = stock.levels.iter().map(|level| {
         let shown = books.shown(level.shop, &stock.stock);
         let is_open = shown.iter().any(|stock| books.is_open(*stock));
+        let shows = &level.level;
         let target = if is_open {
-            books.told(level.shop, stock.stock, level.available, level.reserved)
+            books.told(level.shop, stock.stock, shows)
         } else {
-            level.available
+            shows.available()
         };
         LevelRow {
             shop: level.shop,
             name: names.shop(level.shop),
-            on_hand: level.on_hand,
-            reserved: level.reserved,
-            available: level.available,
+            on_hand: shows.on_hand,
+            reserved: shows.reserved,
+            available: shows.available(),
             taken: level.taken,
             sells_from: match shown {
                 [_] => Vec::new(),

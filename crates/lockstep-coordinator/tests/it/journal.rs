@@ -159,6 +159,7 @@ fn level() -> Vec<Body> {
         item: None,
         on_hand: Decimal::from(12),
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: None,
         location: None,
         modified_at: None,

@@ -1,7 +1,7 @@
 //! One SKU in one stock: takes in what was read, moves the base by what no order explains, and asks for the writes
 //! that bring every shop to its target.
 
-use super::ledger::{Books, Ledger};
+use super::ledger::{Books, Ledger, counted};
 use crate::catalogue::{is_after, settled_by};
 use crate::rules::{LevelWrites, Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write, is_refused, of_level};
@@ -279,7 +279,10 @@ fn take_in(case: &StockCase, rules: &Rules, run: RunId, next_conflict: &mut u64)
             continue;
         }
         let delta = match &held {
-            Some((before, taken)) => (level.available() + at.taken) - (before.available() + *taken),
+            Some((before, taken)) => {
+                let counted = |level| counted(owner, *shop, level);
+                (counted(level) + at.taken) - (counted(before) + *taken)
+            }
             None => Decimal::ZERO,
         };
         decision.bodies.push(Body::LevelSeen {
@@ -358,7 +361,7 @@ fn aim(
         if !shown.iter().any(|stock| books.is_open(*stock)) {
             continue;
         }
-        let target = books.told(shop, case.stock, level.available(), level.reserved);
+        let target = books.told(shop, case.stock, &level);
         if level.available() == target || at.meant == Some(target) {
             continue;
         }

@@ -3,7 +3,7 @@
 use crate::rules::Rules;
 use lockstep_model::cases::{LineCase, LineSide};
 use lockstep_model::settings::{CustomerSettings, StockId, StockMode};
-use lockstep_model::{Flow, ShopId, ShopIdentity, StockSemantics, Takes};
+use lockstep_model::{Flow, Level, ShopId, ShopIdentity, StockSemantics, Takes};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -297,23 +297,19 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// The `available` that a shop which shows so much, so much of it reserved, is to be told. What it shows by its own
-    /// doing it can hold, also below nothing; by a write its on hand may not be. Its owner's number is not written up
-    /// because another cannot be written.
-    pub fn told(
-        &self,
-        shop: ShopId,
-        stock: StockId,
-        available: Decimal,
-        reserved: Decimal,
-    ) -> Decimal {
-        let target = self.target(shop, stock);
+    /// The `available` that a shop which shows this level is to be told. What it shows by its own doing it can hold, also
+    /// below nothing; by a write its on hand may not be. Its owner's number is not written up because another cannot be
+    /// written. What the shop has set aside by hand stays set aside: no other shop makes up for it.
+    pub fn told(&self, shop: ShopId, stock: StockId, level: &Level) -> Decimal {
+        let available = level.available();
+        let set_aside = counted(self.ledger.owner(), shop, level) - available;
+        let target = self.target(shop, stock) - set_aside;
         let semantics = self.ledger.semantics(shop);
         if semantics.is_none_or(|semantics| semantics.negative) || target == available {
             return target;
         }
         let reserved = match semantics.is_some_and(|semantics| semantics.reserves) {
-            true => reserved,
+            true => level.reserved,
             false => Decimal::ZERO,
         };
         let told = (target + reserved).max(Decimal::ZERO) - reserved;
@@ -322,6 +318,15 @@ impl<'a> Books<'a> {
         } else {
             told
         }
+    }
+}
+
+/// What a shop's level says of the goods. What is set aside by hand is gone where the shop's own number is the count;
+/// elsewhere it is that shop's own affair, and neither the goods' nor an order's doing.
+pub fn counted(owner: Option<ShopId>, shop: ShopId, level: &Level) -> Decimal {
+    match owner {
+        Some(owner) if owner != shop => level.unspoken_for(),
+        _ => level.available(),
     }
 }
 

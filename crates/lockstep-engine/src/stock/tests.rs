@@ -27,14 +27,16 @@ struct Held {
 #[derive(Debug, Default)]
 struct Shop {
     on_hand: i64,
+    /// For its orders.
     reserved: i64,
+    set_aside: i64,
     orders: BTreeMap<u64, Held>,
     writes: u32,
 }
 
 impl Shop {
     fn available(&self) -> i64 {
-        self.on_hand - self.reserved
+        self.on_hand - self.reserved - self.set_aside
     }
 
     fn take(&mut self, takes: Takes, order: u64, at: Takes) {
@@ -238,7 +240,8 @@ impl World {
             .map(|(shop, state)| {
                 let taken = state.orders.values().map(|held| held.taken).sum::<i64>();
                 let level = Level {
-                    reserved: state.reserved.into(),
+                    reserved: (state.reserved + state.set_aside).into(),
+                    set_aside: state.set_aside.into(),
                     ..level("KH-100", state.on_hand)
                 };
                 let at = LevelAt {
@@ -302,6 +305,45 @@ impl World {
     fn available(&self) -> [i64; 3] {
         [A, B, ERP].map(|shop| self.shops[&shop].available())
     }
+}
+
+#[test]
+fn m13_what_a_shop_has_set_aside_by_hand_is_its_own_and_nobody_makes_up_for_it() {
+    let mut world = World::new(Takes::Placement, Takes::Payment, Takes::Reserve, 20);
+    world.shop(B).set_aside = 2;
+    assert_eq!(world.sync(), 0);
+    assert_eq!(world.available(), [20, 18, 20]);
+    // Goods come and are sold: it stays two lower than the others.
+    world.shop(ERP).on_hand += 5;
+    assert_eq!(world.sync(), 2);
+    assert_eq!(world.available(), [25, 23, 25]);
+    world.buy(B, 3, true);
+    assert_eq!(world.sync(), 1);
+    world.carry();
+    assert_eq!(world.sync(), 0);
+    assert_eq!(world.available(), [22, 20, 22]);
+    world.shop(B).set_aside = 0;
+    assert_eq!(world.sync(), 0);
+    assert_eq!(world.available(), [22, 22, 22]);
+    assert_eq!(world.shops[&ERP].writes, 0);
+}
+
+#[test]
+fn m13_what_the_owner_has_set_aside_nobody_sells() {
+    let mut world = World::new(Takes::Reserve, Takes::Payment, Takes::Reserve, 20);
+    world.shop(ERP).set_aside = 2;
+    assert_eq!(world.sync(), 2);
+    assert_eq!(world.available(), [18, 18, 18]);
+    assert_eq!(world.shops[&ERP].writes, 0);
+}
+
+#[test]
+fn m13_of_a_pooled_stock_what_one_shop_has_set_aside_nobody_sells() {
+    let mut world = World::new(Takes::Placement, Takes::Payment, Takes::Reserve, 20);
+    Arc::make_mut(&mut world.rules.settings).policies.stock.mode = StockMode::Pooled;
+    world.shop(B).set_aside = 2;
+    assert_eq!(world.sync(), 2);
+    assert_eq!(world.available(), [18, 18, 18]);
 }
 
 #[test]

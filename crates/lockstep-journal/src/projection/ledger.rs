@@ -20,7 +20,8 @@ pub(super) fn level_seen(
     read_with: Decimal,
 ) -> Result<(), JournalError> {
     let old = held(connection, shop, stock, &level.sku)?;
-    let moved = old.is_none_or(|old| old.available() != level.available());
+    let shows = |level: &Level| (level.available(), level.set_aside);
+    let moved = old.is_none_or(|old| shows(&old) != shows(level));
     let meant = if moved { "NULL" } else { "meant" };
     connection
         .prepare_cached(&format!(

@@ -113,9 +113,7 @@ impl Journal {
             };
             levels.push(LevelExplained {
                 shop,
-                available: level.available(),
-                on_hand: level.on_hand,
-                reserved: level.reserved,
+                level,
                 taken: projection::taken(&self.connection, shop, sku, stock)?,
                 target: optional(3)?,
                 meant: optional(4)?,

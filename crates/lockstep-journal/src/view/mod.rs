@@ -13,8 +13,8 @@ use lockstep_model::entry::{
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    ConflictId, Fault, Fields, IntentId, Kind, Lane, OrderKey, OrderState, Parts, Path, RecordId,
-    RemoteId, Revision, RunId, ShopId, Sku, Value,
+    ConflictId, Fault, Fields, IntentId, Kind, Lane, Level, OrderKey, OrderState, Parts, Path,
+    RecordId, RemoteId, Revision, RunId, ShopId, Sku, Value,
 };
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -232,9 +232,7 @@ pub struct LineExplained {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LevelExplained {
     pub shop: ShopId,
-    pub available: Decimal,
-    pub on_hand: Decimal,
-    pub reserved: Decimal,
+    pub level: Level,
     pub taken: Decimal,
     /// What it was last told to show; `None`: it was never written.
     pub target: Option<Decimal>,

@@ -162,6 +162,7 @@ pub fn level(sku: &str, on_hand: i64) -> Level {
         item: None,
         on_hand: units(on_hand),
         reserved: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
         version: None,
         location: None,
         modified_at: None,

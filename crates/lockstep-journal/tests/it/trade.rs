@@ -308,7 +308,7 @@ fn a_clamped_level_keeps_what_was_meant_until_the_shop_moves() {
     let side = at_web(&journal);
     assert_eq!(side.meant, Some(units(-2)));
     assert_eq!(side.target, Some(units(-2)));
-    assert_eq!(side.available, units(0));
+    assert_eq!(side.level.available(), units(0));
     assert!(dirty(&journal).is_empty());
     append(&mut journal, vec![level_seen(WEB, &level("A", 5), 0)]);
     assert_eq!(at_web(&journal).meant, None);

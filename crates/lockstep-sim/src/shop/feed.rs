@@ -18,6 +18,7 @@ impl SimShop {
             item: None,
             on_hand: level.on_hand.into(),
             reserved: level.reserved.into(),
+            set_aside: Decimal::ZERO,
             version: versioned.then(|| level.rev.to_string()),
             location: None,
             modified_at: None,

@@ -130,6 +130,7 @@ impl Shop {
             item: None,
             on_hand,
             reserved: Decimal::ZERO,
+            set_aside: Decimal::ZERO,
             version: None,
             location: None,
             modified_at: None,
