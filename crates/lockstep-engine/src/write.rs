@@ -19,6 +19,9 @@ pub struct Write {
     /// Once it is done its record is looked at again: a person's question hangs on it.
     #[serde(default)]
     pub again: bool,
+    /// Of a change that was refused as a whole, whose pause goes on if this is refused too.
+    #[serde(default)]
+    pub is_part: bool,
 }
 
 /// Of a buyer so much goes into the fingerprint of an order: enough to notice that something was corrected, and too little

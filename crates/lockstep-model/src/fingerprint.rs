@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Fingerprint(pub u64);
 
+/// Refused changes of one record that are remembered, the latest: more would only ever be tried again.
+pub const REFUSED_MAX: usize = 16;
+
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 

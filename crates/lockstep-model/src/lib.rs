@@ -22,7 +22,7 @@ pub mod settings;
 
 pub use fault::{Fault, FaultKind};
 pub use fields::{Field, FieldGroup, Fields, Path, Value, VariantField};
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, REFUSED_MAX};
 pub use flow::{Flow, Lane};
 pub use ids::{
     ConflictId, Currency, CustomerId, Epoch, Incarnation, IntentId, OrderKey, RecordId, RemoteId,

@@ -121,11 +121,13 @@ fn read_refusal(_: StatusCode, body: &[u8]) -> Refusal {
 fn refusal(problem: &wire::Problem) -> Refusal {
     let existing = || problem.existing.as_deref().map(RemoteId::from);
     let kind = match problem.code.as_str() {
-        "duplicate_sku" | "duplicate_handle" | "duplicate_order" | "duplicate_hook" => {
-            Some(FaultKind::Duplicate {
-                existing: existing(),
-            })
-        }
+        "duplicate_sku" | "duplicate_order" | "duplicate_hook" => Some(FaultKind::Duplicate {
+            existing: existing(),
+        }),
+        // No key of ours: another product has the address that this one should get.
+        "duplicate_handle" => Some(FaultKind::Invalid {
+            field: Some("handle".into()),
+        }),
         // The shop's state forbids it: trying again will not help, reading again may.
         "wrong_state" | "in_use" | "sold_out" | "stale" => Some(FaultKind::Conflict),
         "invalid" | "unknown_field" | "unknown_reference" | "bad_parameter" => {

@@ -5,6 +5,7 @@ mod decide;
 mod holds;
 mod matching;
 mod merge;
+pub(crate) mod parts;
 mod prices;
 mod target;
 mod terms;

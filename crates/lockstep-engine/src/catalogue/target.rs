@@ -4,7 +4,7 @@ use super::decide::Extent;
 use super::holds::{Answers, Holding, Prices};
 use super::merge::Side;
 use super::undone::{PutBack, Undone};
-use super::{Terms, prices};
+use super::{Terms, parts, prices};
 use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write, is_refused};
 use jiff::Timestamp;
@@ -80,7 +80,11 @@ impl Target<'_> {
     pub fn tries_of(&self, write: &Write) -> u32 {
         self.side.map_or(0, |side| {
             let is_known = is_refused(&side.shadow.refused, write.fingerprint());
-            if is_known { side.shadow.tries } else { 0 }
+            match (is_known, write.is_part) {
+                (true, _) => side.shadow.tries,
+                (false, true) => side.shadow.tries.saturating_sub(1),
+                (false, false) => 0,
+            }
         })
     }
 
@@ -389,6 +393,10 @@ impl Target<'_> {
         // Pictures are added to what exists.
         set.remove(&Path::new(&Field::Pictures));
         set.retain(|path, value| !takes_away(path, value));
+        let refused = self.side.map(|side| &side.shadow.refused);
+        let part = refused.and_then(|refused| parts::makeable(&set, refused));
+        let is_part = part.is_some();
+        let set = part.unwrap_or(set);
         let change = match self.kind {
             Kind::Category => Change::CreateCategory {
                 category: Category::from_fields(RemoteId::default(), &set),
@@ -424,7 +432,8 @@ impl Target<'_> {
             what: What::Create { set },
             label,
             tries: 0,
-            again,
+            again: again || is_part,
+            is_part,
         };
         Some((write, vec![line]))
     }
@@ -462,15 +471,13 @@ impl Target<'_> {
         let all = set.len();
         set.retain(|path, want| !self.is_withheld(path, want));
         planned.waits = set.len() < all;
-        // Another record may have its handle: what the shop says to that is said of nothing else. It comes once the rest is
-        // written.
-        let handle = Path::new(&Field::Handle);
         let pictures = Path::new(&Field::Pictures);
-        let is_rest = |path: &Path| *path != handle && *path != pictures;
-        let waits_for_the_rest = set.keys().any(is_rest) && set.remove(&handle).is_some();
         let writes = &mut planned.writes;
         let (picture_sets, set): (Fields, Fields) =
             set.into_iter().partition(|(path, _)| *path == pictures);
+        let part = parts::part_of(&set, &shadow.refused);
+        let is_part = part.is_some();
+        let set = part.unwrap_or(set);
         if !set.is_empty() {
             let mut whole = holds.clone();
             whole.extend(set.clone());
@@ -499,7 +506,8 @@ impl Target<'_> {
                     change,
                     again: set.keys().any(|path| self.put_back_why(path).is_some())
                         || !planned.held.is_empty()
-                        || waits_for_the_rest,
+                        || is_part,
+                    is_part,
                     what: What::Set { set },
                     label,
                     tries: 0,
@@ -601,6 +609,7 @@ impl Target<'_> {
             label,
             tries: 0,
             again: false,
+            is_part: false,
         };
         Some((write, vec![line]))
     }

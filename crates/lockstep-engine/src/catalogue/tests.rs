@@ -975,37 +975,6 @@ fn m14_a_variant_may_be_sold_before_it_is_there_where_its_owner_says_so() {
 }
 
 #[test]
-fn c6_a_handle_is_a_write_of_its_own_and_comes_once_the_rest_is_written() {
-    let named = |shop: ShopId, title: &str, handle: &str| Product {
-        handle: Some(handle.into()),
-        ..coffee(shop, title, "6.90")
-    };
-    let mut known = in_step("Coffee", "6.90");
-    known.ours = named(ERP, "Coffee", "coffee").fields();
-    known.shops = [ERP, A, B]
-        .map(|shop| (shop, shadow(&named(shop, "Coffee", "coffee"))))
-        .into();
-    let both = decide_on(
-        vec![known.clone()],
-        vec![staged(ERP, &named(ERP, "Espresso", "espresso"))],
-        &our_rules(),
-    );
-    let want = vec!["title=Espresso".to_owned()];
-    assert_eq!(sets(&both), [(A, want.clone()), (B, want)]);
-    assert!(
-        both.writes.iter().all(|write| write.again),
-        "looked at then"
-    );
-    let alone = decide_on(
-        vec![known],
-        vec![staged(ERP, &named(ERP, "Coffee", "espresso"))],
-        &our_rules(),
-    );
-    let want = vec!["handle=espresso".to_owned()];
-    assert_eq!(sets(&alone), [(A, want.clone()), (B, want)]);
-}
-
-#[test]
 fn x2_what_differs_from_the_refused_is_tried_at_once() {
     let refused = |price: i64| {
         let what = What::Set {

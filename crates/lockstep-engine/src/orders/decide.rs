@@ -263,6 +263,7 @@ pub fn decide(
                     what: What::CreateOrder,
                     tries: 0,
                     again: false,
+                    is_part: false,
                 };
                 // Without its buyer it is known by the rest.
                 let names = write.fingerprints();
@@ -419,6 +420,7 @@ impl OrderDecision {
             },
             tries: 0,
             again: false,
+            is_part: false,
         };
         let Some(tries) = tries_of(case, shop, write.fingerprint(), now) else {
             return;

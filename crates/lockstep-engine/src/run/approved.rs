@@ -169,6 +169,7 @@ mod tests {
                 label: "KH-1".into(),
                 tries: 0,
                 again: false,
+                is_part: false,
             }
         };
         Decision {

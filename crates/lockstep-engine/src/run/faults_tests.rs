@@ -12,11 +12,11 @@ use lockstep_model::cases::{
 use lockstep_model::entry::{AsideSubject, Body, RunResult, Settlement};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Cursor, Fault, FaultKind, Flow, Kind, Lane, Next, Outcome, Page, Parts, Picture, Product,
-    Receipt, Record, RecordId, ShopId, Takes, Variant,
+    Change, Cursor, Fault, FaultKind, Fields, Fingerprint, Flow, Kind, Lane, Next, Outcome, Page,
+    Parts, Path, Picture, Product, Receipt, Record, RecordId, ShopId, Takes, Variant,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 fn our_rules() -> Rules {
@@ -165,7 +165,7 @@ fn trade(
             Effect::LoadStock { .. } => Some(Event::StockLoaded(levels(skus))),
             Effect::Push { call, changes, .. } => {
                 let outcomes = changes.iter().map(|change| match change {
-                    lockstep_model::Change::SetLevel { was, .. } => outcome(was.sku.as_str()),
+                    Change::SetLevel { was, .. } => outcome(was.sku.as_str()),
                     other => panic!("{other:?}"),
                 });
                 Some(Event::Pushed {
@@ -673,4 +673,279 @@ fn r7_an_edit_passes_a_backlog_of_pictures() {
     // The next run began by itself, with a reading.
     let goes_on = customer.progress();
     assert!(goes_on.iter().any(|run| run.lane == Lane::Catalogue));
+}
+
+/// A product that the ERP has, and shop A as it takes or refuses what it is told of it.
+struct Told {
+    customer: Customer,
+    /// As the ERP has it.
+    wanted: Product,
+    /// As shop A has it; `None`: not yet.
+    held: Option<Product>,
+    aside_until: Option<Timestamp>,
+    refused: Vec<Fingerprint>,
+    tries: u32,
+    calls: Vec<BTreeSet<String>>,
+}
+
+fn mug(title: &str, gtin: &str, weight: u32, price: u32) -> Product {
+    Product {
+        title: title.into(),
+        handle: Some(format!("handle-of-{title}")),
+        variants: vec![Variant {
+            sku: "KH-1".into(),
+            gtin: Some(gtin.into()),
+            weight_g: Some(weight.into()),
+            prices: [("EUR".into(), price.into())].into(),
+            ..Variant::default()
+        }],
+        ..Product::default()
+    }
+}
+
+fn said(set: &Fields) -> BTreeSet<String> {
+    let last = |path: &Path| {
+        path.as_str()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let names = set
+        .keys()
+        .map(|path| match path.as_str().contains("/price/") {
+            true => "price".to_owned(),
+            false => last(path),
+        });
+    names.collect()
+}
+
+impl Told {
+    fn new(held: Option<Product>, wanted: Product) -> Self {
+        Self {
+            customer: customer(),
+            wanted,
+            held,
+            aside_until: None,
+            refused: vec![],
+            tries: 0,
+            calls: vec![],
+        }
+    }
+
+    fn chunk(&self) -> CatalogueChunk {
+        let at = |product: &Product| AtShop {
+            id: Some("p1".into()),
+            parts: product.parts(),
+            held: product.fields(),
+            ..AtShop::default()
+        };
+        let at_a = AtShop {
+            aside_until: self.aside_until,
+            refused: self.refused.iter().copied().collect(),
+            tries: self.tries,
+            ..self.held.as_ref().map(at).unwrap_or_default()
+        };
+        let shops = [(ERP, at(&self.wanted)), (B, at(&self.wanted)), (A, at_a)];
+        CatalogueChunk {
+            clusters: vec![Cluster {
+                key: "KH-1".into(),
+                known: vec![Known {
+                    shops: shops.into(),
+                    ..known(&self.wanted)
+                }],
+                staged: vec![],
+            }],
+            ..CatalogueChunk::default()
+        }
+    }
+
+    /// What the shop says to each call until `until`, second by second.
+    fn go_on(
+        &mut self,
+        seconds: std::ops::Range<i64>,
+        says: impl Fn(&BTreeSet<String>) -> Option<FaultKind>,
+    ) {
+        for second in seconds {
+            let now = at(second);
+            let mut saved: Vec<(u64, Decision)> = Vec::new();
+            let chunk = self.chunk();
+            let mut loaded = false;
+            let (calls, held) = (&mut self.calls, &mut self.held);
+            let effects = drive(
+                &mut self.customer,
+                woken(ERP, Flow::Products),
+                now,
+                |effect| match effect {
+                    Effect::LoadCatalogue {
+                        kind: Kind::Product,
+                        share: Share::Fields,
+                        ..
+                    } if !std::mem::replace(&mut loaded, true) => {
+                        Some(Event::CatalogueLoaded(chunk.clone()))
+                    }
+                    Effect::SavePlan { rows, .. } => {
+                        saved.clone_from(rows);
+                        None
+                    }
+                    Effect::LoadPlan { .. } => Some(Event::PlanLoaded {
+                        rows: std::mem::take(&mut saved),
+                    }),
+                    Effect::Push { call, changes, .. } => {
+                        let [change] = changes.as_slice() else {
+                            panic!("{changes:?}");
+                        };
+                        let (set, product) = match change {
+                            Change::CreateProduct { product } => (product.fields(), product),
+                            Change::UpdateProduct { set, product, .. } => (set.clone(), product),
+                            other => panic!("{other:?}"),
+                        };
+                        let names = said(&set);
+                        let outcome = match says(&names) {
+                            Some(kind) => refused(kind),
+                            None => {
+                                *held = Some(product.as_ref().clone());
+                                Outcome::Done(Receipt {
+                                    id: "p1".into(),
+                                    record: Some(Record::Product(product.as_ref().clone())),
+                                })
+                            }
+                        };
+                        calls.push(names);
+                        Some(Event::Pushed {
+                            call: *call,
+                            result: Ok(vec![outcome]),
+                        })
+                    }
+                    _ => None,
+                },
+            );
+            self.note(&effects);
+        }
+    }
+
+    /// As the journal keeps it.
+    fn note(&mut self, effects: &[Effect]) {
+        for body in bodies(effects) {
+            match body {
+                Body::Settled { how, .. } if matches!(**how, Settlement::Done { .. }) => {
+                    (self.aside_until, self.tries) = (None, 0);
+                    self.refused.clear();
+                }
+                Body::Aside {
+                    shop: A,
+                    subject: AsideSubject::Subject(_),
+                    retry_at,
+                    tries,
+                    refused,
+                    ..
+                } => {
+                    (self.aside_until, self.tries) = (*retry_at, *tries);
+                    if refused.is_empty() {
+                        self.refused.clear();
+                    }
+                    self.refused.retain(|known| !refused.contains(known));
+                    self.refused.extend(refused);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn lacks(&self) -> BTreeSet<String> {
+        let held = self.held.as_ref().map(Product::fields).unwrap_or_default();
+        let mut lacks = self.wanted.fields();
+        lacks.retain(|path, value| held.get(path) != Some(value));
+        said(&lacks)
+    }
+}
+
+fn invalid(field: Option<&str>) -> Option<FaultKind> {
+    let field = field.map(str::to_owned);
+    Some(FaultKind::Invalid { field })
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn c6_a_field_that_the_shop_names_waits_alone_and_all_its_neighbours_are_written() {
+    let mut told = Told::new(Some(mug("Mug", "1", 100, 10)), mug("Cup", "2", 120, 11));
+    told.go_on(0..30, |set| {
+        set.contains("gtin")
+            .then(|| invalid(Some("gtin")))
+            .flatten()
+    });
+    assert_eq!(told.lacks(), names(&["gtin"]));
+    assert!(told.calls.len() <= 5, "{:?}", told.calls);
+    // The shop takes it after all.
+    told.go_on(30..120, |_| None);
+    assert_eq!(told.lacks(), names(&[]));
+}
+
+#[test]
+fn c6_a_field_that_the_shop_does_not_name_is_found_by_halves() {
+    for bad in ["title", "handle", "gtin", "weight_g", "price"] {
+        let mut told = Told::new(Some(mug("Mug", "1", 100, 10)), mug("Cup", "2", 120, 11));
+        told.go_on(0..30, |set| {
+            set.contains(bad).then(|| invalid(None)).flatten()
+        });
+        assert_eq!(told.lacks(), names(&[bad]));
+        assert!(told.calls.len() <= 9, "{bad}: {:?}", told.calls);
+        told.go_on(30..400, |_| None);
+        assert_eq!(told.lacks(), names(&[]), "{bad}");
+    }
+}
+
+#[test]
+fn c6_a_shop_that_refuses_all_of_a_record_is_not_asked_without_end() {
+    let mut told = Told::new(Some(mug("Mug", "1", 100, 10)), mug("Cup", "2", 120, 11));
+    told.go_on(0..3_600, |_| invalid(None));
+    assert!(told.calls.len() < 60, "{} calls an hour", told.calls.len());
+    let longest = told.aside_until.expect("it stands aside") - at(3_600);
+    assert!(
+        longest.get_seconds() > 600 || told.tries > 2,
+        "{}",
+        told.tries
+    );
+}
+
+#[test]
+fn c6_two_refused_fields_of_many_wait_and_one_that_is_taken_later_does_not_wait_for_the_other() {
+    let mut told = Told::new(Some(mug("Mug", "1", 100, 10)), mug("Cup", "2", 120, 11));
+    let refuses = |bad: &'static [&'static str]| {
+        move |set: &BTreeSet<String>| {
+            let any = bad.iter().any(|name| set.contains(*name));
+            any.then(|| invalid(None)).flatten()
+        }
+    };
+    told.go_on(0..30, refuses(&["gtin", "title"]));
+    assert_eq!(told.lacks(), names(&["gtin", "title"]));
+    told.go_on(30..600, refuses(&["gtin"]));
+    assert_eq!(told.lacks(), names(&["gtin"]));
+}
+
+#[test]
+fn c6_a_record_whose_handle_is_taken_is_made_without_it_and_the_handle_alone_waits() {
+    let mut told = Told::new(None, mug("Cup", "2", 120, 11));
+    told.go_on(0..30, |set| {
+        set.contains("handle")
+            .then(|| invalid(Some("handle")))
+            .flatten()
+    });
+    assert_eq!(told.lacks(), names(&["handle"]));
+    assert_eq!(told.calls.len(), 3, "{:?}", told.calls);
+    told.go_on(30..120, |_| None);
+    assert_eq!(told.lacks(), names(&[]));
+}
+
+#[test]
+fn c6_a_record_that_is_refused_and_nobody_says_why_is_made_with_what_it_is_sold_by() {
+    let mut told = Told::new(None, mug("Cup", "2", 120, 11));
+    told.go_on(0..60, |set| {
+        set.contains("gtin").then(|| invalid(None)).flatten()
+    });
+    assert_eq!(told.lacks(), names(&["gtin"]));
+    assert!(told.calls.len() < 10, "{:?}", told.calls);
 }

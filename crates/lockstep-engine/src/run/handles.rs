@@ -14,7 +14,8 @@ pub(super) struct HandleMoves {
 }
 
 impl HandleMoves {
-    /// Notes the moves of a decision. One that closes a ring is turned to a third value.
+    /// Notes the moves of a decision. One that closes a ring is turned to a third value, alone: what the shop says to that is
+    /// said of no other field.
     pub fn turn(&mut self, decision: &mut Decision) {
         let handle = Path::new(&Field::Handle);
         for write in &mut decision.writes {
@@ -31,6 +32,14 @@ impl HandleMoves {
             let (from, to) = (line.from.clone(), to.to_owned());
             let moves = self.to.entry(shop).or_default();
             if closes_a_ring(moves, &from, &to) {
+                if set.len() > 1 {
+                    let field = line.field.clone();
+                    decision
+                        .lines
+                        .retain(|line| line.shop != shop || line.field != field);
+                    leave_for_later(write, &handle);
+                    continue;
+                }
                 let third = third_value(write);
                 set_handle(write, &handle, &third);
                 line.to.clone_from(&third);
@@ -55,6 +64,17 @@ fn closes_a_ring(moves: &BTreeMap<String, String>, from: &str, to: &str) -> bool
     false
 }
 
+/// It comes once the rest is written.
+fn leave_for_later(write: &mut Write, handle: &Path) {
+    if let What::Set { set } = &mut write.what {
+        set.remove(handle);
+    }
+    if let Change::UpdateProduct { set, .. } = &mut write.change {
+        set.remove(handle);
+    }
+    write.again = true;
+}
+
 /// That no other record has.
 fn third_value(write: &Write) -> String {
     match write.subject {
@@ -72,6 +92,7 @@ fn set_handle(write: &mut Write, handle: &Path, third: &str) {
         set.insert(handle.clone(), value);
         product.handle = Some(third.to_owned());
     }
+    write.is_part = false;
     // It is not done with that.
     write.again = true;
 }
@@ -83,24 +104,28 @@ mod tests {
     use crate::fixture::{A, B, ERP};
     use lockstep_model::{Product, RecordId};
 
-    fn with_handle(shop: ShopId, handle: &str) -> Product {
+    fn with_handle(shop: ShopId, handle: &str, title: &str) -> Product {
         Product {
             handle: Some(handle.into()),
-            ..coffee(shop, "Coffee", "6.90")
+            ..coffee(shop, title, "6.90")
         }
     }
 
     /// What is decided on a record whose handle its owner changes.
     fn moves(record: u64, from: &str, to: &str) -> Decision {
+        renames(record, from, to, "Coffee")
+    }
+
+    fn renames(record: u64, from: &str, to: &str, title: &str) -> Decision {
         let mut known = in_step("Coffee", "6.90");
         known.record = RecordId(record);
-        known.ours = with_handle(ERP, from).fields();
+        known.ours = with_handle(ERP, from, "Coffee").fields();
         known.shops = [ERP, A, B]
-            .map(|shop| (shop, shadow(&with_handle(shop, from))))
+            .map(|shop| (shop, shadow(&with_handle(shop, from, "Coffee"))))
             .into();
         decide_on(
             vec![known],
-            vec![staged(ERP, &with_handle(ERP, to))],
+            vec![staged(ERP, &with_handle(ERP, to, title))],
             &our_rules(),
         )
     }
@@ -152,5 +177,24 @@ mod tests {
         row.iter_mut().for_each(|decision| plan.turn(decision));
         let kept = row.iter().map(|decision| written(decision).remove(0));
         assert_eq!(kept.collect::<Vec<_>>(), ["b", "c", "d"]);
+    }
+
+    /// A refusal of the third value is no word about the title.
+    #[test]
+    fn c6_a_handle_that_makes_way_is_written_once_the_rest_is() {
+        let mut plan = HandleMoves::default();
+        plan.turn(&mut moves(7, "a", "b"));
+        let mut second = renames(8, "b", "a", "Tea");
+        plan.turn(&mut second);
+        for write in &second.writes {
+            let Change::UpdateProduct { set, .. } = &write.change else {
+                panic!("{write:?}");
+            };
+            let paths: Vec<&str> = set.keys().map(Path::as_str).collect();
+            assert_eq!(paths, ["title"]);
+            assert_eq!(write.what, What::Set { set: set.clone() });
+            assert!(write.again, "it is not done with that");
+        }
+        assert!(second.lines.iter().all(|line| line.field == "title"));
     }
 }

@@ -2,13 +2,14 @@
 
 use super::Run;
 use super::outcome::{LevelTerms, settle};
+use crate::catalogue::parts::told_apart;
 use crate::customer::{CallId, Effect, Shared};
 use crate::retry::{Blame, Remedy, blame, remedy};
 use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{Also, OpenIntent};
-use lockstep_model::entry::{AsideSubject, Body, Settlement, Subject, What};
+use lockstep_model::entry::{Again, AsideSubject, Body, Settlement, Subject, What};
 use lockstep_model::{
     Fault, FaultKind, Field, IntentId, Kind, Lane, Outcome, Path, ShopId, Status, Value,
     variants_of,
@@ -452,18 +453,33 @@ impl Run {
             Remedy::Replan | Remedy::Look => soon(now),
         };
         shared.look_again(self.lane, retry_at);
-        bodies.push(Body::Aside {
-            shop: write.shop,
-            subject: AsideSubject::Subject(write.subject.clone()),
-            fault: Fault {
-                record: Some(write.label.clone()),
-                shop: Some(write.shop),
-                ..fault
-            },
-            retry_at: Some(retry_at),
-            tries: write.tries.saturating_add(1),
-            refused: write.fingerprints(),
-        });
+        let parts = told_apart(&write.what, &fault);
+        let mut aside = |refused| {
+            bodies.push(Body::Aside {
+                shop: write.shop,
+                subject: AsideSubject::Subject(write.subject.clone()),
+                fault: Fault {
+                    record: Some(write.label.clone()),
+                    shop: Some(write.shop),
+                    ..fault.clone()
+                },
+                retry_at: Some(retry_at),
+                tries: write.tries.saturating_add(1),
+                refused,
+            });
+        };
+        if !parts.is_empty() && !write.is_part && write.tries > 0 {
+            // After its pause the shop may take another part of it than before: what was refused is forgotten.
+            aside(Vec::new());
+        }
+        let has_others = !parts.is_empty() || write.is_part;
+        aside(write.fingerprints().into_iter().chain(parts).collect());
+        if let (true, Subject::Record(record)) = (has_others, &write.subject) {
+            bodies.push(Body::DueAgain {
+                what: Again::Record(*record),
+            });
+            shared.look_again(self.lane, soon(now));
+        }
     }
 
     /// What is missing of a write that was partly done is tried again, later each time.

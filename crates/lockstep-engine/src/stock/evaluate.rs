@@ -419,6 +419,7 @@ fn aim(
             label: case.sku.to_string(),
             tries: if is_known { at.tries } else { 0 },
             again: false,
+            is_part: false,
             change: Change::SetLevel {
                 was: Box::new(level),
                 on_hand,

@@ -25,7 +25,9 @@ use jiff::Timestamp;
 use lockstep_model::entry::{
     Again, AsideSubject, Body, Conflict, Delta, Entry, ReadAgain, StockMapping, Subject,
 };
-use lockstep_model::{ConflictId, Epoch, Fault, Fingerprint, Incarnation, ShopId, ShopIdentity};
+use lockstep_model::{
+    ConflictId, Epoch, Fault, Fingerprint, Incarnation, REFUSED_MAX, ShopId, ShopIdentity,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub(crate) const REFUSED: &str = "the changes that a record stands aside with";
@@ -389,9 +391,6 @@ fn aside(
         ])?;
     Ok(())
 }
-
-/// Changes that a subject stands aside with and that are remembered, the latest: more would only ever be tried again.
-const REFUSED_MAX: usize = 16;
 
 /// A change that failed joins those that did before. Without one nothing at all is made meanwhile.
 fn note_refused(
