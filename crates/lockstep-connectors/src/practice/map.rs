@@ -320,7 +320,7 @@ fn refund(refund: wire::Back) -> Refund {
         id: refund.id.into(),
         of: made_of(refund.key.as_deref()),
         amount: refund.amount,
-        charges: Decimal::ZERO,
+        charges: refund.charges,
         lines: parts(refund.lines),
     }
 }
@@ -869,7 +869,7 @@ pub(super) fn step_order(
         OrderStep::Refund {
             key,
             amount,
-            charges: _,
+            charges,
             lines: returned,
             restock,
         } => {
@@ -880,6 +880,9 @@ pub(super) fn step_order(
             body.insert("restock".into(), (*restock).into());
             if !amount.is_zero() {
                 body.insert("amount".into(), money(*amount));
+                if !charges.is_zero() {
+                    body.insert("charges".into(), money(*charges));
+                }
             }
             if !returned.is_empty() {
                 body.insert("lines".into(), lines(returned)?);

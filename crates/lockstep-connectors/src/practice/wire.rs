@@ -188,6 +188,9 @@ pub(super) struct Back {
     /// Of a refund.
     #[serde(default)]
     pub amount: Decimal,
+    /// Of a refund: the part of the amount that is of shipping and fees.
+    #[serde(default)]
+    pub charges: Decimal,
     #[serde(default)]
     pub lines: Vec<ParcelLine>,
     pub restock: bool,

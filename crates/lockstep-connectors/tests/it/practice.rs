@@ -775,6 +775,23 @@ fn steps_of_an_order_are_taken_once() {
             assert_eq!(state.lines[0].returned, Decimal::ONE);
             assert_eq!(state.lines[0].taken, left);
         }
+        for _ in 0..2 {
+            let charges = Decimal::new(50, 2);
+            let state = step(OrderStep::Refund {
+                key: "shipping".into(),
+                amount: charges,
+                charges,
+                lines: BTreeMap::new(),
+                restock: false,
+            })
+            .await?;
+            let told: Vec<Decimal> = state.refunds.iter().map(|refund| refund.charges).collect();
+            assert_eq!(
+                told,
+                [Decimal::ZERO, charges],
+                "what is of shipping is told as that"
+            );
+        }
         // Units alone, and they are not put back.
         let state = step(OrderStep::Refund {
             key: "returned-2".into(),
@@ -784,7 +801,7 @@ fn steps_of_an_order_are_taken_once() {
             restock: false,
         })
         .await?;
-        assert_eq!(state.refunded(), Decimal::new(250, 2));
+        assert_eq!(state.refunded(), Decimal::new(300, 2));
         assert_eq!(state.lines[0].taken, left);
         assert_eq!(state.lines[0].written_off, Decimal::ONE);
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::create::{self, Ground, happen, priced};
@@ -236,21 +237,39 @@ impl Open<'_, '_, '_> {
             self.parts(input.lines, |units| units.open() + units.away())?
                 .unwrap_or_default()
         };
+        // A discount is no charge that could be given back.
+        let charged = self.order.charges.iter().map(|charge| charge.gross.0);
+        let charged: Decimal = charged.filter(Decimal::is_sign_positive).sum();
+        let given_back: Decimal = self.order.refunds.iter().map(|done| done.charges.0).sum();
+        let charges_left = Money(charged - given_back);
+        let charges = match input.charges {
+            Some(charges) => charges,
+            None if whole && !only_money => charges_left.min(left),
+            None => Money::ZERO,
+        };
+        if charges < Money::ZERO || charges > charges_left {
+            return Err(Problem::invalid(
+                "charges",
+                format!(
+                    "Between 0.00 and {charges_left} of charges can be refunded, not {charges}."
+                ),
+            ));
+        }
         let amount = match input.amount {
             Some(amount) => amount,
             None if whole => left,
             None => {
-                let sum = parts
+                let sum: Decimal = parts
                     .iter()
                     .map(|(at, part)| sums::part_of(&self.order.lines[*at], part.quantity).0)
                     .sum();
-                Money(sum)
+                Money(sum + charges.0)
             }
         };
-        if amount < Money::ZERO || amount > left {
+        if amount < charges || amount > left {
             return Err(Problem::invalid(
                 "amount",
-                format!("Between 0.00 and {left} can be refunded, not {amount}."),
+                format!("Between {charges} and {left} can be refunded, not {amount}."),
             ));
         }
         for (at, part) in &parts {
@@ -273,6 +292,7 @@ impl Open<'_, '_, '_> {
             id: next_id(self.order.refunds.len()),
             key: input.key,
             amount,
+            charges,
             lines: parts.into_iter().map(|(_, part)| part).collect(),
             restock,
             reason: input.reason,

@@ -134,6 +134,8 @@ pub struct CancelInput {
 pub struct RefundInput {
     pub lines: Option<Vec<PartInput>>,
     pub amount: Option<Money>,
+    /// So much of the money is of shipping and fees.
+    pub charges: Option<Money>,
     pub restock: Option<bool>,
     pub reason: Option<String>,
     pub key: Option<String>,

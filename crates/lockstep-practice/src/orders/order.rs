@@ -164,6 +164,9 @@ pub struct Refund {
     pub id: String,
     pub key: Option<String>,
     pub amount: Money,
+    /// The part of the amount that is of shipping and fees.
+    #[serde(default)]
+    pub charges: Money,
     pub lines: Vec<Part>,
     pub restock: bool,
     pub reason: Option<String>,

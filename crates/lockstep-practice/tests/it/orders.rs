@@ -234,6 +234,42 @@ async fn a_part_with_a_key_counts_once() {
 }
 
 #[tokio::test]
+async fn a_refund_says_how_much_of_it_is_of_charges() {
+    let shop = open(Takes::Placement, 1).await;
+    let mut order = copy("k", 2);
+    order["charges"] = json!([{
+        "kind": "shipping", "title": "Post", "net": "4.00", "tax": "0.00", "gross": "4.00", "tax_rate": "0",
+    }]);
+    order["total"] = json!("24.00");
+    let order = shop.post("/api/v1/orders", order).await;
+    let path = format!("/api/v1/orders/{}", order["id"].as_str().unwrap());
+    shop.post(&format!("{path}/pay"), Value::Null).await;
+    let refund = format!("{path}/refund");
+    let line = json!([{ "sku": SKU, "quantity": 1 }]);
+    shop.post(&refund, json!({ "amount": "1.00" })).await;
+    shop.post(&refund, json!({ "lines": line, "charges": "1.50" }))
+        .await;
+    let too_much = json!({ "amount": "5.00", "charges": "3.00" });
+    assert_eq!(shop.refused("POST", &refund, too_much).await.0, 422);
+    let less_than_its_charges = json!({ "amount": "0.50", "charges": "1.00" });
+    assert_eq!(
+        shop.refused("POST", &refund, less_than_its_charges).await.0,
+        422
+    );
+    let order = shop.post(&refund, Value::Null).await;
+    let told: Vec<[&str; 2]> = order["refunds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refund| ["amount", "charges"].map(|name| refund[name].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [["1.00", "0.00"], ["11.50", "1.50"], ["11.50", "2.50"]]
+    );
+}
+
+#[tokio::test]
 async fn two_creators_with_one_key_make_one() {
     let shop = open(Takes::Placement, 1).await;
     let answers = futures::future::join_all(
