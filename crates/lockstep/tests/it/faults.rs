@@ -441,3 +441,45 @@ async fn a_coordinator_that_died_before_a_shop_knew_where_to_call_tells_it_when_
     scene.web1.buy(&sku, 1, true).await;
     nothing_is_lost_or_doubled(&scene, &books, 1).await;
 }
+
+/// Another product of the web shop's own has the address that two of the ERP's are to get.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c6_a_handle_that_is_taken_waits_alone_and_the_product_is_made_and_kept_in_step() {
+    let scene = Scene::set_in_step(ShopPlan {
+        products: 2,
+        ..ShopPlan::default()
+    })
+    .await;
+    let product = |sku: &str, title: &str, handle: &str| json!({ "title": title, "handle": handle, "status": "active", "variants": [{ "sku": sku, "price": "4.00" }] });
+    let own = product("OWN-1", "Our own", "espresso");
+    scene.web1.post("/api/v1/products", own).await;
+    let new = product("NEW-1", "Espresso", "espresso");
+    let made = scene.erp.post("/api/v1/products", new).await;
+    let shown = async |title: &str, handle: Option<&str>| {
+        let what = format!("web shop 1 shows {title}");
+        eventually(&what, seconds(30), async || {
+            let there = scene.web1.product_with("NEW-1").await.unwrap_or_default();
+            let is_it = there["title"] == title
+                && there["variants"][0]["price"] == "4.00"
+                && handle.is_none_or(|handle| there["handle"] == handle);
+            is_it.then_some(()).ok_or_else(|| there.to_string())
+        })
+        .await;
+    };
+    shown("Espresso", None).await;
+    scene.until_told(&["Web shop 1", "espresso"]).await;
+    let path = format!("/api/v1/products/{}", made["id"].as_str().expect("an id"));
+    scene
+        .erp
+        .patch(&path, json!({ "title": "Espresso, dark" }))
+        .await;
+    shown("Espresso, dark", None).await;
+    // Another one is tried at once.
+    scene
+        .erp
+        .patch(&path, json!({ "handle": "dark-espresso" }))
+        .await;
+    shown("Espresso, dark", Some("dark-espresso")).await;
+    let own = scene.web1.product_with("OWN-1").await.unwrap_or_default();
+    assert_eq!(own["handle"], "espresso");
+}
