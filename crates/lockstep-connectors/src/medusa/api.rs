@@ -171,6 +171,34 @@ impl Api<'_> {
         self.post(&path, body)
     }
 
+    // ------------------------------------------------------------ sale prices
+
+    pub fn price_lists(&self, offset: u32, limit: u32) -> Built {
+        self.get(&format!(
+            "price-lists?order=id&limit={limit}&offset={offset}\
+             &fields=id,type,status,starts_at,ends_at,updated_at,metadata,price_list_rules.attribute,price_list_rules.value"
+        ))
+    }
+
+    /// Since 2.12.3. They cannot be filtered by time, but sorted by it.
+    pub fn prices_of_list(&self, list: &str, newest_first: bool, offset: u32, limit: u32) -> Built {
+        let order = if newest_first { "-updated_at" } else { "id" };
+        self.get(&format!(
+            "price-lists/{}/prices?order={order}&limit={limit}&offset={offset}\
+             &fields=id,currency_code,amount,min_quantity,max_quantity,updated_at,\
+             price_set.variant.id,price_set.variant.product_id,price_rules.attribute",
+            encode(list)
+        ))
+    }
+
+    pub fn create_price_list(&self, body: &Value) -> Built {
+        self.post("price-lists?fields=id", body)
+    }
+
+    pub fn list_prices(&self, list: &str, body: &Value) -> Built {
+        self.post(&format!("price-lists/{}/prices/batch", encode(list)), body)
+    }
+
     // ------------------------------------------------------------ stock
 
     /// Neither a variant's time nor an item's moves with a level: all of them are read.

@@ -16,6 +16,7 @@ use super::map::{
     NO_OPTION, NO_OPTIONS, Object, UNUSED, Unsayable, currency, gtin, is_base, new_variant, number,
     option_order, status, unsayable, unused, variant_title,
 };
+use super::sales::Sale;
 use super::wire;
 use lockstep_model::{
     Currency, Field, Fields, Parts, Product, RemoteId, Sku, Value, Variant, VariantField,
@@ -77,6 +78,8 @@ pub(super) struct ProductSet {
     /// Fields of variants that are there.
     pub variants: BTreeMap<Sku, Object>,
     pub prices: BTreeMap<Sku, BTreeMap<Currency, Option<Decimal>>>,
+    /// Of variants that are there: they stand in a price list.
+    pub sale_prices: BTreeMap<Sku, BTreeMap<Currency, Option<Decimal>>>,
     pub new: BTreeSet<Sku>,
     pub remove: Vec<RemoteId>,
     /// Axes were added, removed or renamed: every variant's options are said anew.
@@ -101,6 +104,38 @@ impl ProductSet {
             says || (is_new && variant.backorder == Some(true))
         });
         may.map(|variant| variant.sku.clone()).collect()
+    }
+
+    /// The sale prices that change, of variants as the shop has them now.
+    pub fn sales(&self, at: usize, product: &Product, there: &Product) -> Vec<Sale> {
+        let changed = self
+            .sale_prices
+            .iter()
+            .map(|(sku, prices)| (sku, prices.clone()));
+        let new = product
+            .variants
+            .iter()
+            .filter(|variant| self.new.contains(&variant.sku));
+        let new = new.map(|variant| {
+            let prices = variant.sale_prices.iter();
+            let prices = prices.map(|(currency, amount)| (currency.clone(), Some(*amount)));
+            (&variant.sku, prices.collect())
+        });
+        let sales = changed
+            .chain(new)
+            .flat_map(|(sku, prices): (_, BTreeMap<_, _>)| {
+                let variant = there.variants.iter().find(|variant| variant.sku == *sku);
+                let prices = prices.into_iter().filter_map(move |(currency, amount)| {
+                    Some(Sale {
+                        at,
+                        variant: variant?.id.clone(),
+                        currency,
+                        amount,
+                    })
+                });
+                prices.collect::<Vec<_>>()
+            });
+        sales.collect()
     }
 
     pub fn is_about_variants(&self) -> bool {
@@ -177,11 +212,9 @@ fn set_variant(
             prices.insert(currency.clone(), value.as_number());
         }
         VariantField::Option(_) => drop(out.moved.insert(sku)),
-        VariantField::SalePrice(_) => {
-            return Err(unsayable(
-                "sale_price",
-                "sale prices are price lists here, which are not written yet",
-            ));
+        VariantField::SalePrice(currency) => {
+            let prices = out.sale_prices.entry(sku).or_default();
+            prices.insert(currency.clone(), value.as_number());
         }
     }
     Ok(())

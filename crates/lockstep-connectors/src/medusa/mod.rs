@@ -7,12 +7,13 @@
 //! | a product's own fields; a product deleted | `product.updated_at` | `Since` |
 //! | a variant, or one deleted; its prices by the variant's pages | `variant.updated_at` alone | `Since`: a second request |
 //! | an option's name | `option.updated_at` alone | `Since`: a third, for options |
-//! | a price by `products/:id` or `products/batch`, an option's value, a sales channel | nothing | the rolling `Everything` |
+//! | a sale price in a price list, a list itself | `price.updated_at`, `price_list.updated_at` | `Since`: a fourth, for price lists and those that run |
+//! | a price by `products/:id` or `products/batch`, an option's value, a sales channel, a price taken out of a list | nothing | the rolling `Everything` |
 //! | a level, a reservation | `location_levels[].updated_at`, which cannot be filtered by | full scan (`since: false`) |
 //! | an order: fulfilment, shipment, cancel, refund | `order.updated_at` | `Since` |
 //! | an order: capture | `payment.updated_at` alone | `Since`: a second request, for payments |
 //!
-//! So an idle look costs three requests for products and two for orders. Levels cost one for each page of variants:
+//! So an idle look costs four requests for products and one for each running sale, and two for orders. Levels cost one for each page of variants:
 //! cheaper than asking for each product's, and the only way that sees a reservation.
 //!
 //! Pictures and categories are not part yet: the manifest does not hold them.
@@ -24,6 +25,7 @@ mod edits;
 mod map;
 mod place;
 mod reads;
+mod sales;
 mod steps;
 mod stock;
 mod wire;
@@ -42,8 +44,9 @@ use lockstep_connector::{
     HookState, Http, Manifest, OrderCreation, Paging, Pictures, Platform, StockWrite, WriteBatch,
 };
 use lockstep_model::{
-    Change, ChangeSort, Choice, Currency, Fault, FaultKind, Kind, NaturalKey, Outcome, Page,
+    Change, ChangeSort, Choice, Currency, Fault, FaultKind, Field, Kind, NaturalKey, Outcome, Page,
     PictureSource, PullRequest, Record, RemoteId, ShopIdentity, StepSort, StockSemantics, Takes,
+    VariantField,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,9 +131,20 @@ static MANIFEST: Manifest = Manifest {
     order_steps: &[StepSort::Pay, StepSort::Ship, StepSort::Cancel],
     settles_after: Duration::from_secs(30),
     hooks: HookScheme::None,
-    holds: Manifest::holds_basics,
+    holds,
     removes: Manifest::removes_all,
 };
+
+fn holds(field: &Field<'_>) -> bool {
+    let is_sale = matches!(
+        field,
+        Field::Variant {
+            field: VariantField::SalePrice(_),
+            ..
+        }
+    );
+    is_sale || Manifest::holds_basics(field)
+}
 
 pub struct Medusa;
 
@@ -144,6 +158,7 @@ impl Platform for Medusa {
             exchange: Exchange::new(http, account, read_refusal),
             lists: Mutex::default(),
             regions: Mutex::default(),
+            sales: Mutex::default(),
         })
     }
 
@@ -188,6 +203,8 @@ struct Shop {
     /// List → its rows, read at the first need.
     lists: Mutex<BTreeMap<&'static str, Arc<Vec<wire::Named>>>>,
     regions: Mutex<Option<Arc<Regions>>>,
+    /// As last read.
+    sales: Mutex<Option<Arc<sales::Sales>>>,
 }
 
 /// Where a copy is made, and what becomes of its amounts there.

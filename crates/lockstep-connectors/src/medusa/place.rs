@@ -58,6 +58,8 @@ pub(super) enum Part {
     Variants,
     /// Products of which an option was renamed.
     Options,
+    /// Products whose sale prices may have moved.
+    Sales,
     /// Orders whose payment moved.
     Payments,
 }
@@ -84,11 +86,12 @@ impl Place {
 
     /// Whether this row, as it is now, was told already. What another list of this read told is not told again: if it
     /// changed between the two, the next read tells it.
-    pub fn is_told(&mut self, id: &str, raw: &str) -> bool {
+    /// `beside`: what belongs to the record and stands elsewhere there.
+    pub fn is_told(&mut self, id: &str, raw: &str, beside: &str) -> bool {
         if self.telling.contains_key(id) {
             return true;
         }
-        let print = fingerprint(raw);
+        let print = fingerprint(raw, beside);
         let told = self.told.get(id) == Some(&print);
         if self.telling.len() < TOLD_MAX {
             self.telling.insert(id.to_owned(), print);
@@ -125,10 +128,13 @@ impl Place {
 }
 
 /// The same for rows that differ by the order of their lists alone: the shop gives them in none.
-fn fingerprint(raw: &str) -> String {
+fn fingerprint(raw: &str, beside: &str) -> String {
     let sorted = serde_json::from_str::<Value>(raw).map(|value| sorted(value).to_string());
     let text = sorted.unwrap_or_else(|_| raw.to_owned());
-    let hash = Sha256::digest(text.as_bytes());
+    let hash = Sha256::new()
+        .chain_update(text)
+        .chain_update(beside)
+        .finalize();
     data_encoding::BASE64URL_NOPAD.encode(&hash[..9])
 }
 
@@ -159,7 +165,7 @@ mod tests {
             last: Some("prod_1".into()),
             ..Place::default()
         };
-        assert!(!place.is_told("prod_1", "{}"));
+        assert!(!place.is_told("prod_1", "{}", ""));
         assert_eq!(Place::parse(&place.cursor()), Some(place));
         assert_eq!(Place::parse(&Cursor("page 7".into())), None);
     }
@@ -190,12 +196,12 @@ mod tests {
     #[test]
     fn a_row_is_told_again_only_if_it_changed() {
         let mut first = Place::default();
-        assert!(!first.is_told("a", r#"{"prices":[1,2]}"#));
+        assert!(!first.is_told("a", r#"{"prices":[1,2]}"#, ""));
         let after = first.after();
-        assert!(after.clone().is_told("a", r#"{"prices":[2,1]}"#));
+        assert!(after.clone().is_told("a", r#"{"prices":[2,1]}"#, ""));
         let mut next = after;
-        assert!(!next.is_told("a", r#"{"prices":[1,3]}"#));
+        assert!(!next.is_told("a", r#"{"prices":[1,3]}"#, ""));
         // Another list of the same read.
-        assert!(next.is_told("a", r#"{"prices":[1,4]}"#));
+        assert!(next.is_told("a", r#"{"prices":[1,4]}"#, ""));
     }
 }

@@ -1,6 +1,7 @@
 //! Pages and look-ups of a Medusa shop.
 
 use super::place::{OVERLAP, Part, Place};
+use super::sales::Sales;
 use super::{LEVELS_PAGE_MAX, ORDERS_PAGE_MAX, PAGE_MAX, SALES_CHANNEL, Shop, map, stock, wire};
 use jiff::{SignedDuration, Timestamp};
 use lockstep_connector::{Cost, Request};
@@ -44,6 +45,9 @@ impl Shop {
         match request.kind {
             Kind::Product if place.part == Part::Options => {
                 self.products_of_options(place, request.limit).await
+            }
+            Kind::Product if place.part == Part::Sales => {
+                self.products_of_sales(place, request.limit).await
             }
             Kind::Product => self.products(place, request.limit).await,
             Kind::Level => self.levels(place, request.limit).await,
@@ -108,6 +112,7 @@ impl Shop {
         let channel = self.setting(SALES_CHANNEL);
         let channel = channel.as_ref();
         let (since, part) = (place.since, place.part);
+        let anew = since.is_some() || place.last.is_none();
         let request = |offset, limit| match since {
             None => self.api().products(channel, offset, limit),
             Some(since) if part == Part::Variants => {
@@ -117,7 +122,7 @@ impl Shop {
         };
         let (mut rows, is_full) = self.rows(&mut place, limit, request).await?;
         rows.retain(|row| is_sold_in(channel, row));
-        let records = told_now(&mut place, &rows, |raw| vec![map::product_record(raw)]);
+        let records = self.products_told_now(&mut place, &rows, anew).await?;
         let next = match (is_full, since, part) {
             (true, ..) | (_, None, _) => Self::next(place, is_full),
             (false, Some(_), Part::Own) => turned(place, Part::Variants),
@@ -149,15 +154,81 @@ impl Shop {
         for ids in ids.chunks(PAGE_MAX as usize) {
             let mut rows = self.rows_by_ids(Kind::Product, ids).await?;
             rows.retain(|row| is_sold_in(channel.as_ref(), row));
-            records.extend(told_now(&mut place, &rows, |raw| {
-                vec![map::product_record(raw)]
-            }));
+            records.extend(self.products_told_now(&mut place, &rows, true).await?);
         }
-        let next = Self::next(place, is_full);
+        let next = match is_full {
+            true => Self::next(place, true),
+            false => turned(place, Part::Sales),
+        };
         Ok(Page { records, next })
     }
 
-    fn row<T: serde::de::DeserializeOwned>(&self, raw: &RawValue, what: &str) -> Result<T, Fault> {
+    /// Products of which a sale price may be another.
+    async fn products_of_sales(&self, mut place: Place, limit: u32) -> Result<Page, Fault> {
+        let limit = limit.clamp(1, PAGE_MAX) as usize;
+        let channel = self.setting(SALES_CHANNEL);
+        let since = place.since.unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut ids = self.products_of_sales_since(since).await?;
+        if let Some(last) = &place.last {
+            ids = ids.split_off(&RemoteId(last.clone()));
+            ids.remove(&RemoteId(last.clone()));
+        }
+        let is_full = ids.len() > limit;
+        let ids: Vec<RemoteId> = ids.into_iter().take(limit).collect();
+        let mut rows = self.rows_by_ids(Kind::Product, &ids).await?;
+        rows.retain(|row| is_sold_in(channel.as_ref(), row));
+        let records = self.products_told_now(&mut place, &rows, true).await?;
+        place.last = ids.into_iter().next_back().map(|id| id.0);
+        Ok(Page {
+            records,
+            next: Self::next(place, is_full),
+        })
+    }
+
+    /// With their sale prices; in a feed, those that were not told like this before. `anew`: as the price lists are now.
+    async fn products_told_now(
+        &self,
+        place: &mut Place,
+        rows: &[Box<RawValue>],
+        anew: bool,
+    ) -> Result<Vec<Read>, Fault> {
+        let mut told = Vec::new();
+        for (row, (record, sales)) in rows.iter().zip(self.products_of(rows, anew).await?) {
+            let is_feed = place.since.is_some();
+            if !(is_feed && place.is_told(&id_of(row), row.get(), &sales)) {
+                told.push(record);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Each with its sale prices in words.
+    async fn products_of(
+        &self,
+        rows: &[Box<RawValue>],
+        anew: bool,
+    ) -> Result<Vec<(Read, String)>, Fault> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sales = self.known_sales(anew).await?;
+        let records = rows.iter().map(|row| {
+            let mut record = map::product_record(row.get());
+            let mut words = String::new();
+            if let Ok(Record::Product(product)) = &mut record {
+                sales.fill(product);
+                words = Sales::words(product);
+            }
+            (record, words)
+        });
+        Ok(records.collect())
+    }
+
+    pub(super) fn row<T: serde::de::DeserializeOwned>(
+        &self,
+        raw: &RawValue,
+        what: &str,
+    ) -> Result<T, Fault> {
         serde_json::from_str(raw.get()).map_err(|error| {
             let why = lockstep_model::misread(&error);
             let what = format!("has {what} that cannot be read: {why}");
@@ -277,7 +348,11 @@ impl Shop {
         Ok(())
     }
 
-    async fn rows_by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Box<RawValue>>, Fault> {
+    pub(super) async fn rows_by_ids(
+        &self,
+        kind: Kind,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Box<RawValue>>, Fault> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -293,11 +368,10 @@ impl Shop {
 
     pub(super) async fn by_ids(&self, kind: Kind, ids: &[RemoteId]) -> Result<Vec<Read>, Fault> {
         let rows = self.rows_by_ids(kind, ids).await?;
-        let rows: Vec<&RawValue> = rows.iter().map(AsRef::as_ref).collect();
         match kind {
             Kind::Product => {
-                let records = rows.iter().map(|raw| map::product_record(raw.get()));
-                Ok(records.collect())
+                let records = self.products_of(&rows, true).await?;
+                Ok(records.into_iter().map(|(record, _)| record).collect())
             }
             Kind::Level => {
                 let stocks = self.stocks().await?;
@@ -306,7 +380,10 @@ impl Shop {
                     .flat_map(|raw| level_records(raw.get(), &stocks));
                 Ok(records.collect())
             }
-            Kind::Order => self.orders_of(&rows).await,
+            Kind::Order => {
+                let rows: Vec<&RawValue> = rows.iter().map(AsRef::as_ref).collect();
+                self.orders_of(&rows).await
+            }
             Kind::Category => Err(self.no_categories()),
         }
     }
@@ -333,8 +410,9 @@ impl Shop {
         let request = self.api().products_by_variant(name, value);
         let list: wire::List = self.exchange.call(request, Cost::read()).await?;
         // One that cannot be read may be the one that is looked for.
-        let records = list.items.iter().map(|raw| {
-            map::product_record(raw.get()).map_err(|bad| {
+        let records = self.products_of(&list.items, true).await?;
+        let records = records.into_iter().map(|(record, _)| {
+            record.map_err(|bad| {
                 let what = format!("has one that cannot be read: {}", bad.reason);
                 self.exchange.fault(FaultKind::Protocol, &what)
             })
@@ -442,14 +520,5 @@ fn rows_told_now<'r>(
     let is_feed = place.since.is_some();
     rows.iter()
         .map(AsRef::as_ref)
-        .filter(move |row: &&RawValue| !(is_feed && place.is_told(&id_of(row), row.get())))
-}
-
-fn told_now(
-    place: &mut Place,
-    rows: &[Box<RawValue>],
-    records: impl Fn(&str) -> Vec<Read>,
-) -> Vec<Read> {
-    let rows = rows_told_now(place, rows);
-    rows.flat_map(|row| records(row.get())).collect()
+        .filter(move |row: &&RawValue| !(is_feed && place.is_told(&id_of(row), row.get(), "")))
 }

@@ -52,6 +52,14 @@ fn get(path: &str, body: impl Into<String>) -> Step {
     }
 }
 
+/// No sales go on.
+fn price_lists() -> Step {
+    get(
+        "/admin/price-lists?…",
+        json!({ "price_lists": [] }).to_string(),
+    )
+}
+
 fn post(path: &str, body: Value, answer: Answer) -> Step {
     Step {
         method: Method::POST,
@@ -97,8 +105,10 @@ fn m2_the_feed_tells_edits_deletes_variants_and_renamed_options() {
     ]});
     let script = Script::new([
         get(&list("updated_at"), PRODUCTS_SINCE),
+        price_lists(),
         // A variant of the same changed too: it is not told twice.
         get(&list("variants[updated_at]"), PRODUCTS_SINCE),
+        price_lists(),
         get(
             &format!(
                 "/admin/product-options?updated_at[$gte]={since}{page_of}&fields=id,products.id"
@@ -109,6 +119,8 @@ fn m2_the_feed_tells_edits_deletes_variants_and_renamed_options() {
             "/admin/products?limit=1&id[]=prod_9&fields=…",
             product_list(&["prod_9"]),
         ),
+        price_lists(),
+        price_lists(),
     ]);
     let shop = shop(&script);
     let since = |next: Next| match next {
@@ -119,8 +131,10 @@ fn m2_the_feed_tells_edits_deletes_variants_and_renamed_options() {
     let page = pull(shop.as_ref(), Kind::Product, Scope::Since(cursor), 100);
     let variants = pull(shop.as_ref(), Kind::Product, since(page.next.clone()), 100);
     assert!(variants.records.is_empty());
-    let last = pull(shop.as_ref(), Kind::Product, since(variants.next), 100);
-    assert_eq!(titles(&last), ["prod_9"]);
+    let options = pull(shop.as_ref(), Kind::Product, since(variants.next), 100);
+    assert_eq!(titles(&options), ["prod_9"]);
+    let last = pull(shop.as_ref(), Kind::Product, since(options.next), 100);
+    assert!(last.records.is_empty());
     played(&script);
     let Ok(Record::Product(product)) = &page.records[0] else {
         panic!("{:?}", page.records[0]);
@@ -152,7 +166,10 @@ fn m2_the_feed_tells_edits_deletes_variants_and_renamed_options() {
 fn a_product_without_a_sku_is_a_bad_record_that_names_it() {
     let mut list: Value = serde_json::from_str(PRODUCTS_SINCE).unwrap();
     list["products"][0]["variants"][1]["sku"] = Value::Null;
-    let script = Script::new([get("/admin/products?order=id&…", list.to_string())]);
+    let script = Script::new([
+        get("/admin/products?order=id&…", list.to_string()),
+        price_lists(),
+    ]);
     let shop = shop(&script);
     let page = pull(shop.as_ref(), Kind::Product, Scope::Everything(None), 100);
     let bad = page.records[0].as_ref().unwrap_err();
@@ -326,6 +343,8 @@ fn a_page_that_slid_to_the_front_is_read_again_further_back() {
     };
     let script = Script::new([
         get(&path(3, 0), product_list(&["a", "b", "c"])),
+        // Once for the whole scan.
+        price_lists(),
         // a and b were deleted: the row that would prove it is gone, so one page further back …
         get(&path(4, 2), product_list(&["e", "f", "g"])),
         get(&path(4, 0), product_list(&["c", "d", "e", "f"])),

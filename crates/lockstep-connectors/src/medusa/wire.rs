@@ -48,7 +48,9 @@ pub(super) struct List {
         alias = "draft_orders",
         alias = "variants",
         alias = "payments",
-        alias = "product_options"
+        alias = "product_options",
+        alias = "price_lists",
+        alias = "prices"
     )]
     pub items: Vec<Box<RawValue>>,
 }
@@ -166,6 +168,97 @@ pub(super) struct Price {
     pub max_quantity: Option<Decimal>,
     #[serde(default)]
     pub rules: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PriceList {
+    pub id: String,
+    #[serde(default, rename = "type")]
+    pub sort: String,
+    #[serde(default)]
+    pub status: String,
+    pub starts_at: Option<Timestamp>,
+    pub ends_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub metadata: Option<Map<String, Value>>,
+    /// For whom it is.
+    #[serde(default)]
+    pub rules: Map<String, Value>,
+}
+
+impl PriceList {
+    pub fn is_sale(&self) -> bool {
+        self.sort == "sale"
+    }
+
+    /// Does everybody buy by it at this time?
+    pub fn runs_for_all(&self, now: Timestamp) -> bool {
+        self.is_sale()
+            && self.status == "active"
+            && self.rules.is_empty()
+            && self.starts_at.is_none_or(|at| at <= now)
+            && self.ends_at.is_none_or(|at| at >= now)
+    }
+
+    pub fn is_ours(&self, (name, value): (&str, &str)) -> bool {
+        let metadata = self.metadata.as_ref();
+        metadata
+            .and_then(|fields| fields.get(name))
+            .and_then(Value::as_str)
+            == Some(value)
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct OnePriceList {
+    pub price_list: Id,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListPrice {
+    pub id: String,
+    pub currency_code: String,
+    #[serde(deserialize_with = "amount")]
+    pub amount: Decimal,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub min_quantity: Option<Decimal>,
+    #[serde(default, deserialize_with = "some_amount")]
+    pub max_quantity: Option<Decimal>,
+    pub updated_at: Option<Timestamp>,
+    pub price_set: Option<PriceSet>,
+    #[serde(default, deserialize_with = "list")]
+    pub price_rules: Vec<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PriceSet {
+    pub variant: Option<PricedVariant>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PricedVariant {
+    pub id: String,
+    pub product_id: Option<String>,
+}
+
+impl ListPrice {
+    /// `None`: of a variant that was deleted, or of no variant at all.
+    pub fn variant(&self) -> Option<&PricedVariant> {
+        self.price_set.as_ref()?.variant.as_ref()
+    }
+
+    /// No rule, no quantity step.
+    pub fn is_for_all(&self) -> bool {
+        self.price_rules.is_empty()
+            && self.min_quantity.is_none_or(|min| min <= Decimal::ONE)
+            && self.max_quantity.is_none()
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct PricesMade {
+    #[serde(default, deserialize_with = "list")]
+    pub created: Vec<ListPrice>,
 }
 
 #[derive(Deserialize)]

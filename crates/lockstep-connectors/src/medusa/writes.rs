@@ -2,6 +2,7 @@
 //!
 //! Batches are all or nothing: when one is refused, its members are told one by one, so that a bad one fails alone.
 
+use super::sales::Sale;
 use super::{SHIPPING_OPTION, Shop, copies, edits, map, stock, wire};
 use crate::portions::portions;
 use lockstep_connector::Cost;
@@ -49,7 +50,7 @@ impl Outcomes {
 }
 
 /// Nothing of the call was applied, and telling its members apart may help.
-fn is_refusal(fault: &Fault) -> bool {
+pub(super) fn is_refusal(fault: &Fault) -> bool {
     matches!(
         fault.kind,
         FaultKind::Invalid { .. }
@@ -177,6 +178,7 @@ impl Shop {
         });
         let made = made.collect();
         self.give_levels(made, outcomes).await;
+        self.sell_what_was_made(changes, outcomes).await;
         Ok(())
     }
 
@@ -192,13 +194,24 @@ impl Shop {
                 if !of.iter().any(|sku| skus.contains(sku)) {
                     continue;
                 }
-                if let Some(Outcome::Done(receipt)) = outcomes.each[*at].take() {
-                    let missing = vec![format!(
-                        "the stock levels that it needs to be sold before it is there: {}",
-                        fault.message
-                    )];
-                    outcomes.each[*at] = Some(Outcome::Partly { receipt, missing });
-                }
+                let why = format!(
+                    "the stock levels that it needs to be sold before it is there: {}",
+                    fault.message
+                );
+                outcomes.each[*at] = outcomes.each[*at].take().map(|outcome| match outcome {
+                    Outcome::Done(receipt) => Outcome::Partly {
+                        receipt,
+                        missing: vec![why],
+                    },
+                    Outcome::Partly {
+                        receipt,
+                        mut missing,
+                    } => {
+                        missing.push(why);
+                        Outcome::Partly { receipt, missing }
+                    }
+                    other => other,
+                });
             }
         }
     }
@@ -362,7 +375,7 @@ impl Shop {
             (!skus.is_empty()).then_some((update.at, skus))
         });
         let needing = needing.collect();
-        self.read_back(sets, outcomes).await;
+        self.read_back(sets, outcomes).await?;
         self.give_levels(needing, outcomes).await;
         Ok(())
     }
@@ -476,25 +489,55 @@ impl Shop {
         }
     }
 
-    /// What the shop made of it. If it cannot be read now, the receipt comes without the record.
-    async fn read_back(&self, sets: Vec<Update<'_>>, outcomes: &mut Outcomes) {
-        let open: Vec<_> = sets
+    /// What the shop made of it. If it cannot be read now, the receipt comes without the record. Sale prices are written last:
+    /// by then each variant has its name there.
+    async fn read_back(&self, sets: Vec<Update<'_>>, outcomes: &mut Outcomes) -> Result<(), Fault> {
+        let mut open: Vec<_> = sets
             .into_iter()
             .filter(|update| outcomes.each[update.at].is_none())
             .collect();
         let ids: Vec<RemoteId> = open.iter().map(|update| update.id.clone()).collect();
-        let records = self.by_ids(Kind::Product, &ids).await.unwrap_or_default();
+        let read = self.rows_by_ids(Kind::Product, &ids).await;
         let mut products: BTreeMap<RemoteId, Product> = BTreeMap::new();
-        for record in records.into_iter().flatten() {
-            if let Record::Product(product) = record {
+        for row in read.iter().flatten() {
+            if let Ok(Record::Product(product)) = map::product_record(row.get()) {
                 products.insert(product.id.clone(), product);
             }
         }
-        for update in open {
-            let record = products.get(update.id).cloned().map(Record::Product);
+        let mut wanted: Vec<Sale> = Vec::new();
+        for update in &mut open {
+            match (products.get(update.id), &read) {
+                (Some(there), _) => {
+                    wanted.extend(update.set.sales(update.at, update.product, there));
+                }
+                (None, Err(fault)) if !update.set.sale_prices.is_empty() => {
+                    update.part_failed(fault.clone(), outcomes)?;
+                }
+                (None, _) => {}
+            }
+        }
+        let sales = self.sell(&wanted, &mut products).await;
+        for mut update in open {
+            if let Some(fault) = sales.failed.get(&update.at) {
+                outcomes.sent = true;
+                update.part_failed(fault.clone(), outcomes)?;
+            }
+            if outcomes.each[update.at].is_some() {
+                continue;
+            }
+            let mut record = products.remove(update.id);
+            if let (false, Some(record)) = (sales.are_known, &mut record) {
+                // None of them changed, and nobody looked.
+                for variant in &mut record.variants {
+                    let mut believed = update.product.variants.iter();
+                    let believed = believed.find(|believed| believed.sku == variant.sku);
+                    variant.sale_prices =
+                        believed.map(|b| b.sale_prices.clone()).unwrap_or_default();
+                }
+            }
             let receipt = Receipt {
                 id: update.id.clone(),
-                record,
+                record: record.map(Record::Product),
             };
             outcomes.each[update.at] = Some(if update.missing.is_empty() {
                 Outcome::Done(receipt)
@@ -503,6 +546,65 @@ impl Shop {
                     receipt,
                     missing: update.missing,
                 }
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes these, and says of the products what they are sold at then.
+    async fn sell(&self, wanted: &[Sale], products: &mut BTreeMap<RemoteId, Product>) -> Sold {
+        if wanted.is_empty() {
+            return Sold::default();
+        }
+        let (sales, failed) = self.put_on_sale(wanted).await;
+        if let Some(sales) = &sales {
+            products
+                .values_mut()
+                .for_each(|product| sales.fill(product));
+        }
+        Sold {
+            are_known: sales.is_some(),
+            failed,
+        }
+    }
+
+    /// The sale prices of products that were just made.
+    async fn sell_what_was_made(&self, changes: &[Change], outcomes: &mut Outcomes) {
+        let mut wanted: Vec<Sale> = Vec::new();
+        let mut products: BTreeMap<RemoteId, Product> = BTreeMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            let (Change::CreateProduct { product }, Some(outcome)) = (change, &outcomes.each[at])
+            else {
+                continue;
+            };
+            let Some(Record::Product(there)) = receipt_of(outcome).and_then(|r| r.record.as_ref())
+            else {
+                continue;
+            };
+            let set = edits::ProductSet {
+                new: product.variants.iter().map(|v| v.sku.clone()).collect(),
+                ..edits::ProductSet::default()
+            };
+            wanted.extend(set.sales(at, product, there));
+            products.insert(there.id.clone(), there.clone());
+        }
+        let sales = self.sell(&wanted, &mut products).await;
+        for (at, outcome) in outcomes.each.iter_mut().enumerate() {
+            let (mut receipt, mut missing) = match outcome.take() {
+                Some(Outcome::Done(receipt)) => (receipt, Vec::new()),
+                Some(Outcome::Partly { receipt, missing }) => (receipt, missing),
+                other => {
+                    *outcome = other;
+                    continue;
+                }
+            };
+            if let Some(product) = products.remove(&receipt.id) {
+                receipt.record = Some(Record::Product(product));
+            }
+            missing.extend(sales.failed.get(&at).map(|fault| fault.message.clone()));
+            *outcome = Some(match missing.is_empty() {
+                true => Outcome::Done(receipt),
+                false => Outcome::Partly { receipt, missing },
             });
         }
     }
@@ -803,6 +905,22 @@ fn product_sku(product: &Product) -> Sku {
 }
 
 /// A product on its way.
+/// What became of sale prices.
+#[derive(Default)]
+struct Sold {
+    /// What the products are sold at was read.
+    are_known: bool,
+    /// Change → why its were not written.
+    failed: BTreeMap<usize, Fault>,
+}
+
+fn receipt_of(outcome: &Outcome) -> Option<&Receipt> {
+    match outcome {
+        Outcome::Done(receipt) | Outcome::Partly { receipt, .. } => Some(receipt),
+        Outcome::Accepted { .. } | Outcome::Failed(_) => None,
+    }
+}
+
 struct Update<'a> {
     at: usize,
     id: &'a RemoteId,

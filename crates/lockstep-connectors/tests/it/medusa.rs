@@ -267,6 +267,27 @@ impl Ground {
         item.ok_or_else(|| format!("no item {sku}"))
     }
 
+    /// How many of a list, read to its end, bear this among their metadata.
+    pub(crate) async fn with_metadata(&self, plural: &str, text: &str) -> Result<usize, String> {
+        let path = plural.replace('_', "-");
+        let (mut count, mut offset) = (0, 0);
+        loop {
+            let path =
+                format!("/admin/{path}?limit=100&offset={offset}&order=id&fields=id,metadata");
+            let list = self.get(&path).await?;
+            let rows = list[plural].as_array().cloned().unwrap_or_default();
+            let bears = |row: &&Json| {
+                let mut metadata = row["metadata"].as_object().into_iter().flatten();
+                metadata.any(|(_, value)| *value == text)
+            };
+            count += rows.iter().filter(bears).count();
+            if rows.len() < 100 {
+                return Ok(count);
+            }
+            offset += rows.len();
+        }
+    }
+
     pub(crate) async fn order(&self, id: &RemoteId) -> Result<Json, String> {
         let path = format!(
             "/admin/orders/{id}?fields=id,total,*items,*payment_collections.payments,*fulfillments"
@@ -541,22 +562,7 @@ impl ShopUnderTest for Ground {
     }
 
     async fn orders_with_key(&self, key: &str) -> Result<usize, String> {
-        let (mut count, mut offset) = (0, 0);
-        loop {
-            let path =
-                format!("/admin/orders?limit=100&offset={offset}&order=id&fields=id,metadata");
-            let list = self.get(&path).await?;
-            let orders = list["orders"].as_array().cloned().unwrap_or_default();
-            let ours = |order: &&Json| {
-                let metadata = order["metadata"].as_object().into_iter().flatten();
-                metadata.filter(|(_, value)| *value == key).count() > 0
-            };
-            count += orders.iter().filter(ours).count();
-            if orders.len() < 100 {
-                return Ok(count);
-            }
-            offset += orders.len();
-        }
+        self.with_metadata("orders", key).await
     }
 
     async fn registrations(&self) -> Result<Option<Vec<(String, Vec<String>, bool)>>, String> {

@@ -2,7 +2,7 @@
 //! kit, a thing that is sold before it is there. Each test is a case that once went wrong.
 
 use crate::http::Direct;
-use crate::medusa::{decimal, look, setting, test, text};
+use crate::medusa::{Ground, decimal, look, setting, test, text};
 use async_trait::async_trait;
 use lockstep_connector::kit::{self, Failure, Seed, ShopUnderTest};
 use lockstep_connector::{
@@ -377,17 +377,8 @@ fn m4_a_copy_costs_what_the_order_costs_to_the_cent() {
                 of, lines,
                 "case {nth}: each line of the origin is one of the copy"
             );
-            let drafts = ground
-                .get("/admin/draft-orders?limit=200&fields=id,metadata")
-                .await?;
             let key = new.key.to_string();
-            let drafts = drafts["draft_orders"].as_array().into_iter().flatten();
-            assert_eq!(
-                drafts
-                    .filter(|d| d["metadata"]["lockstep_key"] == key)
-                    .count(),
-                0
-            );
+            assert_eq!(ground.with_metadata("draft_orders", &key).await?, 0);
         }
         Ok(())
     });
@@ -1026,6 +1017,202 @@ fn m13_a_reservation_that_no_order_made_is_told_as_set_aside_and_outlives_a_writ
             .call("DELETE", &format!("/admin/reservations/{id}"), None)
             .await?;
         assert_eq!(shows().await?, [1, 1, 0, 0].map(Decimal::from));
+        Ok(())
+    });
+}
+
+/// A sale price list of the shop's own people, of one variant. Its id.
+async fn sale_list(
+    ground: &Ground,
+    sku: &Sku,
+    amount: &str,
+    more: Json,
+) -> Result<String, Failure> {
+    let (_, variant) = ground.ids(sku).await?;
+    let amount: f64 = amount.parse().expect("an amount");
+    let mut body = json!({
+        "title": format!("Sale of {sku}"), "description": "Theirs", "type": "sale", "status": "active",
+        "prices": [{ "currency_code": "eur", "amount": amount, "variant_id": variant }],
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    let made = ground.post("/admin/price-lists", body).await?;
+    Ok(text(&made["price_list"]["id"]))
+}
+
+async fn sale_price(connector: &dyn Connector, sku: &Sku) -> Result<Option<Decimal>, Failure> {
+    let product = product(connector, sku.as_str()).await?;
+    let variant = product.variants.iter().find(|variant| variant.sku == *sku);
+    let variant = variant.ok_or_else(|| Failure("no variant".into()))?;
+    Ok(variant.sale_prices.get(&"EUR".into()).copied())
+}
+
+#[test]
+fn m14_what_everybody_pays_by_a_list_that_runs_is_the_sale_price() {
+    test(async |ground| {
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let day = |days: i64| {
+            (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).to_string()
+        };
+        let cases = [
+            ("a list without an end", json!({}), Some("7.5")),
+            (
+                "one within its dates",
+                json!({ "starts_at": day(-1), "ends_at": day(1) }),
+                Some("7.5"),
+            ),
+            (
+                "one that is over",
+                json!({ "starts_at": day(-2), "ends_at": day(-1) }),
+                None,
+            ),
+            (
+                "one to come",
+                json!({ "starts_at": day(1), "ends_at": day(2) }),
+                None,
+            ),
+            ("a draft", json!({ "status": "draft" }), None),
+            (
+                "one that replaces the price",
+                json!({ "type": "override" }),
+                None,
+            ),
+            (
+                "one of some buyers",
+                json!({ "rules": { "customer.groups.id": ["cusgroup_1"] } }),
+                None,
+            ),
+        ];
+        for (what, more, expected) in cases {
+            let sku = Sku(ground.tag());
+            ground.add(&[Seed::new(sku.0.clone())]).await?;
+            sale_list(ground, &sku, "7.5", more).await?;
+            assert_eq!(
+                sale_price(connector, &sku).await?,
+                expected.map(dec),
+                "{what}"
+            );
+        }
+        // The least of several.
+        let sku = Sku(ground.tag());
+        ground.add(&[Seed::new(sku.0.clone())]).await?;
+        for amount in ["7.5", "6.25", "8"] {
+            sale_list(ground, &sku, amount, json!({})).await?;
+        }
+        assert_eq!(sale_price(connector, &sku).await?, Some(dec("6.25")));
+        Ok(())
+    });
+}
+
+#[test]
+fn m14_a_sale_price_that_moves_in_a_list_is_told_in_the_feed() {
+    test(async |ground| {
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let sku = Sku(ground.tag());
+        ground.add(&[Seed::new(sku.0.clone())]).await?;
+        let id = product(connector, sku.as_str()).await?.id;
+        let (_, cursor) = look(connector, Kind::Product, Scope::Everything(None)).await?;
+        let told = |records: &[Record]| -> Vec<Option<Decimal>> {
+            let told = only(records, &id)
+                .into_iter()
+                .filter_map(|record| match record {
+                    Record::Product(product) => {
+                        Some(product.variants[0].sale_prices.get(&"EUR".into()).copied())
+                    }
+                    _ => None,
+                });
+            told.collect()
+        };
+        let list = sale_list(ground, &sku, "7.5", json!({})).await?;
+        let (records, cursor) = look(connector, Kind::Product, Scope::Since(cursor)).await?;
+        assert_eq!(told(&records).last(), Some(&Some(dec("7.5"))));
+        let (_, variant) = ground.ids(&sku).await?;
+        let prices = ground
+            .get(&format!("/admin/price-lists/{list}/prices"))
+            .await?;
+        let price = text(&prices["prices"][0]["id"]);
+        let body = json!({ "update": [{ "id": price, "variant_id": variant, "amount": 6 }] });
+        ground
+            .post(&format!("/admin/price-lists/{list}/prices/batch"), body)
+            .await?;
+        let (records, cursor) = look(connector, Kind::Product, Scope::Since(cursor)).await?;
+        assert_eq!(told(&records).last(), Some(&Some(dec("6"))));
+        let draft = json!({ "status": "draft" });
+        ground
+            .post(&format!("/admin/price-lists/{list}"), draft)
+            .await?;
+        let (records, _) = look(connector, Kind::Product, Scope::Since(cursor)).await?;
+        assert_eq!(told(&records).last(), Some(&None));
+        Ok(())
+    });
+}
+
+/// Many at once, into one list of our own; the shop's stay as they are.
+#[test]
+fn m14_sale_prices_are_written_into_one_list_of_our_own() {
+    test(async |ground| {
+        let connector = ground.connector();
+        let connector = connector.as_ref();
+        let (first, second) = (ground.tag(), ground.tag());
+        let on_sale = Variant {
+            sale_prices: [("EUR".into(), dec("8"))].into(),
+            ..variant(&first, &[])
+        };
+        // Made with one, and without.
+        let one = make(connector, &first, &[], vec![on_sale]).await?;
+        assert_eq!(one.variants[0].sale_prices[&"EUR".into()], dec("8"));
+        let other = make(connector, &second, &[], vec![variant(&second, &[])]).await?;
+        let skus = [Sku(first), Sku(second)];
+        let theirs = sale_list(ground, &skus[1], "9.5", json!({})).await?;
+        let before = ground
+            .get(&format!("/admin/price-lists/{theirs}/prices"))
+            .await?;
+        let told = |product: &Product, amount: Option<&str>| {
+            let path = Path::new(&Field::Variant {
+                sku: product.variants[0].sku.clone(),
+                field: VariantField::SalePrice("EUR".into()),
+            });
+            let mut shall = product.clone();
+            shall.variants[0].sale_prices = amount
+                .map(|amount| ("EUR".into(), dec(amount)))
+                .into_iter()
+                .collect();
+            Change::UpdateProduct {
+                id: product.id.clone(),
+                set: [(path, Value::optional_number(amount.map(dec)))].into(),
+                product: Box::new(shall),
+                parts: product.parts(),
+            }
+        };
+        for (amounts, expected) in [
+            ([Some("7"), Some("7.77")], [Some("7"), Some("7.77")]),
+            ([Some("6.5"), Some("9.9")], [Some("6.5"), Some("9.5")]),
+            ([None, None], [None, Some("9.5")]),
+        ] {
+            let changes = [told(&one, amounts[0]), told(&other, amounts[1])];
+            let outcomes = connector.push(&changes, &NoPictures).await?;
+            for (nth, outcome) in outcomes.iter().enumerate() {
+                let Outcome::Done(Receipt {
+                    record: Some(Record::Product(product)),
+                    ..
+                }) = outcome
+                else {
+                    panic!("{outcome:?}");
+                };
+                let answered = product.variants[0].sale_prices.get(&"EUR".into()).copied();
+                assert_eq!(answered, expected[nth].map(dec));
+                assert_eq!(sale_price(connector, &skus[nth]).await?, answered);
+                assert_eq!(product.variants[0].prices[&"EUR".into()], dec("10"));
+            }
+        }
+        let after = ground
+            .get(&format!("/admin/price-lists/{theirs}/prices"))
+            .await?;
+        assert_eq!(after, before);
+        assert!(ground.with_metadata("price_lists", "sale prices").await? > 0);
         Ok(())
     });
 }
