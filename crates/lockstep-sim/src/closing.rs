@@ -36,12 +36,12 @@ pub fn act(sim: &mut Sim, dice: &mut Dice) {
     sim.pass(moment);
     let mut rules = Rules::clone(&sim.opened);
     let mut settings = (*rules.settings).clone();
-    // Not the flow of orders: without it the ERP is told of sales by its levels, and its own books are another matter.
-    match dice.below(5) {
+    match dice.below(6) {
         0 => settings.customer.sync_products = false,
         1 => settings.customer.locked = true,
         2 => read_only(&mut rules, WEB[0]),
         3 => read_only(&mut rules, WEB[1]),
+        4 => settings.customer.sync_orders = false,
         _ => {}
     }
     rules.settings = Arc::new(settings);

@@ -326,7 +326,7 @@ fn form(settings: &CustomerSettings, workers: Vec<Choice>) -> Form {
         Field::flag("customer.syncProducts", "Products", "Products, variants, prices and texts."),
         Field::flag("customer.syncCategories", "Categories", "The category tree, and which product is in which category."),
         Field::flag("customer.syncPictures", "Pictures", "Product pictures, compared by what is in them."),
-        Field::flag("customer.syncOrders", "Orders", "Orders cross to the receiving shop and their states come back. Off: orders are still read, without the buyers, because stock cannot be right without them."),
+        Field::flag("customer.syncOrders", "Orders", "Orders cross to the receiving shop and their states come back. Off: they wait. They are still read, without the buyers, because stock cannot be right without them, and the receiving shop's own stock is not lowered for one before it crosses."),
         Field::flag("customer.locked", "Locked", "No run starts, and only an operator may edit."),
     ])
     .group("Where it belongs", "", vec![

@@ -3,7 +3,7 @@
 use crate::rules::Rules;
 use lockstep_model::cases::{LineCase, LineSide};
 use lockstep_model::settings::{CustomerSettings, StockId, StockMode};
-use lockstep_model::{Flow, Level, ShopId, ShopIdentity, StockSemantics, Takes};
+use lockstep_model::{Level, ShopId, ShopIdentity, StockSemantics, Takes};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -274,10 +274,9 @@ impl<'a> Books<'a> {
         if side.is_some_and(|side| side.done) {
             return Decimal::ZERO;
         }
-        let settings = self.ledger.settings;
-        let comes = settings.policies.orders.into == Some(shop)
-            && !line.before_opening
-            && settings.customer.flow_is_on(Flow::Orders);
+        // The switch of the orders' flow is a pause: what is on its way waits, and is not told by a level meanwhile.
+        let comes =
+            self.ledger.settings.policies.orders.into == Some(shop) && !line.before_opening;
         if side.is_none() && !is_origin && !comes && !line.on_its_way.contains(&shop) {
             return Decimal::ZERO;
         }

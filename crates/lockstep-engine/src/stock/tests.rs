@@ -378,6 +378,27 @@ fn the_worked_example_of_the_rule_comes_out_step_by_step() {
     assert_eq!(world.shops[&ERP].writes, 0, "the ERP was never corrected");
 }
 
+#[test]
+fn an_owner_is_not_written_for_orders_that_wait_since_their_flow_is_off() {
+    let mut world = World::new(Takes::Placement, Takes::Payment, Takes::Reserve, 10);
+    world.buy(A, 1, true);
+    world.sync();
+    let switch = |world: &mut World, on: bool| {
+        Arc::make_mut(&mut world.rules.settings).customer.sync_orders = on;
+    };
+    switch(&mut world, false);
+    assert_eq!(world.sync(), 0, "a switch moves no number");
+    world.buy(B, 2, true);
+    world.sync();
+    assert_eq!(world.available(), [7, 7, 10]);
+    switch(&mut world, true);
+    assert_eq!(world.sync(), 0);
+    world.carry();
+    world.sync();
+    assert_eq!(world.available(), [7, 7, 7]);
+    assert_eq!(world.shops[&ERP].writes, 0, "its orders lower it themselves");
+}
+
 /// One line of A's, with these units wanted and taken there, cancelled or not, and no copy anywhere.
 fn line_at_a(wanted: i64, taken: i64, accepted: bool) -> LineCase {
     let side = LineSide {
