@@ -44,6 +44,8 @@ pub struct Opened {
     pub open: Vec<OpenIntent>,
     pub meetings: Meetings,
     pub asked_of_levels: Vec<OpenConflict>,
+    /// When counts left nothing of levels, the first first.
+    pub emptied_levels: Vec<Timestamp>,
     pub asked_of_catalogue: Vec<OpenConflict>,
 }
 
@@ -451,7 +453,7 @@ impl Customer {
                 writes_until: Some(Timestamp::MIN),
                 meetings: opened.meetings,
                 let_in: false,
-                of_levels: OfLevels::new(opened.asked_of_levels),
+                of_levels: OfLevels::new(opened.asked_of_levels, opened.emptied_levels),
                 of_catalogue: OfCatalogue::new(opened.asked_of_catalogue),
                 closed: None,
                 look_at: BTreeMap::new(),

@@ -378,6 +378,20 @@ impl Journal {
         conflicts_of(&self.connection, &subject_text(&Subject::Levels))
     }
 
+    /// When counts left nothing of what is sold out by a count now, the first first.
+    pub fn emptied_levels(&self) -> Result<Vec<Timestamp>, JournalError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT (SELECT max(m.at) FROM movement m WHERE m.sku = b.sku AND m.stock = b.stock) AS at
+             FROM base b WHERE b.emptied = 1 AND at IS NOT NULL ORDER BY at",
+        )?;
+        let mut rows = query.query([])?;
+        let mut emptied = Vec::new();
+        while let Some(row) = rows.next()? {
+            emptied.push(time(row.get(0)?)?);
+        }
+        Ok(emptied)
+    }
+
     /// What is asked about all records.
     pub fn asked_of_catalogue(&self) -> Result<Vec<OpenConflict>, JournalError> {
         conflicts_of(&self.connection, &subject_text(&Subject::Catalogue))

@@ -254,6 +254,7 @@ CREATE TABLE order_line(
     wanted    TEXT NOT NULL,
     taken     TEXT NOT NULL,
     done      INTEGER NOT NULL,
+    -- The entry that took it out of the sums; 0: it counts.
     closed    INTEGER NOT NULL,
     PRIMARY KEY (order_key, shop, sku, stock)
 ) WITHOUT ROWID;

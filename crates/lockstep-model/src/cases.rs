@@ -322,7 +322,7 @@ pub struct LevelAt {
     pub tries: u32,
 }
 
-/// What one order has of one SKU, over all its lines.
+/// What one line of an order has of one SKU; several, as long as it is not known which of them stand for which elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LineCase {
     pub order: OrderKey,
@@ -340,7 +340,8 @@ pub struct LineCase {
 /// One shop's side of an order line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LineSide {
-    /// What the buyer still gets or got: ordered less cancelled and returned.
+    /// What the buyer still gets or got, and what nobody can sell again: ordered less cancelled and returned, but for what was
+    /// not put back of these.
     pub wanted: Decimal,
     pub taken: Decimal,
     /// Shipped, cancelled or returned in full: it will take nothing more.

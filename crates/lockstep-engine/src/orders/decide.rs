@@ -45,7 +45,8 @@ pub struct Look {
 /// Takes in what was read of an order: entries only, no write. Comes first, since the ledger follows from it.
 pub fn see(case: &OrderCase, rules: &Rules, run: RunId) -> OrderDecision {
     let mut decision = OrderDecision::default();
-    let is_copied = is_copied(case);
+    let is_create = |open: &OpenIntent| open.what == What::CreateOrder;
+    let may_be_copied = is_copied(case) || case.open.iter().any(is_create);
     for (shop, staged) in &case.staged {
         let is_origin = *shop == case.order.shop;
         let (is_other_person, readdressed) = match (&staged.person, &case.person) {
@@ -59,7 +60,10 @@ pub fn see(case: &OrderCase, rules: &Rules, run: RunId) -> OrderDecision {
                     } = person;
                     (shipping.clone(), billing.clone(), note.clone())
                 };
-                (now != before, is_copied && goes_to(now) != goes_to(before))
+                (
+                    now != before,
+                    may_be_copied && goes_to(now) != goes_to(before),
+                )
             }
             (_, _) => (false, false),
         };

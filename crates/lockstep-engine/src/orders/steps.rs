@@ -136,13 +136,8 @@ fn ship(from: &Side<'_>, to: &Side<'_>) -> Option<OrderStep> {
     if shipped.is_empty() {
         return None;
     }
-    for parcel in not_there(from.order, to.order) {
-        let mut packed = ByLine::new();
-        for (line, units) in &parcel.lines {
-            if let Some(name) = from.name(line) {
-                *packed.entry(name).or_default() += *units;
-            }
-        }
+    for parcel in not_there(from, to) {
+        let mut packed = contents(from, parcel);
         // One that does not say what is in it holds what is missing.
         if parcel.lines.is_empty() {
             packed.clone_from(&shipped);
@@ -172,14 +167,33 @@ fn ship(from: &Side<'_>, to: &Side<'_>) -> Option<OrderStep> {
     })
 }
 
-/// Parcels of `from` that `to` does not have.
-fn not_there<'a>(from: &'a OrderState, to: &'a OrderState) -> Vec<&'a Parcel> {
+/// Parcels of `from` that `to` does not have. Where neither a name nor a number tells, what is in them does.
+fn not_there<'a>(from: &Side<'a>, to: &Side<'a>) -> Vec<&'a Parcel> {
     let made_of = |one: &Parcel, other: &Parcel| {
         one.of.as_ref() == Some(&other.id) || other.of.as_ref() == Some(&one.id)
     };
     let alike =
         |one: &Parcel, other: &Parcel| one.tracking.is_some() && one.tracking == other.tracking;
-    unmatched(&from.parcels, &to.parcels, &[&made_of, &alike]).0
+    let holds_the_same = |one: &Parcel, other: &Parcel| {
+        let is_another = |(one, other): (&String, &String)| one != other;
+        let numbers = one.tracking.as_ref().zip(other.tracking.as_ref());
+        !one.lines.is_empty()
+            && !numbers.is_some_and(is_another)
+            && contents(from, one) == contents(to, other)
+    };
+    let rules: [Alike<'_, Parcel>; 3] = [&made_of, &alike, &holds_the_same];
+    unmatched(&from.order.parcels, &to.order.parcels, &rules).0
+}
+
+/// Units in a parcel, by the origin's name of their line.
+fn contents<'a>(side: &Side<'a>, parcel: &Parcel) -> ByLine<'a> {
+    let mut contents = ByLine::new();
+    for (line, units) in &parcel.lines {
+        if let Some(name) = side.name(line) {
+            *contents.entry(name).or_default() += *units;
+        }
+    }
+    contents
 }
 
 /// Refunds that one side has and the other does not.

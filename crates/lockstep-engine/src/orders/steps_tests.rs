@@ -1,11 +1,13 @@
 //! What travels between the two sides of an order, line by line.
 
-use super::tests::{crossed, decided, order_of, step_to};
-use crate::fixture::{A, ERP};
-use lockstep_model::cases::OrderCase;
-use lockstep_model::entry::{Body, Conflict, Differing};
+use super::tests::{crossed, decided, in_doubt, order_of, step_to};
+use super::{OrderDecision, decide};
+use crate::fixture::{A, ERP, rules};
+use jiff::{Timestamp, ToSpan};
+use lockstep_model::cases::{OrderCase, StagedOrder};
+use lockstep_model::entry::{Body, Conflict, Differing, Settlement, What};
 use lockstep_model::{
-    Fulfilment, OrderLine, OrderState, OrderStep, Parcel, Payment, Refund, RemoteId,
+    Fulfilment, OrderLine, OrderState, OrderStep, Parcel, Payment, Refund, RemoteId, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -183,6 +185,27 @@ fn o5_two_parcels_between_two_readings_are_two_with_their_tracking() {
         made.tracking = None;
     }
     assert_eq!(step(&there, &copy), None);
+}
+
+#[test]
+fn o5_a_parcel_that_bears_no_number_is_known_by_what_is_in_it() {
+    let mut origin = order_of("o1", 3);
+    let mut copy = order_of("S-76", 3);
+    ship(&mut copy, "1", 1, "a");
+    ship(&mut copy, "1", 2, "b");
+    ship(&mut origin, "1", 1, "of-it-nothing-is-kept");
+    for order in [&mut origin, &mut copy] {
+        for parcel in &mut order.parcels {
+            parcel.tracking = None;
+        }
+    }
+    let Some((A, OrderStep::Ship { parcel, lines, .. })) = step(&origin, &copy) else {
+        panic!("the second parcel is not shipped");
+    };
+    assert_eq!(
+        (parcel.as_str(), lines),
+        ("b", [("1".into(), 2.into())].into())
+    );
 }
 
 #[test]
@@ -422,4 +445,85 @@ fn o10_units_that_one_side_cancelled_and_the_other_has_shipped_are_asked_about()
             ..
         }]
     ));
+}
+
+#[test]
+fn x2_a_step_that_was_refused_and_was_mended_at_its_source_is_made_at_once() {
+    let origin = order_of("o1", 2);
+    let mut copy = order_of("S-76", 2);
+    ship(&mut copy, "1", 2, "p1");
+    let mut case = crossed(origin, copy.clone(), false);
+    let refused = decided(&case, |_| {}).writes.remove(0);
+    case.aside_until = [(A, Timestamp::MAX)].into();
+    case.refused = [(A, refused.fingerprints().into_iter().collect())].into();
+    case.tries = [(A, 7)].into();
+    let waits = decided(&case, |_| {});
+    assert!(waits.writes.is_empty() && !waits.done, "it stays due");
+    copy.parcels[0].tracking = Some("JJFI-corrected".into());
+    case.known.insert(ERP, copy);
+    let mended = decided(&case, |_| {});
+    assert!(matches!(
+        step_to(&mended),
+        Some((A, OrderStep::Ship { tracking: Some(tracking), .. })) if tracking == "JJFI-corrected"
+    ));
+    assert_eq!(mended.writes[0].tries, 0, "nobody has refused this one");
+}
+
+/// The copy as it was read by a request that left then, while this write of ours was open.
+fn read_while_open(what: What, left_at: Timestamp) -> OrderDecision {
+    let mut copy = order_of("S-76", 2);
+    copy.payment = Payment::Pending;
+    let mut case = in_doubt();
+    case.open[0].what = what.clone();
+    case.known.insert(A, order_of("o1", 2));
+    if what != What::CreateOrder {
+        case.copies.insert(ERP, copy.id.clone());
+        case.known.insert(ERP, copy.clone());
+        let staged = StagedOrder {
+            state: copy,
+            person: None,
+            reading: 1,
+            left_at,
+        };
+        case.staged.insert(ERP, staged);
+    }
+    let rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    decide(&case, &rules, &mut 1, left_at)
+}
+
+fn judged(decision: &OrderDecision) -> Vec<bool> {
+    let settled = decision.bodies.iter().filter_map(|body| match body {
+        Body::Settled { how, .. } => Some(matches!(**how, Settlement::Done { .. })),
+        _ => None,
+    });
+    settled.collect()
+}
+
+#[test]
+fn x3_a_reading_that_left_before_a_step_had_settled_does_not_judge_it() {
+    let rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let settles = rules.shops[&ERP].abilities.settles_after_ms.milliseconds();
+    let pay = || What::StepOrder {
+        step: OrderStep::Pay,
+    };
+    let meant_at = Timestamp::UNIX_EPOCH;
+    for left_at in [meant_at, meant_at + settles - 1.millisecond()] {
+        let decision = read_while_open(pay(), left_at);
+        assert_eq!(judged(&decision), [] as [bool; 0]);
+        assert!(decision.writes.is_empty() && !decision.done);
+    }
+    let settled = read_while_open(pay(), meant_at + settles);
+    assert_eq!(judged(&settled), [false], "now it is known not to be there");
+}
+
+#[test]
+fn x3_that_no_copy_was_read_says_nothing_of_a_create_until_it_is_looked_for() {
+    let rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let settles = rules.shops[&ERP].abilities.settles_after_ms.milliseconds();
+    let meant_at = Timestamp::UNIX_EPOCH;
+    let early = read_while_open(What::CreateOrder, meant_at + settles - 1.millisecond());
+    assert_eq!((judged(&early), early.look.len()), (vec![], 0));
+    let late = read_while_open(What::CreateOrder, meant_at + settles);
+    assert_eq!((judged(&late), late.look.len()), (vec![], 1));
+    assert!(early.writes.is_empty() && late.writes.is_empty());
 }

@@ -31,9 +31,10 @@ fn is_about_emptied(open: &OpenConflict) -> bool {
 }
 
 impl OfLevels {
-    pub fn new(asked: Vec<OpenConflict>) -> Self {
+    pub fn new(asked: Vec<OpenConflict>, emptied: Vec<Timestamp>) -> Self {
         Self {
             asked,
+            emptied: emptied.into_iter().map(|at| (at, 1)).collect(),
             ..Self::default()
         }
     }
@@ -277,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_gone_before_a_process_began_counts_with_what_is_gone_after() {
+        let mut of_levels = OfLevels::new(vec![], vec![at(0), at(30), at(30)]);
+        of_levels.emptied.push_back((at(50), 4));
+        assert_eq!([55, 70].map(|now| of_levels.emptied(at(now))), [7, 6]);
+    }
+
+    #[test]
     fn one_answer_is_about_one_question() {
         let open = |conflict: u64, about: Conflict| OpenConflict {
             conflict: ConflictId(conflict),
@@ -300,7 +308,7 @@ mod tests {
                 },
             ),
         ];
-        let mut of_levels = OfLevels::new(asked);
+        let mut of_levels = OfLevels::new(asked, vec![]);
         of_levels.accept(Some(ConflictId(2)), at(0));
         assert!(of_levels.may_switch && of_levels.may_empty_until.is_none());
         of_levels.accept(Some(ConflictId(1)), at(5));

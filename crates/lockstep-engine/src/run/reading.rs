@@ -660,3 +660,70 @@ fn bad_record(shop: ShopId, kind: Kind, bad: BadRecord) -> Body {
         refused: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(records: Vec<Record>) -> Page {
+        Page {
+            records: records.into_iter().map(Ok).collect(),
+            next: Next::End(None),
+        }
+    }
+
+    fn gone() -> Record {
+        Record::Gone {
+            kind: Kind::Product,
+            id: "p1".into(),
+        }
+    }
+
+    fn place(number: u32) -> Cursor {
+        Cursor(number.to_string())
+    }
+
+    #[test]
+    fn r4_a_list_of_more_pages_than_any_shop_has_is_without_end() {
+        let mut extent = Extent::default();
+        for number in 1..=PAGES_MAX {
+            extent.note(&page(vec![gone()]));
+            assert_eq!(extent.goes_on(&place(number)), None);
+        }
+        extent.note(&page(vec![gone()]));
+        let ends = extent.goes_on(&place(0));
+        assert!(ends.is_some_and(|why| why.contains("longer than any shop's")));
+    }
+
+    #[test]
+    fn r4_a_list_of_more_bytes_than_any_shop_has_is_without_end() {
+        let mut extent = Extent::default();
+        extent.note(&page(vec![gone()]));
+        let of_a_page = extent.bytes;
+        assert!(of_a_page > 10, "what is read is counted");
+        extent.bytes = BYTES_MAX - of_a_page;
+        extent.note(&page(vec![gone()]));
+        assert_eq!(extent.goes_on(&place(1)), None);
+        extent.note(&page(vec![gone()]));
+        let ends = extent.goes_on(&place(2));
+        assert!(ends.is_some_and(|why| why.contains("longer than any shop's")));
+    }
+
+    #[test]
+    fn r4_a_list_that_goes_on_with_nothing_is_without_end_and_one_with_gaps_is_not() {
+        let mut extent = Extent::default();
+        for number in 1..=EMPTY_PAGES_MAX {
+            extent.note(&page(vec![]));
+            assert_eq!(extent.goes_on(&place(number)), None);
+        }
+        let mut with_gaps = Extent {
+            empty_pages: extent.empty_pages,
+            ..Extent::default()
+        };
+        with_gaps.note(&page(vec![gone()]));
+        with_gaps.note(&page(vec![]));
+        assert_eq!(with_gaps.goes_on(&place(1)), None);
+        extent.note(&page(vec![]));
+        assert!(extent.goes_on(&place(0)).is_some());
+    }
+}

@@ -106,24 +106,25 @@ impl Refusals {
         lane: Lane,
         now: Timestamp,
     ) -> (Vec<Write>, Vec<Write>) {
-        let mut probes: BTreeMap<Place, usize> = BTreeMap::new();
+        // Each refusal, the widest that there is, is tried by one write: by one that no narrower one holds up, and that was not
+        // refused itself, if there is such a one.
+        let mut probes: BTreeMap<Place, (bool, bool, usize)> = BTreeMap::new();
         for (index, write) in writes.iter().enumerate() {
-            let sort = write.change.sort();
-            for (place, refusal) in self.of(write.shop, sort) {
-                let is_refused = |at: usize| refusal.refused.contains(&writes[at].subject);
-                let chosen = probes.entry(place).or_insert(index);
-                if is_refused(*chosen) && !is_refused(index) {
-                    *chosen = index;
-                }
+            let places = || self.of(write.shop, write.change.sort());
+            let is_its_turn = places().all(|(_, at)| at.until <= now && at.probed_by.is_none());
+            let is_refused = places().any(|(_, at)| at.refused.contains(&write.subject));
+            if let Some((widest, _)) = places().next() {
+                let rank = (!is_its_turn, is_refused, index);
+                let best = probes.entry(widest).or_insert(rank);
+                *best = rank.min(*best);
             }
         }
         let mut admitted = Vec::new();
         let mut left = Vec::new();
         for (index, write) in writes.into_iter().enumerate() {
-            let places = self.of(write.shop, write.change.sort());
-            let may_go = places.fold(true, |may_go, (place, refusal)| {
-                let is_its_turn = refusal.until <= now && refusal.probed_by.is_none();
-                may_go && is_its_turn && probes.get(&place) == Some(&index)
+            let widest = self.of(write.shop, write.change.sort()).next();
+            let may_go = widest.is_none_or(|(place, _)| {
+                matches!(probes.get(&place), Some((false, _, probe)) if *probe == index)
             });
             if may_go {
                 admitted.push(write);
@@ -358,5 +359,57 @@ impl Run {
         if let Some(at) = shared.refusals.next_probe(self.lane) {
             shared.look_again(self.lane, at.max(super::writing::soon(now)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lockstep_model::entry::What;
+    use lockstep_model::{Change, CustomerId, OrderKey, OrderStep};
+
+    const SHOP: ShopId = ShopId(1);
+
+    fn pay(order: &str) -> Write {
+        let key = OrderKey {
+            customer: CustomerId(1),
+            shop: ShopId(2),
+            id: order.into(),
+        };
+        Write {
+            shop: SHOP,
+            subject: Subject::Order(key),
+            what: What::StepOrder {
+                step: OrderStep::Pay,
+            },
+            change: Change::StepOrder {
+                id: order.into(),
+                step: OrderStep::Pay,
+                person: None,
+            },
+            label: order.into(),
+            tries: 0,
+            again: false,
+        }
+    }
+
+    #[test]
+    fn two_refusals_of_one_shop_are_tried_by_one_write() {
+        let mut refusals = Refusals::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let said = String::new;
+        let of_all = Fault::new(FaultKind::RateLimited { retry_at: None }, "slow down");
+        refusals.refused(&pay("o9"), &of_all, said(), now);
+        let of_steps = Fault::new(FaultKind::Unavailable, "nobody answers");
+        refusals.refused(&pay("o1"), &of_steps, said(), now);
+        let later = Timestamp::MAX;
+        // The first was refused as a step, and not when all were.
+        let writes = vec![pay("o1"), pay("o2"), pay("o3")];
+        let (admitted, left) = refusals.admit(writes, Lane::Trade, later);
+        let admitted: Vec<&str> = admitted.iter().map(|write| write.label.as_str()).collect();
+        assert_eq!((admitted, left.len()), (vec!["o2"], 2));
+        assert!(refusals.passed(&pay("o2"), later));
+        let writes = vec![pay("o1"), pay("o3")];
+        assert_eq!(refusals.admit(writes, Lane::Trade, later).0.len(), 2);
     }
 }

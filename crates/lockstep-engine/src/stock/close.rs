@@ -3,33 +3,42 @@
 
 use super::ledger::Ledger;
 use crate::rules::Rules;
+use lockstep_model::OrderKey;
 use lockstep_model::cases::{ClosingCase, LineCase};
 use lockstep_model::entry::{Body, Movement};
 use lockstep_model::settings::StockId;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
-/// One closing movement for each stock that a line is in, all in one append: half of them would count units twice.
+/// One closing movement for each stock that an order's lines are in, all in one append: half of them would count units twice.
 pub fn close(case: &ClosingCase, rules: &Rules) -> Vec<Body> {
     let ledger = Ledger::of(rules);
     let books = ledger.books(case.bases.clone(), &case.lines);
     let mut bodies = Vec::new();
-    for line in case.lines.iter().filter(|line| is_over(line, case, rules)) {
+    let orders: BTreeSet<&OrderKey> = case.lines.iter().map(|line| &line.order).collect();
+    for order in orders {
+        let of_it = || case.lines.iter().filter(|line| line.order == *order);
+        if !of_it().all(|line| is_over(line, case, rules)) {
+            continue;
+        }
         let mut counted: BTreeSet<StockId> = BTreeSet::new();
         for stock in books.stocks() {
-            let mut booked = books.lines(stock).iter();
-            if let Some(booked) = booked.find(|booked| booked.line.order == line.order) {
+            let booked = books.lines(stock).iter();
+            let mut committed = booked
+                .filter(|booked| booked.line.order == *order)
+                .map(|booked| booked.committed)
+                .peekable();
+            if committed.peek().is_some() {
                 counted.insert(stock);
-                bodies.push(closing(case, stock, -booked.committed, line));
+                bodies.push(closing(case, stock, -committed.sum::<Decimal>(), order));
             }
         }
-        let named: BTreeSet<StockId> = line
-            .sides
-            .values()
+        let named: BTreeSet<StockId> = of_it()
+            .flat_map(|line| line.sides.values())
             .flat_map(|stocks| stocks.keys().copied())
             .collect();
         for stock in named.difference(&counted) {
-            bodies.push(closing(case, *stock, Decimal::ZERO, line));
+            bodies.push(closing(case, *stock, Decimal::ZERO, order));
         }
     }
     bodies
@@ -49,13 +58,13 @@ fn is_over(line: &LineCase, case: &ClosingCase, rules: &Rules) -> bool {
         && sides.all(|side| side.done)
 }
 
-fn closing(case: &ClosingCase, stock: StockId, delta: Decimal, line: &LineCase) -> Body {
+fn closing(case: &ClosingCase, stock: StockId, delta: Decimal, order: &OrderKey) -> Body {
     Body::BaseMoved {
         sku: case.sku.clone(),
         stock,
         delta,
         cause: Movement::Closing {
-            order: line.order.clone(),
+            order: order.clone(),
         },
     }
 }

@@ -275,8 +275,7 @@ impl<'a> Books<'a> {
             return Decimal::ZERO;
         }
         // The switch of the orders' flow is a pause: what is on its way waits, and is not told by a level meanwhile.
-        let comes =
-            self.ledger.settings.policies.orders.into == Some(shop) && !line.before_opening;
+        let comes = self.ledger.settings.policies.orders.into == Some(shop) && !line.before_opening;
         if side.is_none() && !is_origin && !comes && !line.on_its_way.contains(&shop) {
             return Decimal::ZERO;
         }

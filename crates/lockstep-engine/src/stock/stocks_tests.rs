@@ -383,4 +383,11 @@ fn an_order_that_is_over_leaves_the_base_where_it_counted_and_no_number_moves() 
         side.done = false;
     }
     assert_eq!(close(&not_done, &world.rules), []);
+    // A second line of the SKU goes with it, or holds it up.
+    let mut twins = case(true);
+    twins.lines.push(lines[0].clone());
+    let moved = close(&twins, &world.rules);
+    assert!(matches!(moved[0], Body::BaseMoved { delta, .. } if delta == Decimal::from(-6)));
+    twins.lines.push(not_done.lines[0].clone());
+    assert_eq!(close(&twins, &world.rules), []);
 }

@@ -384,7 +384,9 @@ fn an_owner_is_not_written_for_orders_that_wait_since_their_flow_is_off() {
     world.buy(A, 1, true);
     world.sync();
     let switch = |world: &mut World, on: bool| {
-        Arc::make_mut(&mut world.rules.settings).customer.sync_orders = on;
+        Arc::make_mut(&mut world.rules.settings)
+            .customer
+            .sync_orders = on;
     };
     switch(&mut world, false);
     assert_eq!(world.sync(), 0, "a switch moves no number");
@@ -396,7 +398,10 @@ fn an_owner_is_not_written_for_orders_that_wait_since_their_flow_is_off() {
     world.carry();
     world.sync();
     assert_eq!(world.available(), [7, 7, 7]);
-    assert_eq!(world.shops[&ERP].writes, 0, "its orders lower it themselves");
+    assert_eq!(
+        world.shops[&ERP].writes, 0,
+        "its orders lower it themselves"
+    );
 }
 
 /// One line of A's, with these units wanted and taken there, cancelled or not, and no copy anywhere.

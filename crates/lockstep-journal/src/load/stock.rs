@@ -1,13 +1,15 @@
 //! SKUs whose stock is to be decided on: all shops' levels, all order lines that count.
 
+use super::orders::known_states;
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::columns::{decimal, id, int, kind_code, level_subject, order_key_of, parse, time};
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, projection};
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase, StockChunk};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Kind, ShopId, Sku, Status};
+use lockstep_model::{Kind, RemoteId, ShopId, Sku, Status};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many levels are no flood, whatever they are a part of: all are not counted for them.
@@ -241,22 +243,108 @@ pub(crate) fn lines(connection: &Connection, sku: &Sku) -> Result<Vec<LineCase>,
             stocks.insert(StockId(id(row.get(2)?)), side);
         }
     }
-    sides
-        .into_iter()
-        .map(|(order_key, sides)| line(connection, &order_key, sides))
-        .collect()
+    let mut lines = Vec::new();
+    for (order_key, sides) in sides {
+        let (line, twins) = line(connection, sku, &order_key, sides)?;
+        if twins > 1 {
+            let parts = told_apart(connection, sku, &line)?;
+            lines.extend(parts.into_iter().map(|sides| LineCase {
+                sides,
+                ..line.clone()
+            }));
+        } else {
+            lines.push(line);
+        }
+    }
+    Ok(lines)
 }
 
-fn line(connection: &Connection, order_key: &str, sides: Sides) -> Result<LineCase, JournalError> {
+/// An order's lines of one SKU, each with what the copies have of it: one may be over while another is open. All together,
+/// as long as a copy has a line of which nobody knows whose it is.
+fn told_apart(
+    connection: &Connection,
+    sku: &Sku,
+    whole: &LineCase,
+) -> Result<Vec<Sides>, JournalError> {
+    let order_key = whole.order.to_string();
+    let mapping = projection::stock_mapping(connection)?.unwrap_or_default();
+    let mut parts: BTreeMap<RemoteId, Sides> = BTreeMap::new();
+    for (shop, state) in known_states(connection, &order_key)? {
+        let Some(counted) = whole.sides.get(&shop) else {
+            continue;
+        };
+        let links = projection::links(connection, &order_key, shop)?;
+        for line in &state.lines {
+            let stock = mapping.stock(shop, line.stock.as_ref());
+            let Some(stock) = stock.filter(|stock| counted.contains_key(stock)) else {
+                continue;
+            };
+            if line.sku.as_ref() != Some(sku) {
+                continue;
+            }
+            let name = if shop == whole.order.shop {
+                Some(&line.id)
+            } else {
+                links.lines.get(&line.id)
+            };
+            let Some(name) = name else {
+                return Ok(vec![whole.sides.clone()]);
+            };
+            let side = projection::side_of(&state, line);
+            let stocks = parts.entry(name.clone()).or_default();
+            let stocks = stocks.entry(shop).or_default();
+            match stocks.entry(stock) {
+                Entry::Vacant(none) => {
+                    none.insert(side);
+                }
+                Entry::Occupied(mut sum) => {
+                    let sum = sum.get_mut();
+                    sum.wanted += side.wanted;
+                    sum.taken += side.taken;
+                    sum.done &= side.done;
+                }
+            }
+        }
+    }
+    let is_of_the_origin = |part: &Sides| part.contains_key(&whole.order.shop);
+    if parts.is_empty() || !parts.values().all(is_of_the_origin) {
+        return Ok(vec![whole.sides.clone()]);
+    }
+    // A copy that was made without a line will never have anything of it.
+    for part in parts.values_mut() {
+        for (shop, stocks) in &whole.sides {
+            if let (false, Some(stock)) = (part.contains_key(shop), stocks.keys().next()) {
+                let nothing = LineSide {
+                    wanted: Decimal::ZERO,
+                    taken: Decimal::ZERO,
+                    done: true,
+                };
+                part.insert(*shop, [(*stock, nothing)].into());
+            }
+        }
+    }
+    Ok(parts.into_values().collect())
+}
+
+/// With how many lines of the SKU its origin has.
+fn line(
+    connection: &Connection,
+    sku: &Sku,
+    order_key: &str,
+    sides: Sides,
+) -> Result<(LineCase, i64), JournalError> {
     let order = order_key_of(order_key)?;
-    let origin: Option<(String, bool, bool)> = connection
+    let origin: Option<(String, bool, bool, i64)> = connection
         .prepare_cached(
-            "SELECT number, placed, accepted FROM known_order WHERE order_key = ?1 AND shop = ?2",
+            "SELECT number, placed, accepted,
+                (SELECT count(*) FROM json_each(state, '$.lines') WHERE json_extract(value, '$.sku') = ?3)
+             FROM known_order WHERE order_key = ?1 AND shop = ?2",
         )?
-        .query_row(params![order_key, int(order.shop.0)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        .query_row(params![order_key, int(order.shop.0), sku.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;
+    let twins = origin.as_ref().map_or(0, |(.., twins)| *twins);
     let before_opening: Option<bool> = connection
         .prepare_cached("SELECT before_opening FROM purchase WHERE order_key = ?1")?
         .query_row([order_key], |row| row.get(0))
@@ -286,16 +374,17 @@ fn line(connection: &Connection, order_key: &str, sides: Sides) -> Result<LineCa
             .map(|(shop, _)| shop),
     );
     let (number, accepted) = match origin {
-        Some((number, placed, accepted)) => (number, placed && (accepted || !copies.is_empty())),
+        Some((number, placed, accepted, _)) => (number, placed && (accepted || !copies.is_empty())),
         // Only its copy is known: it did cross.
         None => (order.id.0.clone(), true),
     };
-    Ok(LineCase {
+    let line = LineCase {
         order,
         number,
         before_opening: before_opening.unwrap_or_default(),
         accepted,
         sides,
         on_its_way: on_its_way.into_iter().collect(),
-    })
+    };
+    Ok((line, twins))
 }

@@ -94,7 +94,7 @@ pub(super) fn base_moved(
             json("why the base moved", cause)?
         ])?;
     if let Movement::Closing { order } = cause {
-        orders::close_lines(connection, &order.to_string(), sku, stock)?;
+        orders::close_lines(connection, seq, &order.to_string(), sku, stock)?;
     }
     mark_dirty(connection, sku, stock)
 }

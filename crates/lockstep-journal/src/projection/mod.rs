@@ -14,7 +14,7 @@ mod runs;
 pub(crate) use awaited::awaited_by;
 pub(crate) use catalogue::note_all_gtins;
 pub(crate) use ledger::taken;
-pub(crate) use orders::{copied_from, edits, is_erased, links};
+pub(crate) use orders::{copied_from, edits, is_erased, links, side_of};
 
 use crate::JournalError;
 use crate::columns::{

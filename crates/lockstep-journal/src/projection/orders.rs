@@ -4,11 +4,12 @@ use crate::JournalError;
 use crate::columns::{decimal, id, int, json, micros, number, order_key_of, order_subject, parse};
 use crate::projection::{clear_aside, ledger, stock_mapping};
 use jiff::Timestamp;
+use lockstep_model::cases::LineSide;
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Edits, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Payment, RemoteId, ShopId, Sku,
-    Stage,
+    Edits, LineLinks, OrderAnswer, OrderKey, OrderLine, OrderState, OrderStep, Payment, RemoteId,
+    ShopId, Sku, Stage,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
@@ -121,10 +122,12 @@ fn note_edit(
     if changed.is_empty() && !total && !seen.readdressed {
         return Ok(());
     }
-    let Some(copy) = first_copy(connection, order_key, seen.order)? else {
-        return Ok(());
-    };
     let mut edits = edits(connection, order_key)?;
+    let Some(copy) = first_copy(connection, order_key, seen.order)? else {
+        // One that is being made may have been told the other address.
+        edits.address |= seen.readdressed;
+        return keep_edits(connection, order_key, &edits);
+    };
     edits.total |= total;
     if is_copy {
         if !changed.is_empty() {
@@ -300,6 +303,21 @@ fn take(
     Ok(())
 }
 
+/// What one line has of its item.
+pub(crate) fn side_of(state: &OrderState, line: &OrderLine) -> LineSide {
+    let wanted = if state.cancelled {
+        Decimal::ZERO
+    } else {
+        // What cannot be sold again is gone as if the buyer had it.
+        (line.quantity - line.cancelled - line.returned + line.written_off).max(Decimal::ZERO)
+    };
+    LineSide {
+        wanted,
+        taken: line.taken,
+        done: state.cancelled || line.is_final(),
+    }
+}
+
 fn sum(shop: ShopId, state: &OrderState, mapping: &StockMapping) -> Lines {
     let mut lines = Lines::new();
     for line in &state.lines {
@@ -307,20 +325,16 @@ fn sum(shop: ShopId, state: &OrderState, mapping: &StockMapping) -> Lines {
         let Some(stock) = mapping.stock(shop, line.stock.as_ref()) else {
             continue;
         };
-        let wanted = if state.cancelled {
-            Decimal::ZERO
-        } else {
-            (line.quantity - line.cancelled - line.returned).max(Decimal::ZERO)
-        };
         let sum = lines.entry((sku.clone(), stock)).or_insert(Line {
             wanted: Decimal::ZERO,
             taken: Decimal::ZERO,
             done: true,
             closed: false,
         });
-        sum.wanted += wanted;
-        sum.taken += line.taken;
-        sum.done &= state.cancelled || line.is_final();
+        let side = side_of(state, line);
+        sum.wanted += side.wanted;
+        sum.taken += side.taken;
+        sum.done &= side.done;
     }
     lines
 }
@@ -374,6 +388,7 @@ pub(super) fn take_again(
 /// The lines of a SKU are final everywhere: they leave the sums.
 pub(super) fn close_lines(
     connection: &Connection,
+    seq: u64,
     order_key: &str,
     sku: &Sku,
     stock: StockId,
@@ -394,9 +409,9 @@ pub(super) fn close_lines(
     }
     connection
         .prepare_cached(
-            "UPDATE order_line SET closed = 1 WHERE order_key = ?1 AND sku = ?2 AND stock = ?3",
+            "UPDATE order_line SET closed = ?4 WHERE order_key = ?1 AND sku = ?2 AND stock = ?3",
         )?
-        .execute(params![order_key, sku.0, int(stock.0)])?;
+        .execute(params![order_key, sku.0, int(stock.0), int(seq)])?;
     Ok(())
 }
 
@@ -407,6 +422,12 @@ pub(super) fn held(
     reason: Option<&Hold>,
 ) -> Result<(), JournalError> {
     let order_key = order.to_string();
+    if reason == Some(&Hold::InDoubt) {
+        // It may have been made since: that it was refused before says nothing any more.
+        connection
+            .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+            .execute([order_subject(&order_key)])?;
+    }
     let reason = reason
         .map(|reason| json("what holds an order", reason))
         .transpose()?;
@@ -438,6 +459,11 @@ pub(super) fn settled(
         if let What::StepOrder { step } = what {
             carried(connection, &order_key, step)?;
         }
+    }
+    if *what == What::CreateOrder && matches!(how, Settlement::NotApplied { .. } | Settlement::Moot)
+    {
+        // The next one is made of what the order says then.
+        keep_edits(connection, &order_key, &Edits::default())?;
     }
     if how.closes() {
         // What waited behind this write can go now.
@@ -583,15 +609,14 @@ pub(super) fn done(connection: &Connection, order: &OrderKey) -> Result<(), Jour
     Ok(())
 }
 
-/// Orders that are held, or that something can still happen to.
+/// Every order of which something may still have to be carried, whatever it is like: it may have been shipped, have come back
+/// or been paid back while nothing was. Those that were closed and not seen since are over on all sides.
 pub(super) fn open_ones_dirty(connection: &Connection) -> Result<(), JournalError> {
     connection.execute(
-        "INSERT OR IGNORE INTO order_dirty(order_key) SELECT order_key FROM purchase WHERE held IS NOT NULL",
-        [],
-    )?;
-    connection.execute(
         "INSERT OR IGNORE INTO order_dirty(order_key)
-         SELECT order_key FROM known_order WHERE placed = 1 AND json_extract(state, '$.fulfilment') <> 'shipped'",
+         SELECT order_key FROM purchase WHERE held IS NOT NULL OR (before_opening = 0 AND NOT EXISTS
+             (SELECT 1 FROM order_line l WHERE l.order_key = purchase.order_key AND l.closed > 0 AND l.closed >=
+                 (SELECT max(k.seq) FROM known_order k WHERE k.order_key = purchase.order_key)))",
         [],
     )?;
     Ok(())

@@ -8,8 +8,8 @@ use lockstep_model::entry::{
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Kind, Level, LineLinks, Order, OrderAnswer, OrderKey, OrderStep, Payment,
-    Person, Record, ShopId, ShopIdentity, Sku, StockSemantics, Takes,
+    Fault, FaultKind, Fulfilment, Kind, Level, LineLinks, Order, OrderAnswer, OrderKey, OrderLine,
+    OrderStep, Payment, Person, Record, ShopId, ShopIdentity, Sku, StockSemantics, Takes,
 };
 use rust_decimal::Decimal;
 
@@ -114,6 +114,73 @@ fn a_case_shows_every_side_of_a_line() {
 }
 
 #[test]
+fn two_lines_of_one_sku_are_told_apart_once_it_is_known_which_is_which() {
+    let mut journal = world();
+    let o1 = key(WEB, "o1");
+    let named = |name: &str, quantity: i64, taken: i64, shipped: i64| OrderLine {
+        id: name.into(),
+        shipped: units(shipped),
+        ..line("A", quantity, taken)
+    };
+    let origin = state("o1", vec![named("l1", 2, 2, 0), named("l2", 1, 1, 0)]);
+    let mut copy = state("s76", vec![named("c1", 1, 1, 1), named("c2", 2, 0, 0)]);
+    copy.key = Some(o1.to_string());
+    append(
+        &mut journal,
+        vec![
+            order_seen(WEB, &o1, origin),
+            order_seen(ERP, &o1, copy.clone()),
+        ],
+    );
+    let lines = |journal: &Journal| {
+        let chunk = journal.load_stock(None, 10, false).unwrap();
+        chunk.cases[0].lines.clone()
+    };
+    assert_eq!(lines(&journal).len(), 1, "nobody knows yet");
+    let links = LineLinks {
+        lines: [("c1".into(), "l2".into()), ("c2".into(), "l1".into())].into(),
+        ..LineLinks::default()
+    };
+    append(
+        &mut journal,
+        vec![Body::LinesLinked {
+            order: o1,
+            copy: ERP,
+            links,
+        }],
+    );
+    let sides: Vec<[(Decimal, bool); 2]> = lines(&journal)
+        .iter()
+        .map(|line| [WEB, ERP].map(|shop| line.sides[&shop][&MAIN]))
+        .map(|sides| sides.map(|side| (side.wanted, side.done)))
+        .collect();
+    assert_eq!(
+        sides,
+        [
+            [(units(2), false), (units(2), false)],
+            [(units(1), false), (units(1), true)]
+        ]
+    );
+}
+
+#[test]
+fn what_came_back_and_cannot_be_sold_again_is_gone_though_its_shop_never_took_it() {
+    let mut journal = world();
+    let broken = OrderLine {
+        shipped: units(3),
+        returned: units(2),
+        written_off: units(1),
+        ..line("A", 3, 0)
+    };
+    append(
+        &mut journal,
+        vec![order_seen(WEB, &key(WEB, "o1"), state("o1", vec![broken]))],
+    );
+    let chunk = journal.load_stock(None, 10, false).unwrap();
+    assert_eq!(chunk.cases[0].lines[0].sides[&WEB][&MAIN].wanted, units(2));
+}
+
+#[test]
 fn a_copy_that_carries_our_key_is_known_by_it() {
     let mut journal = world();
     let mut copy = state("s76", vec![line("A", 1, 1)]);
@@ -177,6 +244,15 @@ fn an_order_is_due_until_it_was_looked_at_and_again_when_it_changes() {
     let view = journal.order_view(&o1).unwrap().unwrap();
     assert_eq!(view.row.held, None);
     journal.forget_staged(lockstep_model::Lane::Trade).unwrap();
+    settle(&mut journal);
+    assert_eq!(due(&journal), 0);
+    journal.mark_due(at(0), Again::Orders).unwrap();
+    assert_eq!(due(&journal), 1);
+    // Also what was shipped while nothing was carried.
+    let mut shipped = seen(Payment::Paid);
+    shipped.lines[0].shipped = units(1);
+    shipped.fulfilment = Fulfilment::Shipped;
+    append(&mut journal, vec![order_seen(WEB, &o1, shipped)]);
     settle(&mut journal);
     assert_eq!(due(&journal), 0);
     journal.mark_due(at(0), Again::Orders).unwrap();

@@ -954,6 +954,7 @@ pub(super) async fn what_is_known(file: &File, shops: &Shops) -> Result<Opened, 
             open,
             meetings: journal.meetings()?,
             asked_of_levels: journal.asked_of_levels()?,
+            emptied_levels: journal.emptied_levels()?,
             asked_of_catalogue: journal.asked_of_catalogue()?,
         })
     })
