@@ -2,20 +2,24 @@
 
 use crate::baskets::{basket, label};
 use crate::catalogue_acts::{self, is_shown_only};
+use crate::coordinator::later;
 use crate::dice::Dice;
 use crate::scenario::{ERP, UNITS, WEB, product, sku};
 use crate::shop::Line;
 use crate::sim::Sim;
 use crate::topics::Topic;
+use crate::wiped;
 use crate::world::{World, key_of};
+use lockstep_engine::Rules;
 use lockstep_model::{Flow, Payment, RemoteId, ShopId, Sku};
 use rust_decimal::Decimal;
+use std::sync::Arc;
 
 /// Products that are added while everything goes on.
 const PRODUCTS_MAX: usize = 6;
 
 pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
-    if world.more.chance(50) {
+    if world.more.chance(70) {
         act_on_parts(sim, world);
     }
     if world.more.chance(60) {
@@ -67,6 +71,9 @@ pub fn act(sim: &mut Sim, dice: &mut Dice, world: &mut World) {
             let put_back = !(world.topics.has(Topic::Broken) && world.more.chance(40));
             with_order(sim, dice, shop, |sim, shop, id| {
                 let index = nth_line(sim, shop, id, nth, Line::away)?;
+                let own = sim.shops[&shop].orders[id].key.clone();
+                let key = own.unwrap_or_else(|| key_of(shop, id));
+                world.taken_back.entry(key).or_default().insert(shop);
                 let at = sim.shops.get_mut(&shop)?;
                 let put_back = put_back || (unseen && at.orders[id].takes_late());
                 at.take_back(id, index, units, put_back);
@@ -305,7 +312,7 @@ fn act_on_parts(sim: &mut Sim, world: &mut World) {
     let mut dice = world.more.clone();
     let shop = [WEB[0], WEB[1], ERP][dice.below(3) as usize];
     let topics = world.topics;
-    match dice.below(4) {
+    match dice.below(8) {
         0 if topics.has(Topic::Parts) => {
             let label = label(world);
             let (nth, most) = (dice.below(12) as usize, dice.between(1, 2));
@@ -366,7 +373,79 @@ fn act_on_parts(sim: &mut Sim, world: &mut World) {
                 Some(())
             });
         }
+        4 if topics.has(Topic::FullRefunds) && shop != ERP => {
+            give_all_back(sim, &mut dice, world, shop)
+        }
+        5 if topics.has(Topic::Readdressed) && shop != ERP => {
+            world.named += 1;
+            let address = world.named;
+            with_order(sim, &mut dice, shop, |sim, shop, id| {
+                let free = !sim.shops[&shop].orders[id].cancelled;
+                free.then(|| sim.shops.get_mut(&shop).map(|at| at.readdress(id, address)))?
+            });
+        }
+        6 if topics.has(Topic::OpeningMoved) && shop != ERP => move_opening(sim, world, shop),
+        7 if topics.has(Topic::Wiped) && dice.chance(25) => wiped::wipe(sim, world),
         _ => {}
     }
     world.more = dice;
+}
+
+/// All money of an order, before anything of it has left.
+fn give_all_back(sim: &mut Sim, dice: &mut Dice, world: &mut World, shop: ShopId) {
+    with_order(sim, dice, shop, |sim, shop, id| {
+        let order = &sim.shops[&shop].orders[id];
+        let is_over = order.cancelled || order.any_shipped() || shipped_elsewhere(sim, shop, id);
+        let left = order.total - order.refunded();
+        if is_over || !order.is_paid() || left <= Decimal::ZERO {
+            return None;
+        }
+        if !elsewhere(sim, shop, id, |_| true) {
+            world.paid_back.insert((shop, id.clone()), sim.now);
+        }
+        let at = sim.shops.get_mut(&shop)?;
+        at.refund(id, left, Decimal::ZERO, None);
+        Some(())
+    });
+}
+
+/// From now on only orders cross that are younger than the ones which have crossed until now.
+fn move_opening(sim: &mut Sim, world: &World, shop: ShopId) {
+    let mut orders: Vec<(&RemoteId, &crate::shop::Placed)> =
+        sim.shops[&shop].orders.iter().collect();
+    orders.sort_by_key(|(_, order)| order.placed_at);
+    let is_decided = |(id, order): &(&RemoteId, &crate::shop::Placed)| {
+        world.terms.is_before_opening(shop, order) || elsewhere(sim, shop, id, |_| true)
+    };
+    let decided = orders.iter().take_while(|order| is_decided(order)).count();
+    let Some((_, last)) = orders[..decided].last() else {
+        return;
+    };
+    let from = later(last.placed_at, 1);
+    let is_clear = orders
+        .get(decided)
+        .is_none_or(|(_, next)| next.placed_at >= from);
+    let known = sim
+        .opened
+        .shops
+        .get(&shop)
+        .and_then(|at| at.link.orders_from);
+    if !is_clear || known.is_some_and(|known| known >= from) {
+        return;
+    }
+    sim.tell(|| format!("orders of shop {shop} cross from {from} on"));
+    let moved = |rules: &Rules| {
+        let mut rules = Rules::clone(rules);
+        let links = &mut Arc::make_mut(&mut rules.settings).customer_has_services;
+        let of_shops = rules.shops.values_mut().map(|at| &mut at.link);
+        for link in links.iter_mut().chain(of_shops) {
+            if link.service_id == shop {
+                link.orders_from = Some(from);
+            }
+        }
+        rules
+    };
+    let (opened, rules) = (moved(&sim.opened), moved(&sim.rules));
+    sim.opened = opened;
+    sim.change_settings(rules);
 }

@@ -63,6 +63,7 @@ pub fn basket(
         charges,
         payment,
         payment_method: None,
+        address: 0,
     }
 }
 

@@ -26,6 +26,7 @@ fn quiet() -> (Sim, World) {
         level_writes: LevelWrites::Relative,
         order_keys: OrderKeys::Unique,
         cancels_units: false,
+        readdresses: false,
         keeps_links: true,
         lossy: false,
         reencodes: false,
@@ -43,6 +44,9 @@ fn quiet() -> (Sim, World) {
         moved_at: BTreeMap::new(),
         counted: BTreeMap::new(),
         bought: BTreeSet::new(),
+        paid_back: BTreeMap::new(),
+        taken_back: BTreeMap::new(),
+        wiped: BTreeMap::new(),
         titles_follow_edits: false,
     };
     let mut shops: BTreeMap<ShopId, SimShop> = [ERP, WEB[0], WEB[1]]

@@ -27,6 +27,7 @@ mod scenario;
 mod shop;
 mod sim;
 mod topics;
+mod wiped;
 mod worker;
 mod world;
 

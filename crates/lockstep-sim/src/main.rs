@@ -31,9 +31,6 @@ struct Arguments {
     /// With this bug switched on, by its name.
     #[arg(long)]
     mistake: Option<String>,
-    /// Shops refuse for a while, pages are slow, settings are closed and opened, beside all else.
-    #[arg(long)]
-    refusals: bool,
     /// For each bug that can be switched on: the first seed, counted from `--from`, whose checkers catch it.
     #[arg(long)]
     teeth: bool,
@@ -121,7 +118,6 @@ fn topics(names: &[String]) -> Result<Topics, String> {
 fn replay(arguments: &Arguments, seed: u64, mistake: Option<Mistake>, topics: Topics) -> ExitCode {
     let outcome = run(Scenario {
         acts: arguments.acts,
-        refusals: arguments.refusals,
         mistake,
         topics,
         traced: true,
@@ -160,7 +156,6 @@ fn search(arguments: &Arguments, mistake: Option<Mistake>, topics: Topics) -> Ex
                     }
                     let outcome = run(Scenario {
                         acts: arguments.acts,
-                        refusals: arguments.refusals,
                         mistake,
                         topics,
                         ..Scenario::new(seed)
@@ -217,7 +212,6 @@ fn show_teeth(arguments: &Arguments) -> ExitCode {
         let caught = (0..arguments.runs).find_map(|number| {
             let outcome = run(Scenario {
                 acts: arguments.acts,
-                refusals: arguments.refusals || mistake.needs_refusals(),
                 mistake: Some(mistake),
                 ..Scenario::new(arguments.from.saturating_add(number))
             });

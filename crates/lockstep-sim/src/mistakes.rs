@@ -74,16 +74,6 @@ impl Mistake {
         Mistake::NotFoundNotDueAgain,
     ];
 
-    /// It shows where something is refused, or closed in mid-run.
-    pub fn needs_refusals(self) -> bool {
-        matches!(
-            self,
-            Mistake::RestOfBatchDropped
-                | Mistake::CursorOfStoppedRunMoves
-                | Mistake::NotFoundNotDueAgain
-        )
-    }
-
     /// What the engine is told that shops can do.
     pub fn in_rules(self, rules: &mut Rules) {
         for (shop, each) in &mut rules.shops {

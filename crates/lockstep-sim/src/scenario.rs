@@ -13,6 +13,7 @@ use crate::refusals;
 use crate::shop::{LevelWrites, OrderKeys, SimShop, Traits};
 use crate::sim::{SEARCH_LAG_MS, SETTLES_AFTER_MS, Sim};
 use crate::topics::{Topic, Topics};
+use crate::wiped;
 use crate::world::{Terms, World};
 use jiff::Timestamp;
 use lockstep_engine::{Abilities, PageSize, Rules, ShopRules};
@@ -39,6 +40,7 @@ const TAKES: [Takes; 5] = [
 ];
 pub const PRODUCTS: i64 = 4;
 pub const UNITS: i64 = 40;
+const A_FLOOD: i64 = 12;
 /// In which the first catalogue crosses, before anything goes wrong.
 const PEACE_MS: i64 = 60_000;
 /// Virtual time in which everything must have come to rest once nothing goes wrong any more.
@@ -57,8 +59,6 @@ pub struct Scenario {
     pub topics: Topics,
     /// Tells what happens, line by line.
     pub traced: bool,
-    /// Shops refuse for a while, pages are slow, settings are closed and opened, beside all else.
-    pub refusals: bool,
 }
 
 impl Scenario {
@@ -69,7 +69,6 @@ impl Scenario {
             mistake: None,
             topics: Topics::usual(),
             traced: false,
-            refusals: false,
         }
     }
 }
@@ -104,6 +103,7 @@ fn traits(dice: &mut Dice, newest: bool, cancels_units: bool) -> Traits {
         level_writes: dice.pick(&writes).copied().unwrap_or(writes[0]),
         order_keys: dice.pick(&keys).copied().unwrap_or(keys[0]),
         cancels_units,
+        readdresses: false,
         reencodes: false,
         keeps_links: true,
         // Where edits everywhere count, a shop that rewrites titles cannot be told from one that edits them.
@@ -136,21 +136,35 @@ fn abilities(traits: &Traits) -> Abilities {
         batches: sorts.map(|sort| (sort, 3)).into(),
         settles_after_ms: SETTLES_AFTER_MS,
         unique_order_key: traits.order_keys == OrderKeys::Unique,
-        order_steps: if traits.cancels_units {
-            &[
+        order_steps: match (traits.cancels_units, traits.readdresses) {
+            (true, true) => &[
                 StepSort::Pay,
                 StepSort::Ship,
                 StepSort::Cancel,
+                StepSort::Refund,
                 StepSort::CancelUnits,
-                StepSort::Refund,
-            ]
-        } else {
-            &[
+                StepSort::Readdress,
+            ],
+            (true, false) => &[
                 StepSort::Pay,
                 StepSort::Ship,
                 StepSort::Cancel,
                 StepSort::Refund,
-            ]
+                StepSort::CancelUnits,
+            ],
+            (false, true) => &[
+                StepSort::Pay,
+                StepSort::Ship,
+                StepSort::Cancel,
+                StepSort::Refund,
+                StepSort::Readdress,
+            ],
+            (false, false) => &[
+                StepSort::Pay,
+                StepSort::Ship,
+                StepSort::Cancel,
+                StepSort::Refund,
+            ],
         },
         order_search: traits.order_keys != OrderKeys::Noted,
         level_writes: match traits.level_writes {
@@ -296,7 +310,10 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     let calls_per_second = more.chance(30).then(|| more.between(4, 12));
     // And these are of what a history may have in it.
     let mut dice_of_topics = Dice::new(scenario.seed.rotate_left(32));
-    let topics = scenario.topics.some(&mut dice_of_topics);
+    let topics = scenario.topics.some(
+        &mut dice_of_topics,
+        &mut Dice::new(scenario.seed.rotate_left(16)),
+    );
     let terms = terms(topics, &mut dice_of_topics, now);
     let mut world = World {
         titles_follow_edits: newest,
@@ -311,12 +328,16 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         moved_at: BTreeMap::new(),
         counted: BTreeMap::new(),
         bought: BTreeSet::new(),
+        paid_back: BTreeMap::new(),
+        taken_back: BTreeMap::new(),
+        wiped: BTreeMap::new(),
     };
     let mut shops = BTreeMap::new();
     for shop in [ERP, WEB[0], WEB[1]] {
         let cancels_units = topics.has(Topic::PartCancels) && world.more.chance(70);
         let mut traits = traits(dice, newest, cancels_units);
         traits.keeps_links = world.more.chance(70);
+        traits.readdresses = topics.has(Topic::Readdressed) && world.more.chance(60);
         traits.reencodes =
             shop != ERP && topics.has(Topic::ReencodedPictures) && world.more.chance(50);
         // The owner's own numbers and texts are the truth, whatever they are.
@@ -324,7 +345,9 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         shops.insert(shop, SimShop::new(shop, traits));
     }
     if let Some(erp) = shops.get_mut(&ERP) {
-        for number in 1..=PRODUCTS {
+        // So many that a count that leaves none of them is not a handful.
+        let more = if topics.has(Topic::Wiped) { A_FLOOD } else { 0 };
+        for number in 1..=PRODUCTS + more {
             erp.add_product(product(number, topics), UNITS, now);
             world.received.insert(sku(number), UNITS);
         }
@@ -347,7 +370,7 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     catalogue_acts::begin(&mut sim, &mut world, now);
     sim.run_until(later(now, PEACE_MS));
     sim.faults = faults;
-    sim.pages_are_slow = scenario.refusals && more.chance(25);
+    sim.pages_are_slow = topics.has(Topic::SlowPages) && more.chance(35);
     if sim.pages_are_slow {
         sim.faults.slow_pages = 15;
     }
@@ -361,8 +384,8 @@ pub fn run(scenario: Scenario) -> Outcome {
     // Of their own, so that the rest of a history does not hang on them.
     let mut unseen = Dice::new(scenario.seed.rotate_left(32));
     let (refuses, closes) = (
-        scenario.refusals && unseen.chance(50),
-        scenario.refusals && unseen.chance(40),
+        world.topics.has(Topic::Refusals) && unseen.chance(70),
+        world.topics.has(Topic::Closings) && unseen.chance(60),
     );
     for _ in 0..scenario.acts {
         act(&mut sim, &mut dice, &mut world);
@@ -383,7 +406,7 @@ pub fn run(scenario: Scenario) -> Outcome {
     if found.is_empty() {
         found = come_to_rest(&mut sim, &mut world, &mut dice);
     }
-    if scenario.refusals && found.is_empty() && unseen.chance(4) {
+    if world.topics.has(Topic::Refusals) && found.is_empty() && unseen.chance(4) {
         found = calls::an_hour_of_refusal(&mut sim, &mut world, &mut unseen);
         if found.is_empty() {
             found = come_to_rest(&mut sim, &mut world, &mut dice);
@@ -409,6 +432,10 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     sim.refusals.clear();
     closing::open_all(sim);
     finish_orders(sim, dice);
+    let unsaid = wiped::is_asked_about(sim, world);
+    if !unsaid.is_empty() {
+        return unsaid;
+    }
     let look = |sim: &Sim, world: &World| {
         let waiting = waiting(sim, world);
         let mut found = always(sim, world);

@@ -58,6 +58,20 @@ pub enum Topic {
     ReencodedPictures,
     /// A shop is given some of the products.
     Assortments,
+    /// All money of an order is given back before anything has left.
+    FullRefunds,
+    /// Buyers correct where their goods go to.
+    Readdressed,
+    /// The date from which orders cross is moved past orders that have crossed.
+    OpeningMoved,
+    /// A count leaves nothing of anything.
+    Wiped,
+    /// Shops refuse everything, or one record, for a while.
+    Refusals,
+    /// Pages take several times what a write needs to settle.
+    SlowPages,
+    /// Settings are closed and opened while everything goes on.
+    Closings,
 }
 
 impl Topic {
@@ -96,27 +110,35 @@ impl Topic {
         Topic::Assortments,
     ];
 
+    /// What befalls an order or a shop while all goes on. These came later than the others.
+    const LATE: [Topic; 7] = [
+        Topic::FullRefunds,
+        Topic::Readdressed,
+        Topic::OpeningMoved,
+        Topic::Wiped,
+        Topic::Refusals,
+        Topic::SlowPages,
+        Topic::Closings,
+    ];
+
     pub fn all() -> impl Iterator<Item = Topic> {
-        Self::OF_ORDERS.into_iter().chain(Self::OF_THE_CATALOGUE)
+        let early = Self::OF_ORDERS.into_iter().chain(Self::OF_THE_CATALOGUE);
+        early.chain(Self::LATE)
     }
 
-    fn bit(self) -> u32 {
+    fn bit(self) -> u64 {
         1 << (self as u8)
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Topics(u32);
+pub struct Topics(u64);
 
 impl Topics {
     pub const NONE: Topics = Topics(0);
     /// What is known to be wrong still.
-    const RED: [Topic; 6] = [
-        // The ledger counts an order's units of a SKU together, and a line of them may be over before the other.
-        Topic::TwinLines,
-        // An owner that never takes stock does not say that units are gone.
-        Topic::BrokenUnseen,
-        // Two refusals of one shop that hold up the same writes wait for each other (seed 132).
+    const RED: [Topic; 4] = [
+        // Not searched again since two refusals of one shop wait for each other no more.
         Topic::MadeAgain,
         // Each product is asked about, and its shops wait until a person has said which of the two it is.
         Topic::SwappedSkus,
@@ -156,8 +178,11 @@ impl Topics {
     }
 
     /// About two in three of them: what is seen only without another is seen too.
-    pub fn some(self, dice: &mut Dice) -> Self {
+    /// `late`: for the topics that came later, so that the histories of a seed stay what they were without them.
+    pub fn some(self, dice: &mut Dice, late: &mut Dice) -> Self {
         let drawn = Topic::all().filter(|topic| {
+            let is_late = Topic::LATE.contains(topic);
+            let dice = if is_late { &mut *late } else { &mut *dice };
             // Each is asked, so that a topic that is left out does not change which others are drawn.
             let drawn = dice.chance(65);
             drawn && self.has(*topic)

@@ -8,7 +8,7 @@ use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
 use lockstep_journal::Journal;
 use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, RunResult, StockMapping};
-use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, ShopId};
+use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, Revision, RunId, ShopId};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub struct Machine {
     pub generation: u64,
     /// The settings that its process was last told.
     pub told: Option<Arc<Rules>>,
-    /// A run by older settings goes on: everything is due once more when it has ended.
-    pub owes_due_again: bool,
+    /// Runs by older settings than these go on: everything is due once more when the last of them has ended.
+    pub owes_due_again: Option<Revision>,
 }
 
 pub struct Process {
@@ -51,6 +51,8 @@ pub struct Process {
     pub pulls: BTreeMap<CallId, (ShopId, Kind)>,
     /// Shops whose levels the run that trades has read.
     pub levels_read: BTreeSet<ShopId>,
+    /// Runs that have begun, with the settings that they go by.
+    pub runs: BTreeMap<RunId, Revision>,
     /// Calls that wait, where shops want to be called slowly.
     pub paces: BTreeMap<ShopId, Pace>,
 }
@@ -73,7 +75,7 @@ impl Machine {
             paused_until: now,
             generation: 0,
             told: None,
-            owes_due_again: false,
+            owes_due_again: None,
         }
     }
 
@@ -178,11 +180,12 @@ impl Machine {
             open: journal.open_intents(None, 10_000).expect("open intents"),
             meetings: journal.meetings().expect("meetings"),
             asked_of_levels: journal.asked_of_levels().expect("what is asked"),
+            emptied_levels: journal.emptied_levels().expect("what is sold out"),
             asked_of_catalogue: journal.asked_of_catalogue().expect("what is asked"),
         };
         self.generation += 1;
         self.told = Some(Arc::clone(rules));
-        self.owes_due_again = false;
+        self.owes_due_again = None;
         self.process = Some(Process {
             customer: Customer::new(opened, Arc::clone(rules)),
             clock: SteadyClock::new(at, since_ever(now)),
@@ -193,6 +196,7 @@ impl Machine {
             tick: 0,
             pulls: BTreeMap::new(),
             levels_read: BTreeSet::new(),
+            runs: BTreeMap::new(),
             paces: BTreeMap::new(),
         });
     }

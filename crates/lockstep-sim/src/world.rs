@@ -33,6 +33,12 @@ pub struct World {
     pub counted: BTreeMap<(ShopId, Sku), i64>,
     /// Orders that buyers placed, in the shop they bought in.
     pub bought: BTreeSet<(ShopId, RemoteId)>,
+    /// Orders of which all money was given back before they had a copy, and when.
+    pub paid_back: BTreeMap<(ShopId, RemoteId), Timestamp>,
+    /// Sides on which people took something back, by the order's key.
+    pub taken_back: BTreeMap<String, BTreeSet<ShopId>>,
+    /// Units of the ERP that a count did not find, though they are there.
+    pub wiped: BTreeMap<Sku, i64>,
     /// Where titles may be edited and count: a product has one such shop.
     pub titles_follow_edits: bool,
 }
@@ -190,6 +196,16 @@ impl Life<'_> {
         let copies = self.copies.iter();
         let there = copies.filter_map(|copy| Self::line_of(copy, line));
         there.map(|line| line.broken).fold(line.broken, i64::max)
+    }
+
+    /// Taken back by people of both sides, of whom one may have put it on the shelf and the other not: which is right nobody
+    /// can know.
+    pub fn is_taken_back_twice(&self, world: &World) -> bool {
+        let key = key_of(self.shop, self.id);
+        world
+            .taken_back
+            .get(&key)
+            .is_some_and(|sides| sides.len() > 1)
     }
 
     /// Whether the ERP has it, or is about to.

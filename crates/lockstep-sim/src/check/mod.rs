@@ -9,6 +9,7 @@ mod runs;
 mod stock;
 
 use crate::sim::Sim;
+use crate::wiped;
 use crate::world::{World, key_of, lives};
 use lockstep_model::Sku;
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ pub fn always(sim: &Sim, world: &World) -> Vec<String> {
     let mut found = sim.unexplained.clone();
     found.extend(sim.coordinator.violations.clone());
     found.extend(calls::are_bounded(sim));
+    found.extend(wiped::told_unasked(sim, world));
     let lives = lives(&sim.shops);
     found.extend(orders::never_doubled(&lives));
     found.extend(orders::crossed_too_early(&lives, world));

@@ -1,12 +1,16 @@
 //! No order lost, none doubled, both sides in the same state.
 
 use super::Waiting;
+use crate::coordinator::later;
 use crate::scenario::ERP;
 use crate::shop::{Line, Placed};
 use crate::sim::Sim;
 use crate::topics::Topic;
 use crate::world::{Life, World, key_of};
 use lockstep_model::RemoteId;
+
+/// From the reading that shows an order to its copy, with slow pages, suspended machines and cuts between.
+const ON_ITS_WAY_MS: i64 = 180_000;
 
 /// At any time.
 pub fn never_doubled(lives: &[Life<'_>]) -> Vec<String> {
@@ -58,7 +62,9 @@ pub fn states(lives: &[Life<'_>], sim: &Sim, world: &World, waiting: &Waiting) -
         let crosses = world.terms.opens_for(life.shop, origin)
             && !world.terms.is_before_opening(life.shop, origin);
         // Cancelled, it may or may not have crossed before; in doubt where nobody can tell, a person has to say.
-        let may_be_missing = origin.cancelled || waiting.doubtful.contains(&key);
+        // Nor does one of which all money was given back before anything had left.
+        let is_paid_back = !origin.any_shipped() && origin.refunded() >= origin.total;
+        let may_be_missing = origin.cancelled || is_paid_back || waiting.doubtful.contains(&key);
         if crosses && life.copies.is_empty() && !may_be_missing {
             found.push(format!(
                 "{name} crosses ({:?}) and has no copy in the ERP",
@@ -81,9 +87,21 @@ pub fn states(lives: &[Life<'_>], sim: &Sim, world: &World, waiting: &Waiting) -
                 }
             }
             let asked = waiting.asked.contains(&key);
+            let is_open = !origin.any_shipped() && !copy.any_shipped();
+            let is_carried = is_open && sim.shops[&ERP].traits.readdresses;
+            if origin.address != copy.address
+                && !origin.cancelled
+                && sim.keys_lost_at < origin.placed_at
+                && (is_carried || !waiting.asked_where.contains(&key))
+            {
+                let (there, here) = (origin.address, copy.address);
+                found.push(format!(
+                    "{name}: goes to {there} there, to {here} in the ERP"
+                ));
+            }
             let every_parcel = world.topics.has(Topic::Parcels);
             let gives_back = [life.shop, ERP].map(|shop| sim.shops[&shop].traits.gives_back);
-            let gives_back = gives_back == [true, true];
+            let gives_back = gives_back == [true, true] && !life.is_taken_back_twice(world);
             found.extend(
                 differences(origin, copy, asked, every_parcel, gives_back)
                     .into_iter()
@@ -106,6 +124,15 @@ pub fn crossed_too_early(lives: &[Life<'_>], world: &World) -> Vec<String> {
             found.push(format!(
                 "{name} is older than the date it crosses from, and has a copy"
             ));
+        }
+        let paid_back = world.paid_back.get(&(life.shop, life.id.clone()));
+        if let Some(at) = paid_back.filter(|_| !life.origin.any_shipped()) {
+            let made = life.copies.iter().map(|copy| copy.placed_at);
+            if made.max() > Some(later(*at, ON_ITS_WAY_MS)) {
+                found.push(format!(
+                    "{name} has a copy that was made after all its money was given back"
+                ));
+            }
         }
         if !world.terms.opens_for(life.shop, life.origin) {
             let (state, gate) = (life.origin.payment, world.terms.gates.get(&life.shop));

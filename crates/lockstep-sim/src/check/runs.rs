@@ -6,7 +6,7 @@ use crate::shop::{LevelWrites, Line};
 use crate::sim::{LATE_MS, Sim};
 use crate::world::{Life, World, lives};
 use lockstep_model::Sku;
-use lockstep_model::entry::{Conflict, Hold, RunResult, Subject};
+use lockstep_model::entry::{Conflict, Differing, Hold, RunResult, Subject};
 use std::collections::BTreeSet;
 
 /// What waits for a person, rightly; and what does so without a reason.
@@ -19,6 +19,8 @@ pub struct Waiting {
     pub doubtful: BTreeSet<String>,
     /// Their units differ on the two sides, and it is not for us to say which count.
     pub asked: BTreeSet<String>,
+    /// They go elsewhere on the two sides.
+    pub asked_where: BTreeSet<String>,
     pub contradictory: u64,
     pub without_reason: Vec<String>,
 }
@@ -60,6 +62,27 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
                 });
                 waiting.contradictory += u64::from(is_so);
                 is_so
+            }
+            (
+                Conflict::OrderDiffers {
+                    differs: Differing::Address,
+                    ..
+                },
+                Subject::Order(order),
+            ) => {
+                let mut lives = lives.iter();
+                let life = lives.find(|life| life.shop == order.shop && *life.id == order.id);
+                // Whether the copy was told, no reading shows: where that is in doubt when it is shipped, it is asked.
+                let differ = life.is_some_and(|life| {
+                    let is_corrected = life.origin.address != 0;
+                    let copies = life.copies.iter();
+                    let mut sides = copies.chain([&life.origin]);
+                    is_corrected && sides.any(|side| side.any_shipped() || side.address == 0)
+                });
+                if differ {
+                    waiting.asked_where.insert(order.to_string());
+                }
+                differ
             }
             (Conflict::OrderDiffers { .. }, Subject::Order(order)) => {
                 let life = lives

@@ -3,10 +3,28 @@
 use super::{LevelWrites, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page, Parcel,
-    Person, PullRequest, Record, Refund, RemoteId, Scope, Sku, Stage,
+    Address, Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page,
+    Parcel, Person, PullRequest, Record, Refund, RemoteId, Scope, Sku, Stage,
 };
 use rust_decimal::Decimal;
+
+/// As the shop writes it.
+fn address(number: u32) -> Address {
+    Address {
+        street: Some(format!("Street {number}")),
+        ..Address::default()
+    }
+}
+
+/// The number of an address, as it was written by another shop.
+pub(super) fn number_of(person: &Person) -> u32 {
+    let street = person
+        .shipping
+        .as_ref()
+        .and_then(|address| address.street.as_deref());
+    let number = street.and_then(|street| street.strip_prefix("Street ")?.parse().ok());
+    number.unwrap_or_default()
+}
 
 impl SimShop {
     fn level(&self, sku: &Sku) -> Option<Level> {
@@ -95,6 +113,7 @@ impl SimShop {
             },
             person: Person {
                 email: Some(format!("{id}@buyer.example")),
+                shipping: Some(address(order.address)),
                 ..Person::default()
             },
         })

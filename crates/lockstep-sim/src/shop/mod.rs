@@ -25,6 +25,8 @@ pub struct Traits {
     pub order_keys: OrderKeys,
     /// Units of an order can be cancelled from outside.
     pub cancels_units: bool,
+    /// Where an order's goods go to can be corrected from outside.
+    pub readdresses: bool,
     /// Keeps what a copy's lines, parcels and refunds were made of, and does no step twice.
     pub keeps_links: bool,
     /// Rounds prices to one decimal, cleans and cuts titles.

@@ -92,6 +92,8 @@ pub struct Placed {
     pub key: Option<String>,
     pub payment: Payment,
     pub payment_method: Option<RemoteId>,
+    /// Where the goods go to: a number for each address.
+    pub address: u32,
     pub cancelled: bool,
     pub parcels: Vec<Parcel>,
     pub refunds: Vec<Refund>,
@@ -109,6 +111,7 @@ pub struct Basket {
     pub charges: Vec<Charge>,
     pub payment: Payment,
     pub payment_method: Option<RemoteId>,
+    pub address: u32,
 }
 
 impl Basket {
@@ -276,6 +279,7 @@ impl SimShop {
                 key,
                 payment: basket.payment.min(Payment::Authorized),
                 payment_method: basket.payment_method,
+                address: basket.address,
                 cancelled: false,
                 parcels: Vec::new(),
                 refunds: Vec::new(),
@@ -314,6 +318,13 @@ impl SimShop {
         order.payment = Payment::Paid;
         self.take(id, Takes::Payment, None);
         self.touch(Kind::Order, id.clone());
+    }
+
+    pub fn readdress(&mut self, id: &RemoteId, address: u32) {
+        if let Some(order) = self.orders.get_mut(id) {
+            order.address = address;
+            self.touch(Kind::Order, id.clone());
+        }
     }
 
     /// All that is open leaves.

@@ -1,11 +1,12 @@
 //! What the shop does when it is told to change something.
 
+use super::feed::number_of;
 use super::trade::{Basket, Line};
 use super::{LevelWrites, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Product, Receipt,
-    RemoteId,
+    Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Person, Product,
+    Receipt, RemoteId,
 };
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ fn whole(units: Decimal) -> i64 {
 }
 
 /// What a copy is made of: lines and amounts as they are stated.
-fn basket(state: &OrderState) -> Basket {
+fn basket(state: &OrderState, person: &Person) -> Basket {
     let lines = state.lines.iter().map(|line| Line {
         origin: Some(line.id.clone()),
         net: line.net,
@@ -37,6 +38,7 @@ fn basket(state: &OrderState) -> Basket {
         charges: state.charges.clone(),
         payment: state.payment,
         payment_method: state.payment_method.clone(),
+        address: number_of(person),
     }
 }
 
@@ -87,14 +89,14 @@ impl SimShop {
                     };
                     return refused(kind, "this key exists");
                 }
-                let basket = basket(&order.order.state);
+                let basket = basket(&order.order.state, &order.order.person);
                 if basket.lines.is_empty() {
                     return refused(FaultKind::Invalid { field: None }, "no lines");
                 }
                 let id = self.place(basket, Some(key), now);
                 self.done(Kind::Order, id)
             }
-            Change::StepOrder { id, step, .. } => {
+            Change::StepOrder { id, step, person } => {
                 if !self.orders.contains_key(id) {
                     return refused(FaultKind::NotFound, "no such order");
                 }
@@ -143,6 +145,10 @@ impl SimShop {
                             self.refund(id, *amount, *charges, Some(key));
                         }
                     }
+                    OrderStep::Readdress if self.traits.readdresses => match person {
+                        Some(person) => self.readdress(id, number_of(person)),
+                        None => return refused(FaultKind::Invalid { field: None }, "whose?"),
+                    },
                     OrderStep::Edit { .. } | OrderStep::Readdress => {
                         return refused(FaultKind::Invalid { field: None }, "takes no edits");
                     }

@@ -31,6 +31,9 @@ impl Sim {
 
     pub(super) fn grant(&mut self, machine: usize) {
         let now = self.now;
+        if self.coordinator.owner != machine || self.machines[machine].journal.is_none() {
+            self.keys_lost_at = now;
+        }
         let epoch = self.coordinator.grant(machine, now);
         self.note(|| format!("machine {machine} holds the customer under epoch {epoch}"));
         self.machines[machine].open(&mut self.coordinator, epoch, now);

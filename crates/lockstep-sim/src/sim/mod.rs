@@ -123,6 +123,8 @@ pub struct Sim {
     pub opened: Rules,
     /// Pages take several times what a write needs to settle.
     pub pages_are_slow: bool,
+    /// When a machine took over that may lack the keys of buyers: what it cannot open it cannot compare.
+    pub keys_lost_at: Timestamp,
     mistaken: mistaken::Mistaken,
     /// Of the write that leaves now, if it was held up.
     read_since: Timestamp,
@@ -166,6 +168,7 @@ impl Sim {
             refused_pushes: BTreeMap::new(),
             opened,
             pages_are_slow: false,
+            keys_lost_at: Timestamp::MIN,
             mistaken: mistaken::Mistaken::default(),
             read_since: Timestamp::MAX,
             machines: [Machine::new(now), Machine::new(now)],

@@ -128,6 +128,11 @@ impl Sim {
             self.mistaken.in_append(mistake, &mut bodies, &mut also);
         }
         for body in &bodies {
+            if let Body::RunStarted { run, revision, .. } = body
+                && let Some(process) = &mut self.machines[machine].process
+            {
+                process.runs.insert(*run, *revision);
+            }
             if let Body::Intended {
                 shop: ERP,
                 subject: Subject::Level { sku, .. },
@@ -231,7 +236,7 @@ impl Sim {
                 {
                     process.levels_read.clear();
                 }
-                self.run_has_ended(machine);
+                self.run_has_ended(machine, run);
                 self.at(
                     now,
                     Due::Offer {

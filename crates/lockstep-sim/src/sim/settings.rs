@@ -5,7 +5,7 @@ use crate::closing::is_open;
 use crate::coordinator::later;
 use lockstep_engine::{Event, Rules};
 use lockstep_model::entry::{Again, Body, Cause};
-use lockstep_model::{Change, Fault, FaultKind, Flow, Kind, Revision, ShopId};
+use lockstep_model::{Change, Fault, FaultKind, Flow, Kind, Revision, RunId, ShopId};
 use std::sync::Arc;
 
 impl Sim {
@@ -27,10 +27,9 @@ impl Sim {
         };
         self.machines[machine].told = Some(Arc::clone(&self.rules));
         self.mark_everything_due(machine);
-        self.machines[machine].owes_due_again = self.machines[machine]
-            .process
-            .as_ref()
-            .is_some_and(|process| !process.customer.progress().is_empty());
+        let process = self.machines[machine].process.as_ref();
+        let runs = process.is_some_and(|process| !process.runs.is_empty());
+        self.machines[machine].owes_due_again = runs.then_some(self.rules.revision);
         let rules = Box::new(Rules::clone(&self.rules));
         self.feed(machine, Event::Settings(rules));
         let shops: Vec<ShopId> = self.shops.keys().copied().collect();
@@ -58,9 +57,18 @@ impl Sim {
         self.append(machine, bodies.into(), Default::default());
     }
 
-    /// A run by older settings has ended: what it took for in step is looked at once more.
-    pub(super) fn run_has_ended(&mut self, machine: usize) {
-        if std::mem::take(&mut self.machines[machine].owes_due_again) {
+    /// The last run by older settings has ended: what they took for in step is looked at once more.
+    pub(super) fn run_has_ended(&mut self, machine: usize, run: RunId) {
+        let Some(process) = &mut self.machines[machine].process else {
+            return;
+        };
+        process.runs.remove(&run);
+        let mut going_on = process.runs.values();
+        let owed = self.machines[machine].owes_due_again;
+        if let Some(since) = owed
+            && going_on.all(|revision| *revision >= since)
+        {
+            self.machines[machine].owes_due_again = None;
             self.mark_everything_due(machine);
         }
     }

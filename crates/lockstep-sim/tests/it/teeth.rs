@@ -7,10 +7,7 @@ const SEEDS: u64 = 200;
 
 fn is_caught(mistake: Mistake) {
     let caught = (1..=SEEDS).find(|seed| {
-        let scenario = Scenario {
-            refusals: mistake.needs_refusals(),
-            ..Scenario::new(*seed)
-        };
+        let scenario = Scenario::new(*seed);
         let with_it = run(Scenario {
             mistake: Some(mistake),
             ..scenario
