@@ -3,7 +3,7 @@
 //! The journal is the truth; links, shadows, the ledger and the history are projections of it. An entry is written
 //! in JSON and read for years: add variants and optional fields, never change what one means.
 
-use crate::fields::{Fields, Path, Value};
+use crate::fields::{Field, Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
     ConflictId, Currency, Cursor, CustomerId, Epoch, Fault, Fingerprint, Flow, Incarnation,
@@ -531,6 +531,23 @@ impl What {
             | What::CreateOrder
             | What::StepOrder { .. } => None,
         }
+    }
+
+    /// What a shop holds after it, by what it was known to hold and what it answered. The answer to a picture's write is
+    /// heard of pictures alone: what else is new in it somebody edited meanwhile, and the next reading sees it as that.
+    pub fn held_after(&self, before: &Fields, answered: &Fields) -> Fields {
+        if !matches!(self, What::AddPicture { .. } | What::RemovePicture { .. }) {
+            return answered.clone();
+        }
+        let pictures = Path::new(&Field::Pictures);
+        let mut held = before.clone();
+        held.remove(&pictures);
+        held.extend(
+            answered
+                .get_key_value(&pictures)
+                .map(|(path, value)| (path.clone(), value.clone())),
+        );
+        held
     }
 }
 

@@ -192,7 +192,7 @@ impl Written {
         } = meant;
         let held = self.held.entry(shop).or_default();
         match (answered, &what) {
-            (Some(answered), _) => *held = answered,
+            (Some(answered), what) => *held = what.held_after(held, &answered),
             // Which part of it was done nobody said.
             (None, _) if partly => {}
             (None, What::Create { set } | What::Set { set }) => Delta {

@@ -500,7 +500,7 @@ fn written(
             .retain(|sku, _| set.get(&Path::present(sku)) != Some(&Value::Empty));
     }
     let held = match answered {
-        Some(answered) => answered.clone(),
+        Some(answered) => what.held_after(&shadow.held, answered),
         // Which part of it was done nobody said.
         None if partly => shadow.held.clone(),
         None => as_meant(&shadow.held, what),

@@ -161,7 +161,9 @@ impl Fold {
                     }
                     let before = self.fields.entry(Some(shop)).or_default();
                     let delta = match (held, what) {
-                        (Some(held), _) => Delta::between(before, held),
+                        (Some(held), what) => {
+                            Delta::between(before, &what.held_after(before, held))
+                        }
                         (None, What::Create { set } | What::Set { set }) => Delta {
                             set,
                             unset: Vec::new(),

@@ -287,6 +287,32 @@ fn a_newer_reading_is_not_consumed_with_the_older() {
 }
 
 #[test]
+fn what_a_shop_says_beside_a_picture_it_was_given_is_seen_by_the_next_reading() {
+    let mut journal = journal();
+    let pictures = Path::new(&Field::Pictures);
+    let coffee = product("p1", &["A"], "Coffee", 720);
+    append(&mut journal, vec![merged(1, &coffee, &[WEB], &[WEB])]);
+    let mut answered = coffee.fields();
+    answered.insert(title_path(), Value::text("Coffee!"));
+    answered.insert(pictures.clone(), Value::list(["aa".to_owned()]));
+    let what = What::AddPicture {
+        digest: "aa".to_owned(),
+    };
+    let record = Subject::Record(RecordId(1));
+    append(
+        &mut journal,
+        vec![
+            intended(1, WEB, record, what),
+            settled(1, done("p1", Some(answered))),
+        ],
+    );
+    let view = journal.record_view(RecordId(1)).unwrap().unwrap();
+    let held = &view.shops[&WEB].held;
+    assert_eq!(held[&title_path()], Value::text("Coffee"));
+    assert_eq!(held[&pictures], Value::list(["aa".to_owned()]));
+}
+
+#[test]
 fn a_removed_picture_leaves_the_record_due_until_the_last_that_is_to_go_is_gone() {
     let mut journal = journal();
     let pictures = Path::new(&Field::Pictures);
