@@ -11,7 +11,7 @@ use lockstep_protocol::{
 };
 
 /// Rows that are shown; the counts are of all.
-const ROWS_SHOWN: usize = 50;
+const ROWS_SHOWN: usize = 20;
 
 /// Above the form, which is folded and holds what was typed.
 pub struct Shown {
