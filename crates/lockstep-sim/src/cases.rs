@@ -147,6 +147,7 @@ fn x1_what_a_shop_refused_for_a_minute_goes_on_by_itself_when_it_answers() {
             charges: vec![],
             payment: Payment::Paid,
             payment_method: None,
+            address: 0,
         };
         let web = sim.shops.get_mut(&WEB[1]).unwrap();
         let order = web.buy(basket, now).unwrap();

@@ -390,6 +390,7 @@ mod tests {
             label: order.into(),
             tries: 0,
             again: false,
+            is_part: false,
         }
     }
 
