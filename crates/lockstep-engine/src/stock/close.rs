@@ -3,10 +3,10 @@
 
 use super::ledger::Ledger;
 use crate::rules::Rules;
-use lockstep_model::OrderKey;
 use lockstep_model::cases::{ClosingCase, LineCase};
 use lockstep_model::entry::{Body, Movement};
 use lockstep_model::settings::StockId;
+use lockstep_model::{Flow, OrderKey};
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
@@ -44,14 +44,17 @@ pub fn close(case: &ClosingCase, rules: &Rules) -> Vec<Body> {
     bodies
 }
 
-/// Every shop that has it is done with it, and so is the one that it crosses into.
+/// Every shop that has it is done with it, and so is the one that it crosses into. While the orders' flow is off, money that
+/// was given back on one side may still have to travel to the other.
 fn is_over(line: &LineCase, case: &ClosingCase, rules: &Rules) -> bool {
     let mut sides = line.sides.values().flat_map(|stocks| stocks.values());
     let origin = line.order.shop;
     let crosses = rules.orders_into().is_some_and(|into| {
         into != origin && !line.before_opening && line.accepted && !line.sides.contains_key(&into)
     });
+    let waits = line.sides.len() > 1 && !rules.flow_is_on(Flow::Orders);
     case.over.contains(&line.order)
+        && !waits
         && line.sides.contains_key(&origin)
         && line.on_its_way.is_empty()
         && !crosses

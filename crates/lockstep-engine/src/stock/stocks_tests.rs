@@ -390,4 +390,10 @@ fn an_order_that_is_over_leaves_the_base_where_it_counted_and_no_number_moves() 
     assert!(matches!(moved[0], Body::BaseMoved { delta, .. } if delta == Decimal::from(-6)));
     twins.lines.push(not_done.lines[0].clone());
     assert_eq!(close(&twins, &world.rules), []);
+    // Money that was given back on one side travels once the orders' flow is on again.
+    let over = case(true);
+    Arc::make_mut(&mut world.rules.settings)
+        .customer
+        .sync_orders = false;
+    assert_eq!(close(&over, &world.rules), []);
 }
