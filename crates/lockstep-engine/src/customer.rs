@@ -931,8 +931,16 @@ impl Customer {
             return None;
         }
         let polls = self.pairs.iter().copied().filter_map(|pair| {
-            let seconds = self.rules.settings.schedules.of(pair.1).poll_seconds;
-            let last = self.polled.get(&pair)?;
+            let schedule = self.rules.settings.schedules.of(pair.1);
+            let polled = self.polled.get(&pair)?;
+            // Where there are polls, one of them reads everything once that is due.
+            let (last, seconds) = match schedule.poll_seconds {
+                0 => {
+                    let reconciled = self.reconciled.get(&pair).unwrap_or(polled);
+                    (reconciled, schedule.reconcile_seconds)
+                }
+                seconds => (polled, seconds),
+            };
             let at = (seconds > 0).then(|| after(*last, seconds))?;
             Some(match self.shared.down.get(&pair.0) {
                 Some(until) => at.max(*until),

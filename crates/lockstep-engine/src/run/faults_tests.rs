@@ -949,3 +949,25 @@ fn c6_a_record_that_is_refused_and_nobody_says_why_is_made_with_what_it_is_sold_
     assert_eq!(told.lacks(), names(&["gtin"]));
     assert!(told.calls.len() < 10, "{:?}", told.calls);
 }
+
+#[test]
+fn a_flow_that_is_never_polled_is_still_read_whole_when_that_is_due() {
+    let mut rules = our_rules();
+    let schedules = &mut Arc::make_mut(&mut rules.settings).schedules;
+    for schedule in [
+        &mut schedules.categories,
+        &mut schedules.products,
+        &mut schedules.stock,
+        &mut schedules.orders,
+    ] {
+        schedule.poll_seconds = 0;
+        schedule.reconcile_seconds = 3_600;
+    }
+    let mut customer = Customer::new(Opened::default(), rules);
+    let first = drive(&mut customer, Event::WritesUntil(None), at(0), nothing_new);
+    let looks = first.iter().rev().find_map(|effect| match effect {
+        Effect::WaitUntil(at) => Some(*at),
+        _ => None,
+    });
+    assert_eq!(looks, Some(at(3_600)));
+}

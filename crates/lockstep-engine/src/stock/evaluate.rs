@@ -463,9 +463,9 @@ fn found(intent: &OpenIntent, level: &Level, at: &LevelAt, shop: &ShopRules) -> 
     // An absolute write loses what moved between our reading and it: sold units, or, where sales are reservations,
     // shipped ones. No more than that is its loss; what goes beyond somebody else did.
     let lost_at_most = if shop.stock().reserves {
-        let released = (*on_hand - *target) - level.reserved;
-        // What was released by a cancel is no longer taken either.
-        released.min(released + taken_since)
+        // Reserved then or sold since, and reserved no more: it was shipped. A cancel is neither.
+        let reserved_then = *on_hand - *target;
+        reserved_then + taken_since - level.reserved
     } else {
         taken_since
     };

@@ -508,13 +508,14 @@ fn o7_an_owner_whose_copies_take_nothing_is_told_what_was_sold_and_never_more_th
 /// The ERP writes absolutely; a write to it from `was` to `target` is open, `answered` or not, and it is read with
 /// this many available and taken. Answers how the base moves, and whether a person is asked.
 fn after_an_open_write(
+    takes: Takes,
     was: i64,
     target: i64,
     answered: bool,
     available: i64,
     taken: i64,
 ) -> (Decimal, bool) {
-    let mut rules = rules(Takes::Placement, Takes::Placement, Takes::Reserve);
+    let mut rules = rules(takes, Takes::Placement, Takes::Reserve);
     let erp = rules.shops.get_mut(&ERP).unwrap();
     erp.abilities.level_writes = LevelWrites::Absolute;
     let level = |units: i64| level("KH-100", units);
@@ -594,8 +595,16 @@ fn an_open_absolute_write_is_told_by_its_value_and_the_orders_around_it() {
         ),
     ] {
         let (was, target, answered, available, taken) = open;
-        let found = after_an_open_write(was, target, answered, available, taken);
+        let found = after_an_open_write(Takes::Placement, was, target, answered, available, taken);
         assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_was_sold_and_shipped_before_an_absolute_write_is_lost_by_it_and_no_receipt() {
+    for answered in [false, true] {
+        let found = after_an_open_write(Takes::Reserve, 40, 38, answered, 38, 3);
+        assert_eq!(found, (Decimal::ZERO, false), "answered: {answered}");
     }
 }
 

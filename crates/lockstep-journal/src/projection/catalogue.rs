@@ -2,7 +2,7 @@
 
 use crate::JournalError;
 use crate::columns::{int, json, kind_code, micros, parse, place, record_subject};
-use crate::projection::{awaited, clear_aside, ledger};
+use crate::projection::{awaited, clear_aside, ledger, stands_aside};
 use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
 use lockstep_model::{
@@ -573,8 +573,9 @@ fn pictures_of(fields: &Fields) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// All writes of a round are answered. The record is in step there, unless one failed, or its pictures, which are
-/// written one after the other, are not all there yet: then it is looked at again.
+/// All writes of a round are answered. The record is in step there, unless one failed, its pictures, which are written
+/// one after the other, are not all there yet, or something of it stands aside, which need not be what was written: then
+/// it is looked at again.
 fn round_ends(
     connection: &Connection,
     record: RecordId,
@@ -590,19 +591,18 @@ fn round_ends(
         return Ok(());
     }
     let has_pictures = ours.contains_key(&Path::new(&Field::Pictures));
-    if has_pictures && pictures_of(ours) != pictures_of(held) {
-        // One of them may be what it stands aside with.
-        return lacks_only_pictures(connection, record, shop);
+    let lacks_pictures = has_pictures && pictures_of(ours) != pictures_of(held);
+    if lacks_pictures || stands_aside(connection, shop, &record_subject(int(record.0)))? {
+        return is_looked_at_last(connection, record, shop);
     }
-    clear_aside(connection, shop, &record_subject(int(record.0)))?;
     connection
         .prepare_cached("DELETE FROM due WHERE record = ?1 AND shop = ?2")?
         .execute(params![int(record.0), int(shop.0)])?;
     Ok(())
 }
 
-/// Its pictures wait behind everything else that is due.
-pub(super) fn lacks_only_pictures(
+/// What may be missing of it, a picture as a rule, waits behind everything else that is due.
+pub(super) fn is_looked_at_last(
     connection: &Connection,
     record: RecordId,
     shop: ShopId,

@@ -291,7 +291,7 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
                 clear_aside(connection, *shop, &remote_text(*kind, id.as_str()))?;
             }
             for (record, shop) in only_pictures {
-                catalogue::lacks_only_pictures(connection, *record, *shop)?;
+                catalogue::is_looked_at_last(connection, *record, *shop)?;
             }
         }
         Body::DueAgain { what } => due_again(connection, what)?,
@@ -439,6 +439,16 @@ fn aside_history(
     }
 }
 
+fn stands_aside(
+    connection: &Connection,
+    shop: ShopId,
+    subject: &str,
+) -> Result<bool, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM aside WHERE subject = ?1 AND shop = ?2)")?
+        .query_row(params![subject, int(shop.0)], |row| row.get(0))?)
+}
+
 fn clear_aside(connection: &Connection, shop: ShopId, subject: &str) -> Result<(), JournalError> {
     connection
         .prepare_cached("DELETE FROM aside WHERE subject = ?1 AND shop = ?2")?
@@ -464,6 +474,10 @@ fn conflict_opened(
             json("a conflict", about)?,
             micros(at)
         ])?;
+    // It waits for a person from now on, and not for the shop that refused it before.
+    if let (Conflict::LevelInDoubt { shop, .. }, Subject::Level { .. }) = (about, subject) {
+        clear_aside(connection, *shop, &subject_text(subject))?;
+    }
     Ok(())
 }
 

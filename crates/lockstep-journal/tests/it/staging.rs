@@ -374,3 +374,40 @@ fn a_written_picture_leaves_the_record_due_until_all_are_there() {
         assert_eq!(due(&journal), intent == 1);
     }
 }
+
+#[test]
+fn a_picture_that_is_given_leaves_due_what_else_of_the_record_stands_aside() {
+    let mut journal = journal();
+    let mut coffee = product("p1", &["A"], "Coffee", 720);
+    coffee.pictures = Some(vec![]);
+    let mut body = merged(1, &coffee, &[WEB], &[WEB]);
+    if let Body::Merged(merged) = &mut body {
+        let one = Value::list(["aa".to_owned()]);
+        merged.ours.set.insert(Path::new(&Field::Pictures), one);
+    }
+    let record = Subject::Record(RecordId(1));
+    let aside = Body::Aside {
+        shop: WEB,
+        subject: AsideSubject::Subject(record.clone()),
+        fault: Fault::new(FaultKind::Unavailable, "nobody answers"),
+        retry_at: Some(at(60)),
+        tries: 1,
+        refused: Vec::new(),
+    };
+    let what = What::AddPicture {
+        digest: "aa".to_owned(),
+    };
+    append(
+        &mut journal,
+        vec![
+            body,
+            intended(1, WEB, record.clone(), set_title("Coffee!")),
+            settled(1, Settlement::NotApplied { fault: None }),
+            aside,
+            intended(2, WEB, record, what),
+            settled(2, done("p1", None)),
+        ],
+    );
+    let at_web = &journal.record_view(RecordId(1)).unwrap().unwrap().shops[&WEB];
+    assert!(at_web.due && at_web.aside.is_some(), "{at_web:?}");
+}

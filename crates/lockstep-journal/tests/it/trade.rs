@@ -4,12 +4,14 @@ use crate::support::*;
 use lockstep_journal::Journal;
 use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::{
-    Again, AsideSubject, Body, Hold, Movement, Personal, Settlement, StockMapping, Subject, What,
+    Again, AsideSubject, Body, Conflict, Hold, Movement, Personal, Settlement, StockMapping,
+    Subject, What,
 };
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Fault, FaultKind, Fulfilment, Kind, Level, LineLinks, Order, OrderAnswer, OrderKey, OrderLine,
-    OrderStep, Payment, Person, Record, ShopId, ShopIdentity, Sku, StockSemantics, Takes,
+    ConflictId, Fault, FaultKind, Fulfilment, Kind, Level, LineLinks, Order, OrderAnswer, OrderKey,
+    OrderLine, OrderStep, Payment, Person, Record, ShopId, ShopIdentity, Sku, StockSemantics,
+    Takes,
 };
 use rust_decimal::Decimal;
 
@@ -421,6 +423,39 @@ fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
     );
     settle(&mut journal);
     assert!(dirty(&journal).is_empty());
+    assert!(journal.asides(10).unwrap().is_empty());
+}
+
+#[test]
+fn a_level_that_waits_for_a_person_stands_aside_no_more() {
+    let mut journal = world();
+    let subject = Subject::Level {
+        stock: MAIN,
+        sku: "A".into(),
+    };
+    append(
+        &mut journal,
+        vec![
+            Body::Aside {
+                shop: WEB,
+                subject: AsideSubject::Subject(subject.clone()),
+                fault: Fault::new(FaultKind::Protocol, "no"),
+                retry_at: Some(at(60)),
+                tries: 1,
+                refused: Vec::new(),
+            },
+            Body::ConflictOpened {
+                conflict: ConflictId(1),
+                subject,
+                about: Conflict::LevelInDoubt {
+                    shop: WEB,
+                    was: units(10),
+                    target: units(7),
+                    found: units(8),
+                },
+            },
+        ],
+    );
     assert!(journal.asides(10).unwrap().is_empty());
 }
 

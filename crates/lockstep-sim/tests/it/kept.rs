@@ -8,11 +8,15 @@ fn is_clean(seeds: &[u64]) {
 }
 
 fn are_clean(seeds: &[u64], acts: u32) {
+    // The topics came later than these seeds.
+    are_clean_in(Topics::NONE, seeds, acts);
+}
+
+fn are_clean_in(topics: Topics, seeds: &[u64], acts: u32) {
     for seed in seeds {
-        // The topics came later than these seeds.
         let outcome = run(Scenario {
             acts,
-            topics: Topics::NONE,
+            topics,
             ..Scenario::new(*seed)
         });
         assert!(
@@ -71,4 +75,19 @@ fn an_order_placed_and_cancelled_while_its_level_is_read_is_not_seen_in_that_lev
 #[test]
 fn a_level_is_not_believed_whose_shop_failed_before_its_orders_were_read_once_more() {
     are_clean(&[4_060_805], 7);
+}
+
+#[test]
+fn what_was_sold_and_shipped_before_an_absolute_write_is_no_receipt() {
+    are_clean_in(Topics::usual(), &[12_054_978], 7);
+}
+
+#[test]
+fn a_picture_that_is_given_does_not_end_what_was_refused_before_it() {
+    are_clean_in(Topics::usual(), &[12_093_896], 7);
+}
+
+#[test]
+fn a_level_that_waits_for_a_person_stands_aside_no_more() {
+    are_clean_in(Topics::usual(), &[1_155], 40);
 }
