@@ -186,15 +186,27 @@ pub(crate) const AFTER_ROOT: &str = "-\u{1f}\u{7f}";
 /// Where something stands in the order of its kind: products by their smallest SKU, categories by depth, then path.
 pub(crate) fn place(kind: Kind, key: &str, tie: &str) -> String {
     match kind {
-        Kind::Category if key == RootCategory::KEY => {
-            format!("{ROOT_DEPTH}{PATH_SEPARATOR}{key}{TIE_SEPARATOR}{tie}")
-        }
-        Kind::Category => {
-            let depth = key.matches(PATH_SEPARATOR).count().min(999);
-            format!("{depth:03}{PATH_SEPARATOR}{key}{TIE_SEPARATOR}{tie}")
-        }
+        Kind::Category => place_at_depth(key.matches(PATH_SEPARATOR).count(), key, tie),
         Kind::Product | Kind::Level | Kind::Order => format!("{key}{TIE_SEPARATOR}{tie}"),
     }
+}
+
+/// A category that is deeper in its shop than its path tells stands with those of its depth: parents come first.
+pub(crate) fn place_at_depth(depth: usize, path: &str, tie: &str) -> String {
+    if path == RootCategory::KEY {
+        return format!("{ROOT_DEPTH}{PATH_SEPARATOR}{path}{TIE_SEPARATOR}{tie}");
+    }
+    let depth = depth.min(999);
+    format!("{depth:03}{PATH_SEPARATOR}{path}{TIE_SEPARATOR}{tie}")
+}
+
+/// The same place for another path.
+pub(crate) fn place_under(place: &str, path: &str) -> String {
+    let depth = place
+        .split_once(PATH_SEPARATOR)
+        .map_or("000", |(depth, _)| depth);
+    let tie = place.rsplit_once(TIE_SEPARATOR).map_or("", |(_, tie)| tie);
+    format!("{depth}{PATH_SEPARATOR}{path}{TIE_SEPARATOR}{tie}")
 }
 
 /// The key that a place was made of.

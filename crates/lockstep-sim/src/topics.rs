@@ -126,6 +126,15 @@ impl Topic {
         early.chain(Self::LATE)
     }
 
+    /// In how many of a hundred histories it is.
+    fn percent(self) -> u64 {
+        match self {
+            // While nothing is left of anything little else can be seen.
+            Topic::Wiped => 15,
+            _ => 65,
+        }
+    }
+
     fn bit(self) -> u64 {
         1 << (self as u8)
     }
@@ -137,17 +146,10 @@ pub struct Topics(u64);
 impl Topics {
     pub const NONE: Topics = Topics(0);
     /// What is known to be wrong still.
-    const RED: [Topic; 6] = [
-        // Seed 192, 7 acts: an address that changes while its copy is being made is asked about, and the checker wants it carried.
-        Topic::Readdressed,
-        // Seeds 683, 7 acts, and 1120, 40: eleven items are told to be gone unasked where ten may be.
-        Topic::Wiped,
-        // Not searched again since two refusals of one shop wait for each other no more.
-        Topic::MadeAgain,
-        // Each product is asked about, and its shops wait until a person has said which of the two it is.
+    const RED: [Topic; 2] = [
+        // Each product is asked about, and its shops wait until a person has said which of the two it is: an item has no
+        // identity of its own yet.
         Topic::SwappedSkus,
-        // What was made under a name of before is not found by the one that looks for it.
-        Topic::Trees,
         // The picture that a shop made of ours is not known as ours, and ours is added again and again.
         Topic::ReencodedPictures,
     ];
@@ -170,7 +172,11 @@ impl Topics {
 
     /// All that the product is known to be right in.
     pub fn usual() -> Self {
-        Topics(Self::all().0 & !Self::of(&Self::RED).0)
+        Self::all().without(&Self::RED)
+    }
+
+    pub fn without(self, topics: &[Topic]) -> Self {
+        Topics(self.0 & !Self::of(topics).0)
     }
 
     pub fn has(self, topic: Topic) -> bool {
@@ -181,14 +187,14 @@ impl Topics {
         topics.iter().any(|topic| self.has(*topic))
     }
 
-    /// About two in three of them: what is seen only without another is seen too.
+    /// About two in three of most of them: what is seen only without another is seen too.
     /// `late`: for the topics that came later, so that the histories of a seed stay what they were without them.
     pub fn some(self, dice: &mut Dice, late: &mut Dice) -> Self {
         let drawn = Topic::all().filter(|topic| {
             let is_late = Topic::LATE.contains(topic);
             let dice = if is_late { &mut *late } else { &mut *dice };
             // Each is asked, so that a topic that is left out does not change which others are drawn.
-            let drawn = dice.chance(65);
+            let drawn = dice.chance(topic.percent());
             drawn && self.has(*topic)
         });
         drawn.fold(Self::NONE, Self::and)

@@ -52,7 +52,10 @@ pub fn told_unasked(sim: &Sim, world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for shop in WEB {
         let kept = world.terms.buffers.get(&shop).copied().unwrap_or_default();
-        let wiped = world.wiped.iter().filter(|(_, units)| **units > kept);
+        // What came in since is no more than a few, and a shop from which as many are kept is rightly told of none.
+        let is_wiped = |sku: &Sku| sim.shops[&ERP].levels[sku].available() <= 0;
+        let wiped = world.wiped.iter();
+        let wiped = wiped.filter(|(sku, units)| **units > kept && is_wiped(sku));
         let told = wiped.filter(|(sku, _)| {
             let level = sim.shops[&shop].levels.get(*sku);
             level.is_some_and(|level| level.available() <= 0)

@@ -487,7 +487,10 @@ fn decide_on(
     let awaits = if is_root {
         BTreeSet::new()
     } else {
-        awaits(&ours, &sides, rules, terms)
+        let creates = |write: &&Write| matches!(write.what, What::Create { .. });
+        let made = decision.writes.iter().filter(creates);
+        let made: BTreeSet<ShopId> = made.map(|write| write.shop).collect();
+        awaits(&ours, &sides, &made, rules, terms)
     };
     let is_news = known.is_none()
         || !ours_delta.is_empty()
@@ -590,27 +593,32 @@ fn archive_what_its_owner_dropped(
 }
 
 /// Categories that it is in, or hangs under, and that have no link yet: in a shop whose word counts, and in those that have
-/// the record.
-fn awaits(ours: &Fields, sides: &[Side<'_>], rules: &Rules, terms: &Terms) -> BTreeSet<Awaited> {
+/// the record or are given it now.
+fn awaits(
+    ours: &Fields,
+    sides: &[Side<'_>],
+    made: &BTreeSet<ShopId>,
+    rules: &Rules,
+    terms: &Terms,
+) -> BTreeSet<Awaited> {
     let group = FieldGroup::Categories;
     let mut awaits = BTreeSet::new();
     if !rules.group_is_on(group) {
         return awaits;
     }
     let owner = rules.owner(group);
-    for side in sides.iter().filter(|side| side.is_there()) {
-        let shop = side.shop;
-        if owner.is_none_or(|owner| owner == shop) {
-            let unknown = terms.unknown(shop, categories(side.holds()));
-            awaits.extend(unknown.map(|id| Awaited::Theirs {
-                shop,
-                id: id.into(),
-            }));
-        }
-        if owner != Some(shop) {
-            let missing = terms.missing(shop, categories(ours));
-            awaits.extend(missing.map(|record| Awaited::Ours { shop, record }));
-        }
+    let there = || sides.iter().filter(|side| side.is_there());
+    for side in there().filter(|side| owner.is_none_or(|owner| owner == side.shop)) {
+        let unknown = terms.unknown(side.shop, categories(side.holds()));
+        awaits.extend(unknown.map(|id| Awaited::Theirs {
+            shop: side.shop,
+            id: id.into(),
+        }));
+    }
+    let given = there().map(|side| side.shop).chain(made.iter().copied());
+    for shop in given.filter(|shop| owner != Some(*shop)) {
+        let missing = terms.missing(shop, categories(ours));
+        awaits.extend(missing.map(|record| Awaited::Ours { shop, record }));
     }
     awaits
 }

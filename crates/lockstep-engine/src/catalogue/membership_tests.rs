@@ -97,6 +97,19 @@ fn c10_a_membership_waits_for_the_link_of_its_category_in_the_source_and_in_each
 }
 
 #[test]
+fn c10_a_product_that_is_made_before_its_category_waits_for_it() {
+    let mut known = known_in(&["c1"], &["40"], &["a1"]);
+    known.shops.remove(&B);
+    let title = staged(ERP, &in_categories(ERP, "Espresso", &["c1"]));
+    let decision = decide_with(known, vec![title], &[(ERP, "c1", 40), (A, "a1", 40)], &[]);
+    let ours = Awaited::Ours {
+        shop: B,
+        record: RecordId(40),
+    };
+    assert_eq!(merged(&decision).awaits, [ours].into());
+}
+
+#[test]
 fn c10_a_category_that_the_shop_once_had_is_waited_for_by_nobody() {
     let read = staged(ERP, &in_categories(ERP, "Coffee", &["c1"]));
     let decision = decide_with(known_in(&[], &[], &[]), vec![read], &[], &[(ERP, "c1", 40)]);

@@ -7,7 +7,7 @@ use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::bounds::{CATEGORY_DEPTH_MAX, CLUSTER_MEMBERS_MAX};
 use crate::columns::{
     AFTER_ROOT, PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place,
-    record_subject, time,
+    place_at_depth, record_subject, time,
 };
 use crate::journal::{Counted, last_seq};
 use crate::projection::awaited_by;
@@ -881,8 +881,8 @@ fn work_out_paths(
         after = *last;
         for (reading, shop, remote) in &page {
             let root = roots.get(shop).map(String::as_str);
-            let path = if root == Some(remote) {
-                RootCategory::KEY.to_owned()
+            let (path, depth) = if root == Some(remote) {
+                (RootCategory::KEY.to_owned(), 0)
             } else {
                 path_of(&transaction, *shop, remote, root)?
             };
@@ -891,7 +891,7 @@ fn work_out_paths(
                 .prepare_cached("UPDATE staged SET place = ?2, keys = ?3 WHERE reading = ?1")?
                 .execute(params![
                     reading,
-                    place(Kind::Category, &path, &tie),
+                    place_at_depth(depth, &path, &tie),
                     json("a category's path", &[&path])?
                 ])?;
             transaction
@@ -940,23 +940,26 @@ fn roots(
     Ok(roots)
 }
 
-/// The names from the root down to a category of a shop, as staged or else as last known. Below the root of our own,
-/// where it hangs under it.
+/// The names from the root down to a category of a shop, as staged or else as last known, and how many stand above it
+/// there. What stands above it goes by our names from where it is known as ours: it may be called something else in this
+/// shop, or not be renamed there yet. Below the root of our own, where it hangs under it.
 fn path_of(
     connection: &Connection,
     shop: i64,
     remote: &str,
     root: Option<&str>,
-) -> Result<String, JournalError> {
+) -> Result<(String, usize), JournalError> {
     let mut names: Vec<String> = Vec::new();
+    let mut is_ours = false;
+    let mut above = 0;
     let mut next = Some(remote.to_owned());
-    while let Some(remote) = next.take().filter(|remote| Some(remote.as_str()) != root) {
+    while let Some(id) = next.take().filter(|id| Some(id.as_str()) != root) {
         let fields: Option<String> = connection
             .prepare_cached(
                 "SELECT fields FROM staged WHERE shop = ?1 AND kind = ?2 AND id = ?3 AND gone = 0
                  UNION ALL SELECT held FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3 LIMIT 1",
             )?
-            .query_row(params![shop, kind_code(Kind::Category), remote], |row| {
+            .query_row(params![shop, kind_code(Kind::Category), id], |row| {
                 row.get(0)
             })
             .optional()?;
@@ -968,12 +971,43 @@ fn path_of(
                 .and_then(Value::as_text)
                 .map(str::to_owned)
         };
-        names.push(text(Field::Title).unwrap_or_else(|| format!("#{remote}")));
-        if names.len() == CATEGORY_DEPTH_MAX {
+        if id != remote {
+            above += 1;
+        }
+        if !is_ours {
+            let ours = match id == remote {
+                true => None,
+                false => our_path(connection, shop, &id)?,
+            };
+            is_ours = ours.is_some();
+            names.push(
+                ours.or_else(|| text(Field::Title))
+                    .unwrap_or_else(|| format!("#{id}")),
+            );
+        }
+        if above + 1 == CATEGORY_DEPTH_MAX {
             break;
         }
         next = text(Field::Parent);
     }
     names.reverse();
-    Ok(names.join(&PATH_SEPARATOR.to_string()))
+    Ok((names.join(&PATH_SEPARATOR.to_string()), above))
+}
+
+/// The path by which we call a category of a shop, if it is known as ours.
+fn our_path(
+    connection: &Connection,
+    shop: i64,
+    remote: &str,
+) -> Result<Option<String>, JournalError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT json_extract(r.keys, '$[0]') FROM link l JOIN record r ON r.record = l.record
+             WHERE l.shop = ?1 AND l.kind = ?2 AND l.id = ?3 AND l.gone = 0",
+        )?
+        .query_row(params![shop, kind_code(Kind::Category), remote], |row| {
+            row.get(0)
+        })
+        .optional()?
+        .flatten())
 }

@@ -2,10 +2,10 @@
 
 use super::catalogue::{due_at, due_where_linked};
 use crate::JournalError;
-use crate::columns::{id, int};
+use crate::columns::{id, int, kind_code};
 use lockstep_model::entry::Awaited;
-use lockstep_model::{RecordId, RemoteId, ShopId};
-use rusqlite::{Connection, params};
+use lockstep_model::{Kind, RecordId, RemoteId, ShopId};
+use rusqlite::{Connection, ToSql, params};
 use std::collections::BTreeSet;
 
 /// What a record waits for, whole.
@@ -27,7 +27,37 @@ pub(super) fn note(
         };
         insert.execute(params![int(shop.0), category, record])?;
     }
+    // A link may have come since it was decided what is waited for: with a category of the same chunk.
+    for awaited in awaits {
+        match awaited {
+            Awaited::Theirs { shop, id } if is_linked(connection, *shop, "id = ?3", &id.0)? => {
+                due_where_linked(connection, RecordId(self::id(record)))?;
+            }
+            Awaited::Ours {
+                shop,
+                record: category,
+            } if is_linked(connection, *shop, "record = ?3", &int(category.0))? => {
+                due_at(connection, record, *shop)?;
+            }
+            Awaited::Theirs { .. } | Awaited::Ours { .. } => {}
+        }
+    }
     Ok(())
+}
+
+fn is_linked(
+    connection: &Connection,
+    shop: ShopId,
+    which: &str,
+    value: &dyn ToSql,
+) -> Result<bool, JournalError> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM link WHERE shop = ?1 AND kind = ?2 AND {which} AND gone = 0)"
+    );
+    let category = kind_code(Kind::Category);
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row(params![int(shop.0), category, value], |row| row.get(0))?)
 }
 
 fn theirs(id: &RemoteId) -> String {

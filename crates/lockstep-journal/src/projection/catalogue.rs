@@ -1,7 +1,8 @@
 //! Records, links, shadows, and which shops have to be written for which record.
 
 use crate::JournalError;
-use crate::columns::{int, json, kind_code, micros, parse, place, record_subject};
+use crate::columns::{int, json, kind_code, micros, parse, record_subject};
+use crate::projection::keys::{self, KEYS};
 use crate::projection::{awaited, clear_aside, ledger, stands_aside};
 use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
@@ -64,30 +65,16 @@ pub(super) fn merged(
             keys.push(key.clone());
         }
     }
-    let keys_json = json("a record's keys", &keys)?;
-    let tie = format!("r{:016x}", merged.record.0);
-    let first = keys
-        .iter()
-        .min()
-        .cloned()
-        .unwrap_or_else(|| format!("#{}", merged.record));
-    let place = place(merged.kind, &first, &tie);
-    let (old_place, old_keys, old_ours) = match &old {
-        Some((place, keys, ours)) => (Some(place), Some(keys), Some(ours.as_str())),
-        None => (None, None, None),
+    let keys_json = json(KEYS, &keys)?;
+    let place = keys::place_of(merged.kind, merged.record, &keys);
+    let (old_keys, old_ours) = match &old {
+        Some((_, keys, ours)) => (Some(keys), Some(ours.as_str())),
+        None => (None, None),
     };
-    if old_keys != Some(&keys_json) {
-        if old_keys.is_some() {
-            connection
-                .prepare_cached("DELETE FROM record_key WHERE kind = ?1 AND key IN (SELECT value FROM json_each(?2)) AND record = ?3")?
-                .execute(params![kind, old_keys, record])?;
-        }
-        let mut insert = connection.prepare_cached(
-            "INSERT OR IGNORE INTO record_key(kind, key, record) VALUES (?1, ?2, ?3)",
-        )?;
-        for key in &keys {
-            insert.execute(params![kind, key, record])?;
-        }
+    let has_other_keys = old_keys != Some(&keys_json);
+    if has_other_keys {
+        let before = old_keys.map(String::as_str);
+        keys::replace(connection, merged.kind, merged.record, before, &keys)?;
     }
     let ours = if merged.ours.is_empty() {
         old_ours.unwrap_or("{}").to_owned()
@@ -111,7 +98,7 @@ pub(super) fn merged(
                 changed_at = ifnull(?6, changed_at)",
         )?
         .execute(params![record, kind, place, keys_json, ours, changed_at])?;
-    let needle = format!("{}\n{}", merged.title, keys.join("\n")).to_lowercase();
+    let needle = keys::needle(&merged.title, &keys);
     connection
         .prepare_cached(
             "INSERT INTO record_text(record, kind, title, needle) VALUES (?1, ?2, ?3, ?4)
@@ -124,7 +111,7 @@ pub(super) fn merged(
         seen_at(connection, seq, merged, *shop, seen)?;
     }
     let is_told_of_status = || merged.ours.set.contains_key(&Path::new(&Field::Status));
-    if merged.kind == Kind::Product && (old_keys != Some(&keys_json) || is_told_of_status()) {
+    if merged.kind == Kind::Product && (has_other_keys || is_told_of_status()) {
         // Whether it is sold decides whether its levels are written.
         for key in &keys {
             ledger::may_be_sold(connection, key)?;
@@ -136,13 +123,14 @@ pub(super) fn merged(
             .prepare_cached("UPDATE aside SET moved = 1 WHERE subject = ?1 AND moved = 0")?
             .execute([record_subject(record)])?;
     }
-    if old_place.is_some_and(|old| *old != place) {
-        connection
-            .prepare_cached("UPDATE due SET place = ?2 WHERE record = ?1")?
-            .execute(params![record, place])?;
+    if old.as_ref().is_some_and(|(old, ..)| *old != place) {
+        keys::place_due(connection, merged.record, &place)?;
     }
-    awaited::note(connection, record, &merged.awaits)?;
-    settle_due(connection, merged, &place)
+    if let Some(before) = old_keys.filter(|_| has_other_keys && merged.kind == Kind::Category) {
+        keys::moved_above(connection, &parse::<Vec<String>>(KEYS, before)?, &keys)?;
+    }
+    settle_due(connection, merged, &place)?;
+    awaited::note(connection, record, &merged.awaits)
 }
 
 fn note_gtins(

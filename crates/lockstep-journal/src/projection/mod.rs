@@ -7,6 +7,7 @@ mod awaited;
 mod catalogue;
 mod doubts;
 mod intents;
+mod keys;
 mod ledger;
 mod orders;
 mod runs;

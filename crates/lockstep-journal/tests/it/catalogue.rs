@@ -563,6 +563,81 @@ fn c10_a_record_is_due_once_a_category_that_it_waits_for_is_there() {
 }
 
 #[test]
+fn c10_a_record_whose_category_came_with_the_chunk_in_which_it_began_to_wait_is_due() {
+    let coffee = product("e1", &["A"], "Coffee", 690);
+    let theirs = Awaited::Theirs {
+        shop: ERP,
+        id: "c1".into(),
+    };
+    let ours = Awaited::Ours {
+        shop: WEB,
+        record: RecordId(2),
+    };
+    for (awaited, shop, id) in [(theirs, ERP, "c1"), (ours, WEB, "w1")] {
+        let mut journal = journal();
+        let Body::Merged(mut waits) = merged(1, &coffee, &[ERP, WEB], &[]) else {
+            unreachable!()
+        };
+        waits.awaits = [awaited].into();
+        let there = category_merged(2, shop, id, "Garden", &[]);
+        append(&mut journal, vec![there, Body::Merged(waits)]);
+        assert_eq!(keys(&load(&journal)), ["A"]);
+    }
+}
+
+#[test]
+fn what_hangs_below_a_renamed_category_is_found_under_its_new_path() {
+    let mut journal = journal();
+    let mut leaf = category_merged(3, ERP, "c3", "Tea\u{1f}Green\u{1f}Sencha", &[WEB]);
+    if let Body::Merged(leaf) = &mut leaf {
+        leaf.keys.push("Herbs\u{1f}Sencha".into());
+    }
+    append(
+        &mut journal,
+        vec![
+            category_merged(1, ERP, "c1", "Tea", &[]),
+            category_merged(2, ERP, "c2", "Tea\u{1f}Green", &[]),
+            leaf,
+            category_merged(4, ERP, "c4", "Teapots\u{1f}Green", &[]),
+        ],
+    );
+    let renamed = |keys: &[&str]| match category_merged(1, ERP, "c1", "Teas", &[]) {
+        Body::Merged(merged) => Body::Merged(Merged {
+            keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..merged
+        }),
+        _ => unreachable!(),
+    };
+    let keys_of = |journal: &lockstep_journal::Journal, record: u64| {
+        let view = journal.record_view(RecordId(record)).unwrap().unwrap();
+        view.keys.join(", ").replace('\u{1f}', "/")
+    };
+    // While a shop may still show the old name, both lead there.
+    append(&mut journal, vec![renamed(&["Tea", "Teas"])]);
+    assert_eq!(keys_of(&journal, 2), "Tea/Green, Teas/Green");
+    append(&mut journal, vec![renamed(&["Teas"])]);
+    assert_eq!(keys_of(&journal, 2), "Teas/Green");
+    assert_eq!(keys_of(&journal, 3), "Teas/Green/Sencha, Herbs/Sencha");
+    assert_eq!(keys_of(&journal, 4), "Teapots/Green");
+    // A shop that shows it under the new path shows this one.
+    let page = vec![
+        category("9", "Teas", None),
+        category("8", "Green", Some("9")),
+        category("7", "Sencha", Some("8")),
+    ];
+    journal.stage(WEB, page).unwrap();
+    let third = journal
+        .load_catalogue(Kind::Category, None, 100, at(0))
+        .unwrap();
+    assert!(
+        third
+            .clusters
+            .iter()
+            .all(|cluster| cluster.known.len() == 1)
+    );
+}
+
+#[test]
 fn m13_what_a_person_wants_made_again_is_due_there_without_its_old_link() {
     let mut journal = journal();
     let coffee = product("p1", &["A"], "Coffee", 690);

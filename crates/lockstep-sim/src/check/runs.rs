@@ -72,12 +72,14 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
             ) => {
                 let mut lives = lives.iter();
                 let life = lives.find(|life| life.shop == order.shop && *life.id == order.id);
-                // Whether the copy was told, no reading shows: where that is in doubt when it is shipped, it is asked.
+                let is_told = sim.shops[&ERP].traits.readdresses;
                 let differ = life.is_some_and(|life| {
-                    let is_corrected = life.origin.address != 0;
-                    let copies = life.copies.iter();
-                    let mut sides = copies.chain([&life.origin]);
-                    is_corrected && sides.any(|side| side.any_shipped() || side.address == 0)
+                    let copies = || life.copies.iter();
+                    let differs = copies().any(|copy| copy.address != life.origin.address);
+                    // Whether the copy was told, no reading shows: where that is in doubt when it is shipped, it is asked.
+                    let mut sides = copies().chain([&life.origin]);
+                    let is_shipped = sides.any(|side| side.any_shipped());
+                    life.origin.address != 0 && (is_shipped || (differs && !is_told))
                 });
                 if differ {
                     waiting.asked_where.insert(order.to_string());
