@@ -159,9 +159,14 @@ pub fn resolve(
             let decision = "settled by hand; the order is left as it is in both shops";
             Ok(vec![closed(decision.into(), Delta::default())])
         }
-        (Conflict::Undone { path, .. }, ConflictSubject::Record(_), Resolution::Release) => {
+        (Conflict::Undone { path, .. }, ConflictSubject::Record(known), Resolution::Release) => {
             let decision = format!("{path} is synced again");
-            Ok(vec![closed(decision, Delta::default())])
+            // What nobody had any more is said to be nothing: else what came back there would stay, and no other follow.
+            let mut ours = Delta::default();
+            if !known.ours.contains_key(path) {
+                ours.set.insert(path.clone(), Value::Empty);
+            }
+            Ok(vec![closed(decision, ours)])
         }
         (
             Conflict::Undone { path, shop, .. },
@@ -479,6 +484,20 @@ mod tests {
         };
         assert!(ours.is_empty());
         assert_eq!(by.as_deref(), Some("operator"));
+    }
+
+    #[test]
+    fn an_undone_field_that_our_record_has_no_more_is_emptied_when_it_is_released() {
+        let mut asked = undone();
+        if let ConflictSubject::Record(known) = &mut asked.subject {
+            known.ours.clear();
+        }
+        let bodies = resolve(&asked, &Resolution::Release, "operator", &our_rules()).unwrap();
+        let [Body::ConflictClosed { ours, .. }] = bodies.as_slice() else {
+            panic!("{bodies:?}");
+        };
+        let emptied = [(Path::from_stored(PRICE.into()), Value::Empty)];
+        assert_eq!(ours.set, emptied.into());
     }
 
     #[test]

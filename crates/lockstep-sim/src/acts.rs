@@ -7,6 +7,7 @@ use crate::dice::Dice;
 use crate::scenario::{ERP, UNITS, WEB, product, sku};
 use crate::shop::Line;
 use crate::sim::Sim;
+use crate::stocks;
 use crate::topics::Topic;
 use crate::wiped;
 use crate::world::{World, key_of};
@@ -385,6 +386,8 @@ fn act_on_parts(sim: &mut Sim, world: &mut World) {
             });
         }
         6 if topics.has(Topic::OpeningMoved) && shop != ERP => move_opening(sim, world, shop),
+        7 if topics.has(Topic::Stocks) => stocks::receive(sim, world, &mut dice),
+        // With a second stock something is left of everything.
         7 if topics.has(Topic::Wiped) && dice.chance(25) => wiped::wipe(sim, world),
         _ => {}
     }

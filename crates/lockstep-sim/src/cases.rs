@@ -47,6 +47,7 @@ fn quiet() -> (Sim, World) {
         paid_back: BTreeMap::new(),
         taken_back: BTreeMap::new(),
         wiped: BTreeMap::new(),
+        sell_both: BTreeSet::new(),
         titles_follow_edits: false,
     };
     let mut shops: BTreeMap<ShopId, SimShop> = [ERP, WEB[0], WEB[1]]

@@ -12,7 +12,9 @@ use crate::mistakes::Mistake;
 use crate::refusals;
 use crate::shop::{LevelWrites, OrderKeys, SimShop, Traits};
 use crate::sim::{SEARCH_LAG_MS, SETTLES_AFTER_MS, Sim};
+use crate::stocks;
 use crate::topics::{Topic, Topics};
+use crate::undoing;
 use crate::wiped;
 use crate::world::{Terms, World};
 use jiff::Timestamp;
@@ -185,6 +187,9 @@ pub fn rules(
 ) -> Rules {
     let terms = &world.terms;
     let mut settings = CustomerSettings::new(Customer::new(CustomerId(1), "Made up"));
+    if world.topics.has(Topic::Stocks) {
+        stocks::of_the_erp(&mut settings);
+    }
     settings.policies = Policies::owned_by(ERP);
     if newest {
         settings.policies.texts = Policy::Newest;
@@ -223,6 +228,9 @@ pub fn rules(
             link.picks.attributes = vec![format!("{name}={value}")];
         }
         link.orders_from = terms.orders_from.get(shop).copied();
+        if world.sell_both.contains(shop) {
+            link.sells_from = stocks::BOTH.to_vec();
+        }
         settings.customer_has_services.push(link.clone());
         let name = format!("shop {shop}");
         let service = Service::new(*shop, name.as_str(), "sim", "http://127.0.0.1:1");
@@ -244,6 +252,7 @@ pub fn rules(
                 identity: ShopIdentity {
                     currency: "EUR".into(),
                     stock,
+                    stocks: stocks::of(state),
                     ..ShopIdentity::default()
                 },
             },
@@ -331,6 +340,7 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         paid_back: BTreeMap::new(),
         taken_back: BTreeMap::new(),
         wiped: BTreeMap::new(),
+        sell_both: BTreeSet::new(),
     };
     let mut shops = BTreeMap::new();
     for shop in [ERP, WEB[0], WEB[1]] {
@@ -352,6 +362,10 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
             world.received.insert(sku(number), UNITS);
         }
     }
+    if topics.has(Topic::Stocks) {
+        let mut dice = Dice::new(scenario.seed.rotate_left(8));
+        stocks::begin(&mut shops, &mut world, &mut dice);
+    }
     if topics.has(Topic::Assortments) {
         world.picky = world.more.pick(&WEB).copied();
     }
@@ -369,6 +383,8 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
     sim.tell(|| format!("topics: {}; {:?}", world.topics, world.terms));
     catalogue_acts::begin(&mut sim, &mut world, now);
     sim.run_until(later(now, PEACE_MS));
+    // Nobody undoes the first of all.
+    sim.written_runs.clear();
     sim.faults = faults;
     sim.pages_are_slow = topics.has(Topic::SlowPages) && more.chance(35);
     if sim.pages_are_slow {
@@ -387,6 +403,8 @@ pub fn run(scenario: Scenario) -> Outcome {
         world.topics.has(Topic::Refusals) && unseen.chance(70),
         world.topics.has(Topic::Closings) && unseen.chance(60),
     );
+    let mut of_undo = Dice::new(scenario.seed.rotate_left(40));
+    let undoes = world.topics.has(Topic::Undo) && of_undo.chance(50);
     for _ in 0..scenario.acts {
         act(&mut sim, &mut dice, &mut world);
         if refuses {
@@ -394,6 +412,9 @@ pub fn run(scenario: Scenario) -> Outcome {
         }
         if closes {
             closing::act(&mut sim, &mut unseen);
+        }
+        if undoes {
+            undoing::act(&mut sim, &mut of_undo);
         }
         sim.trouble();
         let pause = dice.between(0, 4_000);
@@ -448,6 +469,12 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     let looked = later(sim.now, PEACE_MS);
     while sim.now < until {
         sim.run_until(later(sim.now, LOOK_MS));
+        if sim.is_at_rest() {
+            let overwritten = undoing::answer(sim, dice);
+            if !overwritten.is_empty() {
+                return overwritten;
+            }
+        }
         let is_at_rest = sim.now >= looked && sim.is_at_rest() && look(sim, world).is_empty();
         if !always(sim, world).is_empty() || is_at_rest {
             break;

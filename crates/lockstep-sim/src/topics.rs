@@ -72,6 +72,10 @@ pub enum Topic {
     SlowPages,
     /// Settings are closed and opened while everything goes on.
     Closings,
+    /// The ERP has a second stock, and a shop may sell from both.
+    Stocks,
+    /// Runs are undone.
+    Undo,
 }
 
 impl Topic {
@@ -111,7 +115,7 @@ impl Topic {
     ];
 
     /// What befalls an order or a shop while all goes on. These came later than the others.
-    const LATE: [Topic; 7] = [
+    const LATE: [Topic; 9] = [
         Topic::FullRefunds,
         Topic::Readdressed,
         Topic::OpeningMoved,
@@ -119,6 +123,8 @@ impl Topic {
         Topic::Refusals,
         Topic::SlowPages,
         Topic::Closings,
+        Topic::Stocks,
+        Topic::Undo,
     ];
 
     pub fn all() -> impl Iterator<Item = Topic> {

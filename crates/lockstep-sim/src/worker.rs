@@ -4,10 +4,11 @@ use crate::coordinator::{Coordinator, Refusal};
 use crate::pace::Pace;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_engine::clock::SteadyClock;
+use lockstep_engine::stock::stock_mapping;
 use lockstep_engine::{CallId, Customer, Event, Opened, Rules};
 use lockstep_journal::Journal;
 use lockstep_model::cases::Also;
-use lockstep_model::entry::{Body, RunResult, StockMapping};
+use lockstep_model::entry::{Body, RunResult};
 use lockstep_model::{CustomerId, Epoch, Incarnation, Kind, Lane, Revision, RunId, ShopId};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -157,10 +158,9 @@ impl Machine {
     pub fn start(&mut self, epoch: u64, deadline: Timestamp, rules: &Arc<Rules>, now: Timestamp) {
         let at = self.wall(now);
         let journal = self.journal.as_mut().expect("it was opened");
-        let mapping = StockMapping {
-            default: Some(rules.default_stock()),
-            ..StockMapping::default()
-        };
+        let identities = rules.shops.iter();
+        let identities = identities.map(|(shop, rules)| (*shop, rules.identity.clone()));
+        let mapping = stock_mapping(&rules.settings, &identities.collect());
         journal.map_stocks(at, mapping).expect("stocks are mapped");
         let counters = journal.counters().expect("counters");
         let mut cursors = BTreeMap::new();

@@ -6,11 +6,10 @@ use lockstep_connector::{
     Account, BodyStream, Connector, Hook, HookState, Manifest, Pictures, Registry,
 };
 use lockstep_engine::{Abilities, LevelWrites, PageSize, Rules, ShopRules};
-use lockstep_model::entry::StockMapping;
 use lockstep_model::settings::{CustomerSettings, Service};
 use lockstep_model::{
     Change, Fault, FaultKind, Fingerprint, NaturalKey, Outcome, Page, PictureSource, PullRequest,
-    Record, RemoteId, Revision, ShopId, ShopIdentity,
+    Record, Revision, ShopId, ShopIdentity,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -207,37 +206,6 @@ fn abilities(manifest: &Manifest) -> Abilities {
         holds: manifest.holds,
         removes: manifest.removes,
     }
-}
-
-/// Which of the shops' stocks is which of ours, by the settings. A shop without a word about it means its first stock, and
-/// by that the first that it sells from; the others of that shop are not kept in step.
-pub fn stock_mapping(
-    settings: &CustomerSettings,
-    identities: &BTreeMap<ShopId, ShopIdentity>,
-) -> StockMapping {
-    let mut mapping = StockMapping {
-        default: Some(settings.customer.stock_id.unwrap_or_default()),
-        ..StockMapping::default()
-    };
-    for (service, _) in settings.shops() {
-        let home = settings.home_stock(service.id);
-        let named = settings
-            .stock_service_identifiers
-            .iter()
-            .filter(|row| row.service_id == service.id)
-            .map(|row| (RemoteId::from(row.identifier.as_str()), row.stock_id));
-        let mut map: BTreeMap<_, _> = named.collect();
-        if map.is_empty() {
-            let stocks = identities.get(&service.id).map(|identity| &identity.stocks);
-            let first = stocks.and_then(|stocks| stocks.first());
-            map.extend(first.map(|stock| (stock.id.clone(), home)));
-        }
-        mapping.homes.insert(service.id, home);
-        if !map.is_empty() {
-            mapping.shops.insert(service.id, map);
-        }
-    }
-    mapping
 }
 
 /// Where a push gets the bytes of pictures: from the customer's other shops.

@@ -53,7 +53,9 @@ impl Side<'_> {
             .iter()
             .filter(|(path, value)| held.get(path) != Some(value) && !self.is_own(path, value))
             .map(|(path, _)| path);
-        let removed = held.keys().filter(|path| self.took_away(path));
+        let removed = held
+            .keys()
+            .filter(|path| self.took_away(path) && !self.is_own(path, &Value::Empty));
         moved.chain(removed).collect()
     }
 

@@ -100,6 +100,10 @@ impl Undone {
         let is_pending = *now == *question.wrote && held_before(side, path) == question.wrote;
         if says_there.as_ref() == Some(question.held) {
             let is_restored = question.restoring.is_some();
+            if is_restored {
+                // What the source has no more by our own write it took away, as by any other: the others follow.
+                ours.entry(path.clone()).or_insert(says);
+            }
             let why = match is_restored {
                 true => "restored in the source",
                 false => "the source says the same by now",

@@ -1,10 +1,10 @@
 //! What an open undo means for its record, case by case.
 
-use super::tests::{coffee, decide_on, in_step, now, our_rules, sets, shadow, staged};
+use super::tests::{coffee, decide_on, in_step, now, open, our_rules, sets, shadow, staged};
 use crate::fixture::{A, B, ERP};
 use crate::write::Sign;
 use lockstep_model::cases::{Known, OpenConflict};
-use lockstep_model::entry::{Body, Conflict};
+use lockstep_model::entry::{Body, Conflict, What};
 use lockstep_model::settings::Policy;
 use lockstep_model::{ConflictId, Path, RunId, ShopId, Value};
 use std::sync::Arc;
@@ -178,6 +178,62 @@ fn without_an_owner_our_own_record_takes_it() {
     assert_eq!(sets(&decision), [(ERP, want.clone()), (B, want)]);
     let why = "restored in our record";
     assert_eq!(closed(&decision.bodies), [(why, Some("operator"))]);
+}
+
+/// A text that the undone run gave to A, which had none.
+fn a_text() -> (Path, OpenConflict) {
+    let text = Path::from_stored("text/sv/title".into());
+    let about = Conflict::Undone {
+        path: text.clone(),
+        shop: A,
+        run: RunId(12),
+        wrote: Value::text("Kaffe"),
+        held: Value::Empty,
+        ours: Value::text("Kaffe"),
+        restoring: Some("operator".into()),
+    };
+    let open = OpenConflict {
+        about,
+        ..asked("7.20", None)
+    };
+    (text, open)
+}
+
+#[test]
+fn what_its_source_has_no_more_since_it_was_restored_there_goes_from_the_other_shops() {
+    let (text, open) = a_text();
+    let mut known = in_step("Coffee", "7.20");
+    known.ours.insert(text.clone(), Value::text("Kaffe"));
+    let at_b = known.shops.get_mut(&B).unwrap();
+    at_b.held.insert(text.clone(), Value::text("Kaffe"));
+    known.conflicts = vec![open];
+    let decision = decide_on(vec![known], vec![], &our_rules());
+    assert_eq!(sets(&decision), [(B, vec![format!("{text}=—")])]);
+    let why = "restored in the source";
+    assert_eq!(closed(&decision.bodies), [(why, Some("operator"))]);
+}
+
+#[test]
+fn what_an_undo_took_away_without_an_answer_is_no_edit_of_that_shop() {
+    let (text, mut asked) = a_text();
+    if let Conflict::Undone { restoring, .. } = &mut asked.about {
+        *restoring = None;
+    }
+    let mut rules = our_rules();
+    Arc::make_mut(&mut rules.settings).policies.texts = Policy::Newest;
+    let mut known = in_step("Coffee", "7.20");
+    known.ours.insert(text.clone(), Value::text("Kaffe"));
+    for shop in [ERP, A, B] {
+        let at = known.shops.get_mut(&shop).unwrap();
+        at.held.insert(text.clone(), Value::text("Kaffe"));
+    }
+    let set = [(text, Value::Empty)].into();
+    let at_a = known.shops.get_mut(&A).unwrap();
+    at_a.open.push(open(What::Set { set }, Some(now())));
+    known.conflicts = vec![asked];
+    let read = vec![staged(A, &coffee(A, "Coffee", "7.20"))];
+    let decision = decide_on(vec![known], read, &rules);
+    assert_eq!(sets(&decision), []);
 }
 
 #[test]

@@ -7,10 +7,12 @@
 mod close;
 mod evaluate;
 mod ledger;
+mod mapping;
 
 pub use close::close;
 pub use evaluate::{StockDecision, Switch, evaluate};
 pub use ledger::{Booked, Books, Ledger};
+pub use mapping::stock_mapping;
 
 #[cfg(test)]
 mod stocks_tests;

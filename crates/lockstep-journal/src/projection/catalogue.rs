@@ -441,7 +441,14 @@ pub(super) fn settled(
                 connection, seq, record, shop, kind, what, id, parts, held, *partly,
             )?;
             if last {
-                round_ends(connection, record, shop, &parse(FIELDS, &ours)?, &held)?;
+                round_ends(
+                    connection,
+                    record,
+                    shop,
+                    what,
+                    &parse(FIELDS, &ours)?,
+                    &held,
+                )?;
             }
         }
         Settlement::NotApplied { .. } => {
@@ -568,6 +575,7 @@ fn round_ends(
     connection: &Connection,
     record: RecordId,
     shop: ShopId,
+    what: &What,
     ours: &Fields,
     held: &Fields,
 ) -> Result<(), JournalError> {
@@ -580,7 +588,13 @@ fn round_ends(
     }
     let has_pictures = ours.contains_key(&Path::new(&Field::Pictures));
     let lacks_pictures = has_pictures && pictures_of(ours) != pictures_of(held);
-    if lacks_pictures || stands_aside(connection, shop, &record_subject(int(record.0)))? {
+    let subject = record_subject(int(record.0));
+    let is_aside = stands_aside(connection, shop, &subject)?;
+    if is_aside && matches!(what, What::Create { .. }) {
+        // It is there: what it could not be made with is another change now.
+        clear_aside(connection, shop, &subject)?;
+    }
+    if lacks_pictures || is_aside {
         return is_looked_at_last(connection, record, shop);
     }
     connection

@@ -475,9 +475,11 @@ fn conflict_opened(
             json("a conflict", about)?,
             micros(at)
         ])?;
-    // It waits for a person from now on, and not for the shop that refused it before.
-    if let (Conflict::LevelInDoubt { shop, .. }, Subject::Level { .. }) = (about, subject) {
-        clear_aside(connection, *shop, &subject_text(subject))?;
+    // It waits for a person from now on, in every shop, and not for one that refused it before.
+    if let (Conflict::LevelInDoubt { .. }, Subject::Level { .. }) = (about, subject) {
+        connection
+            .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+            .execute([subject_text(subject)])?;
     }
     Ok(())
 }

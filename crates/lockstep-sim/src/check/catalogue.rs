@@ -5,6 +5,7 @@ use crate::catalogue_acts::{PICKED, is_shown_only};
 use crate::scenario::ERP;
 use crate::shop::{SimShop, as_kept_by_a_lossy_shop};
 use crate::sim::Sim;
+use crate::stocks;
 use crate::world::World;
 use lockstep_model::{Product, RemoteId, ShopId, Sku, Status};
 use rust_decimal::Decimal;
@@ -93,9 +94,10 @@ fn as_in(
     // Nobody buys these, so their levels follow from the owner's alone.
     for sku in wanted.variants.iter().map(|v| &v.sku) {
         let units = |shop: &SimShop| shop.levels.get(sku).map(|level| level.available());
+        let beside = stocks::beside(shop, sku, erp, world);
         let right = units(erp).map(|units| match world.terms.buffers.get(&shop) {
-            Some(buffer) => (units - buffer).max(0),
-            None => units,
+            Some(buffer) => (units + beside - buffer).max(0),
+            None => units + beside,
         });
         if is_shown_only(sku) && wanted.status == Status::Active && units(state) != right {
             let shown = units(state);

@@ -107,6 +107,8 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
                 }
                 differ
             }
+            // It is answered before all is looked at.
+            (Conflict::Undone { .. }, Subject::Record(_)) => !sim.written_runs.is_empty(),
             _ => false,
         };
         if !is_known {

@@ -5,6 +5,7 @@ use crate::catalogue_acts::is_shown_only;
 use crate::scenario::ERP;
 use crate::shop::LevelWrites;
 use crate::sim::Sim;
+use crate::stocks;
 use crate::world::{Life, World};
 use lockstep_model::{Sku, Takes};
 use rust_decimal::Decimal;
@@ -24,15 +25,16 @@ pub fn left(lives: &[Life<'_>], sim: &Sim, world: &World, sku: &Sku) -> Vec<Stri
             .iter()
             .map(|life| life.to_take(sku, state, erp, world))
             .sum();
+        let beside = stocks::beside(*shop, sku, erp, world);
         // The owner of the stock knows of all.
         let (shown, kept) = match world.terms.buffers.get(shop) {
-            Some(buffer) if *shop != ERP => ((left + to_take - buffer).max(0), *buffer),
-            _ => (left + to_take, 0),
+            Some(buffer) if *shop != ERP => ((left + beside + to_take - buffer).max(0), *buffer),
+            _ => (left + beside + to_take, 0),
         };
         if level.available() != shown {
             found.push(format!(
                 "{sku}: shop {shop} (takes at {:?}, gives back {}) shows {}, and {shown} would be right: {left} are left \
-                 of {}, {to_take} are yet to be taken, {kept} are kept from it",
+                 of {}, {beside} in the other stock, {to_take} are yet to be taken, {kept} are kept from it",
                 state.traits.takes,
                 state.traits.gives_back,
                 level.available(),

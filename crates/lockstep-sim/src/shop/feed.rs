@@ -1,6 +1,6 @@
 //! What the shop shows: records, pages of its change feed, and what a search finds.
 
-use super::{LevelWrites, OrderKeys, SimShop};
+use super::{LevelWrites, MAIN, OUTLET, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
     Address, Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page,
@@ -27,20 +27,23 @@ pub(super) fn number_of(person: &Person) -> u32 {
 }
 
 impl SimShop {
-    fn level(&self, sku: &Sku) -> Option<Level> {
-        let level = self.levels.get(sku)?;
+    fn levels_of(&self, sku: &Sku) -> impl Iterator<Item = Level> {
+        let main = self.levels.get(sku).map(|level| (MAIN, level));
+        let outlet = self.outlet.get(sku).map(|level| (OUTLET, level));
         let versioned = self.traits.level_writes == LevelWrites::CompareAndSet;
-        Some(Level {
-            sku: sku.clone(),
-            stock: "main".into(),
-            item: None,
-            on_hand: level.on_hand.into(),
-            reserved: level.reserved.into(),
-            set_aside: Decimal::ZERO,
-            version: versioned.then(|| level.rev.to_string()),
-            location: None,
-            modified_at: None,
-        })
+        main.into_iter()
+            .chain(outlet)
+            .map(move |(stock, level)| Level {
+                sku: sku.clone(),
+                stock: stock.into(),
+                item: None,
+                on_hand: level.on_hand.into(),
+                reserved: level.reserved.into(),
+                set_aside: Decimal::ZERO,
+                version: versioned.then(|| level.rev.to_string()),
+                location: None,
+                modified_at: None,
+            })
     }
 
     fn order(&self, id: &RemoteId) -> Option<Order> {
@@ -119,6 +122,19 @@ impl SimShop {
         })
     }
 
+    fn records(&self, kind: Kind, id: &RemoteId) -> Vec<Record> {
+        match kind {
+            Kind::Level => self
+                .levels_of(&Sku(id.0.clone()))
+                .map(Record::Level)
+                .collect(),
+            Kind::Product | Kind::Order | Kind::Category => {
+                self.record(kind, id).into_iter().collect()
+            }
+        }
+    }
+
+    /// Of levels, that of its first stock.
     pub(super) fn record(&self, kind: Kind, id: &RemoteId) -> Option<Record> {
         match kind {
             Kind::Product => Some(match self.products.get(id) {
@@ -128,7 +144,7 @@ impl SimShop {
                     id: id.clone(),
                 },
             }),
-            Kind::Level => self.level(&Sku(id.0.clone())).map(Record::Level),
+            Kind::Level => self.levels_of(&Sku(id.0.clone())).next().map(Record::Level),
             Kind::Order => self.order(id).map(|order| Record::Order(Box::new(order))),
             Kind::Category => self.categories.get(id).cloned().map(Record::Category),
         }
@@ -155,7 +171,7 @@ impl SimShop {
             };
             let records = shown
                 .iter()
-                .filter_map(|(_, id)| self.record(request.kind, id));
+                .flat_map(|(_, id)| self.records(request.kind, id));
             Page {
                 records: records.map(Ok).collect(),
                 next,
@@ -171,7 +187,7 @@ impl SimShop {
             Scope::Ids(ids) => Page {
                 records: ids
                     .iter()
-                    .filter_map(|id| self.record(request.kind, id))
+                    .flat_map(|id| self.records(request.kind, id))
                     .map(Ok)
                     .collect(),
                 next: Next::End(None),

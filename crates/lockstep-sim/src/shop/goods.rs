@@ -88,6 +88,7 @@ impl SimShop {
             .flat_map(|product| product.variants.iter().map(|variant| &variant.sku))
             .collect();
         self.levels.retain(|sku, _| had.contains(sku));
+        self.outlet.retain(|sku, _| had.contains(sku));
     }
 
     pub fn delete_product(&mut self, id: &RemoteId) {
@@ -101,6 +102,9 @@ impl SimShop {
     pub fn rename_sku(&mut self, id: &RemoteId, from: &Sku, to: &Sku) {
         let level = self.levels.get(from).cloned().unwrap_or_default();
         self.levels.insert(to.clone(), level);
+        if let Some(level) = self.outlet.get(from).cloned() {
+            self.outlet.insert(to.clone(), level);
+        }
         self.edit_product(id, |product| {
             for variant in product
                 .variants
@@ -189,6 +193,12 @@ impl SimShop {
                 pictures.retain(|known| known.id != *picture);
             }
         });
+    }
+
+    /// Units come into its second stock.
+    pub fn receive_in_outlet(&mut self, sku: &Sku, units: i64) {
+        self.outlet.entry(sku.clone()).or_default().on_hand += units;
+        self.touch_level(sku);
     }
 
     /// A receipt, a count, a breakage: on hand moves and no order says why.

@@ -55,6 +55,10 @@ pub enum OrderKeys {
     Noted,
 }
 
+/// The stocks of a shop by its own names.
+pub const MAIN: &str = "main";
+pub const OUTLET: &str = "outlet";
+
 #[derive(Debug, Clone, Default)]
 pub struct Stocked {
     pub on_hand: i64,
@@ -74,6 +78,8 @@ pub struct SimShop {
     pub traits: Traits,
     pub products: BTreeMap<RemoteId, Product>,
     pub levels: BTreeMap<Sku, Stocked>,
+    /// Of its second stock, where it has one: nobody buys from it.
+    pub outlet: BTreeMap<Sku, Stocked>,
     pub orders: BTreeMap<RemoteId, Placed>,
     pub categories: BTreeMap<RemoteId, Category>,
     /// A product is found by a search only from then on.
@@ -90,6 +96,7 @@ impl SimShop {
             traits,
             products: BTreeMap::new(),
             levels: BTreeMap::new(),
+            outlet: BTreeMap::new(),
             orders: BTreeMap::new(),
             categories: BTreeMap::new(),
             product_hidden_until: BTreeMap::new(),
@@ -110,8 +117,10 @@ impl SimShop {
     }
 
     fn touch_level(&mut self, sku: &Sku) {
-        if let Some(level) = self.levels.get_mut(sku) {
-            level.rev += 1;
+        for levels in [&mut self.levels, &mut self.outlet] {
+            if let Some(level) = levels.get_mut(sku) {
+                level.rev += 1;
+            }
         }
         self.touch(Kind::Level, RemoteId(sku.0.clone()));
     }

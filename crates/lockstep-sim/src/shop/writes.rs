@@ -2,7 +2,7 @@
 
 use super::feed::number_of;
 use super::trade::{Basket, Line};
-use super::{LevelWrites, OrderKeys, SimShop};
+use super::{LevelWrites, OUTLET, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
     Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Person, Product,
@@ -58,7 +58,11 @@ impl SimShop {
             }
             Change::UpdateProduct { id, set, .. } => self.update(id, set),
             Change::SetLevel { was, on_hand, .. } => {
-                let Some(level) = self.levels.get_mut(&was.sku) else {
+                let levels = match was.stock.as_str() {
+                    OUTLET => &mut self.outlet,
+                    _ => &mut self.levels,
+                };
+                let Some(level) = levels.get_mut(&was.sku) else {
                     return refused(FaultKind::NotFound, "no such level");
                 };
                 match self.traits.level_writes {

@@ -7,6 +7,7 @@ mod lease;
 mod mistaken;
 mod process;
 mod settings;
+mod words;
 
 use crate::coordinator::{Coordinator, later};
 use crate::dice::Dice;
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use lockstep_engine::{CallId, Event, Rules};
 use lockstep_journal::{ConflictRow, Journal};
 use lockstep_model::entry::Cause;
-use lockstep_model::{Change, Flow, OrderKey, RemoteId, ShopId, Sku};
+use lockstep_model::{Change, Flow, OrderKey, RemoteId, RunId, ShopId, Sku};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -125,6 +126,8 @@ pub struct Sim {
     pub pages_are_slow: bool,
     /// When a machine took over that may lack the keys of buyers: what it cannot open it cannot compare.
     pub keys_lost_at: Timestamp,
+    /// Runs that wrote something of the catalogue, as they ended.
+    pub written_runs: Vec<RunId>,
     mistaken: mistaken::Mistaken,
     /// Of the write that leaves now, if it was held up.
     read_since: Timestamp,
@@ -168,6 +171,7 @@ impl Sim {
             refused_pushes: BTreeMap::new(),
             opened,
             pages_are_slow: false,
+            written_runs: Vec::new(),
             keys_lost_at: Timestamp::MIN,
             mistaken: mistaken::Mistaken::default(),
             read_since: Timestamp::MAX,

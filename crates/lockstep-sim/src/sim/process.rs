@@ -227,10 +227,14 @@ impl Sim {
                 run,
                 lane,
                 result,
+                counts,
                 message,
                 ..
             } => {
                 self.note(|| format!("run {run} {lane} {result:?} {message}"));
+                if lane == Lane::Catalogue && counts.written > 0 {
+                    self.written_runs.push(run);
+                }
                 if lane == Lane::Trade
                     && let Some(process) = self.process(machine, generation)
                 {
