@@ -47,6 +47,7 @@ fn quiet() -> (Sim, World) {
         paid_back: BTreeMap::new(),
         taken_back: BTreeMap::new(),
         wiped: BTreeMap::new(),
+        deleted_there: BTreeMap::new(),
         sell_both: BTreeSet::new(),
         titles_follow_edits: false,
     };

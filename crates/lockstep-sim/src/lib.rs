@@ -17,6 +17,7 @@ mod catalogue_acts;
 mod check;
 mod closing;
 mod coordinator;
+mod deleted_there;
 mod dice;
 mod door;
 mod faults;

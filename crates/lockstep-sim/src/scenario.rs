@@ -6,6 +6,7 @@ use crate::catalogue_acts::{self, PICKED};
 use crate::check::{always, at_rest, calls, waiting};
 use crate::closing;
 use crate::coordinator::later;
+use crate::deleted_there;
 use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::mistakes::Mistake;
@@ -24,8 +25,8 @@ use lockstep_model::settings::{
     Service, ShopRole,
 };
 use lockstep_model::{
-    ChangeSort, CustomerId, Kind, Product, Revision, ShopId, ShopIdentity, Sku, Status, StepSort,
-    StockSemantics, Takes, Variant,
+    ChangeSort, CustomerId, Flow, Kind, Product, Revision, ShopId, ShopIdentity, Sku, Status,
+    StepSort, StockSemantics, Takes, Variant,
 };
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -340,6 +341,7 @@ fn begin(scenario: Scenario, dice: &mut Dice) -> (Sim, World) {
         paid_back: BTreeMap::new(),
         taken_back: BTreeMap::new(),
         wiped: BTreeMap::new(),
+        deleted_there: BTreeMap::new(),
         sell_both: BTreeSet::new(),
     };
     let mut shops = BTreeMap::new();
@@ -405,6 +407,8 @@ pub fn run(scenario: Scenario) -> Outcome {
     );
     let mut of_undo = Dice::new(scenario.seed.rotate_left(40));
     let undoes = world.topics.has(Topic::Undo) && of_undo.chance(50);
+    let mut of_deletes = Dice::new(scenario.seed.rotate_left(48));
+    let deletes = world.topics.has(Topic::DeletedThere) && of_deletes.chance(50);
     for _ in 0..scenario.acts {
         act(&mut sim, &mut dice, &mut world);
         if refuses {
@@ -415,6 +419,9 @@ pub fn run(scenario: Scenario) -> Outcome {
         }
         if undoes {
             undoing::act(&mut sim, &mut of_undo);
+        }
+        if deletes {
+            deleted_there::act(&mut sim, &mut world, &mut of_deletes);
         }
         sim.trouble();
         let pause = dice.between(0, 4_000);
@@ -453,6 +460,10 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     sim.refusals.clear();
     closing::open_all(sim);
     finish_orders(sim, dice);
+    // Products are looked at by schedule each five minutes: what lost hooks did not tell of them is told now.
+    for shop in [ERP, WEB[0], WEB[1]] {
+        sim.wake(shop, Flow::Products);
+    }
     let unsaid = wiped::is_asked_about(sim, world);
     if !unsaid.is_empty() {
         return unsaid;
@@ -470,6 +481,7 @@ fn come_to_rest(sim: &mut Sim, world: &mut World, dice: &mut Dice) -> Vec<String
     while sim.now < until {
         sim.run_until(later(sim.now, LOOK_MS));
         if sim.is_at_rest() {
+            deleted_there::answer(sim, world);
             let overwritten = undoing::answer(sim, dice);
             if !overwritten.is_empty() {
                 return overwritten;

@@ -76,6 +76,8 @@ pub enum Topic {
     Stocks,
     /// Runs are undone.
     Undo,
+    /// People of a selling shop delete products.
+    DeletedThere,
 }
 
 impl Topic {
@@ -115,7 +117,7 @@ impl Topic {
     ];
 
     /// What befalls an order or a shop while all goes on. These came later than the others.
-    const LATE: [Topic; 9] = [
+    const LATE: [Topic; 10] = [
         Topic::FullRefunds,
         Topic::Readdressed,
         Topic::OpeningMoved,
@@ -125,6 +127,7 @@ impl Topic {
         Topic::Closings,
         Topic::Stocks,
         Topic::Undo,
+        Topic::DeletedThere,
     ];
 
     pub fn all() -> impl Iterator<Item = Topic> {

@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan};
 use lockstep_model::cases::{Also, OpenIntent};
 use lockstep_model::entry::{Again, AsideSubject, Body, Settlement, Subject, What};
 use lockstep_model::{
-    Fault, FaultKind, Field, IntentId, Kind, Lane, Outcome, Path, ShopId, Status, Value,
+    Fault, FaultKind, Field, IntentId, Kind, Lane, OrderStep, Outcome, Path, ShopId, Status, Value,
     variants_of,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -305,6 +305,7 @@ impl Run {
                 Outcome::Done(receipt) => {
                     self.counts.written += 1;
                     self.note_made(&write);
+                    self.note_freed(&write, shared, now);
                     settle(
                         self.id,
                         intent,
@@ -319,6 +320,7 @@ impl Run {
                 Outcome::Partly { receipt, missing } => {
                     self.counts.written += 1;
                     self.note_made(&write);
+                    self.note_freed(&write, shared, now);
                     self.counts.failed += 1;
                     settle(
                         self.id,
@@ -345,6 +347,21 @@ impl Run {
             }
         }
         self.append(bodies, Also::default(), out);
+    }
+
+    /// Units that an order gave free are for sale everywhere at once: what this run made of levels came before.
+    fn note_freed(&self, write: &Write, shared: &mut Shared, now: Timestamp) {
+        if let What::StepOrder { step } = &write.what
+            && matches!(
+                step,
+                OrderStep::Cancel
+                    | OrderStep::CancelUnits { .. }
+                    | OrderStep::Refund { .. }
+                    | OrderStep::Edit { .. }
+            )
+        {
+            shared.look_again(self.lane, soon(now));
+        }
     }
 
     fn note_made(&mut self, write: &Write) {

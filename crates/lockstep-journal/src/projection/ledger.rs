@@ -204,9 +204,16 @@ pub(super) fn item_is_back(
     shop: ShopId,
     sku: &Sku,
 ) -> Result<(), JournalError> {
-    connection
-        .prepare_cached("UPDATE level SET gone = 0 WHERE shop = ?1 AND sku = ?2 AND gone = 1")?
-        .execute(params![int(shop.0), sku.as_str()])?;
+    let stocks: Vec<i64> = connection
+        .prepare_cached(
+            "UPDATE level SET gone = 0 WHERE shop = ?1 AND sku = ?2 AND gone = 1 RETURNING stock",
+        )?
+        .query_map(params![int(shop.0), sku.as_str()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    // It may show the same number as before, while what it should show has moved.
+    for stock in stocks {
+        mark_dirty(connection, sku, StockId(id(stock)))?;
+    }
     Ok(())
 }
 

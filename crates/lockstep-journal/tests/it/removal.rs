@@ -104,7 +104,15 @@ fn a_level_goes_with_its_product_and_comes_back_with_it() {
     let whole = product("p", &["A", "B"], "P", 1);
     append(&mut journal, vec![shown(1, &whole, true)]);
     assert!(at_web(&mut journal, "A").gone && at_web(&mut journal, "B").gone);
+    settle(&mut journal);
     append(&mut journal, vec![shown(1, &whole, false)]);
+    let due = journal.load_stock(None, 10, false).unwrap().cases;
+    let due: Vec<&str> = due.iter().map(|case| case.sku.as_str()).collect();
+    assert_eq!(
+        due,
+        ["A", "B"],
+        "what it should show may have moved meanwhile"
+    );
     assert!(!at_web(&mut journal, "A").gone && !at_web(&mut journal, "B").gone);
 }
 

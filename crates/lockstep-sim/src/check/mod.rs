@@ -8,6 +8,7 @@ mod orders;
 mod runs;
 mod stock;
 
+use crate::deleted_there;
 use crate::sim::Sim;
 use crate::wiped;
 use crate::world::{World, key_of, lives};
@@ -22,6 +23,7 @@ pub fn always(sim: &Sim, world: &World) -> Vec<String> {
     found.extend(sim.coordinator.violations.clone());
     found.extend(calls::are_bounded(sim));
     found.extend(wiped::told_unasked(sim, world));
+    found.extend(deleted_there::made_unasked(sim, world));
     let lives = lives(&sim.shops);
     found.extend(orders::never_doubled(&lives));
     found.extend(orders::crossed_too_early(&lives, world));

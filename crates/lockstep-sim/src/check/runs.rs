@@ -4,6 +4,7 @@ use crate::coordinator::later;
 use crate::scenario::ERP;
 use crate::shop::{LevelWrites, Line};
 use crate::sim::{LATE_MS, Sim};
+use crate::topics::Topic;
 use crate::world::{Life, World, lives};
 use lockstep_model::Sku;
 use lockstep_model::entry::{Conflict, Differing, Hold, RunResult, Subject};
@@ -107,7 +108,10 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
                 }
                 differ
             }
-            // It is answered before all is looked at.
+            // These are answered before all is looked at.
+            (Conflict::GoneThere { .. }, Subject::Record(_)) => {
+                world.topics.has(Topic::DeletedThere)
+            }
             (Conflict::Undone { .. }, Subject::Record(_)) => !sim.written_runs.is_empty(),
             _ => false,
         };

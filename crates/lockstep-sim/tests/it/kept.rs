@@ -84,6 +84,9 @@ fn before_trees() -> Topics {
         Topic::MadeAgain,
         Topic::Readdressed,
         Topic::Wiped,
+        Topic::Stocks,
+        Topic::Undo,
+        Topic::DeletedThere,
     ])
 }
 
@@ -110,5 +113,25 @@ fn a_product_that_is_made_before_its_category_waits_for_it() {
 
 #[test]
 fn a_category_is_itself_when_it_is_renamed_or_hung_elsewhere_before_it_is_known_to_be_there() {
-    are_clean_in(Topics::usual(), &[501_996, 502_244], 7);
+    let topics = before_trees().and(Topic::Trees).and(Topic::Wiped);
+    let topics = topics.and(Topic::MadeAgain).and(Topic::Readdressed);
+    are_clean_in(topics, &[501_996, 502_244], 7);
+}
+
+#[test]
+fn an_undo_is_no_edit_and_its_answer_reaches_every_shop() {
+    let topics = Topics::usual().without(&[Topic::DeletedThere]);
+    are_clean_in(topics, &[786, 1_416], 7);
+    are_clean_in(topics, &[374], 40);
+}
+
+#[test]
+fn units_that_an_order_gave_free_are_for_sale_at_once() {
+    let topics = Topics::usual().without(&[Topic::DeletedThere]);
+    are_clean_in(topics, &[13_005_377], 7);
+}
+
+#[test]
+fn what_is_made_again_in_a_shop_gets_its_units_back() {
+    are_clean_in(Topics::usual(), &[220, 985], 7);
 }
