@@ -37,13 +37,21 @@ pub fn act(sim: &mut Sim, world: &mut World, dice: &mut Dice) {
         .collect();
     state.delete_product(&id);
     sim.tell(|| format!("{id} ({skus:?}) is deleted in shop {shop}"));
-    world.deleted_there.insert((shop, id), skus);
+    // What we made, and do not know yet to be there, we shall not find: it is made again, as what never was.
+    if sim.is_linked(shop, &id) {
+        let epoch = sim.coordinator.epoch;
+        world.deleted_there.insert((shop, id), (skus, epoch));
+    }
     sim.wake(shop, Flow::Products);
 }
 
-/// Whatever was deleted by people of a selling shop and is there again without anybody's word.
+/// Whatever was deleted by people of a selling shop and is there again without anybody's word. Whoever has taken over since
+/// may not know that it was there.
 pub fn made_unasked(sim: &Sim, world: &World) -> Vec<String> {
-    let is_back = |((shop, id), skus): (&(_, RemoteId), &Vec<Sku>)| {
+    let is_back = |((shop, id), (skus, epoch)): (&(_, RemoteId), &(Vec<Sku>, u64))| {
+        if *epoch != sim.coordinator.epoch {
+            return None;
+        }
         let mut there = sim.shops[shop].products.iter();
         let again = there.find(|(_, product)| {
             product

@@ -39,8 +39,9 @@ pub struct World {
     pub taken_back: BTreeMap<String, BTreeSet<ShopId>>,
     /// Units of the ERP that a count did not find, though they are there.
     pub wiped: BTreeMap<Sku, i64>,
-    /// Products that people of a selling shop deleted there, by their items, until a person wants one again.
-    pub deleted_there: BTreeMap<(ShopId, RemoteId), Vec<Sku>>,
+    /// Products that people of a selling shop deleted there, by their items, until a person wants one again; and
+    /// under which epoch.
+    pub deleted_there: BTreeMap<(ShopId, RemoteId), (Vec<Sku>, u64)>,
     /// Shops that sell from both stocks of the ERP.
     pub sell_both: BTreeSet<ShopId>,
     /// Where titles may be edited and count: a product has one such shop.

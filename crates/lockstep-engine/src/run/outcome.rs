@@ -76,11 +76,18 @@ pub(super) fn settle(
             What::Level {
                 on_hand,
                 target,
+                was_available,
                 was_taken,
                 ..
             },
         ) => {
-            let held = what_is_ours(level, *on_hand, *target, terms.writes);
+            let could_hold_less = *was_available < Decimal::ZERO;
+            let is_clamp =
+                !could_hold_less && *target < Decimal::ZERO && level.available().is_zero();
+            let held = match is_clamp {
+                true => level,
+                false => what_is_ours(level, *on_hand, *target, terms.writes),
+            };
             how = Settlement::Done {
                 id: receipt.id,
                 parts: None,
@@ -175,8 +182,7 @@ fn what_was_not_edited(answered: Fields, write: &Write) -> Fields {
 /// What of an answered level is our write's doing. Unless the shop compares before it sets, units may have moved
 /// between our reading and the write: those are read later, as what they are, and must not become the shadow now.
 fn what_is_ours(level: Level, on_hand: Decimal, target: Decimal, writes: LevelWrites) -> Level {
-    let is_clamp = target < Decimal::ZERO && level.available() > target;
-    if writes == LevelWrites::CompareAndSet || is_clamp {
+    if writes == LevelWrites::CompareAndSet {
         return level;
     }
     Level {

@@ -15,8 +15,8 @@ use lockstep_model::entry::Subject;
 use lockstep_model::{ChangeSort, Flow, Kind, NaturalKey, RemoteId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Readings of orders and levels are repeated while orders come in between; at the latest then it is taken as it is,
-/// and what is inconsistent waits for the next run.
+/// Readings of orders and levels are repeated while orders come in between; after so many, orders alone are read once more,
+/// and levels that they touch are left to the next run.
 const ROUNDS_MAX: u8 = 5;
 /// Passes over the orders of a run: a copy that was just made may have steps to take, one after the other. Each pass has
 /// to write something for the next to come.
@@ -51,6 +51,11 @@ impl Run {
                 self.load_orders(out);
                 true
             }
+            Phase::SeeOrders { round } if round > ROUNDS_MAX => {
+                shared.look_again(self.lane, super::writing::soon(now));
+                self.phase = Phase::Close { after: None };
+                false
+            }
             Phase::SeeOrders { round } => {
                 self.reads.moved.clear();
                 self.phase = Phase::ReadLevels { round };
@@ -73,7 +78,7 @@ impl Run {
             }
             Phase::ReadTouched { round } => {
                 let shops = self.disturbed_shops(round);
-                if !shops.is_empty() && round < ROUNDS_MAX {
+                if !shops.is_empty() && round <= ROUNDS_MAX {
                     self.reads.moved.clear();
                     self.phase = Phase::ReadOrders { round: round + 1 };
                     for shop in shops {
@@ -385,12 +390,15 @@ impl Run {
     }
 
     /// A level whose shop failed before its orders were read once more proves nothing: it may have been written over a
-    /// sale that no reading has shown. It is read anew when the shop is back. True: there was one.
+    /// sale that no reading has shown. Nor does one that an order touched when it was read last. They are read anew when
+    /// the shop is back, and by the next run. True: there was one.
     fn leave_out_unproven_levels(&self, case: &mut StockCase, shared: &mut Shared) -> bool {
         let mut any = false;
         for (shop, at) in &mut case.levels {
-            if self.failed.contains_key(shop) && at.staged.take().is_some() {
-                shared.stale.insert((*shop, case.sku.clone()));
+            let level = (*shop, case.sku.clone());
+            let is_unproven = self.failed.contains_key(shop) || shared.stale.contains(&level);
+            if is_unproven && at.staged.take().is_some() {
+                shared.stale.insert(level);
                 any = true;
             }
         }

@@ -460,8 +460,8 @@ fn found(intent: &OpenIntent, level: &Level, at: &LevelAt, shop: &ShopRules) -> 
     if without_sales == *was_available && !answered {
         return Found::NotApplied;
     }
-    // An absolute write loses what moved between our reading and it: sold units, or, where sales are reservations,
-    // shipped ones. No more than that is its loss; what goes beyond somebody else did.
+    // An absolute write loses what moved between our reading and it: units that were sold or given back, or, where sales
+    // are reservations, shipped or returned ones. No more than that is its loss; what goes beyond somebody else did.
     let lost_at_most = if shop.stock().reserves {
         // Reserved then or sold since, and reserved no more: it was shipped. A cancel is neither.
         let reserved_then = *on_hand - *target;
@@ -469,10 +469,10 @@ fn found(intent: &OpenIntent, level: &Level, at: &LevelAt, shop: &ShopRules) -> 
     } else {
         taken_since
     };
-    if shop.abilities.level_writes == LevelWrites::Absolute
-        && without_sales > *target
-        && without_sales <= *target + lost_at_most
-    {
+    let lost = without_sales - *target;
+    let is_loss =
+        lost_at_most.min(Decimal::ZERO) <= lost && lost <= lost_at_most.max(Decimal::ZERO);
+    if shop.abilities.level_writes == LevelWrites::Absolute && is_loss {
         return Found::Applied;
     }
     if *answered {

@@ -577,6 +577,11 @@ fn an_open_absolute_write_is_told_by_its_value_and_the_orders_around_it() {
             (10, 8, true, 8, 1),
             zero,
         ),
+        (
+            "applied over one that was just given back",
+            (10, 8, true, 8, -1),
+            zero,
+        ),
         ("not applied", (10, 8, false, 10, 0), zero),
         (
             "answered, then three received",

@@ -65,17 +65,10 @@ pub(super) fn merged(
             keys.push(key.clone());
         }
     }
-    let keys_json = json(KEYS, &keys)?;
-    let place = keys::place_of(merged.kind, merged.record, &keys);
     let (old_keys, old_ours) = match &old {
         Some((_, keys, ours)) => (Some(keys), Some(ours.as_str())),
         None => (None, None),
     };
-    let has_other_keys = old_keys != Some(&keys_json);
-    if has_other_keys {
-        let before = old_keys.map(String::as_str);
-        keys::replace(connection, merged.kind, merged.record, before, &keys)?;
-    }
     let ours = if merged.ours.is_empty() {
         old_ours.unwrap_or("{}").to_owned()
     } else {
@@ -88,6 +81,16 @@ pub(super) fn merged(
         note_gtins(connection, record, &had, &ours)?;
         json(FIELDS, &ours)?
     };
+    if merged.kind == Kind::Category {
+        keys = keys::under_parent(connection, keys, &parse(FIELDS, &ours)?)?;
+    }
+    let keys_json = json(KEYS, &keys)?;
+    let place = keys::place_of(merged.kind, merged.record, &keys);
+    let has_other_keys = old_keys != Some(&keys_json);
+    if has_other_keys {
+        let before = old_keys.map(String::as_str);
+        keys::replace(connection, merged.kind, merged.record, before, &keys)?;
+    }
     // `None`: it stands as it was.
     let changed_at = (!merged.ours.is_empty()).then(|| micros(at));
     connection
@@ -656,7 +659,7 @@ pub(super) fn due_where_linked(
              SELECT DISTINCT r.record, l.shop, r.kind, r.place, 0
              FROM record r JOIN link l ON l.record = r.record
              WHERE r.record = ?1 AND l.gone = 0 AND r.record <> ?2
-             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0",
+             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0, failed = 1",
         )?
         .execute(params![int(record.0), NEVER_DUE])?;
     Ok(())
@@ -691,8 +694,9 @@ pub(super) fn due_at(
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO due(record, shop, kind, place, failed)
-             SELECT record, ?2, kind, place, 0 FROM record WHERE record = ?1",
+            "INSERT INTO due(record, shop, kind, place, failed)
+             SELECT record, ?2, kind, place, 0 FROM record WHERE record = ?1
+             ON CONFLICT (record, shop) DO UPDATE SET failed = 1",
         )?
         .execute(params![record, int(shop.0)])?;
     Ok(())
@@ -708,7 +712,7 @@ pub(super) fn all_due(
         .prepare_cached(
             "INSERT INTO due(record, shop, kind, place, failed)
              SELECT record, ?2, kind, place, 0 FROM record WHERE kind = ?1 AND record <> ?3
-             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0",
+             ON CONFLICT (record, shop) DO UPDATE SET pictures = 0, failed = 1",
         )?
         .execute(params![kind_code(kind), int(shop.0), NEVER_DUE])?;
     connection

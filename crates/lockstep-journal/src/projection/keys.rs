@@ -2,8 +2,8 @@
 
 use crate::JournalError;
 use crate::columns::{PATH_SEPARATOR, id, int, json, kind_code, parse, place, place_under};
-use lockstep_model::{Kind, RecordId};
-use rusqlite::{Connection, params};
+use lockstep_model::{Field, Fields, Kind, Path, RecordId, Value};
+use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 
 pub(super) const KEYS: &str = "a record's keys";
@@ -58,6 +58,57 @@ pub(super) fn place_due(
         .prepare_cached("UPDATE due SET place = ?2 WHERE record = ?1 AND place <> ?2")?
         .execute(params![int(record.0), place])?;
     Ok(())
+}
+
+/// Paths of a category that was decided on before its parent got another name in the same run: what leads to it is what
+/// leads to its parent now.
+pub(super) fn under_parent(
+    connection: &Connection,
+    keys: Vec<String>,
+    ours: &Fields,
+) -> Result<Vec<String>, JournalError> {
+    let parent = ours
+        .get(&Path::new(&Field::Parent))
+        .and_then(Value::as_text);
+    let Some(parent) = parent.and_then(|parent| parent.parse().ok()) else {
+        return Ok(keys);
+    };
+    let mut found: Vec<String> = Vec::with_capacity(keys.len());
+    for key in keys {
+        let paths = match key.rsplit_once(PATH_SEPARATOR) {
+            Some((above, name)) if !is_borne(connection, above)? => paths_of(connection, parent)?
+                .into_iter()
+                .map(|path| format!("{path}{PATH_SEPARATOR}{name}"))
+                .collect(),
+            _ => Vec::new(),
+        };
+        let paths = if paths.is_empty() { vec![key] } else { paths };
+        found.extend(
+            paths
+                .into_iter()
+                .filter(|path| !found.contains(path))
+                .collect::<Vec<_>>(),
+        );
+    }
+    Ok(found)
+}
+
+/// Is there a category of ours under this path?
+fn is_borne(connection: &Connection, path: &str) -> Result<bool, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM record_key WHERE kind = ?1 AND key = ?2)")?
+        .query_row(params![kind_code(Kind::Category), path], |row| row.get(0))?)
+}
+
+fn paths_of(connection: &Connection, record: u64) -> Result<Vec<String>, JournalError> {
+    let keys: Option<String> = connection
+        .prepare_cached("SELECT keys FROM record WHERE record = ?1 AND record <> ?2")?
+        .query_row(
+            params![int(record), int(RecordId::ROOT_CATEGORY.0)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    keys.map_or(Ok(Vec::new()), |keys| parse(KEYS, &keys))
 }
 
 /// A category has other paths now. What hangs below it, at whatever depth, is found under the new ones too, and under

@@ -130,16 +130,21 @@ pub(super) fn settled(
             if let (
                 Some((level, read_with)),
                 What::Level {
-                    target, was_taken, ..
+                    target,
+                    was_available,
+                    was_taken,
+                    ..
                 },
             ) = (answered, what)
             {
                 let missed = level.available() != *target;
-                // A write that missed by a negative number, or that moved nothing and no order did, says what the shop can hold. One
-                // that missed otherwise met units that moved meanwhile: it is looked at again.
+                // A write of less than nothing that left nothing where there was not less before, or one that moved nothing and no
+                // order did, says what the shop can hold. One that missed otherwise met units that moved meanwhile: it is looked at again.
                 let is_clamp = missed
                     && read_with == *was_taken
-                    && (target.is_sign_negative() && level.available() > *target
+                    && (target.is_sign_negative()
+                        && level.available().is_zero()
+                        && !was_available.is_sign_negative()
                         || held(connection, shop, stock, sku)?
                             .is_some_and(|before| before.available() == level.available()));
                 let meant = is_clamp.then(|| number(*target));

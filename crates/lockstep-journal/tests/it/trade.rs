@@ -368,6 +368,19 @@ fn a_write_that_the_shop_says_it_did_stays_open_until_it_is_read() {
 }
 
 #[test]
+fn a_write_of_less_than_nothing_that_met_a_receipt_is_no_clamp() {
+    let mut journal = world();
+    append(
+        &mut journal,
+        vec![write_level(1, -1), settled(1, answered(level("A", 2)))],
+    );
+    let explained = journal.ledger(&"A".into()).unwrap().unwrap();
+    let side = explained.stocks[0].levels.iter().find(|l| l.shop == WEB);
+    assert_eq!(side.unwrap().meant, None);
+    assert_eq!(dirty(&journal), ["A".into()]);
+}
+
+#[test]
 fn a_clamped_level_keeps_what_was_meant_until_the_shop_moves() {
     let mut journal = world();
     append(

@@ -301,6 +301,18 @@ impl Sim {
         self.machines[self.holder()?].journal.as_ref()
     }
 
+    /// Is this known as one of ours?
+    pub fn is_linked(&self, shop: ShopId, id: &RemoteId) -> bool {
+        self.journal().is_some_and(|journal| {
+            let found = journal.search("", None, None, 1_000).expect("a search");
+            found.iter().any(|found| {
+                let view = journal.record_view(found.record).expect("a record");
+                let side = view.as_ref().and_then(|view| view.shops.get(&shop));
+                side.is_some_and(|side| side.id.as_ref() == Some(id))
+            })
+        })
+    }
+
     /// What waits for a person.
     pub fn conflicts(&self) -> Vec<ConflictRow> {
         let journal = self.journal();

@@ -126,6 +126,31 @@ fn an_undo_is_no_edit_and_its_answer_reaches_every_shop() {
 }
 
 #[test]
+fn two_questions_of_one_record_that_are_answered_one_after_the_other_both_count() {
+    are_clean_in(Topics::usual(), &[20_573], 40);
+}
+
+#[test]
+fn what_was_given_back_before_an_absolute_write_is_lost_by_it_and_no_count() {
+    are_clean_in(Topics::usual(), &[30_162], 40);
+}
+
+#[test]
+fn a_receipt_that_meets_a_write_of_less_than_nothing_is_no_clamp() {
+    are_clean_in(Topics::usual(), &[20_766, 40_046], 40);
+}
+
+#[test]
+fn a_level_that_an_order_touched_after_the_last_of_many_readings_waits() {
+    are_clean_in(Topics::usual(), &[462], 40);
+}
+
+#[test]
+fn a_category_decided_on_before_its_parent_was_renamed_in_the_same_run_is_found_again() {
+    are_clean_in(Topics::usual(), &[108], 40);
+}
+
+#[test]
 fn units_that_an_order_gave_free_are_for_sale_at_once() {
     let topics = Topics::usual().without(&[Topic::DeletedThere]);
     are_clean_in(topics, &[13_005_377], 7);
