@@ -1,6 +1,7 @@
 //! How ids, times, decimals, subjects and JSON stand in the columns of the file.
 
 use crate::JournalError;
+use crate::bounds::CATEGORY_DEPTH_MAX;
 use jiff::Timestamp;
 use lockstep_model::cases::RootCategory;
 use lockstep_model::entry::{AsideSubject, Subject};
@@ -189,6 +190,11 @@ pub(crate) fn place(kind: Kind, key: &str, tie: &str) -> String {
         Kind::Category => place_at_depth(key.matches(PATH_SEPARATOR).count(), key, tie),
         Kind::Product | Kind::Level | Kind::Order => format!("{key}{TIE_SEPARATOR}{tie}"),
     }
+}
+
+/// A path is put together of what shops say, and categories that stand above each other would make it grow for ever.
+pub(crate) fn is_within_depth(path: &str) -> bool {
+    path.matches(PATH_SEPARATOR).count() < CATEGORY_DEPTH_MAX
 }
 
 /// A category that is deeper in its shop than its path tells stands with those of its depth: parents come first.

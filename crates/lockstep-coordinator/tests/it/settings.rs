@@ -28,9 +28,14 @@ async fn a_parked_poll_is_answered_304_when_its_time_is_over() {
     let world = World::new().await;
     let mut worker = TestWorker::confirmed(&world, "one").await;
     worker.news_or_nothing().await;
-    let begun = Instant::now();
-    assert!(matches!(worker.poll(1).await.unwrap(), Polled::Unchanged));
-    assert!(begun.elapsed() >= Duration::from_millis(900));
+    // What it is given of its own accord may come first.
+    let waited = loop {
+        let begun = Instant::now();
+        if let Polled::Unchanged = worker.poll(1).await.unwrap() {
+            break begun.elapsed();
+        }
+    };
+    assert!(waited >= Duration::from_millis(900), "{waited:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use lockstep_model::settings::CustomerSettings;
 use lockstep_model::{RemoteId, ShopId, ShopIdentity};
 use std::collections::BTreeMap;
 
-/// By the settings. A shop without a word about it means its first stock, and
-/// by that the first that it sells from; the others of that shop are not kept in step.
+/// By the settings. A shop without a word about it means its first stock, and by that the first that it sells from; the
+/// others of that shop are not kept in step.
 pub fn stock_mapping(
     settings: &CustomerSettings,
     identities: &BTreeMap<ShopId, ShopIdentity>,

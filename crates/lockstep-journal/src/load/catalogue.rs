@@ -6,8 +6,8 @@
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::bounds::{CATEGORY_DEPTH_MAX, CLUSTER_MEMBERS_MAX};
 use crate::columns::{
-    AFTER_ROOT, PATH_SEPARATOR, id, int, json, key_of_place, kind_code, micros, parse, place,
-    place_at_depth, record_subject, time,
+    AFTER_ROOT, PATH_SEPARATOR, id, int, is_within_depth, json, key_of_place, kind_code, micros,
+    parse, place, place_at_depth, record_subject, time,
 };
 use crate::journal::{Counted, last_seq};
 use crate::projection::awaited_by;
@@ -971,11 +971,12 @@ fn path_of(
                 .and_then(Value::as_text)
                 .map(str::to_owned)
         };
-        if id != remote {
+        let is_itself = names.is_empty();
+        if !is_itself {
             above += 1;
         }
         if !is_ours {
-            let ours = match id == remote {
+            let ours = match is_itself {
                 true => None,
                 false => our_path(connection, shop, &id)?,
             };
@@ -1000,7 +1001,7 @@ fn our_path(
     shop: i64,
     remote: &str,
 ) -> Result<Option<String>, JournalError> {
-    Ok(connection
+    let path: Option<Option<String>> = connection
         .prepare_cached(
             "SELECT json_extract(r.keys, '$[0]') FROM link l JOIN record r ON r.record = l.record
              WHERE l.shop = ?1 AND l.kind = ?2 AND l.id = ?3 AND l.gone = 0",
@@ -1008,6 +1009,6 @@ fn our_path(
         .query_row(params![shop, kind_code(Kind::Category), remote], |row| {
             row.get(0)
         })
-        .optional()?
-        .flatten())
+        .optional()?;
+    Ok(path.flatten().filter(|path| is_within_depth(path)))
 }

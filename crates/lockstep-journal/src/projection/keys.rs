@@ -1,7 +1,9 @@
 //! What a record is found by: SKUs, and for categories the paths of names that lead to them.
 
 use crate::JournalError;
-use crate::columns::{PATH_SEPARATOR, id, int, json, kind_code, parse, place, place_under};
+use crate::columns::{
+    PATH_SEPARATOR, id, int, is_within_depth, json, kind_code, parse, place, place_under,
+};
 use lockstep_model::{Field, Fields, Kind, Path, RecordId, Value};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -79,6 +81,7 @@ pub(super) fn under_parent(
             Some((above, name)) if !is_borne(connection, above)? => paths_of(connection, parent)?
                 .into_iter()
                 .map(|path| format!("{path}{PATH_SEPARATOR}{name}"))
+                .filter(|path| is_within_depth(path))
                 .collect(),
             _ => Vec::new(),
         };
@@ -158,9 +161,12 @@ fn under(old: &[String], before: &[String], now: &[String]) -> Option<Vec<String
         };
         let kept = now.iter().filter(|other| *other == path);
         let added = now.iter().filter(|other| !before.contains(other));
-        for path in kept.chain(added) {
-            push(format!("{path}{PATH_SEPARATOR}{rest}"));
-        }
+        let paths = kept
+            .chain(added)
+            .map(|path| format!("{path}{PATH_SEPARATOR}{rest}"));
+        paths
+            .filter(|path| is_within_depth(path))
+            .for_each(&mut push);
     }
     (!keys.is_empty() && keys != old).then_some(keys)
 }
