@@ -120,6 +120,23 @@ pub enum ConflictSubject {
     Catalogue,
 }
 
+impl ConflictSubject {
+    /// What it is, without all that is known of it.
+    pub fn subject(&self) -> Subject {
+        match self {
+            ConflictSubject::Record(known) => Subject::Record(known.record),
+            ConflictSubject::Level(level) => Subject::Level {
+                stock: level.stock,
+                sku: level.sku.clone(),
+            },
+            ConflictSubject::Order(order) => Subject::Order(order.clone()),
+            ConflictSubject::Shop(shop) => Subject::Shop(*shop),
+            ConflictSubject::Levels => Subject::Levels,
+            ConflictSubject::Catalogue => Subject::Catalogue,
+        }
+    }
+}
+
 /// Shops that were read once before anything was written to them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Meetings {

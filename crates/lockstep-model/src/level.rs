@@ -33,6 +33,12 @@ impl Level {
         self.on_hand - self.reserved
     }
 
+    /// Is this what a shop makes of a write that it cannot hold: less than nothing was to be sold, where there was not less
+    /// before, and there is nothing?
+    pub fn stops_at_nothing(&self, was_available: Decimal, target: Decimal) -> bool {
+        target < Decimal::ZERO && was_available >= Decimal::ZERO && self.available().is_zero()
+    }
+
     /// What it could sell if nothing were set aside by hand.
     pub fn unspoken_for(&self) -> Decimal {
         self.available() + self.set_aside

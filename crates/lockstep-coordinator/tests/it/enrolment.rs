@@ -180,12 +180,7 @@ async fn a_worker_that_may_no_longer_is_refused_at_once_also_while_it_waits() {
     let mut worker = TestWorker::confirmed(&world, "one").await;
     worker.news_or_nothing().await;
     let waiting = tokio::spawn(async move {
-        // What it is given of its own accord may come first.
-        let refused = loop {
-            if let Err(refused) = worker.poll(30).await {
-                break refused;
-            }
-        };
+        let refused = worker.polls_until_refused(30).await;
         (worker, refused)
     });
     let id = waiting_worker(&world).await;

@@ -153,8 +153,7 @@ async fn stopping_ends_the_polls_that_wait() {
     let mut worker = TestWorker::confirmed(&world, "one").await;
     worker.news_or_nothing().await;
     let url = world.coordinator.url().to_owned();
-    // What it is given of its own accord may come first.
-    let waiting = tokio::spawn(async move { while worker.poll(50).await.is_ok() {} });
+    let waiting = tokio::spawn(async move { worker.polls_until_refused(50).await });
     // Until the poll is parked, the worker is not known to be there.
     loop {
         let list: lockstep_protocol::people::workers::WorkerList =
@@ -165,7 +164,8 @@ async fn stopping_ends_the_polls_that_wait() {
     }
     world.coordinator.shutdown().await;
     let ended = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-    assert!(ended.is_ok(), "a poll waits on at {url}");
+    let ended = ended.unwrap_or_else(|_| panic!("a poll waits on at {url}"));
+    ended.expect("it was refused by the coordinator");
 }
 
 #[tokio::test]

@@ -181,6 +181,15 @@ impl TestWorker {
         }
     }
 
+    /// One poll after the other until one is refused: what it is given of its own accord may come first.
+    pub async fn polls_until_refused(&mut self, wait_seconds: u64) -> Problem {
+        loop {
+            if let Err(refused) = self.poll(wait_seconds).await {
+                return refused;
+            }
+        }
+    }
+
     pub fn epoch(&self, customer: CustomerId) -> Epoch {
         self.held.customers[&customer].epoch
     }

@@ -81,10 +81,7 @@ pub(super) fn settle(
                 ..
             },
         ) => {
-            let could_hold_less = *was_available < Decimal::ZERO;
-            let is_clamp =
-                !could_hold_less && *target < Decimal::ZERO && level.available().is_zero();
-            let held = match is_clamp {
+            let held = match level.stops_at_nothing(*was_available, *target) {
                 true => level,
                 false => what_is_ours(level, *on_hand, *target, terms.writes),
             };

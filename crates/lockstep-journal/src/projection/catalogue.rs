@@ -58,13 +58,7 @@ pub(super) fn merged(
         .prepare_cached("SELECT place, keys, ours FROM record WHERE record = ?1")?
         .query_row([record], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    // In this order: the first is what people call it by.
-    let mut keys: Vec<String> = Vec::with_capacity(merged.keys.len());
-    for key in &merged.keys {
-        if !keys.contains(key) {
-            keys.push(key.clone());
-        }
-    }
+    let mut keys = keys::once_each(merged.keys.iter().cloned());
     let (old_keys, old_ours) = match &old {
         Some((_, keys, ours)) => (Some(keys), Some(ours.as_str())),
         None => (None, None),
@@ -571,9 +565,9 @@ fn pictures_of(fields: &Fields) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// All writes of a round are answered. The record is in step there, unless one failed, its pictures, which are written
-/// one after the other, are not all there yet, or something of it stands aside, which need not be what was written: then
-/// it is looked at again.
+/// All writes of a round are answered. The record is in step there, unless one failed or it became due once more
+/// meanwhile (both are noted as `failed`), its pictures, which are written one after the other, are not all there yet, or
+/// something of it stands aside, which need not be what was written: then it is looked at again.
 fn round_ends(
     connection: &Connection,
     record: RecordId,

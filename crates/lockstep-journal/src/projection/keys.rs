@@ -77,7 +77,7 @@ pub(super) fn under_parent(
     };
     let mut found: Vec<String> = Vec::with_capacity(keys.len());
     for key in keys {
-        let paths = match key.rsplit_once(PATH_SEPARATOR) {
+        let paths: Vec<String> = match key.rsplit_once(PATH_SEPARATOR) {
             Some((above, name)) if !is_borne(connection, above)? => paths_of(connection, parent)?
                 .into_iter()
                 .map(|path| format!("{path}{PATH_SEPARATOR}{name}"))
@@ -85,15 +85,23 @@ pub(super) fn under_parent(
                 .collect(),
             _ => Vec::new(),
         };
-        let paths = if paths.is_empty() { vec![key] } else { paths };
-        found.extend(
-            paths
-                .into_iter()
-                .filter(|path| !found.contains(path))
-                .collect::<Vec<_>>(),
-        );
+        if paths.is_empty() {
+            found.push(key);
+        }
+        found.extend(paths);
     }
-    Ok(found)
+    Ok(once_each(found))
+}
+
+/// In this order: the first is what people call it by.
+pub(super) fn once_each(keys: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::new();
+    for key in keys {
+        if !once.contains(&key) {
+            once.push(key);
+        }
+    }
+    once
 }
 
 /// Is there a category of ours under this path?
@@ -143,12 +151,6 @@ pub(super) fn moved_above(
 /// These keys, once paths above them are others. None: they stay.
 fn under(old: &[String], before: &[String], now: &[String]) -> Option<Vec<String>> {
     let mut keys: Vec<String> = Vec::with_capacity(old.len());
-    // In this order: the first is what people call it by.
-    let mut push = |key: String| {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    };
     for key in old {
         let paths = before.iter().filter_map(|path| {
             let rest = key.strip_prefix(path.as_str())?;
@@ -156,7 +158,7 @@ fn under(old: &[String], before: &[String], now: &[String]) -> Option<Vec<String
         });
         // The deepest, if one of them hangs below another.
         let Some((path, rest)) = paths.max_by_key(|(path, _)| path.len()) else {
-            push(key.clone());
+            keys.push(key.clone());
             continue;
         };
         let kept = now.iter().filter(|other| *other == path);
@@ -164,10 +166,9 @@ fn under(old: &[String], before: &[String], now: &[String]) -> Option<Vec<String
         let paths = kept
             .chain(added)
             .map(|path| format!("{path}{PATH_SEPARATOR}{rest}"));
-        paths
-            .filter(|path| is_within_depth(path))
-            .for_each(&mut push);
+        keys.extend(paths.filter(|path| is_within_depth(path)));
     }
+    let keys = once_each(keys);
     (!keys.is_empty() && keys != old).then_some(keys)
 }
 

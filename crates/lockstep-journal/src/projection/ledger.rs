@@ -2,7 +2,7 @@
 
 use crate::JournalError;
 use crate::columns::{decimal, id, int, json, level_subject, micros, number, parse};
-use crate::projection::{clear_aside, orders};
+use crate::projection::{clear_aside, clear_asides, orders};
 use jiff::Timestamp;
 use lockstep_model::entry::{Movement, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
@@ -142,9 +142,7 @@ pub(super) fn settled(
                 // order did, says what the shop can hold. One that missed otherwise met units that moved meanwhile: it is looked at again.
                 let is_clamp = missed
                     && read_with == *was_taken
-                    && (target.is_sign_negative()
-                        && level.available().is_zero()
-                        && !was_available.is_sign_negative()
+                    && (level.stops_at_nothing(*was_available, *target)
                         || held(connection, shop, stock, sku)?
                             .is_some_and(|before| before.available() == level.available()));
                 let meant = is_clamp.then(|| number(*target));
@@ -191,14 +189,8 @@ pub(super) fn item_is_gone(
     shop: ShopId,
     sku: &Sku,
 ) -> Result<(), JournalError> {
-    let stocks: Vec<i64> = connection
-        .prepare_cached(
-            "UPDATE level SET gone = 1 WHERE shop = ?1 AND sku = ?2 AND gone = 0 RETURNING stock",
-        )?
-        .query_map(params![int(shop.0), sku.as_str()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for stock in stocks {
-        clear_aside(connection, shop, &level_subject(StockId(id(stock)), sku))?;
+    for stock in turned(connection, shop, sku, true)? {
+        clear_aside(connection, shop, &level_subject(stock, sku))?;
     }
     Ok(())
 }
@@ -209,17 +201,27 @@ pub(super) fn item_is_back(
     shop: ShopId,
     sku: &Sku,
 ) -> Result<(), JournalError> {
-    let stocks: Vec<i64> = connection
-        .prepare_cached(
-            "UPDATE level SET gone = 0 WHERE shop = ?1 AND sku = ?2 AND gone = 1 RETURNING stock",
-        )?
-        .query_map(params![int(shop.0), sku.as_str()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
     // It may show the same number as before, while what it should show has moved.
-    for stock in stocks {
-        mark_dirty(connection, sku, StockId(id(stock)))?;
+    for stock in turned(connection, shop, sku, false)? {
+        mark_dirty(connection, sku, stock)?;
     }
     Ok(())
+}
+
+/// The stocks whose level of it goes, or comes back, by this.
+fn turned(
+    connection: &Connection,
+    shop: ShopId,
+    sku: &Sku,
+    gone: bool,
+) -> Result<Vec<StockId>, JournalError> {
+    Ok(connection
+        .prepare_cached(
+            "UPDATE level SET gone = ?3 WHERE shop = ?1 AND sku = ?2 AND gone <> ?3 RETURNING stock",
+        )?
+        .query_map(params![int(shop.0), sku.as_str(), gone], |row| row.get(0))?
+        .map(|stock| stock.map(|stock| StockId(id(stock))))
+        .collect::<Result<_, _>>()?)
 }
 
 /// A shop's level as last dealt with.
@@ -357,9 +359,7 @@ pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
 /// Looked at to the end, unless an order has moved since a level was read. Nothing is left to be written, so nothing stands
 /// aside any more.
 pub(super) fn done(connection: &Connection, sku: &Sku, stock: StockId) -> Result<(), JournalError> {
-    connection
-        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
-        .execute([level_subject(stock, sku)])?;
+    clear_asides(connection, &level_subject(stock, sku))?;
     let still: bool = connection
         .prepare_cached(
             "SELECT EXISTS (

@@ -457,6 +457,14 @@ fn clear_aside(connection: &Connection, shop: ShopId, subject: &str) -> Result<(
     Ok(())
 }
 
+/// In no shop it stands aside any more.
+fn clear_asides(connection: &Connection, subject: &str) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
+        .execute([subject])?;
+    Ok(())
+}
+
 fn conflict_opened(
     connection: &Connection,
     at: Timestamp,
@@ -477,9 +485,7 @@ fn conflict_opened(
         ])?;
     // It waits for a person from now on, in every shop, and not for one that refused it before.
     if let (Conflict::LevelInDoubt { .. }, Subject::Level { .. }) = (about, subject) {
-        connection
-            .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
-            .execute([subject_text(subject)])?;
+        clear_asides(connection, &subject_text(subject))?;
     }
     Ok(())
 }

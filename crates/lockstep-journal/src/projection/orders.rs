@@ -2,7 +2,7 @@
 
 use crate::JournalError;
 use crate::columns::{decimal, id, int, json, micros, number, order_key_of, order_subject, parse};
-use crate::projection::{clear_aside, ledger, stock_mapping};
+use crate::projection::{clear_aside, clear_asides, ledger, stock_mapping};
 use jiff::Timestamp;
 use lockstep_model::cases::LineSide;
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
@@ -424,9 +424,7 @@ pub(super) fn held(
     let order_key = order.to_string();
     if reason == Some(&Hold::InDoubt) {
         // It may have been made since: that it was refused before says nothing any more.
-        connection
-            .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
-            .execute([order_subject(&order_key)])?;
+        clear_asides(connection, &order_subject(&order_key))?;
     }
     let reason = reason
         .map(|reason| json("what holds an order", reason))
@@ -483,9 +481,7 @@ pub(super) fn answered(
     answer: &OrderAnswer,
 ) -> Result<(), JournalError> {
     let order_key = order.to_string();
-    connection
-        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
-        .execute([order_subject(&order_key)])?;
+    clear_asides(connection, &order_subject(&order_key))?;
     if let OrderAnswer::ItIsThere { id } = answer {
         becomes_its_copy(connection, order, into, id)?;
     }
@@ -600,9 +596,7 @@ pub(super) fn mark_skus_dirty(
 /// Looked at to the end: nothing is left to be written, so nothing stands aside any more.
 pub(super) fn done(connection: &Connection, order: &OrderKey) -> Result<(), JournalError> {
     let order_key = order.to_string();
-    connection
-        .prepare_cached("DELETE FROM aside WHERE subject = ?1")?
-        .execute([order_subject(&order_key)])?;
+    clear_asides(connection, &order_subject(&order_key))?;
     connection
         .prepare_cached("DELETE FROM order_dirty WHERE order_key = ?1")?
         .execute([order_key])?;

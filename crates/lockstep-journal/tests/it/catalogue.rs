@@ -4,7 +4,7 @@ use crate::support::*;
 use lockstep_journal::Journal;
 use lockstep_model::cases::{Also, CatalogueChunk};
 use lockstep_model::entry::{
-    Again, AsideSubject, Awaited, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
+    Again, Awaited, Body, Counts, Delta, Merged, RunResult, Seen, Settlement, Subject,
 };
 use lockstep_model::{
     Category, Fault, FaultKind, Field, Kind, Lane, Path, Product, Record, RecordId, Revision,
@@ -145,14 +145,11 @@ fn what_stands_aside_or_is_being_written_is_not_shown() {
         ],
     );
     assert_eq!(keys(&load(&journal)), ["A", "B", "C"]);
-    let aside = Body::Aside {
-        shop: WEB,
-        subject: AsideSubject::Subject(Subject::Record(RecordId(1))),
-        fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
-        retry_at: Some(at(60)),
-        tries: 2,
-        refused: Vec::new(),
-    };
+    let aside = aside(
+        Subject::Record(RecordId(1)),
+        Fault::new(FaultKind::Unavailable, "the shop is away"),
+        2,
+    );
     let open = intended(1, WEB, Subject::Record(RecordId(2)), set_title("X"));
     append(&mut journal, vec![aside, open]);
     assert_eq!(keys(&load(&journal)), ["C"]);

@@ -386,14 +386,11 @@ fn a_picture_that_is_given_leaves_due_what_else_of_the_record_stands_aside() {
         merged.ours.set.insert(Path::new(&Field::Pictures), one);
     }
     let record = Subject::Record(RecordId(1));
-    let aside = Body::Aside {
-        shop: WEB,
-        subject: AsideSubject::Subject(record.clone()),
-        fault: Fault::new(FaultKind::Unavailable, "nobody answers"),
-        retry_at: Some(at(60)),
-        tries: 1,
-        refused: Vec::new(),
-    };
+    let aside = aside(
+        record.clone(),
+        Fault::new(FaultKind::Unavailable, "nobody answers"),
+        1,
+    );
     let what = What::AddPicture {
         digest: "aa".to_owned(),
     };

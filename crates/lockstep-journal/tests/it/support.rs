@@ -3,12 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 use lockstep_journal::Journal;
 use lockstep_model::cases::{Also, Consumed, Staged};
-use lockstep_model::entry::{Body, Delta, Merged, Personal, Seen, Settlement, Subject, What};
+use lockstep_model::entry::{
+    AsideSubject, Body, Delta, Merged, Personal, Seen, Settlement, Subject, What,
+};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Category, CustomerId, Epoch, Field, Fields, Fulfilment, Incarnation, IntentId, Kind, Level,
-    Order, OrderKey, OrderLine, OrderState, Path, Payment, Person, Product, Record, RecordId,
-    RunId, ShopId, Stage, Value, Variant, VariantField,
+    Category, CustomerId, Epoch, Fault, Field, Fields, Fulfilment, Incarnation, IntentId, Kind,
+    Level, Order, OrderKey, OrderLine, OrderState, Path, Payment, Person, Product, Record,
+    RecordId, RunId, ShopId, Stage, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 
@@ -120,6 +122,18 @@ pub fn intended(intent: u64, shop: ShopId, subject: Subject, what: What) -> Body
         shop,
         subject,
         what,
+    }
+}
+
+/// It is tried again after a minute.
+pub fn aside(subject: Subject, fault: Fault, tries: u32) -> Body {
+    Body::Aside {
+        shop: WEB,
+        subject: AsideSubject::Subject(subject),
+        fault,
+        retry_at: Some(at(60)),
+        tries,
+        refused: Vec::new(),
     }
 }
 

@@ -418,14 +418,11 @@ fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
         vec![
             write_level(1, 7),
             settled(1, Settlement::NotApplied { fault: None }),
-            Body::Aside {
-                shop: WEB,
-                subject: AsideSubject::Subject(subject),
-                fault: Fault::new(FaultKind::Unavailable, "the shop is away"),
-                retry_at: Some(at(60)),
-                tries: 1,
-                refused: Vec::new(),
-            },
+            aside(
+                subject,
+                Fault::new(FaultKind::Unavailable, "the shop is away"),
+                1,
+            ),
         ],
     );
     let chunk = journal.load_stock(None, 10, false).unwrap();
@@ -449,14 +446,7 @@ fn a_level_that_waits_for_a_person_stands_aside_no_more() {
     append(
         &mut journal,
         vec![
-            Body::Aside {
-                shop: WEB,
-                subject: AsideSubject::Subject(subject.clone()),
-                fault: Fault::new(FaultKind::Protocol, "no"),
-                retry_at: Some(at(60)),
-                tries: 1,
-                refused: Vec::new(),
-            },
+            aside(subject.clone(), Fault::new(FaultKind::Protocol, "no"), 1),
             Body::ConflictOpened {
                 conflict: ConflictId(1),
                 subject,

@@ -112,7 +112,7 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
             (Conflict::GoneThere { .. }, Subject::Record(_)) => {
                 world.topics.has(Topic::DeletedThere)
             }
-            (Conflict::Undone { .. }, Subject::Record(_)) => !sim.written_runs.is_empty(),
+            (Conflict::Undone { .. }, Subject::Record(_)) => world.topics.has(Topic::Undo),
             _ => false,
         };
         if !is_known {

@@ -18,7 +18,7 @@ use crate::shop::SimShop;
 use crate::worker::{Machine, Process};
 use jiff::Timestamp;
 use lockstep_engine::{CallId, Event, Rules};
-use lockstep_journal::{ConflictRow, Journal};
+use lockstep_journal::{ConflictRow, Journal, RecordView};
 use lockstep_model::entry::Cause;
 use lockstep_model::{Change, Flow, OrderKey, RemoteId, RunId, ShopId, Sku};
 use std::collections::BTreeMap;
@@ -303,13 +303,18 @@ impl Sim {
 
     /// Is this known as one of ours?
     pub fn is_linked(&self, shop: ShopId, id: &RemoteId) -> bool {
-        self.journal().is_some_and(|journal| {
+        let mut records = self.records().into_iter();
+        records.any(|view| view.shops.get(&shop).and_then(|side| side.id.as_ref()) == Some(id))
+    }
+
+    /// All records of ours, as far as anybody works for the customer.
+    pub fn records(&self) -> Vec<RecordView> {
+        self.journal().map_or_else(Vec::new, |journal| {
             let found = journal.search("", None, None, 1_000).expect("a search");
-            found.iter().any(|found| {
-                let view = journal.record_view(found.record).expect("a record");
-                let side = view.as_ref().and_then(|view| view.shops.get(&shop));
-                side.is_some_and(|side| side.id.as_ref() == Some(id))
-            })
+            let views = found
+                .iter()
+                .map(|found| journal.record_view(found.record).expect("a record"));
+            views.flatten().collect()
         })
     }
 

@@ -2,8 +2,6 @@
 
 use super::Sim;
 use lockstep_engine::{Event, resolve};
-use lockstep_model::cases::ConflictSubject;
-use lockstep_model::entry::Subject;
 use lockstep_model::{ConflictId, Resolution, RunId};
 
 const SOMEBODY: &str = "somebody";
@@ -40,21 +38,10 @@ impl Sim {
         };
         self.tell(|| format!("question {conflict} is answered: {resolution:?}"));
         self.append(machine, bodies, Default::default());
-        let subject = match case.subject {
-            ConflictSubject::Record(known) => Subject::Record(known.record),
-            ConflictSubject::Level(level) => Subject::Level {
-                stock: level.stock,
-                sku: level.sku,
-            },
-            ConflictSubject::Order(order) => Subject::Order(order),
-            ConflictSubject::Shop(shop) => Subject::Shop(shop),
-            ConflictSubject::Levels => Subject::Levels,
-            ConflictSubject::Catalogue => Subject::Catalogue,
-        };
         self.feed(
             machine,
             Event::Resolved {
-                subject,
+                subject: case.subject.subject(),
                 conflict: Some(conflict),
                 read: None,
                 by: SOMEBODY.into(),

@@ -5,7 +5,7 @@ use super::driver::Driver;
 use super::file::FileError;
 use crate::clock;
 use lockstep_engine::Event;
-use lockstep_model::cases::{Also, ConflictSubject, OrderCase};
+use lockstep_model::cases::{Also, OrderCase};
 use lockstep_model::entry::{Conflict, Subject, What};
 use lockstep_model::{
     ConflictId, Lane, Order, OrderAnswer, OrderKey, Record, RemoteId, Resolution, ShopId,
@@ -38,23 +38,12 @@ impl Driver {
             .with(move |journal| journal.append(clock::now(), bodies, Also::default()))
             .await?;
         self.ship.notify_one();
-        let subject = match case.subject {
-            ConflictSubject::Record(known) => Subject::Record(known.record),
-            ConflictSubject::Level(level) => Subject::Level {
-                stock: level.stock,
-                sku: level.sku,
-            },
-            ConflictSubject::Order(order) => Subject::Order(order),
-            ConflictSubject::Shop(shop) => Subject::Shop(shop),
-            ConflictSubject::Levels => Subject::Levels,
-            ConflictSubject::Catalogue => Subject::Catalogue,
-        };
         let read = match case.about {
             Conflict::LevelInDoubt { shop, .. } => Some(shop),
             _ => None,
         };
         self.on(Event::Resolved {
-            subject,
+            subject: case.subject.subject(),
             conflict: Some(case.conflict),
             read,
             by,

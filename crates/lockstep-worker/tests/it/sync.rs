@@ -371,13 +371,7 @@ async fn c5_a_plan_that_is_asked_for_during_a_run_is_answered_at_once() {
         runs.any(|run| run.cause.contains("woken for") && run.finished_at.is_none())
     };
     stage.coordinator.until("a run goes on", goes_on).await;
-    let plan = || Question::Plan {
-        flows: vec![],
-        shops: vec![],
-        rows_max: 100,
-        by: "Maija".into(),
-    };
-    let ask = stage.coordinator.ask(Some(CUSTOMER), plan());
+    let ask = stage.coordinator.ask(Some(CUSTOMER), everything());
     let Answer::RunGoesOn { run, detail } = stage.coordinator.answer(ask).await else {
         panic!("it was made behind a run that goes on")
     };
@@ -401,11 +395,8 @@ async fn c5_a_plan_that_is_asked_for_during_a_run_is_answered_at_once() {
     gate.add_permits(100);
     // Once it has ended a plan is made; and no other was, nor an undo.
     let plan = loop {
-        let ask = stage.coordinator.ask(Some(CUSTOMER), plan());
-        match stage.coordinator.answer(ask).await {
-            Answer::Planned { plan } => break plan,
-            Answer::RunGoesOn { .. } => {}
-            other => panic!("{other:?}"),
+        if let Some(plan) = plan(&stage).await {
+            break plan;
         }
     };
     assert!(plan.totals.is_in_step(), "{:?}", plan.totals);
@@ -458,15 +449,19 @@ async fn a5_a_plan_counts_the_orders_that_it_would_make() {
     worker.shutdown().await.unwrap();
 }
 
-/// A plan of everything; none while a run goes on.
-async fn plan(stage: &Stage) -> Option<Plan> {
-    let plan = Question::Plan {
+/// A plan of everything.
+fn everything() -> Question {
+    Question::Plan {
         flows: vec![],
         shops: vec![],
         rows_max: 100,
         by: "Maija".into(),
-    };
-    let ask = stage.coordinator.ask(Some(CUSTOMER), plan);
+    }
+}
+
+/// None while a run goes on.
+async fn plan(stage: &Stage) -> Option<Plan> {
+    let ask = stage.coordinator.ask(Some(CUSTOMER), everything());
     match stage.coordinator.answer(ask).await {
         Answer::Planned { plan } => Some(*plan),
         Answer::RunGoesOn { .. } => None,
