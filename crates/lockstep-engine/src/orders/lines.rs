@@ -22,7 +22,11 @@ pub(super) fn link(known: &LineLinks, origin: &OrderState, copy: &OrderState) ->
         }
     }
     type Alike = fn(&OrderLine, &OrderLine) -> bool;
-    let alike: [Alike; 3] = [
+    // Units ordered come before units that are left: of two equal lines the copy's people may have cancelled some of one
+    // before we read it. It was made of what was wanted then, which is what was ordered or less.
+    let alike: [Alike; 5] = [
+        |one, other| one.wanted() == other.quantity && one.gross == other.gross,
+        |one, other| one.quantity == other.quantity && one.gross == other.gross,
         |one, other| one.wanted() == other.wanted() && one.gross == other.gross,
         |one, other| one.wanted() == other.wanted(),
         |one, other| one.sku.is_some() || one.gross == other.gross,

@@ -107,6 +107,19 @@ fn o1_lines_alike_in_all_but_their_place_are_told_apart_by_what_they_were_made_o
 }
 
 #[test]
+fn o1_of_two_equal_lines_the_first_is_the_first_though_units_of_it_were_cancelled_before_it_was_read() {
+    let origin = of_one_sku("o1", &[("1", 2, 10), ("2", 2, 10)]);
+    let mut copy = of_one_sku("S-76", &[("7", 2, 10), ("8", 2, 10)]);
+    copy.lines[0].cancelled = 1.into();
+    let (shop, step) = step(&origin, &copy).expect("a step");
+    assert_eq!(shop, A);
+    let OrderStep::CancelUnits { lines, .. } = step else {
+        panic!("{step:?}");
+    };
+    assert_eq!(lines, [("1".into(), 1.into())].into());
+}
+
+#[test]
 fn o1_a_line_without_a_sku_is_shipped_and_returned_like_any_other() {
     let tip = |order: &mut OrderState, id: &str| {
         let line = OrderLine {

@@ -140,15 +140,21 @@ fn coincidences(sim: &Sim, world: &World) -> BTreeSet<Sku> {
     let writes = sim.erp_writes.iter().filter(|write| write.unanswered);
     writes
         .filter(|write| {
-            let mut sum = 0;
             let moved = world.moved_at.get(&write.sku).into_iter().flatten();
-            let around = moved.filter(|(at, _)| {
-                let after_ms = at.duration_since(write.at).as_millis();
-                (-window / 10..window).contains(&after_ms)
-            });
-            around.into_iter().any(|(_, units)| {
-                sum += units;
-                sum.abs() == write.units.abs() || units.abs() == write.units.abs()
+            let around: Vec<i64> = moved
+                .filter(|(at, _)| {
+                    let after_ms = at.duration_since(write.at).as_millis();
+                    (-window / 10..window).contains(&after_ms)
+                })
+                .map(|(_, units)| *units)
+                .collect();
+            // What was moved between any two moments.
+            (0..around.len()).any(|from| {
+                let mut sum = 0;
+                around[from..].iter().any(|units| {
+                    sum += units;
+                    sum.abs() == write.units.abs()
+                })
             })
         })
         .map(|write| write.sku.clone())

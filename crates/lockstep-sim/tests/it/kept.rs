@@ -160,3 +160,8 @@ fn units_that_an_order_gave_free_are_for_sale_at_once() {
 fn what_is_made_again_in_a_shop_gets_its_units_back() {
     are_clean_in(Topics::usual(), &[220, 985], 7);
 }
+
+#[test]
+fn of_two_equal_lines_units_are_cancelled_of_the_same_one_on_both_sides() {
+    are_clean_in(Topics::usual(), &[15_012_394], 7);
+}
