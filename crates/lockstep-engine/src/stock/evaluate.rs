@@ -133,15 +133,19 @@ struct State<'a> {
     emptied: &'a BTreeSet<StockId>,
 }
 
-/// Has a count, now or before, left nothing of what the orders had left? Not if buyers bought the last: what moved the base
-/// is judged by the base less everything that is committed. The movement says so, for a later run to know it.
+/// Has a count, now or before, left nothing of what the orders had left, or of what a shop's buffer had? Not if buyers
+/// bought the last: what moved the base is judged by the base less everything that is committed. The movement says so, for
+/// a later run to know it.
 fn is_emptied(case: &StockCase, reading: &mut Reading, books: &Books<'_>) -> bool {
     let (Some(before), Some(after)) = (case.base, reading.base) else {
         return false;
     };
     let committed = books.committed(case.stock);
-    let had_some = case.emptied.contains(&case.stock) || before > committed;
-    let is_emptied = after <= committed && had_some;
+    let was_emptied = case.emptied.contains(&case.stock);
+    let is_emptied = [Decimal::ZERO, books.kept(case.stock)]
+        .into_iter()
+        .map(|kept| committed + kept)
+        .any(|kept| after <= kept && (was_emptied || before > kept));
     let mut causes = reading
         .decision
         .bodies

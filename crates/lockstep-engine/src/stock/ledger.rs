@@ -295,6 +295,20 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// The most that is kept from a shop which sells from this stock.
+    pub fn kept(&self, stock: StockId) -> Decimal {
+        let buffers = &self.ledger.settings.policies.stock.buffer;
+        let of_stock = buffers.iter().filter(|(shop, _)| {
+            let sells_from = self.ledger.sells_from(**shop);
+            self.ledger.owner() != Some(**shop)
+                && (sells_from.is_empty() || sells_from.contains(&stock))
+        });
+        of_stock
+            .map(|(_, buffer)| *buffer)
+            .max()
+            .unwrap_or_default()
+    }
+
     /// The `available` that a shop which shows this level is to be told. What it shows by its own doing it can hold, also
     /// below nothing; by a write its on hand may not be. Its owner's number is not written up because another cannot be
     /// written. What the shop has set aside by hand stays set aside: no other shop makes up for it.

@@ -849,6 +849,19 @@ fn what_buyers_bought_out_is_told_apart_from_what_is_counted_no_more() {
     assert_eq!(gone, [A, B].into());
 }
 
+#[test]
+fn c11_what_a_count_leaves_to_a_shop_s_buffer_alone_is_emptied_there_and_in_no_other() {
+    let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 10);
+    let settings = Arc::make_mut(&mut world.rules.settings);
+    settings.policies.stock.buffer = [(B, 4.into())].into();
+    world.sync();
+    assert_eq!(world.shop(B).on_hand, 6);
+    world.shop(ERP).on_hand = 3;
+    let case = world.case();
+    let decision = evaluate(&case, &world.rules, RunId(1), &mut 1, Timestamp::UNIX_EPOCH);
+    assert_eq!(decision.emptied, [B].into());
+}
+
 /// Four of ten were sold in A, and all shops were told; shipped or not.
 fn four_of_ten_sold(is_shipped: bool) -> World {
     let mut world = World::new(Takes::Placement, Takes::Placement, Takes::Reserve, 10);

@@ -338,6 +338,33 @@ fn a_loop_of_categories_is_cut() {
 }
 
 #[test]
+fn a_path_that_hangs_below_itself_grows_no_further_than_categories_are_deep() {
+    let mut journal = journal();
+    append(
+        &mut journal,
+        vec![category_merged(1, ERP, "c1", "Tea", &[])],
+    );
+    let deep = ["Green"; 40].join("\u{1f}");
+    let renamed = match category_merged(1, ERP, "c1", &deep, &[]) {
+        Body::Merged(mut merged) => {
+            merged.keys.push("Tea\u{1f}Green".into());
+            merged
+        }
+        _ => unreachable!(),
+    };
+    let below = category_merged(2, ERP, "c2", "Tea\u{1f}Leaf", &[]);
+    append(&mut journal, vec![below, Body::Merged(renamed)]);
+    let view = journal.record_view(RecordId(2)).unwrap().unwrap();
+    let depths = view.keys.iter().map(|key| key.matches('\u{1f}').count());
+    assert!(depths.max() < Some(32), "{:?}", view.keys);
+    assert!(
+        view.keys.contains(&"Tea\u{1f}Green\u{1f}Leaf".to_owned()),
+        "{:?}",
+        view.keys
+    );
+}
+
+#[test]
 fn the_categories_of_a_product_can_be_read_both_ways() {
     let mut journal = journal();
     append(
