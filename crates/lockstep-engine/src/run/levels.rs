@@ -138,13 +138,11 @@ impl Run {
             .collect()
     }
 
-    /// While a person is asked nothing more is emptied, few or many.
-    pub(super) fn is_weighed(&mut self, shared: &mut Shared, now: Timestamp) {
-        let of_late = shared.of_levels.emptied(now);
-        let is_asked = shared.of_levels.asks_about_emptied();
+    /// What waits for a person's word is counted each time: once most of it was found again, the few that are left wait no
+    /// longer.
+    pub(super) fn is_weighed(&mut self) {
         self.levels.weighed = true;
-        self.levels.withholds = self.is_flood(self.levels.emptied, self.levels.total)
-            || (is_asked && self.levels.emptied > of_late);
+        self.levels.withholds = self.is_flood(self.levels.emptied, self.levels.total);
     }
 
     /// Of what is weighed, or only shown. `total`: of the first chunk.

@@ -110,7 +110,7 @@ impl Run {
             }
             Phase::Weigh => {
                 if self.stock_after.is_none() {
-                    self.is_weighed(shared, now);
+                    self.is_weighed();
                     self.phase = Phase::Stock;
                 }
                 self.load_stock(out);

@@ -165,3 +165,8 @@ fn what_is_made_again_in_a_shop_gets_its_units_back() {
 fn of_two_equal_lines_units_are_cancelled_of_the_same_one_on_both_sides() {
     are_clean_in(Topics::usual(), &[15_012_394], 7);
 }
+
+#[test]
+fn of_a_stock_that_was_wiped_and_found_again_the_few_that_are_truly_sold_out_wait_no_longer() {
+    are_clean_in(Topics::usual(), &[20_003_521, 20_009_409], 7);
+}
