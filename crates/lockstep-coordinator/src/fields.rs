@@ -7,9 +7,10 @@ use rust_decimal::Decimal;
 pub fn label(path: &Path) -> (Option<String>, String) {
     let plain = || path.as_str().replace('/', " ");
     match path.field() {
-        Some(Field::Variant { sku, field }) => {
+        Some(Field::Variant { item, field }) => {
             let label = match field {
                 VariantField::Present => "exists".into(),
+                VariantField::Sku => "SKU".into(),
                 VariantField::Gtin => "GTIN".into(),
                 VariantField::WeightG => "weight, g".into(),
                 VariantField::Backorder => "may be sold below zero".into(),
@@ -17,7 +18,7 @@ pub fn label(path: &Path) -> (Option<String>, String) {
                 VariantField::SalePrice(currency) => format!("sale price {currency}"),
                 VariantField::Option(name) => format!("option {name}"),
             };
-            (Some(sku.0), label)
+            (Some(item.0), label)
         }
         Some(Field::Text { language, name }) => (None, format!("{name} ({language})")),
         Some(Field::Attribute(name)) => (None, name.into_owned()),

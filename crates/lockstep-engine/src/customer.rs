@@ -22,8 +22,8 @@ use lockstep_model::cases::{
 use lockstep_model::entry::{Body, Cause, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Change, ConflictId, Cursor, Fault, Flow, IntentId, Kind, Lane, NaturalKey, OrderKey, Outcome,
-    Page, PullRequest, Record, RecordId, RemoteId, RunId, ShopId, ShopIdentity, Sku,
+    Change, ConflictId, Cursor, Fault, Flow, IntentId, ItemId, Kind, Lane, NaturalKey, OrderKey,
+    Outcome, Page, PullRequest, Record, RecordId, RemoteId, RunId, ShopId, ShopIdentity,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -146,6 +146,38 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What a shop shows in it. Our own names are put in before the engine is told of it.
+    pub fn records(&mut self) -> Vec<&mut Record> {
+        match self {
+            Event::Pulled {
+                result: Ok(page), ..
+            } => page
+                .records
+                .iter_mut()
+                .filter_map(|record| record.as_mut().ok())
+                .collect(),
+            Event::Found {
+                result: Ok(records),
+                ..
+            } => records.iter_mut().collect(),
+            Event::Pushed {
+                result: Ok(outcomes),
+                ..
+            } => outcomes
+                .iter_mut()
+                .filter_map(|outcome| match outcome {
+                    Outcome::Done(receipt) | Outcome::Partly { receipt, .. } => {
+                        receipt.record.as_mut()
+                    }
+                    Outcome::Accepted { .. } | Outcome::Failed(_) => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What a person asked for and a run of the lane holds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wish {
@@ -200,7 +232,7 @@ pub enum Effect {
     },
     /// Answered by `StockLoaded`.
     LoadStock {
-        after: Option<(Sku, StockId)>,
+        after: Option<(ItemId, StockId)>,
         limit: usize,
         /// Count all levels, however few are due.
         count: bool,
@@ -375,7 +407,7 @@ pub(crate) struct Shared {
     /// What a run was woken for and could not read, since the shop failed: the lane's next run reads it.
     pub missed: BTreeMap<Lane, RunCause>,
     /// Levels that moved while we wrote them: they are read by name before they are written again.
-    pub stale: BTreeSet<(ShopId, Sku)>,
+    pub stale: BTreeSet<(ShopId, ItemId)>,
     pub tries: BTreeMap<ShopId, u32>,
     pub writes_until: Option<Timestamp>,
     pub meetings: Meetings,
@@ -602,8 +634,8 @@ impl Customer {
                         &Lane::ALL
                     }
                 };
-                if let (Subject::Level { sku, .. }, Some(shop)) = (subject, read) {
-                    self.shared.stale.insert((shop, sku));
+                if let (Subject::Level { item, .. }, Some(shop)) = (subject, read) {
+                    self.shared.stale.insert((shop, item));
                 }
                 for lane in lanes {
                     let waiting = self.waiting.entry(*lane).or_default();

@@ -53,7 +53,9 @@ pub fn level(sku: &str, units: i64) -> Level {
     Level {
         sku: sku.into(),
         stock: "main".into(),
-        item: None,
+        item: "".into(),
+        variant: None,
+        inventory: None,
         on_hand: units.into(),
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,

@@ -346,7 +346,7 @@ fn settled(case: &StockCase, shop: ShopId, was_written: bool) -> Result<Vec<Body
                 };
                 Settlement::Done {
                     id: level
-                        .item
+                        .inventory
                         .clone()
                         .unwrap_or_else(|| level.sku.0.clone().into()),
                     parts: None,
@@ -538,7 +538,9 @@ mod tests {
         let level = Level {
             sku: "KH-100".into(),
             stock: "main".into(),
-            item: None,
+            item: "".into(),
+            variant: None,
+            inventory: None,
             on_hand: was,
             reserved: Decimal::ZERO,
             set_aside: Decimal::ZERO,
@@ -552,7 +554,7 @@ mod tests {
             shop,
             subject: Subject::Level {
                 stock: StockId(1),
-                sku: "KH-100".into(),
+                item: "KH-100".into(),
             },
             what: What::Level {
                 on_hand: target,
@@ -578,6 +580,7 @@ mod tests {
                 found,
             },
             subject: ConflictSubject::Level(Box::new(StockCase {
+                item: "KH-100".into(),
                 sku: "KH-100".into(),
                 stock: StockId(1),
                 status: None,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lockstep_model::cases::RootCategory;
 use lockstep_model::entry::{AsideSubject, Subject};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Kind, OrderKey, RecordId, ShopId, Sku};
+use lockstep_model::{ItemId, Kind, OrderKey, RecordId, ShopId};
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -85,8 +85,8 @@ pub(crate) fn record_subject(record: i64) -> String {
     format!("r:{}", id(record))
 }
 
-pub(crate) fn level_subject(stock: StockId, sku: &Sku) -> String {
-    format!("l:{stock}:{sku}")
+pub(crate) fn level_subject(stock: StockId, item: &ItemId) -> String {
+    format!("l:{stock}:{item}")
 }
 
 pub(crate) fn order_subject(order_key: &str) -> String {
@@ -102,7 +102,7 @@ pub(crate) fn order_key_of_subject(subject: &str) -> Result<&str, JournalError> 
 pub(crate) fn subject_text(subject: &Subject) -> String {
     match subject {
         Subject::Record(record) => record_subject(int(record.0)),
-        Subject::Level { stock, sku } => level_subject(*stock, sku),
+        Subject::Level { stock, item } => level_subject(*stock, item),
         Subject::Order(order) => order_subject(&order.to_string()),
         Subject::Shop(shop) => format!("s:{shop}"),
         Subject::Levels => "t:".into(),
@@ -119,10 +119,10 @@ fn try_subject(text: &str) -> Option<Subject> {
     match sort {
         "r" => Some(Subject::Record(RecordId(rest.parse().ok()?))),
         "l" => {
-            let (stock, sku) = rest.split_once(':')?;
+            let (stock, item) = rest.split_once(':')?;
             Some(Subject::Level {
                 stock: StockId(stock.parse().ok()?),
-                sku: sku.into(),
+                item: item.into(),
             })
         }
         "o" => Some(Subject::Order(OrderKey::parse(rest)?)),
@@ -242,7 +242,7 @@ mod tests {
             Subject::Record(RecordId(u64::MAX)),
             Subject::Level {
                 stock: StockId(3),
-                sku: "a:b:".into(),
+                item: "a:b:".into(),
             },
             Subject::Order(order),
         ];

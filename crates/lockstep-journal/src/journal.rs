@@ -9,7 +9,7 @@ use lockstep_model::cases::{Also, Consumed};
 use lockstep_model::entry::{AsideSubject, Body, Entry, Personal, ReadAgain, StockMapping};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Cursor, CustomerId, Epoch, Incarnation, Kind, OrderKey, ShopId, ShopIdentity, Sku,
+    Cursor, CustomerId, Epoch, Incarnation, ItemId, Kind, OrderKey, ShopId, ShopIdentity,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::cell::Cell;
@@ -178,7 +178,7 @@ impl Journal {
         }
         let done = Body::Done {
             orders: still_dirty_orders(&transaction, also.orders_done)?,
-            skus: still_dirty_skus(&transaction, also.skus_done)?,
+            items: still_dirty_items(&transaction, also.items_done)?,
             read,
             only_pictures: also.only_pictures,
         };
@@ -369,16 +369,17 @@ fn still_dirty_orders(
     Ok(dirty)
 }
 
-fn still_dirty_skus(
+fn still_dirty_items(
     connection: &Connection,
-    skus: Vec<(Sku, StockId)>,
-) -> Result<Vec<(Sku, StockId)>, JournalError> {
-    let mut query = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sku_dirty WHERE sku = ?1 AND stock = ?2)")?;
+    items: Vec<(ItemId, StockId)>,
+) -> Result<Vec<(ItemId, StockId)>, JournalError> {
+    let mut query = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM item_dirty WHERE item = ?1 AND stock = ?2)",
+    )?;
     let mut dirty = Vec::new();
-    for (sku, stock) in skus {
-        if query.query_row(params![sku.0, int(stock.0)], |row| row.get(0))? {
-            dirty.push((sku, stock));
+    for (item, stock) in items {
+        if query.query_row(params![item.0, int(stock.0)], |row| row.get(0))? {
+            dirty.push((item, stock));
         }
     }
     dirty.dedup();
@@ -386,6 +387,6 @@ fn still_dirty_skus(
 }
 
 fn is_empty(body: &Body) -> bool {
-    matches!(body, Body::Done { orders, skus, read, only_pictures }
-        if orders.is_empty() && skus.is_empty() && read.is_empty() && only_pictures.is_empty())
+    matches!(body, Body::Done { orders, items, read, only_pictures }
+        if orders.is_empty() && items.is_empty() && read.is_empty() && only_pictures.is_empty())
 }

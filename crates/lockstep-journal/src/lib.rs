@@ -21,6 +21,7 @@ mod columns;
 mod copy;
 mod error;
 mod fingerprint;
+mod items;
 mod journal;
 mod load;
 mod plan;

@@ -11,7 +11,7 @@ use crate::{Journal, JournalError, Mark};
 use jiff::Timestamp;
 use lockstep_model::cases::{Also, Meetings, OpenConflict, OpenIntent};
 use lockstep_model::entry::{Again, Body, Subject};
-use lockstep_model::{ConflictId, Kind, OrderKey, RemoteId, RunId, ShopId, Sku};
+use lockstep_model::{ConflictId, ItemId, Kind, OrderKey, RemoteId, RunId, ShopId};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeSet;
 
@@ -45,37 +45,37 @@ fn rows(limit: usize) -> i64 {
 }
 
 impl Journal {
-    /// SKUs whose level at this shop has to be read by name: an order took or gave back since it was read, or a
+    /// items whose level at this shop has to be read by name: an order took or gave back since it was read, or a
     /// write of it is open, and no page has shown it since.
-    pub fn skus_to_read(
+    pub fn items_to_read(
         &self,
         shop: ShopId,
-        after: Option<&Sku>,
+        after: Option<&ItemId>,
         limit: usize,
-    ) -> Result<Vec<Sku>, JournalError> {
-        let after = after.map_or("", Sku::as_str);
+    ) -> Result<Vec<ItemId>, JournalError> {
+        let after = after.map_or("", ItemId::as_str);
         // Two lists, put together here: SQLite would build a table for it.
-        let mut skus: BTreeSet<String> = BTreeSet::new();
+        let mut items: BTreeSet<String> = BTreeSet::new();
         for list in [
-            "SELECT DISTINCT d.sku FROM sku_dirty d
-             CROSS JOIN level l ON l.sku = d.sku AND l.stock = d.stock AND l.shop = ?1
-             LEFT JOIN taken t ON t.sku = d.sku AND t.stock = d.stock AND t.shop = ?1
-             WHERE d.sku > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
-             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = d.sku AND s.shop = ?1)
-             ORDER BY d.sku LIMIT ?3",
-            "SELECT i.sku FROM intent i
-             WHERE i.shop = ?1 AND i.sku > ?2
-             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.sku = i.sku AND s.shop = ?1)
-             GROUP BY i.sku ORDER BY i.sku LIMIT ?3",
+            "SELECT DISTINCT d.item FROM item_dirty d
+             CROSS JOIN level l ON l.item = d.item AND l.stock = d.stock AND l.shop = ?1
+             LEFT JOIN taken t ON t.item = d.item AND t.stock = d.stock AND t.shop = ?1
+             WHERE d.item > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
+             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.item = d.item AND s.shop = ?1)
+             ORDER BY d.item LIMIT ?3",
+            "SELECT i.item FROM intent i
+             WHERE i.shop = ?1 AND i.item > ?2
+             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.item = i.item AND s.shop = ?1)
+             GROUP BY i.item ORDER BY i.item LIMIT ?3",
         ] {
             let mut query = self.connection.prepare_cached(list)?;
             let mut found = query.query(params![int(shop.0), after, rows(limit)])?;
             while let Some(row) = found.next()? {
-                skus.insert(row.get(0)?);
+                items.insert(row.get(0)?);
             }
         }
         let bound = limit.min(VIEW_ROWS_MAX);
-        Ok(skus.into_iter().take(bound).map(Sku).collect())
+        Ok(items.into_iter().take(bound).map(ItemId).collect())
     }
 
     /// Orders of which a write is open at this shop, in the order of keys.
@@ -381,7 +381,7 @@ impl Journal {
     /// When counts left nothing of what is sold out by a count now, the first first.
     pub fn emptied_levels(&self) -> Result<Vec<Timestamp>, JournalError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT (SELECT max(m.at) FROM movement m WHERE m.sku = b.sku AND m.stock = b.stock) AS at
+            "SELECT (SELECT max(m.at) FROM movement m WHERE m.item = b.item AND m.stock = b.stock) AS at
              FROM base b WHERE b.emptied = 1 AND at IS NOT NULL ORDER BY at",
         )?;
         let mut rows = query.query([])?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Of the tables. A newer file is refused, an older one is brought up to this.
-pub(crate) const FORMAT: i64 = 8;
+pub(crate) const FORMAT: i64 = 9;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What belongs to one file: never an entry, in no segment, and empty in a replica.
 pub(crate) const OWN_TABLES: &[&str] = &[
@@ -258,6 +258,36 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
              ALTER TABLE staged ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;
              ALTER TABLE staged_order ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;
              ALTER TABLE staged_level ADD COLUMN left_at INTEGER NOT NULL DEFAULT 0;",
+        )?;
+    }
+    if found < 9 {
+        let tables = [
+            "order_line",
+            "level",
+            "taken",
+            "base",
+            "movement",
+            "sku_dirty",
+            "staged_level",
+            "intent",
+        ];
+        for table in tables {
+            transaction.execute_batch(&format!("ALTER TABLE {table} RENAME COLUMN sku TO item"))?;
+        }
+        transaction.execute_batch(
+            "ALTER TABLE sku_dirty RENAME TO item_dirty;
+             ALTER TABLE level ADD COLUMN variant TEXT;
+             CREATE INDEX level_variant ON level(shop, variant) WHERE variant IS NOT NULL;
+             CREATE TABLE item_sku(item TEXT PRIMARY KEY, record INTEGER NOT NULL, sku TEXT) WITHOUT ROWID;
+             CREATE INDEX item_sku_sku ON item_sku(sku);
+             CREATE INDEX item_sku_record ON item_sku(record);
+             CREATE TABLE item_at(shop INTEGER NOT NULL, item TEXT NOT NULL, record INTEGER NOT NULL, sku TEXT,
+                variant TEXT NOT NULL, PRIMARY KEY (shop, item)) WITHOUT ROWID;
+             CREATE INDEX item_at_sku ON item_at(shop, sku);
+             CREATE INDEX item_at_variant ON item_at(shop, variant);
+             CREATE INDEX item_at_record ON item_at(record, shop);
+             UPDATE level SET level = json_set(json_remove(level, '$.item'), '$.inventory', json_extract(level, '$.item'));
+             DELETE FROM staged_level;",
         )?;
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'format'", [FORMAT])?;

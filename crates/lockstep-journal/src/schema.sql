@@ -161,6 +161,27 @@ CREATE TABLE due(
 CREATE INDEX due_place ON due(kind, place);
 CREATE INDEX due_fields ON due(kind, place) WHERE pictures = 0;
 CREATE INDEX due_pictures ON due(kind, place) WHERE pictures = 1;
+-- Items that bear another SKU in our record than the one that they are named after. Of all others their name says it.
+CREATE TABLE item_sku(
+    item   TEXT PRIMARY KEY,
+    record INTEGER NOT NULL,
+    -- NULL: none.
+    sku    TEXT
+) WITHOUT ROWID;
+CREATE INDEX item_sku_sku ON item_sku(sku);
+CREATE INDEX item_sku_record ON item_sku(record);
+-- The same in a shop.
+CREATE TABLE item_at(
+    shop    INTEGER NOT NULL,
+    item    TEXT NOT NULL,
+    record  INTEGER NOT NULL,
+    sku     TEXT,
+    variant TEXT NOT NULL,
+    PRIMARY KEY (shop, item)
+) WITHOUT ROWID;
+CREATE INDEX item_at_sku ON item_at(shop, sku);
+CREATE INDEX item_at_variant ON item_at(shop, variant);
+CREATE INDEX item_at_record ON item_at(record, shop);
 -- Categories that records are in and that have no link in a shop yet.
 CREATE TABLE awaited(
     shop     INTEGER NOT NULL,
@@ -176,7 +197,7 @@ CREATE TABLE intent(
     run     INTEGER NOT NULL,
     shop    INTEGER NOT NULL,
     subject TEXT NOT NULL,
-    sku     TEXT,
+    item    TEXT,
     what    TEXT NOT NULL,
     at      INTEGER NOT NULL,
     look_at INTEGER
@@ -249,19 +270,19 @@ CREATE TABLE erased(
 CREATE TABLE order_line(
     order_key TEXT NOT NULL,
     shop      INTEGER NOT NULL,
-    sku       TEXT NOT NULL,
+    item      TEXT NOT NULL,
     stock     INTEGER NOT NULL,
     wanted    TEXT NOT NULL,
     taken     TEXT NOT NULL,
     done      INTEGER NOT NULL,
     -- The entry that took it out of the sums; 0: it counts.
     closed    INTEGER NOT NULL,
-    PRIMARY KEY (order_key, shop, sku, stock)
+    PRIMARY KEY (order_key, shop, item, stock)
 ) WITHOUT ROWID;
-CREATE INDEX order_line_sku ON order_line(sku, stock, order_key) WHERE closed = 0;
+CREATE INDEX order_line_item ON order_line(item, stock, order_key) WHERE closed = 0;
 
 CREATE TABLE level(
-    sku    TEXT NOT NULL,
+    item   TEXT NOT NULL,
     stock  INTEGER NOT NULL,
     shop   INTEGER NOT NULL,
     level  TEXT NOT NULL,
@@ -270,39 +291,42 @@ CREATE TABLE level(
     target TEXT,
     -- The shop no longer has the item: the level is as last seen, and nobody writes it.
     gone   INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (sku, stock, shop)
+    -- The shop's own id of what it is of, where it tells.
+    variant TEXT,
+    PRIMARY KEY (item, stock, shop)
 ) WITHOUT ROWID;
-CREATE INDEX level_shop ON level(shop, sku);
+CREATE INDEX level_shop ON level(shop, item);
+CREATE INDEX level_variant ON level(shop, variant) WHERE variant IS NOT NULL;
 CREATE TABLE taken(
-    sku   TEXT NOT NULL,
+    item  TEXT NOT NULL,
     stock INTEGER NOT NULL,
     shop  INTEGER NOT NULL,
     taken TEXT NOT NULL,
-    PRIMARY KEY (sku, stock, shop)
+    PRIMARY KEY (item, stock, shop)
 ) WITHOUT ROWID;
 CREATE TABLE base(
-    sku   TEXT NOT NULL,
+    item  TEXT NOT NULL,
     stock INTEGER NOT NULL,
     base  TEXT NOT NULL,
     -- The shop that it was opened by, or that owned the stock later.
     counted_by INTEGER,
     -- A count has left nothing of what the orders had left.
     emptied INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (sku, stock)
+    PRIMARY KEY (item, stock)
 ) WITHOUT ROWID;
 CREATE TABLE movement(
-    sku   TEXT NOT NULL,
+    item  TEXT NOT NULL,
     stock INTEGER NOT NULL,
     seq   INTEGER NOT NULL,
     at    INTEGER NOT NULL,
     delta TEXT NOT NULL,
     cause TEXT NOT NULL,
-    PRIMARY KEY (sku, stock, seq)
+    PRIMARY KEY (item, stock, seq)
 ) WITHOUT ROWID;
-CREATE TABLE sku_dirty(
-    sku   TEXT NOT NULL,
+CREATE TABLE item_dirty(
+    item  TEXT NOT NULL,
     stock INTEGER NOT NULL,
-    PRIMARY KEY (sku, stock)
+    PRIMARY KEY (item, stock)
 ) WITHOUT ROWID;
 
 CREATE TABLE history(
@@ -353,13 +377,13 @@ CREATE UNIQUE INDEX staged_order_id ON staged_order(shop, id);
 CREATE INDEX staged_order_key ON staged_order(order_key);
 CREATE TABLE staged_level(
     reading INTEGER PRIMARY KEY AUTOINCREMENT,
-    sku     TEXT NOT NULL,
+    item    TEXT NOT NULL,
     stock   INTEGER NOT NULL,
     shop    INTEGER NOT NULL,
     level   TEXT NOT NULL,
     left_at INTEGER NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX staged_level_id ON staged_level(sku, stock, shop);
+CREATE UNIQUE INDEX staged_level_id ON staged_level(item, stock, shop);
 CREATE TABLE person_key(
     order_key TEXT PRIMARY KEY,
     key       BLOB NOT NULL

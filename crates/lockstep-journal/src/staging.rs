@@ -5,12 +5,12 @@ use crate::columns::{
     int, json, kind_code, level_subject, micros, number, order_subject, parse, place,
     record_subject, remote_text,
 };
-use crate::{Journal, JournalError, projection, seal};
+use crate::{Journal, JournalError, items, projection, seal};
 use jiff::Timestamp;
 use lockstep_model::entry::StockMapping;
 use lockstep_model::{
-    Category, CustomerId, Fields, Kind, Lane, Level, Order, OrderKey, Parts, Product, Record,
-    RemoteId, ShopId, gtins_of,
+    Category, CustomerId, Fields, Kind, Lane, Level, Order, OrderKey, OrderState, Parts, Product,
+    Record, RemoteId, ShopId, gtins_of,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -56,8 +56,9 @@ impl Journal {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mapping = projection::stock_mapping(&transaction)?.unwrap_or_default();
         let mut summary = StageSummary::default();
-        for record in records {
+        for mut record in records {
             summary.records += 1;
+            items::name(&transaction, shop, &mut record)?;
             let changed = match record {
                 Record::Product(product) => stage_product(&transaction, shop, &product, left_at)?,
                 Record::Category(category) => {
@@ -68,7 +69,7 @@ impl Journal {
                     paths_are_stale |= kind == Kind::Category;
                     stage_gone(&transaction, shop, kind, &id, left_at)?
                 }
-                Record::Order(order) => stage_order(&transaction, customer, shop, &order, left_at)?,
+                Record::Order(order) => stage_order(&transaction, customer, shop, *order, left_at)?,
                 Record::Level(level) => stage_level(&transaction, shop, &level, &mapping, left_at)?,
             };
             summary.changed += u32::from(changed);
@@ -424,15 +425,33 @@ fn key_of(
     Ok(linked.unwrap_or(OrderKey { customer, shop, id }))
 }
 
-fn stage_order(
+/// An order as this shop last showed it.
+pub(crate) fn known_order(
     connection: &Connection,
     customer: CustomerId,
     shop: ShopId,
     order: &Order,
+) -> Result<Option<OrderState>, JournalError> {
+    let order_key = key_of(connection, customer, shop, order)?.to_string();
+    let known: Option<String> = connection
+        .prepare_cached("SELECT state FROM known_order WHERE order_key = ?1 AND shop = ?2")?
+        .query_row(params![order_key, int(shop.0)], |row| row.get(0))
+        .optional()?;
+    let parsed = known.map(|known| parse("an order's state", &known));
+    parsed.transpose()
+}
+
+fn stage_order(
+    connection: &Connection,
+    customer: CustomerId,
+    shop: ShopId,
+    mut order: Order,
     left_at: i64,
 ) -> Result<bool, JournalError> {
-    let key = key_of(connection, customer, shop, order)?;
+    let key = key_of(connection, customer, shop, &order)?;
     let order_key = key.to_string();
+    let known = known_order(connection, customer, shop, &order)?;
+    items::name_lines(connection, shop, &mut order, known.as_ref())?;
     let id = &order.state.id;
     connection
         .prepare_cached("DELETE FROM staged_order WHERE shop = ?1 AND id = ?2")?
@@ -498,35 +517,36 @@ fn stage_level(
     let Some(stock) = mapping.stock(shop, Some(&level.stock)) else {
         return Ok(false);
     };
-    let key = params![level.sku.0, int(stock.0), int(shop.0)];
+    let item = level.item();
+    let key = params![item.0, int(stock.0), int(shop.0)];
     connection
-        .prepare_cached("DELETE FROM staged_level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
+        .prepare_cached("DELETE FROM staged_level WHERE item = ?1 AND stock = ?2 AND shop = ?3")?
         .execute(key)?;
     let shadow: Option<(String, String, bool)> = connection
         .prepare_cached(
-            "SELECT level, taken, gone FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3",
+            "SELECT level, taken, gone FROM level WHERE item = ?1 AND stock = ?2 AND shop = ?3",
         )?
         .query_row(key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     // One that was gone and is shown again counts, whatever it says.
     if let Some((held, read_with, false)) = shadow {
         let held: Level = parse("a stock level", &held)?;
-        let taken = projection::taken(connection, shop, &level.sku, stock)?;
-        let sku = RemoteId(level.sku.0.clone());
+        let taken = projection::taken(connection, shop, &item, stock)?;
+        let name = RemoteId(item.0.clone());
         if is_same(&held, level)
             && number(taken) == read_with
-            && !has_intent(connection, &level_subject(stock, &level.sku), shop)?
-            && !stands_aside(connection, shop, Kind::Level, &sku)?
+            && !has_intent(connection, &level_subject(stock, &item), shop)?
+            && !stands_aside(connection, shop, Kind::Level, &name)?
         {
             return Ok(false);
         }
     }
     connection
         .prepare_cached(
-            "INSERT INTO staged_level(sku, stock, shop, level, left_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO staged_level(item, stock, shop, level, left_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
-            level.sku.0,
+            item.0,
             int(stock.0),
             int(shop.0),
             json("a stock level", level)?,
@@ -541,6 +561,8 @@ fn is_same(held: &Level, read: &Level) -> bool {
         && held.reserved == read.reserved
         && held.set_aside == read.set_aside
         && held.version == read.version
-        && held.item == read.item
+        && held.inventory == read.inventory
+        && held.variant == read.variant
+        && held.sku == read.sku
         && held.stock == read.stock
 }

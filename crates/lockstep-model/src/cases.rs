@@ -5,8 +5,8 @@ use crate::entry::{Awaited, Conflict, Hold, MatchAnswer, Subject, What};
 use crate::fields::{Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
-    ConflictId, Edits, Fingerprint, IntentId, Kind, Level, LineLinks, OrderKey, OrderState, Parts,
-    Person, RecordId, RemoteId, RunId, ShopId, Sku, Status,
+    ConflictId, Edits, Fingerprint, IntentId, ItemId, Kind, Level, LineLinks, OrderKey, OrderState,
+    Parts, Person, RecordId, RemoteId, RunId, ShopId, Sku, Status,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -127,7 +127,7 @@ impl ConflictSubject {
             ConflictSubject::Record(known) => Subject::Record(known.record),
             ConflictSubject::Level(level) => Subject::Level {
                 stock: level.stock,
-                sku: level.sku.clone(),
+                item: level.item.clone(),
             },
             ConflictSubject::Order(order) => Subject::Order(order.clone()),
             ConflictSubject::Shop(shop) => Subject::Shop(*shop),
@@ -231,9 +231,9 @@ pub struct Also {
     pub consumed: Vec<Consumed>,
     /// Rows of a plan that this append carries out.
     pub plan_done: Vec<(RunId, u64)>,
-    /// Orders and SKUs that were looked at to the end.
+    /// Orders and items that were looked at to the end.
     pub orders_done: Vec<OrderKey>,
-    pub skus_done: Vec<(Sku, StockId)>,
+    pub items_done: Vec<(ItemId, StockId)>,
     /// Records that lack nothing but pictures in these shops: they wait behind everything else.
     pub only_pictures: Vec<(RecordId, ShopId)>,
 }
@@ -271,12 +271,20 @@ pub struct OrderCase {
     pub edits: Edits,
     /// Its buyer is forgotten, and stays so.
     pub buyer_erased: bool,
-    /// Which of the order's SKUs the receiving shops are known to have, and how many of each can be sold there.
-    pub items: BTreeMap<ShopId, BTreeMap<Sku, Sellable>>,
+    /// Which of the order's items the receiving shops are known to have, and how many of each can be sold there.
+    pub items: BTreeMap<ShopId, BTreeMap<ItemId, ItemThere>>,
 }
 
-/// Units by stock of ours.
-pub type Sellable = BTreeMap<StockId, Decimal>;
+/// An item as a shop has it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ItemThere {
+    /// What it is called there.
+    pub sku: Sku,
+    /// The shop's own id of it, if it is known.
+    pub variant: Option<RemoteId>,
+    /// What can be sold of it, by stock of ours.
+    pub sellable: BTreeMap<StockId, Decimal>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagedOrder {
@@ -295,21 +303,23 @@ pub struct StockChunk {
     /// else 0.
     pub due: u64,
     pub total: u64,
-    pub next: Option<(Sku, StockId)>,
+    pub next: Option<(ItemId, StockId)>,
 }
 
-/// One SKU in one stock: all shops' levels there, and the order lines that count in any stock.
+/// One item in one stock: all shops' levels there, and the order lines that count in any stock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StockCase {
+    pub item: ItemId,
+    /// What people call it.
     pub sku: Sku,
     pub stock: StockId,
-    /// Of the product that the SKU belongs to, in our own record.
+    /// Of the product that the item belongs to, in our own record.
     pub status: Option<Status>,
     /// `None`: not opened yet.
     pub base: Option<Decimal>,
     /// The shop that it was opened by, or that owned the stock later.
     pub counted_by: Option<ShopId>,
-    /// The SKU's other stocks that were opened.
+    /// The item's other stocks that were opened.
     pub other_bases: BTreeMap<StockId, Decimal>,
     /// Those of all its stocks in which a count has left nothing of what the orders had left.
     pub emptied: BTreeSet<StockId>,
@@ -328,7 +338,7 @@ pub struct LevelAt {
     pub staged: Option<(Level, u64)>,
     /// When the request that read it left, at the latest. `None`: nobody knows, and it proves nothing of an open write.
     pub left_at: Option<Timestamp>,
-    /// Σ taken over this shop's lines of the SKU, as known now.
+    /// Σ taken over this shop's lines of the item, as known now.
     pub taken: Decimal,
     /// The shop no longer has the item: its product or its variant was removed there. The level is as last seen.
     pub gone: bool,
@@ -339,7 +349,7 @@ pub struct LevelAt {
     pub tries: u32,
 }
 
-/// What one line of an order has of one SKU; several, as long as it is not known which of them stand for which elsewhere.
+/// What one line of an order has of one item; several, as long as it is not known which of them stand for which elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LineCase {
     pub order: OrderKey,
@@ -365,7 +375,7 @@ pub struct LineSide {
     pub done: bool,
 }
 
-/// SKUs with orders that are over.
+/// Items with orders that are over.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClosingChunk {
     pub cases: Vec<ClosingCase>,
@@ -373,10 +383,10 @@ pub struct ClosingChunk {
     pub next: Option<OrderKey>,
 }
 
-/// One SKU in all its stocks: every order line that counts, and the orders among them that are over.
+/// One item in all its stocks: every order line that counts, and the orders among them that are over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClosingCase {
-    pub sku: Sku,
+    pub item: ItemId,
     pub bases: BTreeMap<StockId, Decimal>,
     pub lines: Vec<LineCase>,
     /// Nothing of them has moved for the time that the settings say, nothing is to be carried, nobody is asked.

@@ -7,8 +7,8 @@ use crate::fields::{Field, Fields, Path, Value};
 use crate::settings::StockId;
 use crate::{
     ConflictId, Currency, Cursor, CustomerId, Epoch, Fault, Fingerprint, Flow, Incarnation,
-    IntentId, Kind, Lane, Level, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep, Parts,
-    Person, RecordId, RemoteId, Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
+    IntentId, ItemId, Kind, Lane, Level, LineLinks, OrderAnswer, OrderKey, OrderState, OrderStep,
+    Parts, Person, RecordId, RemoteId, Revision, RunId, ShopId, ShopIdentity, Sku, WorkerId,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -112,12 +112,12 @@ pub enum Body {
         shop: ShopId,
         stock: StockId,
         level: Level,
-        /// Σ taken over this shop's order lines of the SKU, read together with the level.
+        /// Σ taken over this shop's order lines of the item, read together with the level.
         taken: Decimal,
     },
     /// The ledger's base moved: something that no order explains.
     BaseMoved {
-        sku: Sku,
+        item: ItemId,
         stock: StockId,
         delta: Decimal,
         cause: Movement,
@@ -126,7 +126,7 @@ pub enum Body {
     LevelOverruled {
         shop: ShopId,
         stock: StockId,
-        sku: Sku,
+        item: ItemId,
         delta: Decimal,
     },
     /// An order may not cross yet.
@@ -173,7 +173,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         orders: Vec<OrderKey>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        skus: Vec<(Sku, StockId)>,
+        items: Vec<(ItemId, StockId)>,
         /// Records that could not be read once and now could.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         read: Vec<ReadAgain>,
@@ -476,7 +476,7 @@ pub enum Subject {
     Record(RecordId),
     Level {
         stock: StockId,
-        sku: Sku,
+        item: ItemId,
     },
     Order(OrderKey),
     Shop(ShopId),
@@ -929,7 +929,7 @@ mod tests {
             }),
             Body::Done {
                 orders: vec![],
-                skus: vec![("KH-100".into(), StockId(1))],
+                items: vec![("KH-100".into(), StockId(1))],
                 read: vec![],
                 only_pictures: vec![(RecordId(2), ShopId(3))],
             },

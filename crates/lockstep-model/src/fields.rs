@@ -1,10 +1,10 @@
 //! A catalogue record as a flat map of fields: what merge, plan and shadows work on.
 //!
-//! A path is text of the form `title`, `text/fi/description`, `variant/KH-100/price/EUR`; the parts are
-//! percent-encoded where they contain `/` or `%`. A field that is missing in a map is *not known there*; a field
+//! A path is text of the form `title`, `text/fi/description`, `variant/KH-100/price/EUR` (by our own name of the item); the
+//! parts are percent-encoded where they contain `/` or `%`. A field that is missing in a map is *not known there*; a field
 //! that is known and empty is [`Value::Empty`].
 
-use crate::{Currency, Sku};
+use crate::{Currency, ItemId};
 use rust_decimal::Decimal;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
@@ -45,7 +45,7 @@ pub enum Field<'a> {
     /// The pictures, as content digests in order.
     Pictures,
     Variant {
-        sku: Sku,
+        item: ItemId,
         field: VariantField<'a>,
     },
 }
@@ -54,6 +54,8 @@ pub enum Field<'a> {
 pub enum VariantField<'a> {
     /// The variant exists.
     Present,
+    /// What its people call it.
+    Sku,
     Gtin,
     WeightG,
     Backorder,
@@ -74,7 +76,7 @@ pub enum FieldGroup {
     /// Which variants a product has, and along which options they differ.
     Variants,
     Attributes,
-    /// GTIN, weight, handle.
+    /// SKU, GTIN, weight, handle.
     Identifiers,
 }
 
@@ -103,7 +105,7 @@ impl Field<'_> {
                 | VariantField::SalePrice(_)
                 | VariantField::Option(_)
                 | VariantField::WeightG => true,
-                VariantField::Gtin | VariantField::Backorder => false,
+                VariantField::Sku | VariantField::Gtin | VariantField::Backorder => false,
             },
             Field::Title
             | Field::Description
@@ -152,28 +154,37 @@ impl Path {
                 format!("text/{}/{}", encode(language), encode(name))
             }
             Field::Attribute(name) => format!("attribute/{}", encode(name)),
-            Field::Variant { sku, field } => {
-                let sku = encode(sku.as_str());
+            Field::Variant { item, field } => {
+                let item = encode(item.as_str());
                 match field {
-                    VariantField::Present => format!("variant/{sku}/present"),
-                    VariantField::Gtin => format!("variant/{sku}/gtin"),
-                    VariantField::WeightG => format!("variant/{sku}/weight_g"),
-                    VariantField::Backorder => format!("variant/{sku}/backorder"),
-                    VariantField::Price(currency) => format!("variant/{sku}/price/{currency}"),
+                    VariantField::Present => format!("variant/{item}/present"),
+                    VariantField::Sku => format!("variant/{item}/sku"),
+                    VariantField::Gtin => format!("variant/{item}/gtin"),
+                    VariantField::WeightG => format!("variant/{item}/weight_g"),
+                    VariantField::Backorder => format!("variant/{item}/backorder"),
+                    VariantField::Price(currency) => format!("variant/{item}/price/{currency}"),
                     VariantField::SalePrice(currency) => {
-                        format!("variant/{sku}/sale_price/{currency}")
+                        format!("variant/{item}/sale_price/{currency}")
                     }
-                    VariantField::Option(name) => format!("variant/{sku}/option/{}", encode(name)),
+                    VariantField::Option(name) => format!("variant/{item}/option/{}", encode(name)),
                 }
             }
         })
     }
 
     /// Of the field that says that a variant is there.
-    pub fn present(sku: &Sku) -> Self {
+    pub fn present(item: &ItemId) -> Self {
         Self::new(&Field::Variant {
-            sku: sku.clone(),
+            item: item.clone(),
             field: VariantField::Present,
+        })
+    }
+
+    /// Of the field that says what its people call a variant.
+    pub fn sku(item: &ItemId) -> Self {
+        Self::new(&Field::Variant {
+            item: item.clone(),
+            field: VariantField::Sku,
         })
     }
 
@@ -198,9 +209,10 @@ impl Path {
             },
             "attribute" => Field::Attribute(decode(parts.next()?)),
             "variant" => {
-                let sku = Sku(decode(parts.next()?).into_owned());
+                let item = ItemId(decode(parts.next()?).into_owned());
                 let field = match (parts.next()?, parts.next()) {
                     ("present", None) => VariantField::Present,
+                    ("sku", None) => VariantField::Sku,
                     ("gtin", None) => VariantField::Gtin,
                     ("weight_g", None) => VariantField::WeightG,
                     ("backorder", None) => VariantField::Backorder,
@@ -209,7 +221,7 @@ impl Path {
                     ("option", Some(name)) => VariantField::Option(decode(name)),
                     _ => return None,
                 };
-                Field::Variant { sku, field }
+                Field::Variant { item, field }
             }
             _ => return None,
         };
@@ -230,7 +242,9 @@ impl Path {
                 VariantField::Present | VariantField::Option(_) | VariantField::Backorder => {
                     FieldGroup::Variants
                 }
-                VariantField::Gtin | VariantField::WeightG => FieldGroup::Identifiers,
+                VariantField::Sku | VariantField::Gtin | VariantField::WeightG => {
+                    FieldGroup::Identifiers
+                }
             },
         })
     }
@@ -398,7 +412,7 @@ mod tests {
     fn a_path_survives_its_text_whatever_the_sku() {
         for sku in ["KH-100", "a/b", "50%2F", "50%", " x ", "Ä/€"] {
             let field = Field::Variant {
-                sku: sku.into(),
+                item: sku.into(),
                 field: VariantField::Price("EUR".into()),
             };
             let path = Path::new(&field);

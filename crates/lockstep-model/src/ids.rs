@@ -93,8 +93,25 @@ text_id! {
     RemoteId,
     /// The merchant's name of a sellable item. Kept as given: spaces and case count.
     Sku,
+    /// Our own name of a sellable item. It is made of the first SKU that the item bore and never changes; the SKU is a field
+    /// of it.
+    ItemId,
     /// ISO 4217 code, upper case.
     Currency,
+}
+
+impl ItemId {
+    /// Has nobody said yet what it is?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&Sku> for ItemId {
+    /// Of an item of which nothing but its SKU is known.
+    fn from(sku: &Sku) -> Self {
+        Self(sku.0.clone())
+    }
 }
 
 impl Currency {

@@ -1,6 +1,6 @@
 //! Stock levels: the units of a SKU in one of a shop's stocks.
 
-use crate::{RemoteId, Sku};
+use crate::{ItemId, RemoteId, Sku};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,17 @@ use serde::{Deserialize, Serialize};
 /// What a shop shows of one SKU in one of its stocks, read together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
+    /// Our own name of what it is of, where that is not its SKU; empty in what a connector has read.
+    #[serde(default, skip_serializing_if = "ItemId::is_empty")]
+    pub item: ItemId,
     pub sku: Sku,
     /// The shop's own id of the stock.
     pub stock: RemoteId,
-    /// What has to be named to write it, where that is not the SKU (an inventory item, a variant).
-    pub item: Option<RemoteId>,
+    /// The shop's own id of the variant, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<RemoteId>,
+    /// What has to be named to write it, where that is not the SKU (an inventory item).
+    pub inventory: Option<RemoteId>,
     /// Units that the shop counts as there.
     pub on_hand: Decimal,
     /// Units that it holds back from sale, for its own orders or by hand; 0 where the platform has no reservations.
@@ -28,6 +34,15 @@ pub struct Level {
 }
 
 impl Level {
+    /// What it is of. As long as nobody has said what it is, it goes by its SKU.
+    pub fn item(&self) -> ItemId {
+        if self.item.is_empty() {
+            ItemId::from(&self.sku)
+        } else {
+            self.item.clone()
+        }
+    }
+
     /// What the shop can still sell: on hand less its own reservations (STOCK rule: `available`).
     pub fn available(&self) -> Decimal {
         self.on_hand - self.reserved

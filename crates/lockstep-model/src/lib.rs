@@ -25,8 +25,8 @@ pub use fields::{Field, FieldGroup, Fields, Path, Value, VariantField};
 pub use fingerprint::{Fingerprint, REFUSED_MAX};
 pub use flow::{Flow, Lane};
 pub use ids::{
-    ConflictId, Currency, CustomerId, Epoch, Incarnation, IntentId, OrderKey, RecordId, RemoteId,
-    Revision, RunId, ShopId, Sku, WorkerId,
+    ConflictId, Currency, CustomerId, Epoch, Incarnation, IntentId, ItemId, OrderKey, RecordId,
+    RemoteId, Revision, RunId, ShopId, Sku, WorkerId,
 };
 pub use level::Level;
 pub use misread::misread;
@@ -35,8 +35,8 @@ pub use order::{
     OrderLine, OrderState, OrderStep, Parcel, Payment, Person, Refund, Stage, StepSort,
 };
 pub use product::{
-    Category, Parts, Picture, PicturePart, Product, Status, Variant, gtins_of, has_variant,
-    variants_of,
+    Category, Parts, Picture, PicturePart, Product, Status, Variant, called, gtin_of, gtins_of,
+    has_sku, has_variant, sku_of, variants_of,
 };
 pub use record::{
     BadRecord, Change, ChangeSort, Cursor, Kind, NaturalKey, Next, Outcome, Page, PictureSource,

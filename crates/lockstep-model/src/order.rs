@@ -2,7 +2,7 @@
 //!
 //! Personal data stands apart ([`Person`]), so that whatever is kept can be kept without it or seal it.
 
-use crate::{Currency, OrderKey, RemoteId, Sku};
+use crate::{Currency, ItemId, OrderKey, RemoteId, Sku};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,12 @@ pub struct OrderLine {
     /// In a copy: the line of its origin that it was made of, where the platform keeps that.
     #[serde(default)]
     pub of: Option<RemoteId>,
+    /// The shop's own id of the variant, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<RemoteId>,
+    /// Our own name of what was bought, where that is not its SKU; `None` in what a connector has read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<ItemId>,
     /// `None`: free text, without an item behind it.
     pub sku: Option<Sku>,
     pub title: String,
@@ -117,11 +123,11 @@ pub struct OrderLine {
 
 impl OrderState {
     /// What the buyer gets or got of each item: ordered, less what was cancelled.
-    pub fn wanted(&self) -> BTreeMap<Sku, Decimal> {
-        let mut wanted: BTreeMap<Sku, Decimal> = BTreeMap::new();
+    pub fn wanted(&self) -> BTreeMap<ItemId, Decimal> {
+        let mut wanted: BTreeMap<ItemId, Decimal> = BTreeMap::new();
         for line in &self.lines {
-            if let Some(sku) = &line.sku {
-                *wanted.entry(sku.clone()).or_default() += line.wanted();
+            if let Some(item) = line.item() {
+                *wanted.entry(item).or_default() += line.wanted();
             }
         }
         wanted
@@ -138,6 +144,12 @@ impl OrderState {
 }
 
 impl OrderLine {
+    /// What was bought. As long as nobody has said what it is, it goes by its SKU.
+    pub fn item(&self) -> Option<ItemId> {
+        let by_sku = || self.sku.as_ref().map(ItemId::from);
+        self.item.clone().or_else(by_sku)
+    }
+
     /// What the buyer gets or got of it: ordered, less what was cancelled.
     pub fn wanted(&self) -> Decimal {
         self.quantity - self.cancelled

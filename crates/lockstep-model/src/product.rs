@@ -1,11 +1,11 @@
 //! Products, variants, pictures and categories, as a connector reads and writes them.
 
 use crate::fields::{Field, Fields, Path, Value, VariantField};
-use crate::{Currency, RemoteId, Sku};
+use crate::{Currency, ItemId, RemoteId, Sku};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A product with all its variants. The sellable item is the variant: it is matched, priced and stocked.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,6 +63,10 @@ impl Status {
 pub struct Variant {
     /// Empty in a variant that is still to be created.
     pub id: RemoteId,
+    /// Our own name of it; empty in what a connector has read, which does not know it.
+    #[serde(default, skip_serializing_if = "ItemId::is_empty")]
+    pub item: ItemId,
+    /// Empty: it has none.
     pub sku: Sku,
     pub gtin: Option<String>,
     /// Major units (7.20 is seven euro twenty).
@@ -73,6 +77,17 @@ pub struct Variant {
     pub weight_g: Option<Decimal>,
     /// May be sold below zero. `None`: the platform has no such field.
     pub backorder: Option<bool>,
+}
+
+impl Variant {
+    /// Our own name of it. As long as nobody has said what it is, it goes by its SKU.
+    pub fn item(&self) -> ItemId {
+        if self.item.is_empty() {
+            ItemId::from(&self.sku)
+        } else {
+            self.item.clone()
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,9 +104,12 @@ pub struct Picture {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Parts {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub variants: BTreeMap<Sku, RemoteId>,
+    pub variants: BTreeMap<ItemId, RemoteId>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pictures: BTreeMap<String, PicturePart>,
+    /// Items that this shop calls by a SKU of its own: they were linked otherwise, and are not renamed with the others.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub own_skus: BTreeSet<ItemId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -142,10 +160,11 @@ impl Product {
         }
         for variant in &self.variants {
             let mut set = |field: VariantField<'_>, value: Value| {
-                let sku = variant.sku.clone();
-                fields.insert(Path::new(&Field::Variant { sku, field }), value);
+                let item = variant.item();
+                fields.insert(Path::new(&Field::Variant { item, field }), value);
             };
             set(VariantField::Present, Value::Flag(true));
+            set(VariantField::Sku, Value::text(variant.sku.as_str()));
             if let Some(gtin) = &variant.gtin {
                 set(VariantField::Gtin, Value::text(gtin.as_str()));
             }
@@ -183,7 +202,7 @@ impl Product {
             id,
             ..Product::default()
         };
-        let mut variants: BTreeMap<Sku, Variant> = BTreeMap::new();
+        let mut variants: BTreeMap<ItemId, Variant> = BTreeMap::new();
         for (path, value) in fields {
             let text = || value.as_text().unwrap_or_default().to_owned();
             match path.field() {
@@ -226,10 +245,10 @@ impl Product {
                     });
                     product.pictures = Some(pictures.collect());
                 }
-                Some(Field::Variant { sku, field }) => {
-                    let variant = variants.entry(sku).or_default();
+                Some(Field::Variant { item, field }) => {
+                    let variant = variants.entry(item).or_default();
                     match field {
-                        VariantField::Present => {}
+                        VariantField::Present | VariantField::Sku => {}
                         VariantField::Gtin => variant.gtin = value.as_text().map(str::to_owned),
                         VariantField::WeightG => variant.weight_g = value.as_number(),
                         VariantField::Backorder => variant.backorder = value.as_flag(),
@@ -255,10 +274,11 @@ impl Product {
         }
         product.variants = variants
             .into_iter()
-            .filter(|(sku, _)| has_variant(fields, sku))
-            .map(|(sku, variant)| Variant {
-                id: parts.variants.get(&sku).cloned().unwrap_or_default(),
-                sku,
+            .filter(|(item, _)| has_variant(fields, item))
+            .map(|(item, variant)| Variant {
+                id: parts.variants.get(&item).cloned().unwrap_or_default(),
+                sku: sku_of(fields, &item).unwrap_or_default().into(),
+                item,
                 ..variant
             })
             .collect();
@@ -269,7 +289,7 @@ impl Product {
         let variants = self.variants.iter();
         let pictures = self.pictures.iter().flatten();
         Parts {
-            variants: variants.map(|v| (v.sku.clone(), v.id.clone())).collect(),
+            variants: variants.map(|v| (v.item(), v.id.clone())).collect(),
             pictures: pictures
                 .map(|picture| {
                     let part = PicturePart {
@@ -280,13 +300,42 @@ impl Product {
                     (picture.digest.clone(), part)
                 })
                 .collect(),
+            own_skus: BTreeSet::new(),
         }
     }
 }
 
 /// Is this variant among the fields of a product?
-pub fn has_variant(fields: &Fields, sku: &Sku) -> bool {
-    fields.get(&Path::present(sku)) == Some(&Value::Flag(true))
+pub fn has_variant(fields: &Fields, item: &ItemId) -> bool {
+    fields.get(&Path::present(item)) == Some(&Value::Flag(true))
+}
+
+/// What its people call a variant, by the fields of its product. One of which nobody has said it bears the SKU that it is
+/// named after. `None`: it has none.
+pub fn sku_of<'a>(fields: &'a Fields, item: &'a ItemId) -> Option<&'a str> {
+    match fields.get(&Path::sku(item)) {
+        Some(sku) => sku.as_text(),
+        None => Some(item.as_str()),
+    }
+}
+
+/// A path as people read it: with the SKU that a variant bears by these fields, in the place of our own name of it.
+pub fn called(path: &Path, fields: &Fields) -> Path {
+    match path.field() {
+        Some(Field::Variant { item, field }) => match sku_of(fields, &item) {
+            Some(sku) if sku != item.as_str() => {
+                let item = sku.into();
+                Path::new(&Field::Variant { item, field })
+            }
+            _ => path.clone(),
+        },
+        _ => path.clone(),
+    }
+}
+
+/// Does a variant of a product bear this SKU?
+pub fn has_sku(fields: &Fields, sku: &str) -> bool {
+    variants_of(fields).any(|item| sku_of(fields, &item) == Some(sku))
 }
 
 /// GTINs of its variants that can be told from a number somebody made up: 8, 12, 13 or 14 digits of which the last is
@@ -308,6 +357,13 @@ pub fn gtins_of(fields: &Fields) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A variant's GTIN, by the fields of its product, if it can be one.
+pub fn gtin_of<'a>(fields: &'a Fields, item: &ItemId) -> Option<&'a str> {
+    let (item, field) = (item.clone(), VariantField::Gtin);
+    let gtin = fields.get(&Path::new(&Field::Variant { item, field }))?;
+    gtin.as_text().filter(|gtin| is_gtin(gtin))
+}
+
 fn is_gtin(text: &str) -> bool {
     let digits: Option<Vec<u32>> = text.chars().map(|char| char.to_digit(10)).collect();
     let Some(digits) = digits.filter(|digits| matches!(digits.len(), 8 | 12 | 13 | 14)) else {
@@ -320,14 +376,14 @@ fn is_gtin(text: &str) -> bool {
 }
 
 /// The variants of a product, by its fields.
-pub fn variants_of(fields: &Fields) -> impl Iterator<Item = Sku> {
+pub fn variants_of(fields: &Fields) -> impl Iterator<Item = ItemId> {
     fields
         .iter()
         .filter_map(|(path, value)| match path.field() {
             Some(Field::Variant {
-                sku,
+                item,
                 field: VariantField::Present,
-            }) if *value == Value::Flag(true) => Some(sku),
+            }) if *value == Value::Flag(true) => Some(item),
             _ => None,
         })
 }
@@ -394,6 +450,7 @@ mod tests {
             options: vec!["Size".into()],
             variants: vec![Variant {
                 id: "v1".into(),
+                item: "KH/100".into(),
                 sku: "KH/100".into(),
                 gtin: Some("6400000000000".into()),
                 prices: [("EUR".into(), Decimal::new(720, 2).normalize())].into(),
@@ -423,8 +480,8 @@ mod tests {
     #[test]
     fn c12_an_option_that_is_called_gtin_is_none() {
         let gtin = |field| {
-            let sku = "KH-100".into();
-            let path = Path::new(&Field::Variant { sku, field });
+            let item = "KH-100".into();
+            let path = Path::new(&Field::Variant { item, field });
             Fields::from([(path, Value::text("6400000000002"))])
         };
         let axis = gtin(VariantField::Option("gtin".into()));

@@ -33,7 +33,7 @@ fn of_product(product: &Product) -> Option<String> {
     let mut skus: BTreeSet<&Sku> = BTreeSet::new();
     for variant in &product.variants {
         let sku = &variant.sku;
-        if !skus.insert(sku) {
+        if !sku.as_str().is_empty() && !skus.insert(sku) {
             return Some(format!(
                 "two of its variants bear the SKU \"{sku}\": none of it is synced until each has its own in the shop"
             ));
@@ -130,9 +130,11 @@ mod tests {
         assert_eq!(NUMBER_MAX.to_string(), "1000000000000");
         let units = |on_hand: Decimal| {
             Record::Level(Level {
+                item: "".into(),
+                variant: None,
                 sku: "KH-1".into(),
                 stock: "main".into(),
-                item: None,
+                inventory: None,
                 on_hand,
                 reserved: Decimal::ZERO,
                 set_aside: Decimal::ZERO,

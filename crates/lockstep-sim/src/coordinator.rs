@@ -129,15 +129,15 @@ impl Coordinator {
                     }
                 }
                 Body::BaseMoved {
-                    sku,
+                    item,
                     delta,
                     cause: Movement::Unexplained { shop, .. },
                     ..
                 }
                 | Body::LevelOverruled {
-                    shop, sku, delta, ..
+                    shop, item, delta, ..
                 } => {
-                    let key = (*shop, sku.clone());
+                    let key = (*shop, Sku(item.0.clone()));
                     *self.unexplained.entry(key).or_default() += delta.abs();
                 }
                 _ => {}

@@ -8,8 +8,8 @@ use lockstep_model::{Change, CustomerId, Field, Fields, OrderKey, Path, ShopId};
 /// How an intent and the push that follows from it are told to belong together.
 pub fn intent_of(shop: ShopId, subject: &Subject, what: &What) -> String {
     match (subject, what) {
-        (Subject::Level { sku, .. }, What::Level { on_hand, .. }) => {
-            format!("{shop} level {sku} {}", on_hand.normalize())
+        (Subject::Level { item, .. }, What::Level { on_hand, .. }) => {
+            format!("{shop} level {item} {}", on_hand.normalize())
         }
         (Subject::Order(key), What::CreateOrder) => format!("{shop} make {key}"),
         (Subject::Order(key), What::StepOrder { step }) => format!("{shop} step {key} {step:?}"),
@@ -25,7 +25,7 @@ pub fn push_of(shop: &SimShop, change: &Change) -> String {
     let id = shop.id;
     match change {
         Change::SetLevel { was, on_hand, .. } => {
-            format!("{id} level {} {}", was.sku, on_hand.normalize())
+            format!("{id} level {} {}", was.item(), on_hand.normalize())
         }
         Change::CreateOrder { order } => format!("{id} make {}", order.key),
         Change::StepOrder {
@@ -57,7 +57,7 @@ fn named(fields: &Fields) -> String {
     let mut skus: Vec<String> = fields
         .keys()
         .filter_map(|path| match path.field() {
-            Some(Field::Variant { sku, .. }) => Some(sku.0),
+            Some(Field::Variant { item, .. }) => Some(item.0),
             _ => None,
         })
         .collect();

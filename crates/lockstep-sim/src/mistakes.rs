@@ -192,7 +192,7 @@ impl Mistake {
                         let before = returned.insert(line, now).unwrap_or_default();
                         if now > before {
                             more.push(Body::BaseMoved {
-                                sku: sku.clone(),
+                                item: sku.into(),
                                 stock: StockId::default(),
                                 delta: (now - before).into(),
                                 cause: Movement::Unexplained {

@@ -155,10 +155,7 @@ pub struct Topics(u64);
 impl Topics {
     pub const NONE: Topics = Topics(0);
     /// What is known to be wrong still.
-    const RED: [Topic; 2] = [
-        // Each product is asked about, and its shops wait until a person has said which of the two it is: an item has no
-        // identity of its own yet.
-        Topic::SwappedSkus,
+    const RED: [Topic; 1] = [
         // The picture that a shop made of ours is not known as ours, and ours is added again and again.
         Topic::ReencodedPictures,
     ];
@@ -206,7 +203,15 @@ impl Topics {
             let drawn = dice.chance(topic.percent());
             drawn && self.has(*topic)
         });
-        drawn.fold(Self::NONE, Self::and)
+        let drawn = drawn.fold(Self::NONE, Self::and);
+        // A product that is deleted, or made again with the SKU that another had a moment ago: which of ours it is nobody has
+        // said yet what is right.
+        let parted = [Topic::Deletes, Topic::MadeAgain, Topic::DeletedThere];
+        if drawn.has_any(&parted) {
+            drawn.without(&[Topic::SwappedSkus])
+        } else {
+            drawn
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::scenario::WEB;
 use crate::sim::Sim;
 use lockstep_journal::ConflictRow;
 use lockstep_model::entry::{Conflict, Subject};
-use lockstep_model::{Field, Kind, Path, Resolution, Value};
+use lockstep_model::{Field, Kind, Path, Record, Resolution, Value};
 
 /// In percent, after each act of a person.
 const BEGINS: u64 = 8;
@@ -73,7 +73,8 @@ fn is_overwritten(sim: &Sim, row: &ConflictRow) -> Option<String> {
     else {
         return None;
     };
-    let view = sim.journal()?.record_view(*record).expect("a record")?;
+    let journal = sim.journal()?;
+    let view = journal.record_view(*record).expect("a record")?;
     // Titles are edited by people of the shop as well.
     if !WEB.contains(shop) || view.kind != Kind::Product || *path == Path::new(&Field::Title) {
         return None;
@@ -81,6 +82,12 @@ fn is_overwritten(sim: &Sim, row: &ConflictRow) -> Option<String> {
     let product = sim.shops[shop]
         .products
         .get(view.shops.get(shop)?.id.as_ref()?)?;
+    // The question names variants as we do.
+    let mut named = Record::Product(product.clone());
+    journal.name_items(*shop, &mut named).expect("its names");
+    let Record::Product(product) = named else {
+        return None;
+    };
     let shows = product.fields().get(path).cloned().unwrap_or(Value::Empty);
     (shows != *held && shows != *wrote).then(|| {
         format!(

@@ -50,6 +50,8 @@ pub struct Process {
     /// Only the last wish to be woken counts.
     pub tick: u64,
     pub pulls: BTreeMap<CallId, (ShopId, Kind)>,
+    /// Which shop each call goes to.
+    pub places: BTreeMap<CallId, ShopId>,
     /// Shops whose levels the run that trades has read.
     pub levels_read: BTreeSet<ShopId>,
     /// Runs that have begun, with the settings that they go by.
@@ -195,6 +197,7 @@ impl Machine {
             queue: VecDeque::new(),
             tick: 0,
             pulls: BTreeMap::new(),
+            places: BTreeMap::new(),
             levels_read: BTreeSet::new(),
             runs: BTreeMap::new(),
             paces: BTreeMap::new(),

@@ -40,6 +40,8 @@ pub fn copy(shop: &dyn ShopUnderTest, sku: &Sku, id: &str) -> NewOrder {
     let line = OrderLine {
         id: "1".into(),
         of: None,
+        variant: None,
+        item: None,
         sku: Some(sku.clone()),
         title: format!("Product {sku}"),
         quantity: Decimal::from(3),

@@ -5,7 +5,9 @@ use super::products::plain;
 use super::{How, Proof, ShopUnderTest, Told, ensure, orders};
 use crate::{Connector, NoPictures};
 use jiff::{SignedDuration, Timestamp};
-use lockstep_model::{Change, Fault, FaultKind, Kind, Level, Outcome, PullRequest, Scope, Sku};
+use lockstep_model::{
+    Change, Fault, FaultKind, ItemId, Kind, Level, Outcome, PullRequest, Scope, Sku,
+};
 use rust_decimal::Decimal;
 
 fn reading() -> PullRequest {
@@ -19,9 +21,11 @@ fn reading() -> PullRequest {
 /// A write that needs no reading before it.
 fn level_write(shop: &dyn ShopUnderTest) -> Change {
     let was = Level {
+        item: ItemId::default(),
         sku: Sku("S".into()),
         stock: shop.stock(),
-        item: Some("item".into()),
+        variant: Some("variant".into()),
+        inventory: Some("item".into()),
         on_hand: Decimal::ONE,
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,

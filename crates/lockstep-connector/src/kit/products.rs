@@ -83,7 +83,7 @@ pub async fn change(
 
 fn variant_path(sku: &Sku, field: VariantField<'_>) -> Path {
     Path::new(&Field::Variant {
-        sku: sku.clone(),
+        item: sku.into(),
         field,
     })
 }
@@ -170,7 +170,37 @@ pub async fn a_simple_product_makes_the_round_trip(shop: &dyn ShopUnderTest) -> 
         seen.title == "Kahvi" && seen.for_sale && seen.gtin.is_none(),
         "the update is seen as {seen:?}"
     );
+    is_renamed(shop, connector, &changed, &sku).await?;
     Ok(Proof::Yes(shop.how()))
+}
+
+/// Another SKU makes no other variant.
+async fn is_renamed(
+    shop: &dyn ShopUnderTest,
+    connector: &dyn Connector,
+    product: &Product,
+    from: &Sku,
+) -> Result<(), Failure> {
+    let to = Sku(shop.tag());
+    let set = [(
+        variant_path(from, VariantField::Sku),
+        Value::text(to.as_str()),
+    )];
+    let renamed = change(connector, product, set.into()).await?;
+    let found = pulls::product(connector, &to).await?;
+    for there in [&renamed, &found] {
+        let there: Vec<_> = there.variants.iter().map(|v| (&v.id, &v.sku)).collect();
+        let wanted: Vec<_> = product.variants.iter().map(|v| (&v.id, &to)).collect();
+        ensure!(
+            there == wanted,
+            "called otherwise its variants are {there:?}"
+        );
+    }
+    ensure!(
+        shop.look(&to).await?.is_some() && shop.look(from).await?.is_none(),
+        "the shop does not call it by its new SKU"
+    );
+    Ok(())
 }
 
 pub async fn variants_make_the_round_trip(shop: &dyn ShopUnderTest) -> Told {
@@ -279,7 +309,7 @@ pub async fn prices_make_the_round_trip(shop: &dyn ShopUnderTest) -> Told {
     let sale = VariantField::SalePrice(currency.clone());
     let sku = Sku(format!("{tag}-0"));
     let field = Field::Variant {
-        sku: sku.clone(),
+        item: (&sku).into(),
         field: sale.clone(),
     };
     if (shop.platform().manifest().holds)(&field) {

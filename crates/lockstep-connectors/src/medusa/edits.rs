@@ -19,7 +19,8 @@ use super::map::{
 use super::sales::Sale;
 use super::wire;
 use lockstep_model::{
-    Currency, Field, Fields, Parts, Product, RemoteId, Sku, Value, Variant, VariantField,
+    Currency, Field, Fields, ItemId, Parts, Path, Product, RemoteId, Sku, Value, Variant,
+    VariantField,
 };
 use rust_decimal::Decimal;
 use serde_json::{Value as Json, json};
@@ -76,16 +77,16 @@ pub(super) struct ProductSet {
     /// Fields of the product itself.
     pub body: Object,
     /// Fields of variants that are there.
-    pub variants: BTreeMap<Sku, Object>,
-    pub prices: BTreeMap<Sku, BTreeMap<Currency, Option<Decimal>>>,
+    pub variants: BTreeMap<ItemId, Object>,
+    pub prices: BTreeMap<ItemId, BTreeMap<Currency, Option<Decimal>>>,
     /// Of variants that are there: they stand in a price list.
-    pub sale_prices: BTreeMap<Sku, BTreeMap<Currency, Option<Decimal>>>,
-    pub new: BTreeSet<Sku>,
+    pub sale_prices: BTreeMap<ItemId, BTreeMap<Currency, Option<Decimal>>>,
+    pub new: BTreeSet<ItemId>,
     pub remove: Vec<RemoteId>,
     /// Axes were added, removed or renamed: every variant's options are said anew.
     pub axes: bool,
     /// Variants whose values on the axes changed.
-    pub moved: BTreeSet<Sku>,
+    pub moved: BTreeSet<ItemId>,
 }
 
 impl ProductSet {
@@ -98,9 +99,9 @@ impl ProductSet {
     pub fn needing_levels(&self, product: &Product) -> Vec<Sku> {
         let variants = product.variants.iter();
         let may = variants.filter(|variant| {
-            let says = self.variants.get(&variant.sku);
+            let says = self.variants.get(&variant.item());
             let says = says.is_some_and(|body| body.get("allow_backorder") == Some(&true.into()));
-            let is_new = self.new.contains(&variant.sku);
+            let is_new = self.new.contains(&variant.item());
             says || (is_new && variant.backorder == Some(true))
         });
         may.map(|variant| variant.sku.clone()).collect()
@@ -111,20 +112,23 @@ impl ProductSet {
         let changed = self
             .sale_prices
             .iter()
-            .map(|(sku, prices)| (sku, prices.clone()));
+            .map(|(item, prices)| (item.clone(), prices.clone()));
         let new = product
             .variants
             .iter()
-            .filter(|variant| self.new.contains(&variant.sku));
+            .filter(|variant| self.new.contains(&variant.item()));
         let new = new.map(|variant| {
             let prices = variant.sale_prices.iter();
             let prices = prices.map(|(currency, amount)| (currency.clone(), Some(*amount)));
-            (&variant.sku, prices.collect())
+            (variant.item(), prices.collect())
         });
         let sales = changed
             .chain(new)
-            .flat_map(|(sku, prices): (_, BTreeMap<_, _>)| {
-                let variant = there.variants.iter().find(|variant| variant.sku == *sku);
+            .flat_map(|(item, prices): (_, BTreeMap<_, _>)| {
+                let mut ours = product.variants.iter();
+                let ours = ours.find(|variant| variant.item() == item);
+                let mut there = there.variants.iter();
+                let variant = there.find(|there| ours.is_some_and(|ours| is_same(ours, there)));
                 let prices = prices.into_iter().filter_map(move |(currency, amount)| {
                     Some(Sale {
                         at,
@@ -165,10 +169,19 @@ pub(super) fn product_set(
                 let order = option_order(&product.options);
                 out.body.insert("metadata".into(), order);
             }
-            Some(Field::Variant { sku, field }) => {
-                set_variant(&mut out, sku, &field, value, parts)?;
+            Some(Field::Variant { item, field }) => {
+                set_variant(&mut out, item, &field, value, parts)?;
             }
             _ => return Err(unsayable(path.as_str(), "this shop holds no such field")),
+        }
+    }
+    // Of a variant that goes nothing else is said.
+    for item in parts.variants.keys() {
+        if set.get(&Path::present(item)) == Some(&Value::Empty) {
+            out.variants.remove(item);
+            out.prices.remove(item);
+            out.sale_prices.remove(item);
+            out.moved.remove(item);
         }
     }
     Ok(out)
@@ -176,44 +189,48 @@ pub(super) fn product_set(
 
 fn set_variant(
     out: &mut ProductSet,
-    sku: Sku,
+    item: ItemId,
     field: &VariantField<'_>,
     value: &Value,
     parts: &Parts,
 ) -> Result<(), Unsayable> {
-    let is_there = parts.variants.get(&sku);
+    let is_there = parts.variants.get(&item);
     if *field == VariantField::Present && value.as_flag() != Some(true) {
         out.remove.extend(is_there.cloned());
         return Ok(());
     }
     if is_there.is_none() {
-        out.new.insert(sku);
+        out.new.insert(item);
         return Ok(());
     }
     match field {
         VariantField::Present => {}
+        VariantField::Sku => {
+            let body = out.variants.entry(item).or_default();
+            body.insert("sku".into(), value.as_text().map_or(Json::Null, Json::from));
+        }
         VariantField::Gtin => {
             let fields = gtin(value.as_text().unwrap_or_default());
-            out.variants.entry(sku).or_default().extend(fields);
+            out.variants.entry(item).or_default().extend(fields);
         }
         VariantField::WeightG => {
             let weight = value.as_number();
             let weight = weight.map_or(Ok(Json::Null), |weight| number("weight_g", weight))?;
-            let body = out.variants.entry(sku).or_default();
+            let body = out.variants.entry(item).or_default();
             body.insert("weight".into(), weight);
         }
         VariantField::Backorder => {
-            let body = out.variants.entry(sku).or_default();
+            let body = out.variants.entry(item).or_default();
             let may = value.as_flag() == Some(true);
             body.insert("allow_backorder".into(), may.into());
         }
         VariantField::Price(currency) => {
-            let prices = out.prices.entry(sku).or_default();
+            let prices = out.prices.entry(item).or_default();
             prices.insert(currency.clone(), value.as_number());
         }
-        VariantField::Option(_) => drop(out.moved.insert(sku)),
+        VariantField::Option(_) => drop(out.moved.insert(item)),
         VariantField::SalePrice(currency) => {
-            let prices = out.sale_prices.entry(sku).or_default();
+            let prices = out.sale_prices.entry(item).or_default();
             prices.insert(currency.clone(), value.as_number());
         }
     }
@@ -238,9 +255,10 @@ pub(super) enum Call {
 /// Of a product whose variants stay where they are: all of them, each with what changes of it. `None`: nothing does.
 pub(super) fn listed_variants(
     set: &ProductSet,
+    product: &Product,
     there: &wire::Product,
 ) -> Result<Option<Json>, Unsayable> {
-    let mut bodies = changes(set, there)?;
+    let mut bodies = changes(set, product, there)?;
     if bodies.is_empty() {
         return Ok(None);
     }
@@ -257,27 +275,49 @@ fn live(product: &wire::Product) -> impl Iterator<Item = &wire::Variant> {
     variants.filter(|variant| variant.deleted_at.is_none())
 }
 
-fn find<'p>(there: &'p wire::Product, sku: &Sku) -> Option<&'p wire::Variant> {
-    live(there).find(|variant| variant.sku.as_deref() == Some(sku.as_str()))
+/// One that has no id yet may be there all the same, by its SKU: an earlier try made it, and nobody heard of it.
+fn find<'p>(there: &'p wire::Product, variant: &Variant) -> Option<&'p wire::Variant> {
+    live(there).find(|there| match variant.id.as_str() {
+        "" => there.sku.as_deref() == Some(variant.sku.as_str()),
+        id => there.id == id,
+    })
+}
+
+/// Of a product of ours and of the shop's.
+pub(super) fn is_same(ours: &Variant, there: &Variant) -> bool {
+    match ours.id.as_str() {
+        "" => ours.sku == there.sku,
+        _ => ours.id == there.id,
+    }
 }
 
 /// Variant → what is said of it, but for its values on the axes.
-fn changes(set: &ProductSet, there: &wire::Product) -> Result<BTreeMap<String, Object>, Unsayable> {
+fn changes(
+    set: &ProductSet,
+    product: &Product,
+    there: &wire::Product,
+) -> Result<BTreeMap<String, Object>, Unsayable> {
     let mut bodies: BTreeMap<String, Object> = BTreeMap::new();
-    for (sku, fields) in &set.variants {
-        let variant = find(there, sku).ok_or_else(|| gone_variant(sku))?;
+    let find = |item: &ItemId| {
+        let mut variants = product.variants.iter();
+        let variant = variants.find(|variant| variant.item() == *item);
+        let found = variant.and_then(|variant| find(there, variant));
+        found.ok_or_else(|| gone_variant(variant.map_or(item.as_str(), |v| v.sku.as_str())))
+    };
+    for (item, fields) in &set.variants {
+        let variant = find(item)?;
         let body = bodies.entry(variant.id.clone()).or_default();
         body.extend(fields.clone());
     }
-    for (sku, changed) in &set.prices {
-        let variant = find(there, sku).ok_or_else(|| gone_variant(sku))?;
+    for (item, changed) in &set.prices {
+        let variant = find(item)?;
         let body = bodies.entry(variant.id.clone()).or_default();
         body.insert("prices".into(), prices(&variant.prices, changed)?);
     }
     Ok(bodies)
 }
 
-fn gone_variant(sku: &Sku) -> Unsayable {
+fn gone_variant(sku: &str) -> Unsayable {
     unsayable("variants", format!("the variant {sku} is no longer there"))
 }
 
@@ -427,7 +467,7 @@ pub(super) fn own_calls(
     there: &wire::Product,
 ) -> Result<Vec<Call>, Unsayable> {
     let axes = axes_of(set, product, there);
-    let mut bodies = changes(set, there)?;
+    let mut bodies = changes(set, product, there)?;
     // Of one that goes nothing is said any more.
     bodies.retain(|id, _| !set.remove.iter().any(|gone| gone.as_str() == id));
 
@@ -436,8 +476,8 @@ pub(super) fn own_calls(
     let mut comes: Vec<(usize, &Variant)> = Vec::new();
     let mut stays: Vec<(&wire::Variant, &Variant)> = Vec::new();
     for (rank, variant) in product.variants.iter().enumerate() {
-        let same = find(there, &variant.sku).filter(|v| !goes.contains(&v.id.as_str()));
-        let is_new = set.new.contains(&variant.sku);
+        let same = find(there, variant).filter(|v| !goes.contains(&v.id.as_str()));
+        let is_new = set.new.contains(&variant.item());
         let wanted = axes.wanted(variant);
         let before = match same {
             Some(same) if !is_new => {

@@ -5,8 +5,9 @@
 use super::amounts::{self, rate_of, shown};
 use super::{copies, wire};
 use lockstep_model::{
-    Address, BadRecord, Charge, ChargeKind, Currency, Discount, Fulfilment, Order, OrderLine,
-    OrderState, Parcel, Payment, Person, Product, Record, Refund, RemoteId, Stage, Status, Variant,
+    Address, BadRecord, Charge, ChargeKind, Currency, Discount, Fulfilment, ItemId, Order,
+    OrderLine, OrderState, Parcel, Payment, Person, Product, Record, Refund, RemoteId, Stage,
+    Status, Variant,
 };
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -188,6 +189,7 @@ fn variant_of(variant: wire::Variant, product: &str, is_plain: bool) -> Result<V
         Some((title, option.value))
     });
     Ok(Variant {
+        item: ItemId::default(),
         id: variant.id.into(),
         sku: sku.into(),
         gtin: Some(gtin.unwrap_or_default()),
@@ -594,6 +596,8 @@ fn line(item: &wire::Item, currency: &Currency, cancelled: bool) -> OrderLine {
     OrderLine {
         id: item.id.as_str().into(),
         of: copies::line_of(&item.metadata),
+        variant: item.variant_id.clone().map(RemoteId),
+        item: None,
         sku: sku.map(|sku| sku.as_str().into()),
         title,
         quantity,

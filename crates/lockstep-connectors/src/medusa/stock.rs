@@ -10,7 +10,7 @@
 
 use super::map::{bad, read};
 use super::wire;
-use lockstep_model::{BadRecord, Level, Named, RemoteId, Sku};
+use lockstep_model::{BadRecord, ItemId, Level, Named, RemoteId, Sku};
 use rust_decimal::Decimal;
 use std::fmt;
 
@@ -70,7 +70,11 @@ pub(super) fn levels(raw: &str, stocks: &[Named]) -> Result<Vec<Level>, BadRecor
     if !variant.manage_inventory {
         return Ok(Vec::new());
     }
-    let sku = Sku::from(sku);
+    let of = Of {
+        variant: Some(RemoteId(variant.id.clone())),
+        sku: Sku::from(sku),
+    };
+    let of = &of;
     let links = variant.inventory_items.iter();
     let parts: Option<Vec<(Decimal, &wire::InventoryItem)>> = links
         .map(|link| {
@@ -92,28 +96,45 @@ pub(super) fn levels(raw: &str, stocks: &[Named]) -> Result<Vec<Level>, BadRecor
             let there = there.map(|level| Level {
                 set_aside: part.held(level.reserved_quantity)
                     - part.held(level.reserved_quantity - item.by_hand(&level.location_id)),
-                ..level_of(&sku, &part, level)
+                ..level_of(of, &part, level)
             });
             let missing = stocks.iter().filter(|stock| {
                 let mut there = item.location_levels.iter();
                 there.all(|level| level.location_id != stock.id.0)
             });
             let missing = missing.map(|stock| Level {
-                item: Some(RemoteId(part.to_string())),
-                ..empty(&sku, stock.id.as_str())
+                inventory: Some(RemoteId(part.to_string())),
+                ..empty(of, stock.id.as_str())
             });
             there.chain(missing).collect()
         }
-        _ => kit(&sku, &parts, stocks),
+        _ => kit(of, &parts, stocks),
     };
     Ok(levels)
 }
 
-fn empty(sku: &Sku, stock: &str) -> Level {
+/// What a level is of.
+pub(super) struct Of {
+    variant: Option<RemoteId>,
+    sku: Sku,
+}
+
+impl From<&Level> for Of {
+    fn from(level: &Level) -> Self {
+        Self {
+            variant: level.variant.clone(),
+            sku: level.sku.clone(),
+        }
+    }
+}
+
+fn empty(of: &Of, stock: &str) -> Level {
     Level {
-        sku: sku.clone(),
+        item: ItemId::default(),
+        sku: of.sku.clone(),
         stock: stock.into(),
-        item: None,
+        variant: of.variant.clone(),
+        inventory: None,
         on_hand: Decimal::ZERO,
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,
@@ -123,7 +144,7 @@ fn empty(sku: &Sku, stock: &str) -> Level {
     }
 }
 
-pub(super) fn level_of(sku: &Sku, part: &Part, level: &wire::LocationLevel) -> Level {
+pub(super) fn level_of(of: &Of, part: &Part, level: &wire::LocationLevel) -> Level {
     let (stocked, reserved) = (level.stocked_quantity, level.reserved_quantity);
     let held = part.held(reserved);
     let on_hand = if part.units_each == Decimal::ONE {
@@ -133,17 +154,17 @@ pub(super) fn level_of(sku: &Sku, part: &Part, level: &wire::LocationLevel) -> L
         left.unwrap_or_default().floor() + held
     };
     Level {
-        item: Some(RemoteId(part.to_string())),
+        inventory: Some(RemoteId(part.to_string())),
         on_hand,
         reserved: held,
         version: Some(THERE.into()),
         modified_at: level.updated_at,
-        ..empty(sku, &level.location_id)
+        ..empty(of, &level.location_id)
     }
 }
 
 /// As many as its scarcest part allows. It cannot be written: the parts are others' too.
-fn kit(sku: &Sku, parts: &[(Decimal, &wire::InventoryItem)], stocks: &[Named]) -> Vec<Level> {
+fn kit(of: &Of, parts: &[(Decimal, &wire::InventoryItem)], stocks: &[Named]) -> Vec<Level> {
     let at = |stock: &Named| {
         let left = parts.iter().map(|(units, item)| {
             let mut levels = item.location_levels.iter();
@@ -156,7 +177,7 @@ fn kit(sku: &Sku, parts: &[(Decimal, &wire::InventoryItem)], stocks: &[Named]) -
         Level {
             on_hand: left.min().unwrap_or_default(),
             version: Some(THERE.into()),
-            ..empty(sku, stock.id.as_str())
+            ..empty(of, stock.id.as_str())
         }
     };
     stocks.iter().map(at).collect()
@@ -190,7 +211,7 @@ mod tests {
         let levels = levels(&row.to_string(), &stocks).unwrap();
         let levels = levels.iter().map(|level| {
             let item = level
-                .item
+                .inventory
                 .as_ref()
                 .map_or("not to be written", RemoteId::as_str);
             let there = level.version.as_deref().unwrap_or("missing");

@@ -369,7 +369,9 @@ fn level(version: Option<&str>) -> Level {
     Level {
         sku: "S".into(),
         stock: LOCATION.into(),
-        item: Some("iitem_1".into()),
+        item: "".into(),
+        variant: None,
+        inventory: Some("iitem_1".into()),
         on_hand: Decimal::ZERO,
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,
@@ -427,6 +429,8 @@ fn a_level_that_appeared_meanwhile_is_updated_instead_of_created() {
 
 fn new_order() -> NewOrder {
     let line = OrderLine {
+        variant: None,
+        item: None,
         id: "1".into(),
         of: None,
         sku: Some("S".into()),

@@ -280,6 +280,7 @@ pub(super) struct OneProduct {
 /// A variant and the items that its units are made of.
 #[derive(Deserialize)]
 pub(super) struct Stocked {
+    pub id: String,
     pub sku: Option<String>,
     #[serde(default)]
     pub manage_inventory: bool,

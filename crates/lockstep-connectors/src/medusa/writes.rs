@@ -8,7 +8,7 @@ use crate::portions::portions;
 use lockstep_connector::Cost;
 use lockstep_model::{
     Change, Fault, FaultKind, Kind, Level, NewOrder, Outcome, Product, Receipt, Record, RemoteId,
-    Sku,
+    Sku, Variant,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -230,7 +230,7 @@ impl Shop {
                 continue;
             };
             for level in levels.into_iter().filter(|level| level.version.is_none()) {
-                if let Some(part) = level.item.as_ref().and_then(stock::Part::parse) {
+                if let Some(part) = level.inventory.as_ref().and_then(stock::Part::parse) {
                     create.push(json!({
                         "inventory_item_id": part.item, "location_id": level.stock, "stocked_quantity": 0,
                     }));
@@ -349,7 +349,7 @@ impl Shop {
                 continue;
             };
             if !update.set.is_structural() {
-                match edits::listed_variants(&update.set, is_now) {
+                match edits::listed_variants(&update.set, update.product, is_now) {
                     Ok(Some(variants)) => {
                         update.set.body.insert("variants".into(), variants);
                     }
@@ -530,7 +530,7 @@ impl Shop {
                 // None of them changed, and nobody looked.
                 for variant in &mut record.variants {
                     let mut believed = update.product.variants.iter();
-                    let believed = believed.find(|believed| believed.sku == variant.sku);
+                    let believed = believed.find(|believed| edits::is_same(believed, variant));
                     variant.sale_prices =
                         believed.map(|b| b.sale_prices.clone()).unwrap_or_default();
                 }
@@ -582,7 +582,7 @@ impl Shop {
                 continue;
             };
             let set = edits::ProductSet {
-                new: product.variants.iter().map(|v| v.sku.clone()).collect(),
+                new: product.variants.iter().map(Variant::item).collect(),
                 ..edits::ProductSet::default()
             };
             wanted.extend(set.sales(at, product, there));
@@ -617,7 +617,7 @@ impl Shop {
             let Change::SetLevel { was, on_hand, .. } = change else {
                 continue;
             };
-            let Some(part) = was.item.as_ref().and_then(stock::Part::parse) else {
+            let Some(part) = was.inventory.as_ref().and_then(stock::Part::parse) else {
                 let why = "puts it together of other items, and its number follows from theirs: give it an item of its own there, or let this shop keep its stock";
                 outcomes.fail(at, self.invalid("item", why));
                 continue;
@@ -703,7 +703,7 @@ impl Shop {
             let record = row.map(|row| {
                 Record::Level(Level {
                     set_aside: write.was.set_aside,
-                    ..stock::level_of(&write.was.sku, &write.part, row)
+                    ..stock::level_of(&stock::Of::from(write.was), &write.part, row)
                 })
             });
             let id = RemoteId(write.was.sku.0.clone());

@@ -3,9 +3,9 @@
 use super::wire;
 use lockstep_model::{
     Address, BadRecord, Category, Charge, ChargeKind, Discount, Edited, Field, Fields, Fulfilment,
-    Kind, Level, NewOrder, Order, OrderLine, OrderState, OrderStep, Parcel, Parts, Payment, Person,
-    Picture, Product, Record, Refund, RemoteId, ShopIdentity, Sku, Stage, Status, StockSemantics,
-    Takes, Value, Variant, VariantField,
+    ItemId, Kind, Level, NewOrder, Order, OrderLine, OrderState, OrderStep, Parcel, Parts, Payment,
+    Person, Picture, Product, Record, Refund, RemoteId, ShopIdentity, Sku, Stage, Status,
+    StockSemantics, Takes, Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -128,6 +128,7 @@ fn variant(variant: wire::Variant) -> Result<Variant, String> {
     }
     let currency = || variant.currency.as_str().into();
     Ok(Variant {
+        item: ItemId::default(),
         id: variant.id.into(),
         sku: variant.sku.into(),
         gtin: Some(variant.gtin.unwrap_or_default()),
@@ -154,9 +155,11 @@ fn picture(picture: wire::Picture) -> Picture {
 
 fn level(level: wire::Level) -> Level {
     Level {
+        item: ItemId::default(),
         sku: level.sku.into(),
         stock: level.stock.into(),
-        item: None,
+        variant: level.variant_id.map(RemoteId),
+        inventory: None,
         on_hand: level.on_hand.into(),
         reserved: level.reserved.into(),
         set_aside: Decimal::ZERO,
@@ -272,6 +275,8 @@ fn line_of(line: &wire::Line, lost: i64, stock: &Option<RemoteId>) -> OrderLine 
         id: line.id.as_str().into(),
         of: made_of(line.key.as_deref()),
         stock: stock.clone().filter(|_| line.sku.is_some()),
+        variant: line.variant_id.clone().map(RemoteId),
+        item: None,
         sku: line.sku.clone().map(Sku),
         title: line.title.clone(),
         quantity: line.quantity.into(),
@@ -507,7 +512,7 @@ pub(super) struct ProductUpdate {
     /// The member of the batch; `None` if nothing is left to say there.
     pub member: Option<Json>,
     /// Variants that go, by their id here.
-    pub remove_variants: Vec<(Sku, RemoteId)>,
+    pub remove_variants: Vec<(ItemId, RemoteId)>,
     /// Pictures in the order that they shall have.
     pub order_pictures: Vec<RemoteId>,
 }
@@ -522,8 +527,8 @@ pub(super) fn update_product(
     let mut body = Object::new();
     let mut texts: BTreeMap<String, Object> = BTreeMap::new();
     let mut attributes = Object::new();
-    let mut variants: BTreeMap<Sku, Object> = BTreeMap::new();
-    let mut new_variants: BTreeSet<Sku> = BTreeSet::new();
+    let mut variants: BTreeMap<ItemId, Object> = BTreeMap::new();
+    let mut new_variants: BTreeSet<ItemId> = BTreeSet::new();
     let mut remove_variants = Vec::new();
     let mut order_pictures = Vec::new();
     for (path, value) in set {
@@ -559,24 +564,24 @@ pub(super) fn update_product(
             Field::Parent | Field::Position => {
                 return Err(unsayable(path.as_str(), "a product has no such field"));
             }
-            Field::Variant { sku, field } => match (parts.variants.get(&sku), field) {
+            Field::Variant { item, field } => match (parts.variants.get(&item), field) {
                 (Some(id), VariantField::Present) if value.as_flag() != Some(true) => {
-                    remove_variants.push((sku, id.clone()));
+                    remove_variants.push((item, id.clone()));
                 }
                 // It is gone already.
                 (None, VariantField::Present) if value.as_flag() != Some(true) => {}
-                (None, _) => drop(new_variants.insert(sku)),
+                (None, _) => drop(new_variants.insert(item)),
                 (Some(_), field) => {
-                    let variant = product.variants.iter().find(|v| v.sku == sku);
-                    let object = variants.entry(sku).or_default();
+                    let variant = product.variants.iter().find(|v| v.item() == item);
+                    let object = variants.entry(item).or_default();
                     set_variant_field(object, &field, value, variant)?;
                 }
             },
         }
     }
     let mut members = Vec::new();
-    for (sku, id) in &remove_variants {
-        variants.remove(sku);
+    for (item, id) in &remove_variants {
+        variants.remove(item);
         // It goes by a call of its own, after this one: till then it must not stand in the way of an axis that goes.
         if body.contains_key("options") {
             let mut object = Object::new();
@@ -585,18 +590,18 @@ pub(super) fn update_product(
             members.push(Json::Object(object));
         }
     }
-    for (sku, mut object) in variants {
+    for (item, mut object) in variants {
         if object.is_empty() {
             continue;
         }
-        if let Some(id) = parts.variants.get(&sku) {
+        if let Some(id) = parts.variants.get(&item) {
             object.insert("id".into(), json!(id));
         }
         members.push(Json::Object(object));
     }
-    for sku in &new_variants {
+    for item in &new_variants {
         // Fields of a variant that is not to be there say nothing.
-        if let Some(variant) = product.variants.iter().find(|v| v.sku == *sku) {
+        if let Some(variant) = product.variants.iter().find(|v| v.item() == *item) {
             members.push(new_variant(variant)?);
         }
     }
@@ -634,6 +639,10 @@ fn set_variant_field(
     };
     match field {
         VariantField::Present => {}
+        VariantField::Sku => {
+            let sku = value.as_text().unwrap_or_default();
+            object.insert("sku".into(), sku.into());
+        }
         VariantField::Gtin => {
             let gtin = value.as_text().map_or(Json::Null, Json::from);
             object.insert("gtin".into(), gtin);

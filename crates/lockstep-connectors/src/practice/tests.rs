@@ -2,15 +2,15 @@
 
 use super::map;
 use lockstep_model::{
-    Currency, Field, Fields, Kind, Level, Parts, Path, Payment, Product, Record, RemoteId, Sku,
+    Currency, Field, Fields, ItemId, Kind, Level, Parts, Path, Payment, Product, Record, RemoteId,
     Value, Variant, VariantField,
 };
 use rust_decimal::Decimal;
 use serde_json::json;
 
 fn variant_path(sku: &str, field: VariantField<'_>) -> Path {
-    let sku = sku.into();
-    Path::new(&Field::Variant { sku, field })
+    let item = sku.into();
+    Path::new(&Field::Variant { item, field })
 }
 
 fn product() -> Product {
@@ -122,7 +122,7 @@ fn a_new_variant_is_said_whole_and_a_gone_one_goes_by_its_id() {
             "variants": [{ "sku": "S-L", "price": "26.00", "currency": "EUR", "options": { "Size": "L" } }],
         }))
     );
-    assert_eq!(update.remove_variants, [(Sku::from("S-M"), "v1".into())]);
+    assert_eq!(update.remove_variants, [(ItemId::from("S-M"), "v1".into())]);
 }
 
 #[test]
@@ -131,7 +131,9 @@ fn what_the_shop_has_no_words_for_is_named() {
         let was = Level {
             sku: "S".into(),
             stock: "main".into(),
-            item: None,
+            item: "".into(),
+            variant: None,
+            inventory: None,
             on_hand: Decimal::ONE,
             reserved: Decimal::ZERO,
             set_aside: Decimal::ZERO,

@@ -134,6 +134,8 @@ pub(super) struct Category {
 
 #[derive(Deserialize)]
 pub(super) struct Level {
+    #[serde(default)]
+    pub variant_id: Option<String>,
     pub sku: String,
     pub stock: String,
     pub on_hand: i64,
@@ -207,6 +209,8 @@ pub(super) struct Discount {
 pub(super) struct Line {
     pub id: String,
     pub key: Option<String>,
+    #[serde(default)]
+    pub variant_id: Option<String>,
     pub sku: Option<String>,
     #[serde(default)]
     pub title: String,

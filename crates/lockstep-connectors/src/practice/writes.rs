@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use http::StatusCode;
 use lockstep_connector::{Body, BodyStream, Cost, Hook, HookState, Pictures};
 use lockstep_model::{
-    Change, Fault, FaultKind, Kind, Outcome, PictureSource, Receipt, Record, RemoteId, Sku,
+    Change, Fault, FaultKind, ItemId, Kind, Outcome, PictureSource, Receipt, Record, RemoteId,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ struct Member {
 /// What follows a product's member, call by call.
 #[derive(Default)]
 struct After {
-    remove_variants: Vec<(Sku, RemoteId)>,
+    remove_variants: Vec<(ItemId, RemoteId)>,
     order_pictures: Vec<RemoteId>,
 }
 
@@ -357,13 +357,13 @@ impl Shop {
 
     async fn finish_product(&self, id: &RemoteId, after: &After) -> Vec<String> {
         let mut missing = Vec::new();
-        for (sku, variant) in &after.remove_variants {
+        for (item, variant) in &after.remove_variants {
             let request = self.api().remove_variant(id, variant);
             match self.exchange.tell(request, Cost::repeatable()).await {
                 Ok(()) => {}
                 Err(fault) if fault.kind == FaultKind::NotFound => {}
                 Err(fault) => missing.push(format!(
-                    "the variant {sku} is still there: {}",
+                    "the variant {item} is still there: {}",
                     fault.message
                 )),
             }

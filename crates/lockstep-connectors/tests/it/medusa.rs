@@ -712,7 +712,7 @@ mod on_medusa {
                 panic!("the product is not found");
             };
             let path = Path::new(&Field::Variant {
-                sku: sku.clone(),
+                item: (&sku).into(),
                 field: VariantField::Price("EUR".into()),
             });
             let change = Change::UpdateProduct {

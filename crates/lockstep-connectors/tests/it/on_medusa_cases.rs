@@ -249,6 +249,8 @@ fn with_amounts(
         .map(|(nth, (sku, units, gross, rate))| {
             let (gross, rate) = (dec(gross), dec(rate));
             OrderLine {
+                variant: None,
+                item: None,
                 id: RemoteId(nth.to_string()),
                 sku: sku.cloned(),
                 title: format!("Line {nth}"),
@@ -911,7 +913,7 @@ fn m11_one_bad_product_of_a_batch_fails_alone() {
         let good = make(connector, &one, &[], vec![variant(&one, &[])]).await?;
         let bad = make(connector, &other, &[], vec![variant(&other, &[])]).await?;
         let path = Path::new(&Field::Variant {
-            sku: Sku(one.clone()),
+            item: one.clone().into(),
             field: VariantField::Price("EUR".into()),
         });
         let mut dearer = good.clone();
@@ -1172,7 +1174,7 @@ fn m14_sale_prices_are_written_into_one_list_of_our_own() {
             .await?;
         let told = |product: &Product, amount: Option<&str>| {
             let path = Path::new(&Field::Variant {
-                sku: product.variants[0].sku.clone(),
+                item: product.variants[0].item(),
                 field: VariantField::SalePrice("EUR".into()),
             });
             let mut shall = product.clone();

@@ -29,17 +29,26 @@ pub async fn list(
         .read(customer, move |journal| {
             let rows = journal.asides(PAGE_ROWS_MAX)?;
             let rows = rows.into_iter();
-            rows.map(|row| Ok((called(journal, &row)?, row)))
-                .collect::<Result<Vec<_>, JournalError>>()
+            rows.map(|row| {
+                let sku = match &row.subject {
+                    AsideSubject::Subject(Subject::Level { item, .. }) => {
+                        Some(journal.sku_of(item)?.0)
+                    }
+                    _ => None,
+                };
+                Ok((called(journal, &row)?, sku, row))
+            })
+            .collect::<Result<Vec<_>, JournalError>>()
         })
         .await?;
-    let views = read.value.into_iter().map(|(what, row)| {
-        let (record, sku, order) = match row.subject {
-            AsideSubject::Subject(Subject::Record(record)) => (Some(record), None, None),
-            AsideSubject::Subject(Subject::Level { sku, .. }) => (None, Some(sku.0), None),
-            AsideSubject::Subject(Subject::Order(order)) => (None, None, Some(order.to_string())),
-            AsideSubject::Subject(Subject::Shop(_) | Subject::Levels | Subject::Catalogue)
-            | AsideSubject::Remote { .. } => (None, None, None),
+    let views = read.value.into_iter().map(|(what, sku, row)| {
+        let (record, order) = match row.subject {
+            AsideSubject::Subject(Subject::Record(record)) => (Some(record), None),
+            AsideSubject::Subject(Subject::Order(order)) => (None, Some(order.to_string())),
+            AsideSubject::Subject(
+                Subject::Level { .. } | Subject::Shop(_) | Subject::Levels | Subject::Catalogue,
+            )
+            | AsideSubject::Remote { .. } => (None, None),
         };
         AsideView {
             shop: row.shop,
@@ -85,7 +94,9 @@ fn called(journal: &Journal, row: &AsideRow) -> Result<String, JournalError> {
             Some(view) => said::record_name(&view),
             None => format!("record {record}"),
         },
-        AsideSubject::Subject(Subject::Level { sku, .. }) => format!("stock of {sku}"),
+        AsideSubject::Subject(Subject::Level { item, .. }) => {
+            format!("stock of {}", journal.sku_of(item)?)
+        }
         AsideSubject::Subject(Subject::Order(order)) => {
             let known = journal.order_view(order)?;
             let number = known.and_then(|view| view.row.number);

@@ -11,7 +11,10 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use lockstep_journal::ConflictRow;
-use lockstep_model::{ConflictId, CustomerId, entry::Subject};
+use lockstep_model::{
+    ConflictId, CustomerId, Fields, called,
+    entry::{Conflict, Subject},
+};
 use lockstep_protocol::{
     asks::{Answer as Answered, Question},
     people::{
@@ -37,10 +40,10 @@ pub async fn list(
             let open = journal.conflicts(after, limit + 1)?;
             let others = super::matches::candidates(journal, &open)?;
             let mut rows = Vec::new();
-            for row in open {
+            for mut row in open {
                 let record = match &row.subject {
                     Subject::Record(record) => journal.record_view(*record)?,
-                    Subject::Level { sku, .. } => match journal.record_by_key(sku.as_str())? {
+                    Subject::Level { item, .. } => match journal.record_of(item)? {
                         Some(record) => journal.record_view(record)?,
                         None => None,
                     },
@@ -48,6 +51,9 @@ pub async fn list(
                         None
                     }
                 };
+                if let Some(record) = &record {
+                    call_by_sku(&mut row.about, &record.ours);
+                }
                 rows.push((row, record.map(|record| said::record_row(&record))));
             }
             Ok((rows, others))
@@ -106,5 +112,15 @@ pub(super) async fn carry_out(
             Ok(StatusCode::NO_CONTENT)
         }
         other => Err(not_done(other)),
+    }
+}
+
+/// People know a variant by its SKU.
+fn call_by_sku(about: &mut Conflict, ours: &Fields) {
+    if let Conflict::ChangedInSeveral { path, .. }
+    | Conflict::PriceHeld { path, .. }
+    | Conflict::Undone { path, .. } = about
+    {
+        *path = called(path, ours);
     }
 }

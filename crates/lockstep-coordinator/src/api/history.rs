@@ -145,12 +145,13 @@ fn find(
 
 fn levels(journal: &Journal, sku: &str) -> Result<Vec<Subject>, JournalError> {
     let sku = Sku(sku.to_owned());
+    let item = journal.item_called(&sku)?;
     let explained = journal.ledger(&sku)?;
     let stocks = explained.into_iter().flat_map(|explained| explained.stocks);
     Ok(stocks
         .map(|stock| Subject::Level {
             stock: stock.stock,
-            sku: sku.clone(),
+            item: item.clone(),
         })
         .collect())
 }

@@ -10,7 +10,7 @@ use crate::{
 use axum::extract::State;
 use lockstep_journal::{ConflictRow, Found, Journal, JournalError, RecordView as Seen};
 use lockstep_model::{
-    CustomerId, Field, Path, RecordId, ShopId, ShopIdentity, Sku, Value, VariantField,
+    CustomerId, Field, Path, RecordId, ShopId, ShopIdentity, Sku, Value, VariantField, called,
     entry::Subject,
 };
 use lockstep_protocol::people::{
@@ -262,7 +262,7 @@ fn fields(names: &said::Names, seen: &Seen, categories: &Categories) -> Vec<Fiel
     paths
         .into_iter()
         .map(|path| FieldRow {
-            path: path.as_str().to_owned(),
+            path: called(path, &seen.ours).as_str().to_owned(),
             values: seen
                 .shops
                 .iter()

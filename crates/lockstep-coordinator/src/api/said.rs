@@ -157,7 +157,7 @@ fn subject_name(subject: &Subject, keys: &BTreeMap<RecordId, String>) -> String 
             .get(record)
             .cloned()
             .unwrap_or_else(|| format!("record {record}")),
-        Subject::Level { sku, .. } => format!("stock of {sku}"),
+        Subject::Level { item, .. } => format!("stock of {item}"),
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
         Subject::Levels => "all stock levels".into(),
@@ -792,7 +792,7 @@ pub fn conflict(
     let about = match (&record, &row.subject) {
         (Some(record), _) if record.key.is_empty() => record.title.clone(),
         (Some(record), _) => record.key.clone(),
-        (None, Subject::Level { sku, .. }) => sku.to_string(),
+        (None, Subject::Level { item, .. }) => item.to_string(),
         (None, Subject::Order(order)) => format!("order {}", order.id),
         (None, Subject::Record(record)) => format!("record {record}"),
         (None, Subject::Shop(shop)) => names.shop(*shop),

@@ -156,7 +156,9 @@ fn level() -> Vec<Body> {
     let level = Level {
         sku: "KH-100".into(),
         stock: "main".into(),
-        item: None,
+        item: "".into(),
+        variant: None,
+        inventory: None,
         on_hand: Decimal::from(12),
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,
@@ -173,7 +175,7 @@ fn level() -> Vec<Body> {
             taken: Decimal::ZERO,
         },
         Body::BaseMoved {
-            sku: "KH-100".into(),
+            item: "KH-100".into(),
             stock: StockId(1),
             delta: Decimal::from(12),
             cause: Movement::Opening { shop: ShopId(1) },

@@ -83,6 +83,11 @@ async fn r3_who_is_removed_leaves_its_customers_to_the_others_and_who_is_suspend
     for id in 1..=4 {
         world.apply(&kahvila(id)).await;
     }
+    let mut owned = 0;
+    for id in 1..=4 {
+        owned += usize::from(owner_of(&world, id).await == Some(one.id));
+    }
+    assert!(owned > 0, "who is removed has customers");
     let removed = WorkerState::Gone;
     set_state(&world, &one, removed).await;
     for id in 1..=4 {

@@ -1,13 +1,13 @@
 //! From a cluster to a decision: one of our records, what was seen of it, and the smallest set of writes that puts
 //! every shop in step.
 
-use super::Terms;
 use super::became::what_became_of;
 use super::holds::{Answers, Held, Holding, missing_in_words, price_in_words};
 use super::matching::{Group, Matching};
 use super::merge::{MergeResult, Side, Times, merge};
 use super::target::{Planned, Target, Withholds};
 use super::undone::Undone;
+use super::{Terms, items};
 use crate::rules::Rules;
 use crate::run::hangs_under_it_now;
 use crate::write::{PlanLine, Write};
@@ -20,7 +20,7 @@ use lockstep_model::entry::{
 };
 use lockstep_model::{
     Category, Change, ConflictId, Field, FieldGroup, Fields, IntentId, Kind, Path, RecordId,
-    RemoteId, RunId, ShopId, Sku, Status, Value, has_variant,
+    RemoteId, RunId, ShopId, Status, Value, has_sku,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +164,7 @@ fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) ->
             .known
             .iter()
             .any(|known| known.record == RecordId::ROOT_CATEGORY);
-    let matching = if is_root {
+    let mut matching = if is_root {
         Matching::whole(cluster)
     } else {
         Matching::of(cluster, context.rules)
@@ -188,6 +188,12 @@ fn decide_within(cluster: &Cluster, context: &Context<'_>, ids: &mut Ids<'_>) ->
         held: Vec::new(),
         only_pictures: Vec::new(),
     };
+    let renamed = items::renamed(&matching.groups);
+    for (group, renamed) in matching.groups.iter_mut().zip(&renamed) {
+        for (row, staged) in renamed {
+            group.rows[*row] = staged;
+        }
+    }
     let mut records = Vec::new();
     for group in &matching.groups {
         records.push(decide_on(group, is_root, context, ids, &mut decision));
@@ -644,8 +650,7 @@ fn keys(
     let keys = all_keys(kind, group, ours, sides);
     let owner = rules.catalogue_owner();
     let owner = sides.iter().find(|side| Some(side.shop) == owner);
-    let is_owners =
-        |key: &String| owner.is_some_and(|owner| has_variant(owner.holds(), &Sku(key.clone())));
+    let is_owners = |key: &String| owner.is_some_and(|owner| has_sku(owner.holds(), key));
     let any_owners = keys.iter().any(is_owners);
     // What it is called does not change because a shop joins that has more of it.
     let main = group.known.and_then(|known| known.keys.first());
@@ -674,9 +679,8 @@ fn all_keys(kind: Kind, group: &Group<'_>, ours: &Fields, sides: &[Side<'_>]) ->
         // A SKU that no shop has any more, or is about to have, is free for another product.
         (Some(known), _) => {
             let is_had = |key: &&String| {
-                let sku = Sku((*key).clone());
-                let bears = |side: &Side<'_>| has_variant(side.holds(), &sku) || side.may_get(&sku);
-                has_variant(ours, &sku) || sides.iter().any(bears)
+                let bears = |side: &Side<'_>| has_sku(side.holds(), key) || side.may_get(key);
+                has_sku(ours, key) || sides.iter().any(bears)
             };
             let had: Vec<_> = known.keys.iter().filter(is_had).cloned().collect();
             keys.extend(had);

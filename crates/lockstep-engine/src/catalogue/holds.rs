@@ -15,7 +15,7 @@ use crate::rules::ShopRules;
 use lockstep_model::cases::OpenConflict;
 use lockstep_model::entry::{Conflict, HeldPrice, MissingThere, PriceDoubt};
 use lockstep_model::{
-    ConflictId, Currency, Field, Fields, Path, RemoteId, ShopId, Sku, Value, VariantField,
+    ConflictId, Currency, Field, Fields, ItemId, Path, RemoteId, ShopId, Sku, Value, VariantField,
 };
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,26 +58,26 @@ impl<'a> Answers<'a> {
 
 /// A price of a shop: of which variant, on sale or not, in the shop's currency.
 struct PriceOf {
-    sku: Sku,
+    item: ItemId,
     is_sale: bool,
     currency: Currency,
 }
 
 impl PriceOf {
     fn of(path: &Path) -> Option<Self> {
-        let (sku, is_sale, currency) = match path.field()? {
+        let (item, is_sale, currency) = match path.field()? {
             Field::Variant {
-                sku,
+                item,
                 field: VariantField::Price(currency),
-            } => (sku, false, currency),
+            } => (item, false, currency),
             Field::Variant {
-                sku,
+                item,
                 field: VariantField::SalePrice(currency),
-            } => (sku, true, currency),
+            } => (item, true, currency),
             _ => return None,
         };
         Some(Self {
-            sku,
+            item,
             is_sale,
             currency,
         })
@@ -86,7 +86,7 @@ impl PriceOf {
     fn path(&self, is_sale: bool) -> Path {
         let currency = self.currency.clone();
         Path::new(&Field::Variant {
-            sku: self.sku.clone(),
+            item: self.item.clone(),
             field: match is_sale {
                 true => VariantField::SalePrice(currency),
                 false => VariantField::Price(currency),
@@ -136,7 +136,7 @@ impl Prices<'_> {
         let rule = self.rules.link.transform.price_in(&price.currency);
         let currency = rule.map_or(&price.currency, |rule| &rule.from);
         PriceOf {
-            sku: price.sku.clone(),
+            item: price.item.clone(),
             is_sale: price.is_sale,
             currency: currency.clone(),
         }
@@ -214,9 +214,9 @@ impl Prices<'_> {
     }
 
     /// Does our own record say what it costs?
-    pub fn is_known(&self, sku: &Sku) -> bool {
+    pub fn is_known(&self, item: &ItemId) -> bool {
         let price = PriceOf {
-            sku: sku.clone(),
+            item: item.clone(),
             is_sale: false,
             currency: self.rules.currency().clone(),
         };
@@ -225,13 +225,13 @@ impl Prices<'_> {
     }
 
     /// The variants that would be sold there without any price.
-    pub fn missing(&self, variants: impl Iterator<Item = Sku>) -> BTreeSet<Sku> {
+    pub fn missing(&self, variants: impl Iterator<Item = ItemId>) -> BTreeSet<ItemId> {
         let currency = self.rules.currency();
         variants
-            .filter(|sku| {
+            .filter(|item| {
                 let field = VariantField::Price(currency.clone());
-                let sku = sku.clone();
-                let price = self.wanted.get(&Path::new(&Field::Variant { sku, field }));
+                let item = item.clone();
+                let price = self.wanted.get(&Path::new(&Field::Variant { item, field }));
                 price.and_then(Value::as_number).is_none()
             })
             .collect()

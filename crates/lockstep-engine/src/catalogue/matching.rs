@@ -15,7 +15,7 @@ use crate::rules::Rules;
 use lockstep_model::cases::{Cluster, Known, Staged, StagedBody};
 use lockstep_model::entry::{AsideSubject, Body, Conflict, Delta, MatchAnswer, Subject};
 use lockstep_model::{
-    Fault, FaultKind, Field, Kind, Path, RecordId, RemoteId, ShopId, Value, gtins_of,
+    Fault, FaultKind, Field, Kind, Path, RecordId, RemoteId, ShopId, Value, gtins_of, has_sku,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +52,8 @@ enum Why {
 
 pub(super) struct Matching<'a> {
     pub groups: Vec<Group<'a>>,
+    /// All that was read.
+    rows: &'a [Staged],
     doubtful: Vec<Doubtful<'a>>,
     /// Rows that were in doubt and are no more.
     over: Vec<&'a Staged>,
@@ -68,6 +70,7 @@ impl<'a> Matching<'a> {
         };
         Self {
             groups: vec![group],
+            rows: &cluster.staged,
             doubtful: Vec::new(),
             over: Vec::new(),
         }
@@ -82,6 +85,7 @@ impl<'a> Matching<'a> {
         });
         let mut matching = Self {
             groups: groups.collect(),
+            rows: &cluster.staged,
             doubtful: Vec::new(),
             over: Vec::new(),
         };
@@ -200,9 +204,38 @@ impl<'a> Matching<'a> {
     fn sharing(&self, row: &Staged) -> Vec<usize> {
         let groups = self.groups.iter().enumerate();
         groups
-            .filter(|(_, group)| row.keys.iter().any(|key| group.keys.contains(key.as_str())))
+            .filter(|(_, group)| {
+                let mut keys = row.keys.iter();
+                keys.any(|key| {
+                    group.keys.contains(key.as_str()) && !self.bears_it_no_more(group, row, key)
+                })
+            })
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// Two records of a shop that exchange their SKUs are what they were: a SKU that the other's link bears there no more
+    /// says nothing of whoever bears it now. Of one that is linked neither does the SKU of one that is gone there.
+    fn bears_it_no_more(&self, group: &Group<'_>, row: &Staged, sku: &str) -> bool {
+        let Some(at) = group.known.and_then(|known| known.shops.get(&row.shop)) else {
+            return false;
+        };
+        let Some(id) = at.id.as_ref().filter(|id| **id != row.id) else {
+            return false;
+        };
+        let is_linked = self.linked(row).is_some();
+        if at.gone {
+            return is_linked;
+        }
+        let mut rows = self.rows.iter();
+        match rows.find(|other| other.shop == row.shop && other.id == *id) {
+            Some(Staged {
+                body: StagedBody::Fields { fields, .. },
+                ..
+            }) => !has_sku(fields, sku),
+            Some(_) => is_linked,
+            None => !has_sku(&at.held, sku),
+        }
     }
 
     /// Those that bear a GTIN of this row, and that GTIN.

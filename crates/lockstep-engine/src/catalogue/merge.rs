@@ -13,7 +13,8 @@ use lockstep_model::cases::{AtShop, OpenConflict, OpenIntent, StagedBody};
 use lockstep_model::entry::{Conflict, Overruled, What};
 use lockstep_model::settings::Policy;
 use lockstep_model::{
-    ConflictId, Field, Fields, Path, ShopId, Sku, Value, VariantField, has_variant, variants_of,
+    ConflictId, Field, Fields, ItemId, Path, ShopId, Value, VariantField, has_sku, has_variant,
+    variants_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,10 +76,10 @@ impl Side<'_> {
             }) => variants_of(fields).next().is_some(),
             // With the variant goes all that is said of it.
             Some(field @ Field::Variant { .. }) => {
-                let Field::Variant { sku, .. } = &field else {
+                let Field::Variant { item, .. } = &field else {
                     return false;
                 };
-                field.is_one_of_many() && has_variant(fields, sku)
+                field.is_one_of_many() && has_variant(fields, item)
             }
             Some(field) => field.is_one_of_many(),
             None => false,
@@ -134,12 +135,12 @@ impl Side<'_> {
     }
 
     /// Can this owner say nothing of the field, since it shows itself without the variant (or without any)?
-    fn cannot_say(&self, sku: &Sku, field: &VariantField<'_>) -> bool {
+    fn cannot_say(&self, item: &ItemId, field: &VariantField<'_>) -> bool {
         let holds = self.holds();
         if *field == VariantField::Present {
             variants_of(holds).next().is_none()
         } else {
-            !has_variant(holds, sku)
+            !has_variant(holds, item)
         }
     }
 
@@ -150,9 +151,9 @@ impl Side<'_> {
         (self.is_there() && is_some(self.holds().get(path))) || is_on_its_way()
     }
 
-    /// May a write of ours that nobody has answered yet make this item there?
-    pub fn may_get(&self, sku: &Sku) -> bool {
-        self.on_their_way().any(|set| has_variant(set, sku))
+    /// May a write of ours that nobody has answered yet make something with this SKU there?
+    pub fn may_get(&self, sku: &str) -> bool {
+        self.on_their_way().any(|set| has_sku(set, sku))
     }
 
     fn on_their_way(&self) -> impl Iterator<Item = &Fields> {
@@ -434,7 +435,7 @@ fn keep_what_an_owner_cannot_say(
 ) {
     let mut kept = Vec::new();
     for (path, value) in old {
-        let Some(Field::Variant { sku, field }) = path.field() else {
+        let Some(Field::Variant { item, field }) = path.field() else {
             continue;
         };
         if ours.contains_key(path) {
@@ -442,8 +443,8 @@ fn keep_what_an_owner_cannot_say(
         }
         let owner = path.group().and_then(|group| rules.owner(group));
         let owner = sides.iter().find(|side| Some(side.shop) == owner);
-        if owner.is_some_and(|side| side.is_there() && side.cannot_say(&sku, &field)) {
-            kept.push((sku, path, value));
+        if owner.is_some_and(|side| side.is_there() && side.cannot_say(&item, &field)) {
+            kept.push((item, path, value));
         }
     }
     // First the variants themselves.
@@ -456,8 +457,8 @@ fn keep_what_an_owner_cannot_say(
             })
         )
     });
-    for (sku, path, value) in kept {
-        if *path == Path::present(&sku) || has_variant(ours, &sku) {
+    for (item, path, value) in kept {
+        if *path == Path::present(&item) || has_variant(ours, &item) {
             ours.insert(path.clone(), value.clone());
         }
     }
@@ -465,13 +466,13 @@ fn keep_what_an_owner_cannot_say(
 
 /// Of a variant that was taken away nothing is left to say but that.
 fn forget_what_removed_variants_had(ours: &mut Fields) {
-    let removed: BTreeSet<Sku> = ours
+    let removed: BTreeSet<ItemId> = ours
         .iter()
         .filter_map(|(path, value)| match path.field() {
             Some(Field::Variant {
-                sku,
+                item,
                 field: VariantField::Present,
-            }) if *value == Value::Empty => Some(sku),
+            }) if *value == Value::Empty => Some(item),
             _ => None,
         })
         .collect();
@@ -479,8 +480,8 @@ fn forget_what_removed_variants_had(ours: &mut Fields) {
         return;
     }
     ours.retain(|path, _| match path.field() {
-        Some(Field::Variant { sku, field }) => {
-            field == VariantField::Present || !removed.contains(&sku)
+        Some(Field::Variant { item, field }) => {
+            field == VariantField::Present || !removed.contains(&item)
         }
         _ => true,
     });

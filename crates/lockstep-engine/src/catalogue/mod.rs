@@ -3,6 +3,7 @@
 mod became;
 mod decide;
 mod holds;
+mod items;
 mod matching;
 mod merge;
 pub(crate) mod parts;
@@ -20,6 +21,8 @@ pub use terms::Terms;
 
 #[cfg(test)]
 mod holds_tests;
+#[cfg(test)]
+mod items_tests;
 #[cfg(test)]
 mod matching_tests;
 #[cfg(test)]

@@ -15,7 +15,7 @@
 use crate::write::of_what;
 use lockstep_model::entry::What;
 use lockstep_model::{
-    Fault, FaultKind, Field, Fields, Fingerprint, Path, REFUSED_MAX, Sku, Value, VariantField,
+    Fault, FaultKind, Field, Fields, Fingerprint, ItemId, Path, REFUSED_MAX, Value, VariantField,
     has_variant, variants_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,25 +26,28 @@ enum Unit {
     /// The axes, where variants stand on them, and which there are; one that comes has its prices.
     Variants,
     /// A price and the sale price below it.
-    Prices(Sku),
+    Prices(ItemId),
     Field(Path),
 }
 
 fn units(set: &Fields) -> Vec<Fields> {
-    let comes_or_goes = |sku: &Sku| set.contains_key(&Path::present(sku));
+    let comes_or_goes = |item: &ItemId| set.contains_key(&Path::present(item));
     let mut units: BTreeMap<Unit, Fields> = BTreeMap::new();
     for (path, value) in set {
         let unit = match path.field() {
             Some(Field::Options) => Unit::Variants,
-            Some(Field::Variant { sku, field }) => match field {
+            Some(Field::Variant { item, field }) => match field {
                 VariantField::Present | VariantField::Option(_) => Unit::Variants,
-                VariantField::Price(_) | VariantField::SalePrice(_) if comes_or_goes(&sku) => {
+                VariantField::Sku | VariantField::Price(_) | VariantField::SalePrice(_)
+                    if comes_or_goes(&item) =>
+                {
                     Unit::Variants
                 }
-                VariantField::Price(_) | VariantField::SalePrice(_) => Unit::Prices(sku),
-                VariantField::Gtin | VariantField::WeightG | VariantField::Backorder => {
-                    Unit::Field(path.clone())
-                }
+                VariantField::Price(_) | VariantField::SalePrice(_) => Unit::Prices(item),
+                VariantField::Sku
+                | VariantField::Gtin
+                | VariantField::WeightG
+                | VariantField::Backorder => Unit::Field(path.clone()),
             },
             _ => Unit::Field(path.clone()),
         };
@@ -115,10 +118,10 @@ pub(super) fn part_of(set: &Fields, refused: &BTreeSet<Fingerprint>) -> Option<F
     let mut units = units(set);
     units.retain(|unit| !refused.contains(&of_set(unit.clone())));
     // What a variant has is written with it or after it.
-    let coming: BTreeSet<Sku> = variants_of(set).collect();
+    let coming: BTreeSet<ItemId> = variants_of(set).collect();
     let is_open = |part: &Fields| {
         let stands = part.keys().all(|path| match path.field() {
-            Some(Field::Variant { sku, .. }) if coming.contains(&sku) => has_variant(part, &sku),
+            Some(Field::Variant { item, .. }) if coming.contains(&item) => has_variant(part, &item),
             _ => true,
         });
         stands && !refused.contains(&of_set(part.clone()))
@@ -170,7 +173,8 @@ fn is_needed(unit: &Fields) -> bool {
             VariantField::Present
             | VariantField::Price(_)
             | VariantField::SalePrice(_)
-            | VariantField::Option(_) => true,
+            | VariantField::Option(_)
+            | VariantField::Sku => true,
             VariantField::Gtin | VariantField::WeightG | VariantField::Backorder => false,
         },
         _ => false,

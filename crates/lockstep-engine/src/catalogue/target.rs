@@ -4,7 +4,7 @@ use super::decide::Extent;
 use super::holds::{Answers, Holding, Prices};
 use super::merge::Side;
 use super::undone::{PutBack, Undone};
-use super::{Terms, parts, prices};
+use super::{Terms, items, parts, prices};
 use crate::rules::{Rules, ShopRules};
 use crate::write::{PlanLine, Sign, Write, is_refused};
 use jiff::Timestamp;
@@ -12,11 +12,11 @@ use lockstep_model::cases::StagedBody;
 use lockstep_model::entry::{AsideSubject, Body, HeldPrice, MissingThere, Subject, What};
 use lockstep_model::settings::PriceRule;
 use lockstep_model::{
-    Category, Change, ChangeSort, Fault, FaultKind, Field, FieldGroup, Fields, Flow, Kind, Path,
-    PictureSource, Product, RecordId, RemoteId, ShopId, Sku, Status, Value, VariantField,
-    has_variant, variants_of,
+    Category, Change, ChangeSort, Fault, FaultKind, Field, FieldGroup, Fields, Flow, ItemId, Kind,
+    Parts, Path, PictureSource, Product, RecordId, RemoteId, ShopId, Sku, Status, Value,
+    VariantField, called, has_variant, sku_of, variants_of,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One shop, as something to be written to.
 pub(super) struct Target<'a> {
@@ -184,9 +184,9 @@ impl Target<'_> {
         if !is_guarded {
             return;
         }
-        let is_new = |sku: &Sku| {
+        let is_new = |item: &ItemId| {
             let side = self.side.filter(|side| side.is_there());
-            !side.is_some_and(|side| has_variant(side.holds(), sku))
+            !side.is_some_and(|side| has_variant(side.holds(), item))
         };
         let prices = Prices {
             shop: self.shop,
@@ -200,15 +200,18 @@ impl Target<'_> {
         };
         let mut left_out = BTreeSet::new();
         if self.is_sold_by_price(wanted) {
-            let (unknown, asked): (Vec<Sku>, Vec<Sku>) = prices
+            let (unknown, asked): (Vec<ItemId>, Vec<ItemId>) = prices
                 .missing(variants_of(wanted).filter(is_new))
                 .into_iter()
-                .partition(|sku| !prices.is_known(sku));
+                .partition(|item| !prices.is_known(item));
             left_out.extend(unknown.iter().cloned().chain(asked));
             if !unknown.is_empty() {
                 planned.missing = Some(MissingThere::Price {
                     currency: self.rules.currency().clone(),
-                    skus: unknown,
+                    skus: unknown
+                        .iter()
+                        .filter_map(|item| Some(Sku::from(sku_of(wanted, item)?)))
+                        .collect(),
                 });
             }
         }
@@ -216,17 +219,17 @@ impl Target<'_> {
         for (ours, theirs, held) in in_doubt {
             if self.holding == Holding::Asks {
                 wanted.remove(&theirs);
-                if let Some(Field::Variant { sku, .. }) = theirs.field()
-                    && is_new(&sku)
+                if let Some(Field::Variant { item, .. }) = theirs.field()
+                    && is_new(&item)
                 {
-                    left_out.insert(sku);
+                    left_out.insert(item);
                 }
             }
             planned.held.push((ours, held));
         }
         if !left_out.is_empty() {
             wanted.retain(|path, _| match path.field() {
-                Some(Field::Variant { sku, .. }) => !left_out.contains(&sku),
+                Some(Field::Variant { item, .. }) => !left_out.contains(&item),
                 _ => true,
             });
         }
@@ -239,7 +242,7 @@ impl Target<'_> {
         let held = self.side.and_then(|side| side.holds().get(&status));
         let status = wanted.get(&status).or(held).and_then(Value::as_text);
         let price = Field::Variant {
-            sku: Sku(String::new()),
+            item: ItemId(String::new()),
             field: VariantField::Price(currency.clone()),
         };
         !currency.as_str().is_empty()
@@ -284,12 +287,15 @@ impl Target<'_> {
                 || (there && self.keeps_its_own(&field, group, rules))
                 || self.undone.holds(self.shop, path)
                 || wanted.contains_key(path)
+                || (there
+                    && (items::is_nameless(&field, value)
+                        || items::is_own_sku(&field, self.parts())))
             {
                 continue;
             }
             let value = match &field {
                 Field::Variant {
-                    sku,
+                    item,
                     field:
                         part @ (VariantField::Price(currency) | VariantField::SalePrice(currency)),
                 } => match rule {
@@ -302,8 +308,8 @@ impl Target<'_> {
                             VariantField::SalePrice(_) => VariantField::SalePrice(rule.to.clone()),
                             _ => VariantField::Price(rule.to.clone()),
                         };
-                        let sku = sku.clone();
-                        let path = Path::new(&Field::Variant { sku, field });
+                        let item = item.clone();
+                        let path = Path::new(&Field::Variant { item, field });
                         if !self.undone.holds(self.shop, &path) && !wanted.contains_key(&path) {
                             wanted.insert(path, value);
                         }
@@ -361,13 +367,29 @@ impl Target<'_> {
     /// A variant that is made there gets all of its fields, unless which variants there are is the shop's own, too.
     fn keeps_its_own(&self, field: &Field<'_>, group: FieldGroup, rules: &Rules) -> bool {
         let is_new = match field {
-            Field::Variant { sku, .. } => {
-                !self.side.is_some_and(|side| has_variant(side.holds(), sku))
-            }
+            Field::Variant { item, .. } => !self
+                .side
+                .is_some_and(|side| has_variant(side.holds(), item)),
             _ => false,
         };
         let group = if is_new { FieldGroup::Variants } else { group };
         rules.keeps(self.shop, group)
+    }
+
+    /// The ids inside the record there.
+    fn parts(&self) -> &Parts {
+        static NONE: Parts = Parts {
+            variants: BTreeMap::new(),
+            pictures: BTreeMap::new(),
+            own_skus: BTreeSet::new(),
+        };
+        match self.side {
+            Some(side) => match side.staged {
+                Some(StagedBody::Fields { parts, .. }) => parts,
+                Some(StagedBody::Gone) | None => &side.shadow.parts,
+            },
+            None => &NONE,
+        }
     }
 
     /// What a person wants here, whatever the policy says.
@@ -451,10 +473,7 @@ impl Target<'_> {
         };
         let holds = side.holds();
         let shadow = side.shadow;
-        let parts = match side.staged {
-            Some(StagedBody::Fields { parts, .. }) => parts,
-            _ => &shadow.parts,
-        };
+        let parts = self.parts();
         let mut set: Fields = wanted
             .into_iter()
             .filter(|(path, want)| !self.cannot_take_away(path, want))
@@ -498,7 +517,10 @@ impl Target<'_> {
                 let label = self.label.to_owned();
                 let lines = set
                     .iter()
-                    .map(|(path, to)| self.line(&label, path, holds.get(path), to, rules))
+                    .map(|(path, to)| {
+                        let shown = called(path, &whole);
+                        self.line(&label, path, &shown, holds.get(path), to, rules)
+                    })
                     .collect();
                 let write = Write {
                     shop: self.shop,
@@ -662,6 +684,7 @@ impl Target<'_> {
         &self,
         label: &str,
         path: &Path,
+        shown: &Path,
         from: Option<&Value>,
         to: &Value,
         rules: &Rules,
@@ -673,7 +696,7 @@ impl Target<'_> {
                 None => sign(path, to),
             },
             label: label.to_owned(),
-            field: path.to_string(),
+            field: shown.to_string(),
             from: from.unwrap_or(&Value::Empty).to_string(),
             to: to.to_string(),
             why: match (self.put_back_why(path), path.group()) {

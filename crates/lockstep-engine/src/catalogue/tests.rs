@@ -369,7 +369,7 @@ pub(super) fn open(what: What, look_at: Option<Timestamp>) -> OpenIntent {
 
 fn price_set(price: i64) -> Fields {
     let path = Path::new(&Field::Variant {
-        sku: "KH-100".into(),
+        item: "KH-100".into(),
         field: VariantField::Price("EUR".into()),
     });
     [(path, Value::number(Decimal::new(price, 2)))].into()

@@ -4,23 +4,23 @@ use super::spread::spread_over_rates;
 use super::sums::{Sums, check_sums};
 use super::words::{check_country, say_countries, say_rates, say_term};
 use crate::rules::Rules;
-use lockstep_model::cases::Sellable;
+use lockstep_model::cases::ItemThere;
 use lockstep_model::entry::Hold;
 use lockstep_model::settings::{CustomerSettings, StockId};
 use lockstep_model::{
-    Charge, ChargeKind, Currency, NewOrder, Order, OrderKey, OrderLine, OrderState, Person,
-    RemoteId, ShopId, Sku,
+    Charge, ChargeKind, Currency, ItemId, NewOrder, Order, OrderKey, OrderLine, OrderState, Person,
+    RemoteId, ShopId,
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::BTreeMap;
 
-/// Composes what shall be made in `into`. `items`: which SKUs the receiver has, and how many of each.
+/// Composes what shall be made in `into`. `items`: which items the receiver has, and how many of each.
 pub fn compose(
     key: &OrderKey,
     origin: &OrderState,
     mut person: Person,
     into: ShopId,
-    items: &BTreeMap<Sku, Sellable>,
+    items: &BTreeMap<ItemId, ItemThere>,
     rules: &Rules,
 ) -> Result<NewOrder, Hold> {
     let settings = &rules.settings;
@@ -28,15 +28,18 @@ pub fn compose(
     let receiver = rules.shops.get(&into);
     for line in &origin.lines {
         // One without a SKU is a line without stock.
-        if let Some(sku) = &line.sku
-            && !items.contains_key(sku)
+        if let Some(item) = line.item()
+            && !items.contains_key(&item)
         {
             return Err(Hold::UnknownSku {
-                sku: sku.to_string(),
+                sku: line.name().to_owned(),
             });
         }
     }
     let mut state = origin.clone();
+    for line in &mut state.lines {
+        call_it_as_there(line, items);
+    }
     state.charges = spread_over_rates(origin);
     match check_sums(origin) {
         Sums::Exact => {}
@@ -157,12 +160,21 @@ pub fn compose(
     })
 }
 
+/// A line is sent under the names that its item has in the receiver.
+pub(super) fn call_it_as_there(line: &mut OrderLine, items: &BTreeMap<ItemId, ItemThere>) {
+    let there = line.item().and_then(|item| items.get(&item));
+    line.variant = there.and_then(|there| there.variant.clone());
+    if let Some(there) = there {
+        line.sku = Some(there.sku.clone());
+    }
+}
+
 /// The stock that the goods go out of: the one that the origin took them from, where it has several of ours; else the
 /// first that the origin sells from and that has all of them.
 fn taken_from(
     origin: ShopId,
     order: &OrderState,
-    items: &BTreeMap<Sku, Sellable>,
+    items: &BTreeMap<ItemId, ItemThere>,
     rules: &Rules,
 ) -> StockId {
     let settings = &rules.settings;
@@ -180,8 +192,9 @@ fn taken_from(
         return stock;
     }
     let has_all = |stock: &&StockId| {
-        order.wanted().iter().all(|(sku, units)| {
-            let there = items.get(sku).and_then(|sellable| sellable.get(*stock));
+        order.wanted().iter().all(|(item, units)| {
+            let there = items.get(item);
+            let there = there.and_then(|there| there.sellable.get(*stock));
             there.is_some_and(|there| there >= units)
         })
     };
@@ -267,6 +280,8 @@ fn line_for(charge: &Charge, product: &str, index: usize) -> OrderLine {
         id: RemoteId(format!("charge-{index}")),
         of: None,
         sku: Some(product.into()),
+        item: None,
+        variant: None,
         title: charge.title.clone(),
         quantity: Decimal::ONE,
         unit_price: charge.gross,

@@ -2,7 +2,7 @@
 
 use super::copy::compose;
 use super::see;
-use super::tests::{copied, crossed, decided, in_doubt, order_of, step_to};
+use super::tests::{copied, crossed, decided, in_doubt, order_of, step_to, there};
 use crate::fixture::{A, ERP, rules};
 use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
@@ -14,7 +14,6 @@ use lockstep_model::{
     Person, Refund, RunId, StepSort, Takes,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn of_rules() -> Rules {
@@ -170,7 +169,7 @@ fn read(origin: OrderState) -> OrderCase {
     OrderCase {
         known: [(A, origin)].into(),
         staged: [(A, staged)].into(),
-        items: [(ERP, [("KH-100".into(), BTreeMap::new())].into())].into(),
+        items: [(ERP, [("KH-100".into(), there("KH-100", &[]))].into())].into(),
         open: vec![],
         ..in_doubt()
     }
@@ -421,11 +420,7 @@ fn m8_what_was_reserved_at_a_stock_is_ordered_from_it() {
     let mut rules = of_rules();
     with_two_stocks(&mut rules);
     // Enough of it everywhere.
-    let items = [(
-        "KH-100".into(),
-        [(StockId(1), 20.into()), (StockId(2), 9.into())].into(),
-    )]
-    .into();
+    let items = [("KH-100".into(), there("KH-100", &[(1, 20), (2, 9)]))].into();
     let made = |origin: &OrderState| {
         compose(
             &in_doubt().order,

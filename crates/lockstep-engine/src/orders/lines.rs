@@ -22,11 +22,8 @@ pub(super) fn link(known: &LineLinks, origin: &OrderState, copy: &OrderState) ->
         }
     }
     type Alike = fn(&OrderLine, &OrderLine) -> bool;
-    // Units ordered come before units that are left: of two equal lines the copy's people may have cancelled some of one
-    // before we read it. It was made of what was wanted then, which is what was ordered or less.
-    let alike: [Alike; 5] = [
-        |one, other| one.wanted() == other.quantity && one.gross == other.gross,
-        |one, other| one.quantity == other.quantity && one.gross == other.gross,
+    link_in_order(&mut links, origin, copy);
+    let alike: [Alike; 3] = [
         |one, other| one.wanted() == other.wanted() && one.gross == other.gross,
         |one, other| one.wanted() == other.wanted(),
         |one, other| one.sku.is_some() || one.gross == other.gross,
@@ -62,8 +59,49 @@ pub(super) fn link(known: &LineLinks, origin: &OrderState, copy: &OrderState) ->
     links
 }
 
+/// It was made line by line, of what was ordered or of what was still wanted then: where all lines of an item stand so, each is
+/// the one in its place. Units may have been cancelled since, on either side, before it was read.
+fn link_in_order(links: &mut LineLinks, origin: &OrderState, copy: &OrderState) {
+    let is_linked = |line: &OrderLine| links.lines.values().any(|of| *of == line.id);
+    let open: Vec<&OrderLine> = origin
+        .lines
+        .iter()
+        .filter(|line| !is_linked(line))
+        .collect();
+    let free = |there: &&OrderLine| !links.lines.contains_key(&there.id) && there.of.is_none();
+    let free: Vec<&OrderLine> = copy.lines.iter().filter(free).collect();
+    for (number, first) in open.iter().enumerate() {
+        if open[..number]
+            .iter()
+            .any(|before| is_same_item(before, first))
+        {
+            continue;
+        }
+        let theirs: Vec<&&OrderLine> = free
+            .iter()
+            .filter(|there| is_same_item(first, there))
+            .collect();
+        for made_of in [|line: &OrderLine| line.quantity, OrderLine::wanted] {
+            let ours = open.iter().filter(|line| is_same_item(first, line));
+            let ours: Vec<&&OrderLine> = ours.filter(|line| !made_of(line).is_zero()).collect();
+            let mut pairs = ours.iter().zip(&theirs);
+            let is_so = ours.len() == theirs.len()
+                && pairs.all(|(one, other)| {
+                    made_of(one) == other.quantity
+                        && (one.unit_price == other.unit_price || one.gross == other.gross)
+                });
+            if is_so {
+                let pairs = ours.iter().zip(&theirs);
+                let pairs = pairs.map(|(one, other)| (other.id.clone(), one.id.clone()));
+                links.lines.extend(pairs);
+                break;
+            }
+        }
+    }
+}
+
 fn is_same_item(one: &OrderLine, other: &OrderLine) -> bool {
-    match (&one.sku, &other.sku) {
+    match (one.item(), other.item()) {
         (Some(one), Some(other)) => one == other,
         (None, None) => one.title == other.title,
         (Some(_), None) | (None, Some(_)) => false,

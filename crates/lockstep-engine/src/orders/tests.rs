@@ -5,11 +5,11 @@ use super::{OrderDecision, answer, decide};
 use crate::fixture::{A, ERP, rules};
 use crate::rules::Rules;
 use jiff::{Timestamp, ToSpan};
-use lockstep_model::cases::{OpenConflict, OpenIntent, OrderCase};
+use lockstep_model::cases::{ItemThere, OpenConflict, OpenIntent, OrderCase};
 use lockstep_model::entry::{Body, Conflict, Hold, Settlement, Subject, What};
 use lockstep_model::settings::{
     CountryInto, Mappable, NamedAt, OrderPolicy, PaymentTerm, PaymentTermId,
-    PaymentTermServiceIdentifier, RateInto, RowId,
+    PaymentTermServiceIdentifier, RateInto, RowId, StockId,
 };
 use lockstep_model::{
     Address, ConflictId, CustomerId, Edits, Fulfilment, IntentId, LineLinks, Named, NewOrder,
@@ -136,8 +136,22 @@ fn what_was_mended_is_tried_again_and_what_is_in_doubt_is_not() {
     assert!(again(None).is_err(), "nothing holds it");
 }
 
+/// An item as a shop has it: units by stock.
+pub(super) fn there(sku: &str, units: &[(u64, i64)]) -> ItemThere {
+    ItemThere {
+        sku: sku.into(),
+        variant: None,
+        sellable: units
+            .iter()
+            .map(|(stock, units)| (StockId(*stock), (*units).into()))
+            .collect(),
+    }
+}
+
 pub(super) fn order_of(id: &str, units: i64) -> OrderState {
     let line = OrderLine {
+        variant: None,
+        item: None,
         id: "1".into(),
         of: None,
         sku: Some("KH-100".into()),
@@ -353,7 +367,7 @@ fn with_policy(rules: &mut Rules, change: impl FnOnce(&mut OrderPolicy)) {
 
 /// What is made of the order in the ERP, which has the items.
 pub(super) fn copied(origin: &OrderState, person: Person, rules: &Rules) -> Result<NewOrder, Hold> {
-    let items = [("KH-100".into(), [].into())].into();
+    let items = [("KH-100".into(), there("KH-100", &[]))].into();
     compose(&in_doubt().order, origin, person, ERP, &items, rules)
 }
 
@@ -516,7 +530,7 @@ fn an_order_that_is_held_for_its_country_is_not_read_again_before_that_is_mapped
     let mut case = in_doubt();
     case.open.clear();
     case.known = [(A, order_of("o1", 1))].into();
-    case.items = [(ERP, [("KH-100".into(), [].into())].into())].into();
+    case.items = [(ERP, [("KH-100".into(), there("KH-100", &[]))].into())].into();
     case.held = Some(Hold::UnmappedCountry {
         country: "AX".into(),
     });

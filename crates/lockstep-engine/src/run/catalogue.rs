@@ -2,15 +2,18 @@
 //! against the limits, and then applied.
 
 use super::approved::fingerprints;
-use super::handles::HandleMoves;
+use super::names::Moves;
 use super::{CHUNK, Phase, Run};
 use crate::catalogue::{Deciding, Decision, Ids, Terms, decide};
 use crate::customer::{Effect, Shared};
 use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::cases::{Also, CatalogueChunk, Cluster, RootCategory, Share};
-use lockstep_model::entry::What;
-use lockstep_model::{Field, Fields, Flow, Kind, NaturalKey, Path, RemoteId, ShopId, Value};
+use lockstep_model::entry::{Body, What};
+use lockstep_model::{
+    Field, Fields, Flow, ItemId, Kind, NaturalKey, Path, RemoteId, ShopId, Sku, Value,
+    VariantField, sku_of, variants_of,
+};
 
 /// A tree of categories is made level by level, pictures one by one: each pass does what the one before made possible.
 const PASSES_MAX: u8 = 24;
@@ -173,7 +176,7 @@ impl Run {
             writes: 0,
         };
         self.begin_to_count();
-        self.handles = HandleMoves::default();
+        self.names = Moves::default();
         self.counts_before = self.counts;
         self.load_catalogue(kind, after, out);
     }
@@ -248,7 +251,7 @@ impl Run {
                 withholds: self.withholds(),
             };
             let mut decision = decide(cluster, &self.rules, &terms, &deciding, &mut ids);
-            self.handles.turn(&mut decision);
+            self.names.turn(&mut decision);
             if cluster.key == RootCategory::KEY {
                 decision.leave_out(|shop| !self.has_read_categories(shop, shared));
             }
@@ -342,6 +345,7 @@ impl Run {
             let mut also = Also::default();
             for (row, decision) in rows {
                 also.plan_done.push((self.id, row));
+                shared.stale.extend(called_otherwise(&decision.bodies));
                 bodies.extend(decision.bodies);
                 also.consumed.extend(decision.consumed);
                 also.only_pictures.extend(decision.only_pictures);
@@ -354,13 +358,37 @@ impl Run {
     }
 }
 
-/// By what a record that was to be made can be looked for.
-pub(super) fn natural_key(set: &Fields) -> Option<NaturalKey> {
-    let sku = set.keys().find_map(|path| match path.field() {
-        Some(Field::Variant { sku, .. }) => Some(sku),
+/// Items that a shop is seen to call otherwise than they are named. A level that was read before that was known may have been
+/// taken for another's: it is read again.
+fn called_otherwise(bodies: &[Body]) -> Vec<(ShopId, ItemId)> {
+    let merged = bodies.iter().filter_map(|body| match body {
+        Body::Merged(merged) => Some(merged),
         _ => None,
     });
-    sku.map(NaturalKey::Sku).or_else(|| {
+    let seen = merged.flat_map(|merged| &merged.seen);
+    let called = seen.flat_map(|(shop, seen)| {
+        let items = items_called_otherwise(&seen.held.set);
+        items.map(|item| (*shop, item))
+    });
+    called.collect()
+}
+
+pub(super) fn items_called_otherwise(fields: &Fields) -> impl Iterator<Item = ItemId> {
+    fields
+        .iter()
+        .filter_map(|(path, value)| match path.field() {
+            Some(Field::Variant {
+                item,
+                field: VariantField::Sku,
+            }) if value.as_text() != Some(item.as_str()) => Some(item),
+            _ => None,
+        })
+}
+
+/// By what a record that was to be made can be looked for.
+pub(super) fn natural_key(set: &Fields) -> Option<NaturalKey> {
+    let mut skus = variants_of(set).filter_map(|item| Some(Sku::from(sku_of(set, &item)?)));
+    skus.next().map(NaturalKey::Sku).or_else(|| {
         let text = |field| set.get(&Path::new(&field)).and_then(Value::as_text);
         Some(NaturalKey::Category {
             parent: text(Field::Parent).map(RemoteId::from),

@@ -132,6 +132,7 @@ fn levels(skus: &[&str]) -> StockChunk {
             ..LevelAt::default()
         };
         StockCase {
+            item: (*sku).into(),
             sku: (*sku).into(),
             stock: StockId::default(),
             status: None,
@@ -203,9 +204,9 @@ fn asides(effects: &[Effect]) -> usize {
         .count()
 }
 
-fn skus_done(effects: &[Effect]) -> usize {
+fn items_done(effects: &[Effect]) -> usize {
     let also = effects.iter().map(|effect| match effect {
-        Effect::Append { also, .. } | Effect::Intend { also, .. } => also.skus_done.len(),
+        Effect::Append { also, .. } | Effect::Intend { also, .. } => also.items_done.len(),
         _ => 0,
     });
     also.sum()
@@ -237,7 +238,7 @@ fn x1_a_shop_that_refuses_our_key_sets_no_record_aside() {
 
         // While it refuses nothing is meant, and all stays due.
         let meanwhile = trade(&mut customer, at(1), &skus, set);
-        assert_eq!((pushed(&meanwhile), skus_done(&meanwhile)), (vec![], 0));
+        assert_eq!((pushed(&meanwhile), items_done(&meanwhile)), (vec![], 0));
         let is_intent = |body: &Body| matches!(body, Body::Intended { .. });
         assert!(!bodies(&meanwhile).any(is_intent));
         assert_ne!(finished(&meanwhile, Lane::Trade).0, RunResult::Done);

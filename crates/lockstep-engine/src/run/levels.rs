@@ -131,7 +131,7 @@ impl Run {
         switch: Switch,
     ) -> Vec<StockDecision> {
         cases
-            .chunk_by(|one, other| one.sku == other.sku)
+            .chunk_by(|one, other| one.item == other.item)
             .flat_map(|of_sku| {
                 stock::evaluate(of_sku, &self.rules, self.id, next_conflict, now, switch)
             })

@@ -14,10 +14,10 @@ mod cause;
 mod closing_down;
 #[cfg(test)]
 mod faults_tests;
-mod handles;
 pub(crate) mod levels;
 pub(crate) mod limits;
 pub(crate) mod meeting;
+mod names;
 mod outcome;
 pub(crate) mod reading;
 pub(crate) mod refusals;
@@ -40,7 +40,7 @@ use limits::LimitsOfRun;
 use lockstep_model::cases::{Also, CatalogueChunk, ClosingChunk, OrderChunk, StockChunk};
 use lockstep_model::entry::{Body, Counts, RunResult, RunWhy, Subject};
 use lockstep_model::settings::StockId;
-use lockstep_model::{IntentId, Kind, Lane, OrderKey, RunId, ShopId, Sku};
+use lockstep_model::{IntentId, ItemId, Kind, Lane, OrderKey, RunId, ShopId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use undo::Undo;
@@ -71,7 +71,7 @@ pub(crate) struct Run {
     closed: bool,
     levels: LevelsOfRun,
     limits: LimitsOfRun,
-    handles: handles::HandleMoves,
+    names: names::Moves,
     /// As they were before what is being planned.
     counts_before: Counts,
     /// Shops in which it made items.
@@ -95,7 +95,7 @@ pub(crate) struct Run {
     expected: Option<u64>,
     /// Where the next chunk of this phase begins.
     orders_after: Option<OrderKey>,
-    stock_after: Option<(Sku, StockId)>,
+    stock_after: Option<(ItemId, StockId)>,
     /// Where planning goes on once what was planned so far is applied.
     plan_after: Option<String>,
     /// A chunk is being loaded.
@@ -105,7 +105,7 @@ pub(crate) struct Run {
     /// Intents that were looked up in this run already.
     looked: BTreeSet<IntentId>,
     /// Shops whose levels were read in this run; which, only where a write has to follow on such a reading.
-    fresh: BTreeMap<ShopId, BTreeSet<Sku>>,
+    fresh: BTreeMap<ShopId, BTreeSet<ItemId>>,
     /// Levels wait to be read before they can be written.
     read_first: bool,
     /// Somebody waits for this lane: what need not be done now is left to the next run.
@@ -199,7 +199,7 @@ impl Run {
             closed: false,
             levels: LevelsOfRun::default(),
             limits: LimitsOfRun::default(),
-            handles: handles::HandleMoves::default(),
+            names: names::Moves::default(),
             counts_before: Counts::default(),
             made: BTreeSet::new(),
             needs_person: None,

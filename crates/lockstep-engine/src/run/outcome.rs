@@ -5,8 +5,8 @@ use crate::write::Write;
 use jiff::Timestamp;
 use lockstep_model::entry::{Again, Body, Personal, Settlement, Subject, What};
 use lockstep_model::{
-    Change, Fields, IntentId, Kind, Level, OrderStep, Parts, Path, Receipt, Record, RecordId,
-    RunId, ShopId, Value,
+    Change, Fields, IntentId, Kind, Level, OrderStep, Parts, Path, Product, Receipt, Record,
+    RecordId, RunId, ShopId, Value, Variant,
 };
 use rust_decimal::Decimal;
 
@@ -49,10 +49,11 @@ pub(super) fn settle(
     // What nothing can be decided by says nothing: it is read again.
     let answered = receipt.record.filter(|record| record.unsound().is_none());
     match (answered, &write.what) {
-        (Some(Record::Product(product)), _) => {
+        (Some(Record::Product(mut product)), _) => {
+            call_as_sent(&mut product, &write.change);
             how = Settlement::Done {
                 id: receipt.id,
-                parts: Some(product.parts()),
+                parts: Some(parts_of(&product, &write.change)),
                 held: Some(what_was_not_edited(product.fields(), write)),
                 level: None,
                 partly: !missing.is_empty(),
@@ -141,6 +142,32 @@ pub(super) fn settle(
             bodies.push(Body::DueAgain {
                 what: Again::Record(*record),
             });
+        }
+    }
+}
+
+/// The ids inside the record as it was answered. Whose SKUs are the shop's own no answer says.
+fn parts_of(answered: &Product, change: &Change) -> Parts {
+    let mut parts = answered.parts();
+    if let Change::UpdateProduct { parts: sent, .. } = change {
+        let own = sent.own_skus.iter();
+        let own = own.filter(|item| parts.variants.contains_key(*item));
+        parts.own_skus = own.cloned().collect();
+    }
+    parts
+}
+
+/// The shop answers with ids and SKUs: its variants are the items that were sent.
+fn call_as_sent(answered: &mut Product, change: &Change) {
+    let (Change::CreateProduct { product } | Change::UpdateProduct { product, .. }) = change else {
+        return;
+    };
+    for variant in &mut answered.variants {
+        let by_id = |sent: &&Variant| !sent.id.0.is_empty() && sent.id == variant.id;
+        let by_sku = |sent: &&Variant| !sent.sku.0.is_empty() && sent.sku == variant.sku;
+        let sent = product.variants.iter().find(by_id);
+        if let Some(sent) = sent.or_else(|| product.variants.iter().find(by_sku)) {
+            variant.item = sent.item();
         }
     }
 }

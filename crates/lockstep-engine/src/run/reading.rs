@@ -485,7 +485,7 @@ impl Run {
                     if let Record::Level(level) = &record {
                         let fresh = self.fresh.entry(shop).or_default();
                         if needs_fresh {
-                            fresh.insert(level.sku.clone());
+                            fresh.insert(level.item());
                         }
                     }
                     good.push(record);
@@ -640,7 +640,7 @@ fn id_of(record: &Record) -> Option<RemoteId> {
     Some(match record {
         Record::Category(category) => category.id.clone(),
         Record::Product(product) => product.id.clone(),
-        Record::Level(level) => RemoteId(level.sku.0.clone()),
+        Record::Level(level) => RemoteId(level.item().0),
         Record::Order(order) => order.state.id.clone(),
         Record::Gone { id, .. } => id.clone(),
     })

@@ -71,7 +71,7 @@ impl Run {
                 for shop in self.all_shops(Kind::Level) {
                     self.list_again(shop, Kind::Level, out);
                     let stale = shared.stale.extract_if(.., |(at, _)| *at == shop);
-                    let skus: Vec<RemoteId> = stale.map(|(_, sku)| RemoteId(sku.0)).collect();
+                    let skus: Vec<RemoteId> = stale.map(|(_, item)| RemoteId(item.0)).collect();
                     self.read_by_name(shop, Kind::Level, &skus, shared, now, out);
                 }
                 false
@@ -276,8 +276,8 @@ impl Run {
     /// the order ever showed (placed and cancelled in between).
     fn distrust_levels_of(&self, chunk: &OrderChunk, shared: &mut Shared) {
         for (shop, moved) in chunk.cases.iter().flat_map(|case| &case.staged) {
-            let skus = moved.state.lines.iter().filter_map(|line| line.sku.clone());
-            shared.stale.extend(skus.map(|sku| (*shop, sku)));
+            let skus = moved.state.lines.iter().filter_map(|line| line.item());
+            shared.stale.extend(skus.map(|item| (*shop, item)));
         }
     }
 
@@ -368,12 +368,12 @@ impl Run {
     /// An absolute write to a shop whose own movements count loses what has moved since it was read: it is read just
     /// before, also if nothing told that it moved.
     fn is_stale(&self, write: &Write) -> bool {
-        let Subject::Level { sku, .. } = &write.subject else {
+        let Subject::Level { item, .. } = &write.subject else {
             return false;
         };
         let read = self.fresh.get(&write.shop);
         self.level_terms(write.shop).needs_a_fresh_reading()
-            && !read.is_some_and(|skus| skus.contains(sku))
+            && !read.is_some_and(|skus| skus.contains(item))
             && !self.failed.contains_key(&write.shop)
     }
 
@@ -381,9 +381,9 @@ impl Run {
         let (stale, fresh): (Vec<Write>, Vec<Write>) =
             writes.into_iter().partition(|write| self.is_stale(write));
         for write in stale {
-            if let Subject::Level { sku, .. } = write.subject {
+            if let Subject::Level { item, .. } = write.subject {
                 self.read_first = true;
-                shared.stale.insert((write.shop, sku));
+                shared.stale.insert((write.shop, item));
             }
         }
         fresh
@@ -395,7 +395,7 @@ impl Run {
     fn leave_out_unproven_levels(&self, case: &mut StockCase, shared: &mut Shared) -> bool {
         let mut any = false;
         for (shop, at) in &mut case.levels {
-            let level = (*shop, case.sku.clone());
+            let level = (*shop, case.item.clone());
             let is_unproven = self.failed.contains_key(shop) || shared.stale.contains(&level);
             if is_unproven && at.staged.take().is_some() {
                 shared.stale.insert(level);
@@ -445,7 +445,7 @@ impl Run {
                 also.consumed.push(Consumed {
                     shop,
                     kind: Kind::Level,
-                    id: RemoteId(case.sku.0.clone()),
+                    id: RemoteId(case.item.0.clone()),
                     reading,
                 });
             }
@@ -453,7 +453,7 @@ impl Run {
             let stale = decision.writes.iter().any(|write| self.is_stale(write));
             let waits = only_shown || stale || is_unproven || is_withheld || is_held || is_early;
             if decision.done && !waits {
-                done.push((case.sku.clone(), case.stock));
+                done.push((case.item.clone(), case.stock));
             }
             if !self.dry {
                 writes.extend(self.fresh_enough(decision.writes, shared));
@@ -461,14 +461,14 @@ impl Run {
         }
         let (writes, left) = self.admit(writes, shared, now);
         let stays_due: BTreeSet<Subject> = left.into_iter().map(|write| write.subject).collect();
-        done.retain(|(sku, stock)| {
+        done.retain(|(item, stock)| {
             let subject = Subject::Level {
                 stock: *stock,
-                sku: sku.clone(),
+                item: item.clone(),
             };
             !stays_due.contains(&subject)
         });
-        also.skus_done.extend(done);
+        also.items_done.extend(done);
         self.count_conflicts(&bodies);
         self.write(bodies, also, writes, shared, out);
     }
@@ -506,7 +506,7 @@ impl Run {
             if left_at.is_some_and(|left_at| self.could_be_told(&at.open, left_at, now)) {
                 any = true;
                 if !self.dry && !self.failed.contains_key(shop) {
-                    shared.stale.insert((*shop, case.sku.clone()));
+                    shared.stale.insert((*shop, case.item.clone()));
                     self.read_first = true;
                 }
             }

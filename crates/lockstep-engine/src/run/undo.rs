@@ -466,7 +466,7 @@ impl Run {
                 field: VariantField::Backorder,
                 ..
             } => return Verdict::OfSettings,
-            Field::Variant { sku, .. } if there.fields.contains_key(&Path::present(sku)) => {
+            Field::Variant { item, .. } if there.fields.contains_key(&Path::present(item)) => {
                 return Verdict::Variant;
             }
             Field::Pictures => return Verdict::Picture,

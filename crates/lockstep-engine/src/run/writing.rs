@@ -1,6 +1,7 @@
 //! Write ahead, then push: intents become durable, and only then are calls made.
 
 use super::Run;
+use super::catalogue::items_called_otherwise;
 use super::outcome::{LevelTerms, settle};
 use crate::catalogue::parts::told_apart;
 use crate::customer::{CallId, Effect, Shared};
@@ -304,6 +305,7 @@ impl Run {
                 }
                 Outcome::Done(receipt) => {
                     self.counts.written += 1;
+                    note_names(&write, shared);
                     self.note_made(&write);
                     self.note_freed(&write, shared, now);
                     settle(
@@ -319,6 +321,7 @@ impl Run {
                 }
                 Outcome::Partly { receipt, missing } => {
                     self.counts.written += 1;
+                    note_names(&write, shared);
                     self.note_made(&write);
                     self.note_freed(&write, shared, now);
                     self.counts.failed += 1;
@@ -446,8 +449,8 @@ impl Run {
         } else if is_stale_level {
             // A sale came between: it is read and computed again, which is no failure.
             self.counts.failed -= 1;
-            if let Subject::Level { sku, .. } = &write.subject {
-                shared.stale.insert((write.shop, sku.clone()));
+            if let Subject::Level { item, .. } = &write.subject {
+                shared.stale.insert((write.shop, item.clone()));
             }
         } else {
             self.set_aside(write, fault, shared, now, bodies);
@@ -687,6 +690,13 @@ fn lane_of(subject: &Subject) -> Lane {
 pub(super) fn soon(now: Timestamp) -> Timestamp {
     now.checked_add(500.milliseconds())
         .unwrap_or(Timestamp::MAX)
+}
+
+/// What is called otherwise there from now on: its level may have been read before that was known.
+fn note_names(write: &Write, shared: &mut Shared) {
+    let fields = write.what.fields().into_iter();
+    let items = fields.flat_map(items_called_otherwise);
+    shared.stale.extend(items.map(|item| (write.shop, item)));
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn is_over(line: &LineCase, case: &ClosingCase, rules: &Rules) -> bool {
 
 fn closing(case: &ClosingCase, stock: StockId, delta: Decimal, order: &OrderKey) -> Body {
     Body::BaseMoved {
-        sku: case.sku.clone(),
+        item: case.item.clone(),
         stock,
         delta,
         cause: Movement::Closing {

@@ -10,7 +10,7 @@ use lockstep_model::cases::{LevelAt, OpenIntent, StockCase};
 use lockstep_model::entry::{Body, Conflict, Movement, Settlement, Subject, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Change, ChangeSort, ConflictId, Flow, IntentId, Level, RunId, ShopId, Sku, Status,
+    Change, ChangeSort, ConflictId, Flow, IntentId, ItemId, Level, RunId, ShopId, Status,
 };
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -324,7 +324,7 @@ fn take_in(case: &StockCase, rules: &Rules, run: RunId, next_conflict: &mut u64)
             decision.bodies.push(Body::LevelOverruled {
                 shop: *shop,
                 stock: case.stock,
-                sku: case.sku.clone(),
+                item: case.item.clone(),
                 delta,
             });
         }
@@ -412,7 +412,7 @@ fn aim(
         });
         decision.writes.push(Write {
             shop,
-            subject: subject(&case.sku, case.stock),
+            subject: subject(&case.item, case.stock),
             what: What::Level {
                 on_hand,
                 target,
@@ -487,7 +487,7 @@ fn found(intent: &OpenIntent, level: &Level, at: &LevelAt, shop: &ShopRules) -> 
 }
 
 fn applied(intent: &OpenIntent, level: &Level, taken: Decimal) -> Body {
-    let id = level.item.clone();
+    let id = level.inventory.clone();
     settled(
         intent.intent,
         Settlement::Done {
@@ -500,10 +500,10 @@ fn applied(intent: &OpenIntent, level: &Level, taken: Decimal) -> Body {
     )
 }
 
-fn subject(sku: &Sku, stock: StockId) -> Subject {
+fn subject(item: &ItemId, stock: StockId) -> Subject {
     Subject::Level {
         stock,
-        sku: sku.clone(),
+        item: item.clone(),
     }
 }
 
@@ -516,7 +516,7 @@ fn settled(intent: IntentId, how: Settlement) -> Body {
 
 fn moved(case: &StockCase, delta: Decimal, cause: Movement) -> Body {
     Body::BaseMoved {
-        sku: case.sku.clone(),
+        item: case.item.clone(),
         stock: case.stock,
         delta,
         cause,
@@ -542,7 +542,7 @@ fn in_doubt(
     *next_conflict += 1;
     Body::ConflictOpened {
         conflict,
-        subject: subject(&case.sku, case.stock),
+        subject: subject(&case.item, case.stock),
         about: Conflict::LevelInDoubt {
             shop,
             was,

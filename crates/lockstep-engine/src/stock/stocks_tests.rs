@@ -185,6 +185,7 @@ impl World {
         let levels = levels.collect();
         let mut other_bases = self.bases.clone();
         StockCase {
+            item: "KH-100".into(),
             sku: "KH-100".into(),
             stock,
             status: None,
@@ -363,7 +364,7 @@ fn an_order_that_is_over_leaves_the_base_where_it_counted_and_no_number_moves() 
         side.done = true;
     }
     let case = |over: bool| ClosingCase {
-        sku: "KH-100".into(),
+        item: "KH-100".into(),
         bases: world.bases.clone(),
         lines: lines.clone(),
         over: over.then(|| lines[0].order.clone()).into_iter().collect(),

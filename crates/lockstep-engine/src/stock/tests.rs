@@ -254,6 +254,7 @@ impl World {
             })
             .collect();
         StockCase {
+            item: "KH-100".into(),
             sku: "KH-100".into(),
             stock: StockId::default(),
             status: None,
@@ -525,7 +526,7 @@ fn after_an_open_write(
         shop: ERP,
         subject: Subject::Level {
             stock: StockId::default(),
-            sku: "KH-100".into(),
+            item: "KH-100".into(),
         },
         what: What::Level {
             on_hand: target.into(),
@@ -546,6 +547,7 @@ fn after_an_open_write(
         ..LevelAt::default()
     };
     let case = StockCase {
+        item: "KH-100".into(),
         sku: "KH-100".into(),
         stock: StockId::default(),
         status: None,
@@ -750,6 +752,7 @@ fn a_shop_that_lost_the_item_is_not_written_and_holds_nobody_up() {
     for lost_by in [ERP, A] {
         let levels = [(ERP, 10), (A, 7), (B, 7)];
         let case = StockCase {
+            item: "X".into(),
             sku: "X".into(),
             stock: StockId(1),
             status: None,
@@ -785,6 +788,7 @@ fn owned_by_another(shown_by_the_erp: i64, switch: Switch) -> StockDecision {
         (shop, at)
     });
     let case = StockCase {
+        item: "X".into(),
         sku: "X".into(),
         stock: StockId::default(),
         status: None,
@@ -945,6 +949,7 @@ fn at_a(at: LevelAt, now: Timestamp) -> StockDecision {
         ..LevelAt::default()
     };
     let case = StockCase {
+        item: "KH-100".into(),
         sku: "KH-100".into(),
         stock: StockId::default(),
         status: None,
@@ -971,7 +976,7 @@ fn x3_a_level_is_judged_by_when_its_reading_left_not_by_when_it_came() {
         shop: A,
         subject: Subject::Level {
             stock: StockId::default(),
-            sku: "KH-100".into(),
+            item: "KH-100".into(),
         },
         what: What::Level {
             on_hand: 7.into(),

@@ -5,7 +5,7 @@ use crate::columns::{order_key_of, order_subject};
 use crate::{Journal, JournalError};
 use jiff::Timestamp;
 use lockstep_model::cases::{ClosingCase, ClosingChunk};
-use lockstep_model::{OrderKey, Sku};
+use lockstep_model::{ItemId, OrderKey};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,22 +32,22 @@ impl Journal {
                 |row| row.get(0),
             )?
             .collect::<Result<_, _>>()?;
-        let mut over: BTreeMap<Sku, BTreeSet<OrderKey>> = BTreeMap::new();
+        let mut over: BTreeMap<ItemId, BTreeSet<OrderKey>> = BTreeMap::new();
         for key in &keys {
             if !is_over(&self.connection, key, before)? {
                 continue;
             }
-            for sku in quiet_skus(&self.connection, key)? {
-                over.entry(sku).or_default().insert(order_key_of(key)?);
+            for item in quiet_items(&self.connection, key)? {
+                over.entry(item).or_default().insert(order_key_of(key)?);
             }
         }
         let mut chunk = ClosingChunk::default();
-        for (sku, over) in over {
+        for (item, over) in over {
             chunk.cases.push(ClosingCase {
-                bases: bases(&self.connection, &sku)?,
-                lines: lines(&self.connection, &sku)?,
+                bases: bases(&self.connection, &item)?,
+                lines: lines(&self.connection, &item)?,
                 over,
-                sku,
+                item,
             });
         }
         if let Some(last) = keys.last().filter(|_| keys.len() == limit) {
@@ -80,16 +80,16 @@ fn is_over(
     is_final_since(connection, order_key, before)
 }
 
-/// Of the order's SKUs those of which no write to a level is open: what became of one is told by the units that orders
+/// Of the order's items those of which no write to a level is open: what became of one is told by the units that orders
 /// have taken.
-fn quiet_skus(connection: &Connection, order_key: &str) -> Result<Vec<Sku>, JournalError> {
-    let skus = connection
+fn quiet_items(connection: &Connection, order_key: &str) -> Result<Vec<ItemId>, JournalError> {
+    let items = connection
         .prepare_cached(
-            "SELECT DISTINCT o.sku FROM order_line o WHERE o.order_key = ?1 AND o.closed = 0
-             AND NOT EXISTS (SELECT 1 FROM level l CROSS JOIN intent i ON i.subject = 'l:' || l.stock || ':' || l.sku
-                             WHERE l.sku = o.sku)",
+            "SELECT DISTINCT o.item FROM order_line o WHERE o.order_key = ?1 AND o.closed = 0
+             AND NOT EXISTS (SELECT 1 FROM level l CROSS JOIN intent i ON i.subject = 'l:' || l.stock || ':' || l.item
+                             WHERE l.item = o.item)",
         )?
-        .query_map([order_key], |row| Ok(Sku(row.get(0)?)))?
+        .query_map([order_key], |row| Ok(ItemId(row.get(0)?)))?
         .collect::<Result<_, _>>()?;
-    Ok(skus)
+    Ok(items)
 }

@@ -27,8 +27,8 @@ impl Journal {
         let subject = match subject_of(&subject)? {
             Subject::Record(record) => catalogue::known(&self.connection, int(record.0))?
                 .map(|known| ConflictSubject::Record(Box::new(known))),
-            Subject::Level { stock, sku } => {
-                let case = stock::stock_case(&self.connection, &sku, stock)?;
+            Subject::Level { stock, item } => {
+                let case = stock::stock_case(&self.connection, &item, stock)?;
                 Some(ConflictSubject::Level(Box::new(case)))
             }
             Subject::Order(order) => Some(ConflictSubject::Order(order)),

@@ -2,15 +2,15 @@
 
 use super::{asides_of, bounded, conflicts_of, intents_of};
 use crate::columns::{
-    id, int, kind_code, micros, order_key_of, order_key_of_subject, order_subject, parse, time,
+    id, int, micros, order_key_of, order_key_of_subject, order_subject, parse, time,
 };
-use crate::{Journal, JournalError, projection, seal};
+use crate::{Journal, JournalError, items, projection, seal};
 use jiff::Timestamp;
-use lockstep_model::cases::{OrderCase, OrderChunk, Sellable, StagedOrder};
+use lockstep_model::cases::{ItemThere, OrderCase, OrderChunk, StagedOrder};
 use lockstep_model::entry::Conflict;
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Kind, Level, OrderKey, OrderLine, OrderState, Parts, Person, RemoteId, ShopId, Sku, Stage,
+    ItemId, Level, OrderKey, OrderLine, OrderState, Person, RemoteId, ShopId, Stage,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
@@ -197,18 +197,18 @@ fn order_case(
         .transpose()?;
     let subject = order_subject(order_key);
     let asides = asides_of(connection, &subject)?;
-    let skus: BTreeSet<&Sku> = known
+    let in_order: BTreeSet<ItemId> = known
         .values()
         .chain(staged.values().map(|staged| &staged.state))
         .flat_map(|state| &state.lines)
-        .filter_map(|line| line.sku.as_ref())
+        .filter_map(OrderLine::item)
         .collect();
     let mut items = BTreeMap::new();
     for shop in receivers {
         let mut here = BTreeMap::new();
-        for sku in &skus {
-            if let Some(sellable) = sellable(connection, *shop, sku)? {
-                here.insert((*sku).clone(), sellable);
+        for item in &in_order {
+            if let Some(there) = item_there(connection, *shop, item)? {
+                here.insert(item.clone(), there);
             }
         }
         items.insert(*shop, here);
@@ -290,38 +290,29 @@ fn person(
     }
 }
 
-/// What the shop can sell of an item. `None`: it does not have it.
-fn sellable(
+/// An item as the shop has it. `None`: it does not have it.
+fn item_there(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
-) -> Result<Option<Sellable>, JournalError> {
-    let mut sellable = Sellable::new();
-    {
-        let mut query = connection.prepare_cached(
-            "SELECT stock, level FROM level WHERE shop = ?1 AND sku = ?2 AND gone = 0",
-        )?;
-        let mut rows = query.query(params![int(shop.0), sku.as_str()])?;
-        while let Some(row) = rows.next()? {
-            let level: Level = parse("a stock level", &row.get::<_, String>(1)?)?;
-            sellable.insert(StockId(id(row.get(0)?)), level.available());
-        }
-    }
-    if !sellable.is_empty() {
-        return Ok(Some(sellable));
-    }
+    item: &ItemId,
+) -> Result<Option<ItemThere>, JournalError> {
+    let mut there = ItemThere {
+        sku: items::sku_at(connection, shop, item)?,
+        variant: items::variant_at(connection, shop, item)?,
+        sellable: BTreeMap::new(),
+    };
     let mut query = connection.prepare_cached(
-        "SELECT l.parts FROM record_key k CROSS JOIN link l ON l.record = k.record
-         WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0",
+        "SELECT stock, level FROM level WHERE shop = ?1 AND item = ?2 AND gone = 0",
     )?;
-    let mut rows = query.query(params![kind_code(Kind::Product), sku.as_str(), int(shop.0)])?;
+    let mut rows = query.query(params![int(shop.0), item.as_str()])?;
     while let Some(row) = rows.next()? {
-        let parts: Parts = parse("the parts of a shop's record", &row.get::<_, String>(0)?)?;
-        if parts.variants.contains_key(sku) {
-            return Ok(Some(sellable));
-        }
+        let level: Level = parse("a stock level", &row.get::<_, String>(1)?)?;
+        there
+            .sellable
+            .insert(StockId(id(row.get(0)?)), level.available());
     }
-    Ok(None)
+    let is_there = there.variant.is_some() || !there.sellable.is_empty();
+    Ok(is_there.then_some(there))
 }
 
 /// Questions about this order that a person has answered.

@@ -1,12 +1,12 @@
-//! SKUs whose stock is to be decided on: all shops' levels, all order lines that count.
+//! items whose stock is to be decided on: all shops' levels, all order lines that count.
 
 use super::orders::known_states;
 use super::{asides_of, bounded, conflicts_of, intents_of};
-use crate::columns::{decimal, id, int, kind_code, level_subject, order_key_of, parse, time};
-use crate::{Journal, JournalError, projection};
+use crate::columns::{decimal, id, int, level_subject, order_key_of, parse, time};
+use crate::{Journal, JournalError, items, projection};
 use lockstep_model::cases::{LevelAt, LineCase, LineSide, StockCase, StockChunk};
 use lockstep_model::settings::StockId;
-use lockstep_model::{Kind, RemoteId, ShopId, Sku, Status};
+use lockstep_model::{ItemId, RemoteId, ShopId, Status};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 use std::collections::btree_map::Entry;
@@ -20,35 +20,35 @@ impl Journal {
         let counts = self
             .connection
             .prepare_cached(
-                "SELECT (SELECT count(*) FROM (SELECT sku, stock FROM sku_dirty UNION SELECT sku, stock FROM staged_level)),
+                "SELECT (SELECT count(*) FROM (SELECT item, stock FROM item_dirty UNION SELECT item, stock FROM staged_level)),
                         (SELECT count(*) FROM base)",
             )?
             .query_row([], |row| Ok((id(row.get(0)?), id(row.get(1)?))))?;
         Ok(counts)
     }
 
-    /// SKUs that are dirty, or whose levels were read and differ from what we know, in order. `count_all`: say of the first
+    /// items that are dirty, or whose levels were read and differ from what we know, in order. `count_all`: say of the first
     /// chunk how many there are in all, also if few are due.
     pub fn load_stock(
         &self,
-        after: Option<&(Sku, StockId)>,
+        after: Option<&(ItemId, StockId)>,
         limit: usize,
         count_all: bool,
     ) -> Result<StockChunk, JournalError> {
         let limit = bounded(limit);
-        let (sku, stock) = match after {
-            Some((sku, stock)) => (sku.as_str(), int(stock.0)),
+        let (item, stock) = match after {
+            Some((item, stock)) => (item.as_str(), int(stock.0)),
             None => ("", i64::MIN),
         };
         // Two lists in order, put together here: SQLite would build a table for it.
         let mut found: BTreeSet<(String, i64)> = BTreeSet::new();
         for list in [
-            "SELECT sku, stock FROM sku_dirty WHERE (sku, stock) > (?1, ?2) ORDER BY sku, stock LIMIT ?3",
-            "SELECT DISTINCT sku, stock FROM staged_level WHERE (sku, stock) > (?1, ?2) ORDER BY sku, stock LIMIT ?3",
+            "SELECT item, stock FROM item_dirty WHERE (item, stock) > (?1, ?2) ORDER BY item, stock LIMIT ?3",
+            "SELECT DISTINCT item, stock FROM staged_level WHERE (item, stock) > (?1, ?2) ORDER BY item, stock LIMIT ?3",
         ] {
             let mut query = self.connection.prepare_cached(list)?;
             let mut rows = query.query(params![
-                sku,
+                item,
                 stock,
                 i64::try_from(limit + 1).unwrap_or(i64::MAX)
             ])?;
@@ -56,9 +56,9 @@ impl Journal {
                 found.insert((row.get(0)?, row.get(1)?));
             }
         }
-        let keys: Vec<(Sku, StockId)> = found
+        let keys: Vec<(ItemId, StockId)> = found
             .into_iter()
-            .map(|(sku, stock)| (Sku(sku), StockId(id(stock))))
+            .map(|(item, stock)| (ItemId(item), StockId(id(stock))))
             .collect();
         let mut chunk = StockChunk::default();
         let mut count = limit.min(keys.len());
@@ -69,8 +69,10 @@ impl Journal {
         {
             count -= 1;
         }
-        for (sku, stock) in &keys[..count] {
-            chunk.cases.push(stock_case(&self.connection, sku, *stock)?);
+        for (item, stock) in &keys[..count] {
+            chunk
+                .cases
+                .push(stock_case(&self.connection, item, *stock)?);
         }
         if after.is_none() && (count_all || keys.len() > A_FEW) {
             (chunk.due, chunk.total) = self.weigh()?;
@@ -79,7 +81,7 @@ impl Journal {
             chunk.next = chunk
                 .cases
                 .last()
-                .map(|case| (case.sku.clone(), case.stock));
+                .map(|case| (case.item.clone(), case.stock));
         }
         Ok(chunk)
     }
@@ -87,11 +89,11 @@ impl Journal {
 
 pub(crate) fn stock_case(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
 ) -> Result<StockCase, JournalError> {
-    let key = params![sku.0, int(stock.0)];
-    let mut opened = opened(connection, sku)?;
+    let key = params![item.0, int(stock.0)];
+    let mut opened = opened(connection, item)?;
     let emptied = opened.iter().filter(|(_, opened)| opened.emptied);
     let emptied = emptied.map(|(stock, _)| *stock).collect();
     let own = opened.remove(&stock);
@@ -99,7 +101,7 @@ pub(crate) fn stock_case(
     let mut levels: BTreeMap<ShopId, LevelAt> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
-            "SELECT shop, level, taken, meant, gone FROM level WHERE sku = ?1 AND stock = ?2",
+            "SELECT shop, level, taken, meant, gone FROM level WHERE item = ?1 AND stock = ?2",
         )?;
         let mut rows = query.query(key)?;
         while let Some(row) = rows.next()? {
@@ -121,7 +123,7 @@ pub(crate) fn stock_case(
     }
     {
         let mut query = connection.prepare_cached(
-            "SELECT shop, level, reading, left_at FROM staged_level WHERE sku = ?1 AND stock = ?2",
+            "SELECT shop, level, reading, left_at FROM staged_level WHERE item = ?1 AND stock = ?2",
         )?;
         let mut rows = query.query(key)?;
         while let Some(row) = rows.next()? {
@@ -136,7 +138,7 @@ pub(crate) fn stock_case(
     }
     {
         let mut query = connection
-            .prepare_cached("SELECT shop, taken FROM taken WHERE sku = ?1 AND stock = ?2")?;
+            .prepare_cached("SELECT shop, taken FROM taken WHERE item = ?1 AND stock = ?2")?;
         let mut rows = query.query(key)?;
         while let Some(row) = rows.next()? {
             let taken = decimal(&row.get::<_, String>(1)?)?;
@@ -145,7 +147,7 @@ pub(crate) fn stock_case(
             }
         }
     }
-    let subject = level_subject(stock, sku);
+    let subject = level_subject(stock, item);
     for intent in intents_of(connection, &subject)? {
         levels.entry(intent.shop).or_default().open.push(intent);
     }
@@ -156,38 +158,37 @@ pub(crate) fn stock_case(
         at.tries = aside.tries;
     }
     Ok(StockCase {
-        sku: sku.clone(),
+        item: item.clone(),
+        sku: items::sku_of(connection, item)?,
         stock,
-        status: status(connection, sku)?,
+        status: status(connection, item)?,
         base: own.as_ref().map(|own| own.base),
         counted_by: own.and_then(|own| own.counted_by),
         other_bases: others.map(|(stock, other)| (stock, other.base)).collect(),
         emptied,
         levels,
-        lines: lines(connection, sku)?,
+        lines: lines(connection, item)?,
         conflicts: conflicts_of(connection, &subject)?,
     })
 }
 
-/// Of the product that the SKU belongs to.
-fn status(connection: &Connection, sku: &Sku) -> Result<Option<Status>, JournalError> {
+/// Of the product that the item belongs to.
+fn status(connection: &Connection, item: &ItemId) -> Result<Option<Status>, JournalError> {
+    let Some(record) = items::record_of(connection, item)? else {
+        return Ok(None);
+    };
     let status: Option<Option<String>> = connection
-        .prepare_cached(
-            "SELECT json_extract(r.ours, '$.status') FROM record_key k CROSS JOIN record r ON r.record = k.record
-             WHERE k.kind = ?1 AND k.key = ?2 ORDER BY k.record LIMIT 1",
-        )?
-        .query_row(params![kind_code(Kind::Product), sku.as_str()], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT json_extract(ours, '$.status') FROM record WHERE record = ?1")?
+        .query_row([record], |row| row.get(0))
         .optional()?;
     Ok(status.flatten().as_deref().and_then(Status::parse))
 }
 
 pub(crate) fn bases(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
 ) -> Result<BTreeMap<StockId, Decimal>, JournalError> {
-    let opened = opened(connection, sku)?.into_iter();
+    let opened = opened(connection, item)?.into_iter();
     Ok(opened.map(|(stock, opened)| (stock, opened.base)).collect())
 }
 
@@ -200,11 +201,11 @@ struct OpenedStock {
 
 fn opened(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
 ) -> Result<BTreeMap<StockId, OpenedStock>, JournalError> {
     let mut query = connection
-        .prepare_cached("SELECT stock, base, counted_by, emptied FROM base WHERE sku = ?1")?;
-    let mut rows = query.query([sku.as_str()])?;
+        .prepare_cached("SELECT stock, base, counted_by, emptied FROM base WHERE item = ?1")?;
+    let mut rows = query.query([item.as_str()])?;
     let mut opened = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let stock = OpenedStock {
@@ -221,14 +222,14 @@ fn opened(
 type Sides = BTreeMap<ShopId, BTreeMap<StockId, LineSide>>;
 
 /// What every order has of the SKU in any stock, but for what is closed.
-pub(crate) fn lines(connection: &Connection, sku: &Sku) -> Result<Vec<LineCase>, JournalError> {
+pub(crate) fn lines(connection: &Connection, item: &ItemId) -> Result<Vec<LineCase>, JournalError> {
     let mut sides: BTreeMap<String, Sides> = BTreeMap::new();
     {
         let mut query = connection.prepare_cached(
             "SELECT order_key, shop, stock, wanted, taken, done FROM order_line
-             WHERE sku = ?1 AND closed = 0",
+             WHERE item = ?1 AND closed = 0",
         )?;
-        let mut rows = query.query([sku.as_str()])?;
+        let mut rows = query.query([item.as_str()])?;
         while let Some(row) = rows.next()? {
             let side = LineSide {
                 wanted: decimal(&row.get::<_, String>(3)?)?,
@@ -245,9 +246,9 @@ pub(crate) fn lines(connection: &Connection, sku: &Sku) -> Result<Vec<LineCase>,
     }
     let mut lines = Vec::new();
     for (order_key, sides) in sides {
-        let (line, twins) = line(connection, sku, &order_key, sides)?;
+        let (line, twins) = line(connection, item, &order_key, sides)?;
         if twins > 1 {
-            let parts = told_apart(connection, sku, &line)?;
+            let parts = told_apart(connection, item, &line)?;
             lines.extend(parts.into_iter().map(|sides| LineCase {
                 sides,
                 ..line.clone()
@@ -263,7 +264,7 @@ pub(crate) fn lines(connection: &Connection, sku: &Sku) -> Result<Vec<LineCase>,
 /// as long as a copy has a line of which nobody knows whose it is.
 fn told_apart(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
     whole: &LineCase,
 ) -> Result<Vec<Sides>, JournalError> {
     let order_key = whole.order.to_string();
@@ -279,7 +280,7 @@ fn told_apart(
             let Some(stock) = stock.filter(|stock| counted.contains_key(stock)) else {
                 continue;
             };
-            if line.sku.as_ref() != Some(sku) {
+            if line.item().as_ref() != Some(item) {
                 continue;
             }
             let name = if shop == whole.order.shop {
@@ -329,7 +330,7 @@ fn told_apart(
 /// With how many lines of the SKU its origin has.
 fn line(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
     order_key: &str,
     sides: Sides,
 ) -> Result<(LineCase, i64), JournalError> {
@@ -337,10 +338,11 @@ fn line(
     let origin: Option<(String, bool, bool, i64)> = connection
         .prepare_cached(
             "SELECT number, placed, accepted,
-                (SELECT count(*) FROM json_each(state, '$.lines') WHERE json_extract(value, '$.sku') = ?3)
+                (SELECT count(*) FROM json_each(state, '$.lines')
+                 WHERE ifnull(json_extract(value, '$.item'), json_extract(value, '$.sku')) = ?3)
              FROM known_order WHERE order_key = ?1 AND shop = ?2",
         )?
-        .query_row(params![order_key, int(order.shop.0), sku.0], |row| {
+        .query_row(params![order_key, int(order.shop.0), item.0], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .optional()?;

@@ -68,7 +68,7 @@ fn placed(
 fn label(connection: &Connection, subject: &Subject) -> Result<String, JournalError> {
     Ok(match subject {
         Subject::Record(record) => record_label(connection, *record)?,
-        Subject::Level { sku, .. } => format!("stock of {sku}"),
+        Subject::Level { item, .. } => format!("stock of {item}"),
         Subject::Order(order) => format!("order {}", order.id),
         Subject::Shop(shop) => format!("shop {shop}"),
         Subject::Levels => "all levels".into(),

@@ -3,11 +3,12 @@
 use crate::JournalError;
 use crate::columns::{int, json, kind_code, micros, parse, record_subject};
 use crate::projection::keys::{self, KEYS};
-use crate::projection::{awaited, clear_aside, ledger, stands_aside};
+use crate::projection::{awaited, clear_aside, items, ledger, stands_aside};
 use jiff::Timestamp;
 use lockstep_model::entry::{Delta, Merged, Seen, Settlement, What};
 use lockstep_model::{
-    Field, Fields, Kind, Parts, Path, RecordId, RemoteId, ShopId, Sku, Value, gtins_of,
+    Field, Fields, ItemId, Kind, Parts, Path, RecordId, RemoteId, ShopId, Value, gtins_of,
+    variants_of,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
@@ -73,6 +74,9 @@ pub(super) fn merged(
         let had: BTreeSet<String> = gtins_of(&ours).map(str::to_owned).collect();
         merged.ours.apply(&mut ours);
         note_gtins(connection, record, &had, &ours)?;
+        if merged.kind == Kind::Product {
+            items::note_ours(connection, record, &ours)?;
+        }
         json(FIELDS, &ours)?
     };
     if merged.kind == Kind::Category {
@@ -110,8 +114,8 @@ pub(super) fn merged(
     let is_told_of_status = || merged.ours.set.contains_key(&Path::new(&Field::Status));
     if merged.kind == Kind::Product && (has_other_keys || is_told_of_status()) {
         // Whether it is sold decides whether its levels are written.
-        for key in &keys {
-            ledger::may_be_sold(connection, key)?;
+        for item in variants_of(&parse(FIELDS, &ours)?) {
+            ledger::may_be_sold(connection, &item)?;
         }
     }
     if old.is_some() {
@@ -237,32 +241,29 @@ fn items_moved(
     before: &Parts,
     now: &Parts,
 ) -> Result<(), JournalError> {
-    for sku in before.variants.keys() {
-        if !now.variants.contains_key(sku) && !is_elsewhere(connection, shop, sku)? {
-            ledger::item_is_gone(connection, shop, sku)?;
+    for item in before.variants.keys() {
+        if !now.variants.contains_key(item) && !is_elsewhere(connection, shop, item)? {
+            ledger::item_is_gone(connection, shop, item)?;
         }
     }
-    for sku in now.variants.keys() {
-        if !before.variants.contains_key(sku) {
-            ledger::item_is_back(connection, shop, sku)?;
+    for (item, variant) in &now.variants {
+        match before.variants.get(item) {
+            None => ledger::item_is_back(connection, shop, item)?,
+            Some(before) if before != variant => {}
+            Some(_) => continue,
         }
+        ledger::is_variant(connection, shop, item, variant)?;
     }
     Ok(())
 }
 
-/// Does a product of this shop have an item with this SKU?
-fn is_elsewhere(connection: &Connection, shop: ShopId, sku: &Sku) -> Result<bool, JournalError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT EXISTS (
-                SELECT 1 FROM record_key k CROSS JOIN link l ON l.record = k.record
-                WHERE k.kind = ?1 AND k.key = ?2 AND l.shop = ?3 AND l.gone = 0
-                AND EXISTS (SELECT 1 FROM json_each(l.parts, '$.variants') v WHERE v.key = ?2))",
-        )?
-        .query_row(
-            params![kind_code(Kind::Product), sku.as_str(), int(shop.0)],
-            |row| row.get(0),
-        )?)
+/// Does a product of this shop have this item?
+fn is_elsewhere(
+    connection: &Connection,
+    shop: ShopId,
+    item: &ItemId,
+) -> Result<bool, JournalError> {
+    Ok(crate::items::variant_at(connection, shop, item)?.is_some())
 }
 
 /// The shops that are named are due, the others are in step.
@@ -355,8 +356,16 @@ fn save(
     shadow: &Shadow,
     gone: bool,
 ) -> Result<(), JournalError> {
-    if kind == Kind::Category && !gone {
-        awaited::is_there(connection, shop, id, shadow.record)?;
+    match kind {
+        Kind::Category if !gone => awaited::is_there(connection, shop, id, shadow.record)?,
+        Kind::Product if gone => {
+            let (held, parts) = (Fields::new(), Parts::default());
+            items::note_there(connection, shop, shadow.record, &held, &parts)?;
+        }
+        Kind::Product => {
+            items::note_there(connection, shop, shadow.record, &shadow.held, &shadow.parts)?;
+        }
+        Kind::Category | Kind::Level | Kind::Order => {}
     }
     connection
         .prepare_cached(
@@ -481,7 +490,14 @@ fn written(
     shadow.record = int(record.0);
     let before = shadow.had();
     if let Some(parts) = parts {
-        shadow.parts = parts.clone();
+        // Whose SKUs are the shop's own no answer says.
+        let own = shadow.parts.own_skus.iter();
+        let own = own.filter(|item| parts.variants.contains_key(*item));
+        let own = own.chain(&parts.own_skus).cloned().collect();
+        shadow.parts = Parts {
+            own_skus: own,
+            ..parts.clone()
+        };
     } else if let What::Set { set } = what
         && !partly
     {
@@ -489,7 +505,7 @@ fn written(
         shadow
             .parts
             .variants
-            .retain(|sku, _| set.get(&Path::present(sku)) != Some(&Value::Empty));
+            .retain(|item, _| set.get(&Path::present(item)) != Some(&Value::Empty));
     }
     let held = match answered {
         Some(answered) => what.held_after(&shadow.held, answered),
@@ -536,9 +552,9 @@ fn as_meant(held: &Fields, what: &What) -> Fields {
                 *value != Value::Empty || !is_one_of_many()
             });
             // With a variant goes all that was held of it.
-            let goes = |sku: &Sku| set.get(&Path::present(sku)) == Some(&Value::Empty);
+            let goes = |item: &ItemId| set.get(&Path::present(item)) == Some(&Value::Empty);
             held.retain(
-                |path, _| !matches!(path.field(), Some(Field::Variant { sku, .. }) if goes(&sku)),
+                |path, _| !matches!(path.field(), Some(Field::Variant { item, .. }) if goes(&item)),
             );
         }
         What::AddPicture { digest } => {
@@ -636,6 +652,7 @@ pub(super) fn decided(
     let had: BTreeSet<String> = gtins_of(&ours).map(str::to_owned).collect();
     delta.apply(&mut ours);
     note_gtins(connection, int(record.0), &had, &ours)?;
+    items::note_ours(connection, int(record.0), &ours)?;
     connection
         .prepare_cached("UPDATE record SET ours = ?2, changed_at = ?3 WHERE record = ?1")?
         .execute(params![int(record.0), json(FIELDS, &ours)?, micros(at)])?;

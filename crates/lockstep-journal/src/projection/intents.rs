@@ -36,15 +36,15 @@ pub(super) fn intended(
                 catalogue::round_begins(connection, *record, *shop)?;
             }
         }
-        Subject::Level { stock, sku } => {
+        Subject::Level { stock, item } => {
             if let What::Level { target, .. } = what {
-                ledger::aim(connection, *shop, *stock, sku, &number(*target))?;
+                ledger::aim(connection, *shop, *stock, item, &number(*target))?;
             }
         }
         Subject::Order(_) | Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}
     }
-    let sku = match subject {
-        Subject::Level { sku, .. } => Some(sku.as_str()),
+    let item = match subject {
+        Subject::Level { item, .. } => Some(item.as_str()),
         Subject::Record(_)
         | Subject::Order(_)
         | Subject::Shop(_)
@@ -53,7 +53,7 @@ pub(super) fn intended(
     };
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO intent(intent, run, shop, subject, sku, what, at, look_at)
+            "INSERT OR REPLACE INTO intent(intent, run, shop, subject, item, what, at, look_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)",
         )?
         .execute(params![
@@ -61,7 +61,7 @@ pub(super) fn intended(
             int(run.0),
             int(shop.0),
             text,
-            sku,
+            item,
             json("what is meant", what)?,
             micros(at)
         ])?;
@@ -72,7 +72,7 @@ pub(super) fn intended(
         .execute(params![int(run.0), int(intent.0), int(seq)])?;
     // Units are on their way to this shop.
     if let (Subject::Order(order), What::CreateOrder) = (subject, what) {
-        orders::mark_skus_dirty(connection, &order.to_string())?;
+        orders::mark_items_dirty(connection, &order.to_string())?;
     }
     Ok(())
 }
@@ -136,8 +136,8 @@ pub(super) fn settled(
             let last = !any_open(connection, &text, shop)?;
             catalogue::settled(connection, seq, record, shop, &what, how, last)?;
         }
-        Subject::Level { stock, sku } => {
-            ledger::settled(connection, shop, stock, &sku, &what, how)?;
+        Subject::Level { stock, item } => {
+            ledger::settled(connection, shop, stock, &item, &what, how)?;
         }
         Subject::Order(order) => orders::settled(connection, shop, &order, &what, how)?,
         Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}

@@ -1,4 +1,4 @@
-//! The stock ledger: levels as shops show them, what orders have taken, the base, and which SKUs are to be looked at.
+//! The stock ledger: levels as shops show them, what orders have taken, the base, and which items are to be looked at.
 
 use crate::JournalError;
 use crate::columns::{decimal, id, int, json, level_subject, micros, number, parse};
@@ -6,7 +6,7 @@ use crate::projection::{clear_aside, clear_asides, orders};
 use jiff::Timestamp;
 use lockstep_model::entry::{Movement, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
-use lockstep_model::{FaultKind, Level, ShopId, Sku};
+use lockstep_model::{FaultKind, ItemId, Level, RemoteId, ShopId};
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
 
@@ -19,25 +19,28 @@ pub(super) fn level_seen(
     level: &Level,
     read_with: Decimal,
 ) -> Result<(), JournalError> {
-    let old = held(connection, shop, stock, &level.sku)?;
+    let item = level.item();
+    let old = held(connection, shop, stock, &item)?;
     let shows = |level: &Level| (level.available(), level.set_aside);
     let moved = old.is_none_or(|old| shows(&old) != shows(level));
     let meant = if moved { "NULL" } else { "meant" };
     connection
         .prepare_cached(&format!(
-            "INSERT INTO level(sku, stock, shop, level, taken) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (sku, stock, shop) DO UPDATE SET
-                level = excluded.level, taken = excluded.taken, meant = {meant}, gone = 0"
+            "INSERT INTO level(item, stock, shop, level, taken, variant) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (item, stock, shop) DO UPDATE SET
+                level = excluded.level, taken = excluded.taken, meant = {meant}, gone = 0,
+                variant = excluded.variant"
         ))?
         .execute(params![
-            level.sku.0,
+            item.0,
             int(stock.0),
             int(shop.0),
             json(LEVEL, level)?,
-            number(read_with)
+            number(read_with),
+            level.variant.as_ref().map(RemoteId::as_str)
         ])?;
-    if moved || taken(connection, shop, &level.sku, stock)? != read_with {
-        mark_dirty(connection, &level.sku, stock)?;
+    if moved || taken(connection, shop, &item, stock)? != read_with {
+        mark_dirty(connection, &item, stock)?;
     }
     Ok(())
 }
@@ -46,14 +49,14 @@ pub(super) fn base_moved(
     connection: &Connection,
     seq: u64,
     at: Timestamp,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
     delta: Decimal,
     cause: &Movement,
 ) -> Result<(), JournalError> {
-    let key = params![sku.0, int(stock.0)];
+    let key = params![item.0, int(stock.0)];
     let old: Option<String> = connection
-        .prepare_cached("SELECT base FROM base WHERE sku = ?1 AND stock = ?2")?
+        .prepare_cached("SELECT base FROM base WHERE item = ?1 AND stock = ?2")?
         .query_row(key, |row| row.get(0))
         .optional()?;
     let base = old.as_deref().map_or(Ok(Decimal::ZERO), decimal)? + delta;
@@ -69,13 +72,13 @@ pub(super) fn base_moved(
     };
     connection
         .prepare_cached(
-            "INSERT INTO base(sku, stock, base, counted_by, emptied) VALUES (?1, ?2, ?3, ?4, ifnull(?5, 0))
-             ON CONFLICT (sku, stock) DO UPDATE SET
+            "INSERT INTO base(item, stock, base, counted_by, emptied) VALUES (?1, ?2, ?3, ?4, ifnull(?5, 0))
+             ON CONFLICT (item, stock) DO UPDATE SET
                 base = excluded.base, counted_by = ifnull(excluded.counted_by, counted_by),
                 emptied = ifnull(?5, emptied)",
         )?
         .execute(params![
-            sku.0,
+            item.0,
             int(stock.0),
             number(base),
             counted_by,
@@ -83,10 +86,10 @@ pub(super) fn base_moved(
         ])?;
     connection
         .prepare_cached(
-            "INSERT INTO movement(sku, stock, seq, at, delta, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO movement(item, stock, seq, at, delta, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
-            sku.0,
+            item.0,
             int(stock.0),
             int(seq),
             micros(at),
@@ -94,9 +97,9 @@ pub(super) fn base_moved(
             json("why the base moved", cause)?
         ])?;
     if let Movement::Closing { order } = cause {
-        orders::close_lines(connection, seq, &order.to_string(), sku, stock)?;
+        orders::close_lines(connection, seq, &order.to_string(), item, stock)?;
     }
-    mark_dirty(connection, sku, stock)
+    mark_dirty(connection, item, stock)
 }
 
 /// Notes what a write aims at.
@@ -104,12 +107,14 @@ pub(super) fn aim(
     connection: &Connection,
     shop: ShopId,
     stock: StockId,
-    sku: &Sku,
+    item: &ItemId,
     target: &str,
 ) -> Result<(), JournalError> {
     connection
-        .prepare_cached("UPDATE level SET target = ?4 WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .execute(params![sku.0, int(stock.0), int(shop.0), target])?;
+        .prepare_cached(
+            "UPDATE level SET target = ?4 WHERE item = ?1 AND stock = ?2 AND shop = ?3",
+        )?
+        .execute(params![item.0, int(stock.0), int(shop.0), target])?;
     Ok(())
 }
 
@@ -117,7 +122,7 @@ pub(super) fn settled(
     connection: &Connection,
     shop: ShopId,
     stock: StockId,
-    sku: &Sku,
+    item: &ItemId,
     what: &What,
     how: &Settlement,
 ) -> Result<(), JournalError> {
@@ -125,7 +130,7 @@ pub(super) fn settled(
         Settlement::Done { level, .. } => {
             let answered = match level {
                 Some(answered) => Some(answered.clone()),
-                None => as_meant(connection, shop, stock, sku, what)?,
+                None => as_meant(connection, shop, stock, item, what)?,
             };
             if let (
                 Some((level, read_with)),
@@ -143,42 +148,43 @@ pub(super) fn settled(
                 let is_clamp = missed
                     && read_with == *was_taken
                     && (level.stops_at_nothing(*was_available, *target)
-                        || held(connection, shop, stock, sku)?
+                        || held(connection, shop, stock, item)?
                             .is_some_and(|before| before.available() == level.available()));
                 let meant = is_clamp.then(|| number(*target));
                 if missed && !is_clamp {
-                    mark_dirty(connection, sku, stock)?;
+                    mark_dirty(connection, item, stock)?;
                 }
                 connection
                     .prepare_cached(
-                        "INSERT INTO level(sku, stock, shop, level, taken, meant, target)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                         ON CONFLICT (sku, stock, shop) DO UPDATE SET
+                        "INSERT INTO level(item, stock, shop, level, taken, meant, target, variant)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                         ON CONFLICT (item, stock, shop) DO UPDATE SET
                             level = excluded.level, taken = excluded.taken,
-                            meant = excluded.meant, target = excluded.target",
+                            meant = excluded.meant, target = excluded.target, variant = excluded.variant",
                     )?
                     .execute(params![
-                        sku.0,
+                        item.0,
                         int(stock.0),
                         int(shop.0),
                         json(LEVEL, &level)?,
                         number(read_with),
                         meant,
-                        number(*target)
+                        number(*target),
+                        level.variant.as_ref().map(RemoteId::as_str)
                     ])?;
-                if taken(connection, shop, sku, stock)? != read_with {
-                    mark_dirty(connection, sku, stock)?;
+                if taken(connection, shop, item, stock)? != read_with {
+                    mark_dirty(connection, item, stock)?;
                 }
             }
-            clear_aside(connection, shop, &level_subject(stock, sku))
+            clear_aside(connection, shop, &level_subject(stock, item))
         }
         // Written to what is no longer there.
         Settlement::NotApplied { fault: Some(fault) } if fault.kind == FaultKind::NotFound => {
-            item_is_gone(connection, shop, sku)?;
-            mark_dirty(connection, sku, stock)
+            item_is_gone(connection, shop, item)?;
+            mark_dirty(connection, item, stock)
         }
         // The target was not reached, as far as is known.
-        Settlement::NotApplied { .. } | Settlement::Moot => mark_dirty(connection, sku, stock),
+        Settlement::NotApplied { .. } | Settlement::Moot => mark_dirty(connection, item, stock),
         Settlement::Unknown { .. } | Settlement::Answered { .. } => Ok(()),
     }
 }
@@ -187,10 +193,10 @@ pub(super) fn settled(
 pub(super) fn item_is_gone(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
 ) -> Result<(), JournalError> {
-    for stock in turned(connection, shop, sku, true)? {
-        clear_aside(connection, shop, &level_subject(stock, sku))?;
+    for stock in turned(connection, shop, item, true)? {
+        clear_aside(connection, shop, &level_subject(stock, item))?;
     }
     Ok(())
 }
@@ -199,12 +205,27 @@ pub(super) fn item_is_gone(
 pub(super) fn item_is_back(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
 ) -> Result<(), JournalError> {
     // It may show the same number as before, while what it should show has moved.
-    for stock in turned(connection, shop, sku, false)? {
-        mark_dirty(connection, sku, stock)?;
+    for stock in turned(connection, shop, item, false)? {
+        mark_dirty(connection, item, stock)?;
     }
+    Ok(())
+}
+
+/// The shop knows the item by this id now.
+pub(super) fn is_variant(
+    connection: &Connection,
+    shop: ShopId,
+    item: &ItemId,
+    variant: &RemoteId,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE level SET variant = ?3 WHERE shop = ?1 AND item = ?2 AND variant <> ?3",
+        )?
+        .execute(params![int(shop.0), item.as_str(), variant.as_str()])?;
     Ok(())
 }
 
@@ -212,14 +233,14 @@ pub(super) fn item_is_back(
 fn turned(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
     gone: bool,
 ) -> Result<Vec<StockId>, JournalError> {
     Ok(connection
         .prepare_cached(
-            "UPDATE level SET gone = ?3 WHERE shop = ?1 AND sku = ?2 AND gone <> ?3 RETURNING stock",
+            "UPDATE level SET gone = ?3 WHERE shop = ?1 AND item = ?2 AND gone <> ?3 RETURNING stock",
         )?
-        .query_map(params![int(shop.0), sku.as_str(), gone], |row| row.get(0))?
+        .query_map(params![int(shop.0), item.as_str(), gone], |row| row.get(0))?
         .map(|stock| stock.map(|stock| StockId(id(stock))))
         .collect::<Result<_, _>>()?)
 }
@@ -229,11 +250,11 @@ fn held(
     connection: &Connection,
     shop: ShopId,
     stock: StockId,
-    sku: &Sku,
+    item: &ItemId,
 ) -> Result<Option<Level>, JournalError> {
     let level: Option<String> = connection
-        .prepare_cached("SELECT level FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .prepare_cached("SELECT level FROM level WHERE item = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![item.0, int(stock.0), int(shop.0)], |row| row.get(0))
         .optional()?;
     level.map(|level| parse(LEVEL, &level)).transpose()
 }
@@ -243,7 +264,7 @@ fn as_meant(
     connection: &Connection,
     shop: ShopId,
     stock: StockId,
-    sku: &Sku,
+    item: &ItemId,
     what: &What,
 ) -> Result<Option<(Level, Decimal)>, JournalError> {
     let What::Level {
@@ -252,7 +273,7 @@ fn as_meant(
     else {
         return Ok(None);
     };
-    let Some(mut level) = held(connection, shop, stock, sku)? else {
+    let Some(mut level) = held(connection, shop, stock, item)? else {
         return Ok(None);
     };
     level.on_hand = *on_hand;
@@ -265,12 +286,12 @@ fn as_meant(
 pub(crate) fn taken(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
 ) -> Result<Decimal, JournalError> {
     let taken: Option<String> = connection
-        .prepare_cached("SELECT taken FROM taken WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .prepare_cached("SELECT taken FROM taken WHERE item = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![item.0, int(stock.0), int(shop.0)], |row| row.get(0))
         .optional()?;
     taken.as_deref().map_or(Ok(Decimal::ZERO), decimal)
 }
@@ -278,20 +299,20 @@ pub(crate) fn taken(
 pub(super) fn add_taken(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
     delta: Decimal,
 ) -> Result<(), JournalError> {
     if delta.is_zero() {
         return Ok(());
     }
-    let sum = taken(connection, shop, sku, stock)? + delta;
+    let sum = taken(connection, shop, item, stock)? + delta;
     connection
         .prepare_cached(
-            "INSERT INTO taken(sku, stock, shop, taken) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (sku, stock, shop) DO UPDATE SET taken = excluded.taken",
+            "INSERT INTO taken(item, stock, shop, taken) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (item, stock, shop) DO UPDATE SET taken = excluded.taken",
         )?
-        .execute(params![sku.0, int(stock.0), int(shop.0), number(sum)])?;
+        .execute(params![item.0, int(stock.0), int(shop.0), number(sum)])?;
     Ok(())
 }
 
@@ -299,21 +320,21 @@ pub(super) fn add_taken(
 pub(super) fn shadow_forgets(
     connection: &Connection,
     shop: ShopId,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
     delta: Decimal,
 ) -> Result<(), JournalError> {
     let old: Option<String> = connection
-        .prepare_cached("SELECT taken FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-        .query_row(params![sku.0, int(stock.0), int(shop.0)], |row| row.get(0))
+        .prepare_cached("SELECT taken FROM level WHERE item = ?1 AND stock = ?2 AND shop = ?3")?
+        .query_row(params![item.0, int(stock.0), int(shop.0)], |row| row.get(0))
         .optional()?;
     if let Some(old) = old {
         connection
             .prepare_cached(
-                "UPDATE level SET taken = ?4 WHERE sku = ?1 AND stock = ?2 AND shop = ?3",
+                "UPDATE level SET taken = ?4 WHERE item = ?1 AND stock = ?2 AND shop = ?3",
             )?
             .execute(params![
-                sku.0,
+                item.0,
                 int(stock.0),
                 int(shop.0),
                 number(decimal(&old)? - delta)
@@ -325,32 +346,32 @@ pub(super) fn shadow_forgets(
 /// To be looked at, in every stock: a shop may be told the sum of several.
 pub(super) fn mark_dirty(
     connection: &Connection,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO sku_dirty(sku, stock)
-             SELECT ?1, ?2 UNION ALL SELECT DISTINCT sku, stock FROM level WHERE sku = ?1 AND stock <> ?2",
+            "INSERT OR IGNORE INTO item_dirty(item, stock)
+             SELECT ?1, ?2 UNION ALL SELECT DISTINCT item, stock FROM level WHERE item = ?1 AND stock <> ?2",
         )?
-        .execute(params![sku.0, int(stock.0)])?;
+        .execute(params![item.0, int(stock.0)])?;
     Ok(())
 }
 
 /// Its product is sold now, or is not.
-pub(super) fn may_be_sold(connection: &Connection, sku: &str) -> Result<(), JournalError> {
+pub(super) fn may_be_sold(connection: &Connection, item: &ItemId) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO sku_dirty(sku, stock) SELECT DISTINCT sku, stock FROM level WHERE sku = ?1",
+            "INSERT OR IGNORE INTO item_dirty(item, stock) SELECT DISTINCT item, stock FROM level WHERE item = ?1",
         )?
-        .execute([sku])?;
+        .execute([item.as_str()])?;
     Ok(())
 }
 
 pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
     connection.execute(
-        "INSERT OR IGNORE INTO sku_dirty(sku, stock)
-         SELECT sku, stock FROM level UNION SELECT sku, stock FROM base UNION SELECT sku, stock FROM taken",
+        "INSERT OR IGNORE INTO item_dirty(item, stock)
+         SELECT item, stock FROM level UNION SELECT item, stock FROM base UNION SELECT item, stock FROM taken",
         [],
     )?;
     Ok(())
@@ -358,21 +379,25 @@ pub(super) fn all_dirty(connection: &Connection) -> Result<(), JournalError> {
 
 /// Looked at to the end, unless an order has moved since a level was read. Nothing is left to be written, so nothing stands
 /// aside any more.
-pub(super) fn done(connection: &Connection, sku: &Sku, stock: StockId) -> Result<(), JournalError> {
-    clear_asides(connection, &level_subject(stock, sku))?;
+pub(super) fn done(
+    connection: &Connection,
+    item: &ItemId,
+    stock: StockId,
+) -> Result<(), JournalError> {
+    clear_asides(connection, &level_subject(stock, item))?;
     let still: bool = connection
         .prepare_cached(
             "SELECT EXISTS (
                 SELECT 1 FROM level l
-                LEFT JOIN taken t ON t.sku = l.sku AND t.stock = l.stock AND t.shop = l.shop
-                WHERE l.sku = ?1 AND l.stock = ?2 AND l.gone = 0 AND l.taken <> ifnull(t.taken, '0')
+                LEFT JOIN taken t ON t.item = l.item AND t.stock = l.stock AND t.shop = l.shop
+                WHERE l.item = ?1 AND l.stock = ?2 AND l.gone = 0 AND l.taken <> ifnull(t.taken, '0')
              )",
         )?
-        .query_row(params![sku.0, int(stock.0)], |row| row.get(0))?;
+        .query_row(params![item.0, int(stock.0)], |row| row.get(0))?;
     if !still {
         connection
-            .prepare_cached("DELETE FROM sku_dirty WHERE sku = ?1 AND stock = ?2")?
-            .execute(params![sku.0, int(stock.0)])?;
+            .prepare_cached("DELETE FROM item_dirty WHERE item = ?1 AND stock = ?2")?
+            .execute(params![item.0, int(stock.0)])?;
     }
     Ok(())
 }
@@ -384,22 +409,22 @@ pub(super) fn drop_levels_of_other_stocks(
 ) -> Result<(), JournalError> {
     let mut stale = Vec::new();
     {
-        let mut query = connection.prepare_cached("SELECT sku, stock, shop, level FROM level")?;
+        let mut query = connection.prepare_cached("SELECT item, stock, shop, level FROM level")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let (sku, stock, shop): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (item, stock, shop): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let level: Level = parse(LEVEL, &row.get::<_, String>(3)?)?;
             let mapped = mapping.stock(ShopId(id(shop)), Some(&level.stock));
             if mapped != Some(StockId(id(stock))) {
-                stale.push((sku, stock, shop));
+                stale.push((item, stock, shop));
             }
         }
     }
-    for (sku, stock, shop) in stale {
+    for (item, stock, shop) in stale {
         connection
-            .prepare_cached("DELETE FROM level WHERE sku = ?1 AND stock = ?2 AND shop = ?3")?
-            .execute(params![sku, stock, shop])?;
-        mark_dirty(connection, &sku.into(), StockId(id(stock)))?;
+            .prepare_cached("DELETE FROM level WHERE item = ?1 AND stock = ?2 AND shop = ?3")?
+            .execute(params![item, stock, shop])?;
+        mark_dirty(connection, &item.into(), StockId(id(stock)))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod awaited;
 mod catalogue;
 mod doubts;
 mod intents;
+mod items;
 mod keys;
 mod ledger;
 mod orders;
@@ -53,6 +54,8 @@ pub(crate) const TABLES: &[&str] = &[
     "link",
     "due",
     "awaited",
+    "item_sku",
+    "item_at",
     "intent",
     "aside",
     "conflict",
@@ -66,7 +69,7 @@ pub(crate) const TABLES: &[&str] = &[
     "taken",
     "base",
     "movement",
-    "sku_dirty",
+    "item_dirty",
     "history",
 ];
 
@@ -210,19 +213,19 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
             taken,
         } => {
             ledger::level_seen(connection, *shop, *stock, level, *taken)?;
-            remember(connection, seq, &level_subject(*stock, &level.sku))?;
+            remember(connection, seq, &level_subject(*stock, &level.item()))?;
         }
         Body::BaseMoved {
-            sku,
+            item,
             stock,
             delta,
             cause,
         } => {
-            ledger::base_moved(connection, seq, at, sku, *stock, *delta, cause)?;
-            remember(connection, seq, &level_subject(*stock, sku))?;
+            ledger::base_moved(connection, seq, at, item, *stock, *delta, cause)?;
+            remember(connection, seq, &level_subject(*stock, item))?;
         }
-        Body::LevelOverruled { stock, sku, .. } => {
-            remember(connection, seq, &level_subject(*stock, sku))?;
+        Body::LevelOverruled { stock, item, .. } => {
+            remember(connection, seq, &level_subject(*stock, item))?;
         }
         Body::OrderHeld { order, reason } => {
             orders::held(connection, seq, order, Some(reason))?;
@@ -278,15 +281,15 @@ pub(crate) fn apply(connection: &Connection, entry: &Entry) -> Result<(), Journa
         }
         Body::Done {
             orders,
-            skus,
+            items,
             read,
             only_pictures,
         } => {
             for order in orders {
                 orders::done(connection, order)?;
             }
-            for (sku, stock) in skus {
-                ledger::done(connection, sku, *stock)?;
+            for (item, stock) in items {
+                ledger::done(connection, item, *stock)?;
             }
             for ReadAgain { shop, kind, id } in read {
                 clear_aside(connection, *shop, &remote_text(*kind, id.as_str()))?;
@@ -516,7 +519,7 @@ fn conflict_closed(
             catalogue::decided(connection, at, record, ours)?;
             catalogue::due_where_linked(connection, record)?;
         }
-        Subject::Level { stock, sku } => ledger::mark_dirty(connection, &sku, stock)?,
+        Subject::Level { stock, item } => ledger::mark_dirty(connection, &item, stock)?,
         Subject::Order(order) => orders::mark_dirty(connection, &order.to_string())?,
         // What was withheld is named by entries of its own.
         Subject::Shop(_) | Subject::Levels | Subject::Catalogue => {}

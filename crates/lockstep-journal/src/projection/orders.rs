@@ -8,8 +8,8 @@ use lockstep_model::cases::LineSide;
 use lockstep_model::entry::{Hold, Personal, Settlement, StockMapping, What};
 use lockstep_model::settings::StockId;
 use lockstep_model::{
-    Edits, LineLinks, OrderAnswer, OrderKey, OrderLine, OrderState, OrderStep, Payment, RemoteId,
-    ShopId, Sku, Stage,
+    Edits, ItemId, LineLinks, OrderAnswer, OrderKey, OrderLine, OrderState, OrderStep, Payment,
+    RemoteId, ShopId, Stage,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use rust_decimal::Decimal;
@@ -36,7 +36,7 @@ struct Line {
     closed: bool,
 }
 
-type Lines = BTreeMap<(Sku, StockId), Line>;
+type Lines = BTreeMap<(ItemId, StockId), Line>;
 
 pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result<(), JournalError> {
     let order_key = seen.order.to_string();
@@ -103,7 +103,7 @@ pub(super) fn seen(connection: &Connection, seq: u64, seen: &Seen<'_>) -> Result
             || old.fulfilment != state.fulfilment
     });
     if counts_otherwise {
-        mark_skus_dirty(connection, &order_key)?;
+        mark_items_dirty(connection, &order_key)?;
     }
     Ok(())
 }
@@ -260,9 +260,9 @@ fn take(
 ) -> Result<(), JournalError> {
     let old = lines(connection, order_key, shop)?;
     let new = sum(shop, state, mapping);
-    let both: BTreeSet<&(Sku, StockId)> = old.keys().chain(new.keys()).collect();
+    let both: BTreeSet<&(ItemId, StockId)> = old.keys().chain(new.keys()).collect();
     for key in both {
-        let (sku, stock) = key;
+        let (item, stock) = key;
         let before = old.get(key).copied();
         // What is closed counts no more, whatever the shop says of it later.
         if before.is_some_and(|line| line.closed) {
@@ -279,13 +279,13 @@ fn take(
         match after {
             Some(line) => connection
                 .prepare_cached(
-                    "INSERT OR REPLACE INTO order_line(order_key, shop, sku, stock, wanted, taken, done, closed)
+                    "INSERT OR REPLACE INTO order_line(order_key, shop, item, stock, wanted, taken, done, closed)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
                 )?
                 .execute(params![
                     order_key,
                     int(shop.0),
-                    sku.0,
+                    item.0,
                     int(stock.0),
                     number(line.wanted),
                     number(line.taken),
@@ -293,12 +293,12 @@ fn take(
                 ])?,
             None => connection
                 .prepare_cached(
-                    "DELETE FROM order_line WHERE order_key = ?1 AND shop = ?2 AND sku = ?3 AND stock = ?4",
+                    "DELETE FROM order_line WHERE order_key = ?1 AND shop = ?2 AND item = ?3 AND stock = ?4",
                 )?
-                .execute(params![order_key, int(shop.0), sku.0, int(stock.0)])?,
+                .execute(params![order_key, int(shop.0), item.0, int(stock.0)])?,
         };
-        ledger::add_taken(connection, shop, sku, *stock, is - was)?;
-        ledger::mark_dirty(connection, sku, *stock)?;
+        ledger::add_taken(connection, shop, item, *stock, is - was)?;
+        ledger::mark_dirty(connection, item, *stock)?;
     }
     Ok(())
 }
@@ -321,11 +321,11 @@ pub(crate) fn side_of(state: &OrderState, line: &OrderLine) -> LineSide {
 fn sum(shop: ShopId, state: &OrderState, mapping: &StockMapping) -> Lines {
     let mut lines = Lines::new();
     for line in &state.lines {
-        let Some(sku) = &line.sku else { continue };
+        let Some(item) = line.item() else { continue };
         let Some(stock) = mapping.stock(shop, line.stock.as_ref()) else {
             continue;
         };
-        let sum = lines.entry((sku.clone(), stock)).or_insert(Line {
+        let sum = lines.entry((item, stock)).or_insert(Line {
             wanted: Decimal::ZERO,
             taken: Decimal::ZERO,
             done: true,
@@ -341,19 +341,19 @@ fn sum(shop: ShopId, state: &OrderState, mapping: &StockMapping) -> Lines {
 
 fn lines(connection: &Connection, order_key: &str, shop: ShopId) -> Result<Lines, JournalError> {
     let mut query = connection.prepare_cached(
-        "SELECT sku, stock, wanted, taken, done, closed FROM order_line WHERE order_key = ?1 AND shop = ?2",
+        "SELECT item, stock, wanted, taken, done, closed FROM order_line WHERE order_key = ?1 AND shop = ?2",
     )?;
     let mut rows = query.query(params![order_key, int(shop.0)])?;
     let mut lines = Lines::new();
     while let Some(row) = rows.next()? {
-        let sku: String = row.get(0)?;
+        let item: String = row.get(0)?;
         let line = Line {
             wanted: decimal(&row.get::<_, String>(2)?)?,
             taken: decimal(&row.get::<_, String>(3)?)?,
             done: row.get(4)?,
             closed: row.get(5)?,
         };
-        lines.insert((sku.into(), StockId(id(row.get(1)?))), line);
+        lines.insert((item.into(), StockId(id(row.get(1)?))), line);
     }
     Ok(lines)
 }
@@ -390,28 +390,28 @@ pub(super) fn close_lines(
     connection: &Connection,
     seq: u64,
     order_key: &str,
-    sku: &Sku,
+    item: &ItemId,
     stock: StockId,
 ) -> Result<(), JournalError> {
     let open: Vec<(i64, String)> = connection
         .prepare_cached(
-            "SELECT shop, taken FROM order_line WHERE order_key = ?1 AND sku = ?2 AND stock = ?3 AND closed = 0",
+            "SELECT shop, taken FROM order_line WHERE order_key = ?1 AND item = ?2 AND stock = ?3 AND closed = 0",
         )?
-        .query_map(params![order_key, sku.0, int(stock.0)], |row| {
+        .query_map(params![order_key, item.0, int(stock.0)], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
     for (shop, taken) in open {
         let shop = ShopId(id(shop));
         let taken = decimal(&taken)?;
-        ledger::add_taken(connection, shop, sku, stock, -taken)?;
-        ledger::shadow_forgets(connection, shop, sku, stock, taken)?;
+        ledger::add_taken(connection, shop, item, stock, -taken)?;
+        ledger::shadow_forgets(connection, shop, item, stock, taken)?;
     }
     connection
         .prepare_cached(
-            "UPDATE order_line SET closed = ?4 WHERE order_key = ?1 AND sku = ?2 AND stock = ?3",
+            "UPDATE order_line SET closed = ?4 WHERE order_key = ?1 AND item = ?2 AND stock = ?3",
         )?
-        .execute(params![order_key, sku.0, int(stock.0), int(seq)])?;
+        .execute(params![order_key, item.0, int(stock.0), int(seq)])?;
     Ok(())
 }
 
@@ -438,7 +438,7 @@ pub(super) fn held(
     if reason.is_none() {
         mark_dirty(connection, &order_key)?;
     }
-    mark_skus_dirty(connection, &order_key)
+    mark_items_dirty(connection, &order_key)
 }
 
 pub(super) fn settled(
@@ -467,7 +467,7 @@ pub(super) fn settled(
         // What waited behind this write can go now.
         mark_dirty(connection, &order_key)?;
         if *what == What::CreateOrder {
-            mark_skus_dirty(connection, &order_key)?;
+            mark_items_dirty(connection, &order_key)?;
         }
     }
     Ok(())
@@ -502,7 +502,7 @@ fn becomes_its_copy(
         id: id.clone(),
     };
     let own = own.to_string();
-    mark_skus_dirty(connection, &own)?;
+    mark_items_dirty(connection, &own)?;
     // What it takes from the stock was counted, and goes on counting, once.
     for table in ["known_order", "order_line"] {
         connection
@@ -517,7 +517,7 @@ fn becomes_its_copy(
             .execute([&own])?;
     }
     remember_copy(connection, &order_key, into, id.as_str())?;
-    mark_skus_dirty(connection, &order_key)
+    mark_items_dirty(connection, &order_key)
 }
 
 /// The buyer of this order is forgotten. The first time counts.
@@ -580,14 +580,14 @@ pub(super) fn mark_dirty(connection: &Connection, order_key: &str) -> Result<(),
     Ok(())
 }
 
-pub(super) fn mark_skus_dirty(
+pub(super) fn mark_items_dirty(
     connection: &Connection,
     order_key: &str,
 ) -> Result<(), JournalError> {
     connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO sku_dirty(sku, stock)
-             SELECT sku, stock FROM order_line WHERE order_key = ?1 AND closed = 0",
+            "INSERT OR IGNORE INTO item_dirty(item, stock)
+             SELECT item, stock FROM order_line WHERE order_key = ?1 AND closed = 0",
         )?
         .execute([order_key])?;
     Ok(())

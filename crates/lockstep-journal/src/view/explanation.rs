@@ -4,11 +4,11 @@ use super::{Explanation, LevelExplained, LineExplained, MovementExplained, Stock
 use crate::bounds::VIEW_ROWS_MAX;
 use crate::columns::{decimal, id, int, level_subject, parse, time};
 use crate::load::{bases, known_states, lines};
-use crate::{Journal, JournalError, projection};
+use crate::{Journal, JournalError, items, projection};
 use lockstep_model::cases::LineCase;
 use lockstep_model::entry::Entry;
 use lockstep_model::settings::StockId;
-use lockstep_model::{Level, ShopId, Sku};
+use lockstep_model::{ItemId, Level, RecordId, ShopId, Sku};
 use rusqlite::params;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -16,28 +16,29 @@ use std::collections::BTreeSet;
 impl Journal {
     /// `None`: no stock knows the SKU.
     pub fn ledger(&self, sku: &Sku) -> Result<Option<Explanation>, JournalError> {
+        let item = &items::item_called(&self.connection, sku)?;
         let stocks: BTreeSet<StockId> = self
             .connection
             .prepare_cached(
-                "SELECT stock FROM base WHERE sku = ?1 UNION SELECT stock FROM level WHERE sku = ?1
-                 UNION SELECT stock FROM order_line WHERE sku = ?1 AND closed = 0",
+                "SELECT stock FROM base WHERE item = ?1 UNION SELECT stock FROM level WHERE item = ?1
+                 UNION SELECT stock FROM order_line WHERE item = ?1 AND closed = 0",
             )?
-            .query_map([&sku.0], |row| Ok(StockId(id(row.get(0)?))))?
+            .query_map([&item.0], |row| Ok(StockId(id(row.get(0)?))))?
             .collect::<Result<_, _>>()?;
         if stocks.is_empty() {
             return Ok(None);
         }
-        let lines = lines(&self.connection, sku)?.into_iter();
-        let bases = bases(&self.connection, sku)?;
+        let lines = lines(&self.connection, item)?.into_iter();
+        let bases = bases(&self.connection, item)?;
         Ok(Some(Explanation {
             sku: sku.clone(),
-            record: self.record_by_key(sku.as_str())?,
+            record: items::record_of(&self.connection, item)?.map(|record| RecordId(id(record))),
             lines: lines
                 .map(|line| self.line_explained(line))
                 .collect::<Result<_, _>>()?,
             stocks: stocks
                 .into_iter()
-                .map(|stock| self.stock_explained(sku, stock, bases.get(&stock)))
+                .map(|stock| self.stock_explained(item, stock, bases.get(&stock)))
                 .collect::<Result<_, _>>()?,
             bases,
         }))
@@ -45,34 +46,38 @@ impl Journal {
 
     fn stock_explained(
         &self,
-        sku: &Sku,
+        item: &ItemId,
         stock: StockId,
         base: Option<&Decimal>,
     ) -> Result<StockExplained, JournalError> {
-        let movements = self.movements(sku, stock)?;
+        let movements = self.movements(item, stock)?;
         let told: Decimal = movements.iter().map(|movement| movement.delta).sum();
         let dirty = self
             .connection
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM sku_dirty WHERE sku = ?1 AND stock = ?2)",
+                "SELECT EXISTS (SELECT 1 FROM item_dirty WHERE item = ?1 AND stock = ?2)",
             )?
-            .query_row(params![sku.0, int(stock.0)], |row| row.get(0))?;
+            .query_row(params![item.0, int(stock.0)], |row| row.get(0))?;
         Ok(StockExplained {
             stock,
             movements_before: base.copied().unwrap_or_default() - told,
             movements,
-            levels: self.levels(sku, stock)?,
+            levels: self.levels(item, stock)?,
             dirty,
         })
     }
 
     /// The newest movements in order.
-    fn movements(&self, sku: &Sku, stock: StockId) -> Result<Vec<MovementExplained>, JournalError> {
+    fn movements(
+        &self,
+        item: &ItemId,
+        stock: StockId,
+    ) -> Result<Vec<MovementExplained>, JournalError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT seq, at, delta, cause FROM movement WHERE sku = ?1 AND stock = ?2 ORDER BY seq DESC LIMIT ?3",
+            "SELECT seq, at, delta, cause FROM movement WHERE item = ?1 AND stock = ?2 ORDER BY seq DESC LIMIT ?3",
         )?;
         let limit = i64::try_from(VIEW_ROWS_MAX).unwrap_or(i64::MAX);
-        let mut rows = query.query(params![sku.0, int(stock.0), limit])?;
+        let mut rows = query.query(params![item.0, int(stock.0), limit])?;
         let mut movements = Vec::new();
         while let Some(row) = rows.next()? {
             movements.push(MovementExplained {
@@ -97,12 +102,12 @@ impl Journal {
         })
     }
 
-    fn levels(&self, sku: &Sku, stock: StockId) -> Result<Vec<LevelExplained>, JournalError> {
-        let read_at = self.last_reading(sku, stock)?;
+    fn levels(&self, item: &ItemId, stock: StockId) -> Result<Vec<LevelExplained>, JournalError> {
+        let read_at = self.last_reading(item, stock)?;
         let mut query = self.connection.prepare_cached(
-            "SELECT shop, level, taken, target, meant FROM level WHERE sku = ?1 AND stock = ?2 ORDER BY shop",
+            "SELECT shop, level, taken, target, meant FROM level WHERE item = ?1 AND stock = ?2 ORDER BY shop",
         )?;
-        let mut rows = query.query(params![sku.0, int(stock.0)])?;
+        let mut rows = query.query(params![item.0, int(stock.0)])?;
         let mut levels = Vec::new();
         while let Some(row) = rows.next()? {
             let shop = ShopId(id(row.get(0)?));
@@ -114,7 +119,7 @@ impl Journal {
             levels.push(LevelExplained {
                 shop,
                 level,
-                taken: projection::taken(&self.connection, shop, sku, stock)?,
+                taken: projection::taken(&self.connection, shop, item, stock)?,
                 target: optional(3)?,
                 meant: optional(4)?,
                 read_at: read_at
@@ -129,14 +134,14 @@ impl Journal {
     /// When each shop's level was last seen to differ, or was written, as far as the newest entries tell.
     fn last_reading(
         &self,
-        sku: &Sku,
+        item: &ItemId,
         stock: StockId,
     ) -> Result<Vec<(ShopId, jiff::Timestamp)>, JournalError> {
         let mut query = self.connection.prepare_cached(
             "SELECT e.seq, e.line FROM history h JOIN entry e ON e.seq = h.seq
              WHERE h.subject = ?1 ORDER BY h.seq DESC LIMIT 100",
         )?;
-        let mut rows = query.query([level_subject(stock, sku)])?;
+        let mut rows = query.query([level_subject(stock, item)])?;
         let mut readings: Vec<(ShopId, jiff::Timestamp)> = Vec::new();
         while let Some(row) = rows.next()? {
             let seq = id(row.get(0)?);

@@ -3,6 +3,7 @@
 use super::{Change, HistoryItem};
 use crate::bounds::{HISTORY_LOOK_BACK_MAX, VIEW_ROWS_MAX};
 use crate::columns::{id, int, subject_text};
+use crate::items::called;
 use crate::{Journal, JournalError};
 use lockstep_model::entry::{Body, Cause, Delta, Entry, Settlement, Subject, What};
 use lockstep_model::{Fields, IntentId, Level, OrderState, Path, RunId, ShopId, Value};
@@ -56,6 +57,9 @@ impl Journal {
         items.truncate(limit.min(VIEW_ROWS_MAX));
         let mut known: BTreeMap<RunId, Vec<Cause>> = BTreeMap::new();
         for item in &mut items {
+            for change in &mut item.changes {
+                change.path = called(&self.connection, &change.path)?;
+            }
             let Some(run) = item.run else { continue };
             item.causes = match known.get(&run) {
                 Some(causes) => causes.clone(),

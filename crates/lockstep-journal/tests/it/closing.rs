@@ -4,7 +4,7 @@ use crate::support::*;
 use jiff::Timestamp;
 use lockstep_journal::Journal;
 use lockstep_model::entry::{Body, Conflict, Hold, Subject, What};
-use lockstep_model::{ConflictId, OrderKey, OrderLine, ShopId, Sku};
+use lockstep_model::{ConflictId, ItemId, OrderKey, OrderLine, ShopId};
 
 fn shipped(units_: i64) -> OrderLine {
     OrderLine {
@@ -32,12 +32,12 @@ fn world(order: &OrderKey, at_erp: OrderLine) -> Journal {
     journal
 }
 
-fn over(journal: &Journal, before: Timestamp) -> Vec<(Sku, Vec<OrderKey>)> {
+fn over(journal: &Journal, before: Timestamp) -> Vec<(ItemId, Vec<OrderKey>)> {
     let chunk = journal.load_closing(None, before, 10).unwrap();
     assert_eq!(chunk.next, None);
     let cases = chunk.cases.into_iter();
     cases
-        .map(|case| (case.sku, case.over.into_iter().collect()))
+        .map(|case| (case.item, case.over.into_iter().collect()))
         .collect()
 }
 
@@ -61,7 +61,7 @@ fn what_is_open_or_asked_keeps_an_order_in_the_sums() {
     let of_order = Subject::Order(o1.clone());
     let of_level = Subject::Level {
         stock: MAIN,
-        sku: "A".into(),
+        item: "A".into(),
     };
     let level_write = What::Level {
         on_hand: units(9),

@@ -92,7 +92,7 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
     let mut journal = Journal::open(&path, CUSTOMER).unwrap();
     map_stocks(&mut journal);
     let opening = Body::BaseMoved {
-        sku: "A".into(),
+        item: "A".into(),
         stock: MAIN,
         delta: units(10),
         cause: Movement::Opening { shop: ERP },
@@ -104,7 +104,20 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
     drop(journal);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "ALTER TABLE level DROP COLUMN gone;
+        "ALTER TABLE order_line RENAME COLUMN item TO sku;
+         ALTER TABLE level RENAME COLUMN item TO sku;
+         ALTER TABLE taken RENAME COLUMN item TO sku;
+         ALTER TABLE base RENAME COLUMN item TO sku;
+         ALTER TABLE movement RENAME COLUMN item TO sku;
+         ALTER TABLE item_dirty RENAME COLUMN item TO sku;
+         ALTER TABLE item_dirty RENAME TO sku_dirty;
+         ALTER TABLE staged_level RENAME COLUMN item TO sku;
+         ALTER TABLE intent RENAME COLUMN item TO sku;
+         DROP INDEX level_variant;
+         ALTER TABLE level DROP COLUMN variant;
+         DROP TABLE item_sku;
+         DROP TABLE item_at;
+         ALTER TABLE level DROP COLUMN gone;
          DROP INDEX conflict_of;
          ALTER TABLE conflict DROP COLUMN decided_by;
          CREATE INDEX conflict_open ON conflict(subject) WHERE closed_at IS NULL;

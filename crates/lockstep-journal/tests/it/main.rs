@@ -6,6 +6,7 @@ mod checkpoints;
 mod closing;
 mod crash;
 mod files;
+mod items;
 mod paging;
 mod personal;
 mod plans;

@@ -20,7 +20,7 @@ const MANY: &str = "
     SELECT n, 2, 1, 'p' || n, printf('S%06d', n) || char(1) || 's2/p' || n, json_array(printf('S%06d', n)), 0,
         json_object('title', 'Coffee ' || n, 'description', hex(zeroblob(200))), '{}' FROM n;
     INSERT INTO staged_key(kind, key, reading) SELECT 1, printf('S%06d', reading), reading FROM staged;
-    INSERT INTO sku_dirty(sku, stock) SELECT printf('S%06d', reading), 1 FROM staged;";
+    INSERT INTO item_dirty(item, stock) SELECT printf('S%06d', reading), 1 FROM staged;";
 
 #[test]
 fn a_hundred_thousand_rows_are_paged_in_flat_memory() {

@@ -14,11 +14,11 @@ const IN_STEP: &str = "
     INSERT INTO link(shop, kind, id, record, gone, seq, parts, meant, held)
     SELECT s.value, 1, 'p' || record, record, 0, record, json_object('variants', json_object(place, 'v' || record)), '{}', '{}'
     FROM record, json_each('[1, 2]') s;
-    INSERT INTO level(sku, stock, shop, level, taken)
+    INSERT INTO level(item, stock, shop, level, taken)
     SELECT place, 1, s.value, json_object('sku', place, 'stock', 'main', 'on_hand', '1', 'reserved', '0'), '0'
     FROM record, json_each('[1, 2]') s;
     INSERT INTO segment SELECT record, 1, 1, record, record, zeroblob(32), zeroblob(32), 0, 1 FROM record;
-    INSERT INTO sku_dirty VALUES ('S020000', 1);
+    INSERT INTO item_dirty VALUES ('S020000', 1);
     INSERT INTO taken VALUES ('S020000', 1, 2, '1');
     INSERT INTO intent VALUES (1, 1, 2, 'r:15000', NULL, '{\"what\":\"set\",\"set\":{}}', 0, NULL);";
 
@@ -48,7 +48,7 @@ fn what_is_asked_in_every_run_does_not_grow_with_the_catalogue() {
     for counted in [false, true] {
         let started = cpu_ms();
         assert_eq!(
-            journal.skus_to_read(WEB, None, 10).unwrap(),
+            journal.items_to_read(WEB, None, 10).unwrap(),
             ["S020000".into()]
         );
         let ids = journal

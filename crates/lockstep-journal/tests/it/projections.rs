@@ -33,7 +33,7 @@ fn order_key() -> impl Strategy<Value = OrderKey> {
 fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         4 => (1_u64..5).prop_map(|record| Subject::Record(RecordId(record))),
-        2 => (stock(), sku()).prop_map(|(stock, sku)| Subject::Level { stock, sku: sku.into() }),
+        2 => (stock(), sku()).prop_map(|(stock, sku)| Subject::Level { stock, item: sku.into() }),
         2 => order_key().prop_map(Subject::Order),
     ]
 }
@@ -171,7 +171,7 @@ fn body() -> impl Strategy<Value = Body> {
         3 => (shop(), sku(), 0_i64..9, 0_i64..3).prop_map(|(shop, sku, n, taken)| level_seen(shop, &level(sku, n), taken)),
         2 => (sku(), stock(), -3_i64..9, order_key(), 0_u8..3).prop_map(|(sku, stock, delta, order, cause)| {
             Body::BaseMoved {
-                sku: sku.into(),
+                item: sku.into(),
                 stock,
                 delta: units(delta),
                 cause: match cause {
@@ -240,7 +240,7 @@ pub fn live(journal: &mut Journal, bodies: Vec<Body>, settles: bool) {
     let mut also = Also::default();
     if settles {
         let stock = journal.load_stock(None, 100, false).unwrap();
-        also.skus_done = stock.cases.into_iter().map(|c| (c.sku, c.stock)).collect();
+        also.items_done = stock.cases.into_iter().map(|c| (c.item, c.stock)).collect();
         let orders = journal.load_orders(None, 100, at(5), &[ERP]).unwrap();
         also.orders_done = orders.cases.into_iter().map(|c| c.order).collect();
     }
@@ -255,8 +255,8 @@ pub fn live(journal: &mut Journal, bodies: Vec<Body>, settles: bool) {
 fn assert_sums(file: &rusqlite::Connection) {
     let mut query = file
         .prepare(
-            "SELECT t.sku, t.taken, (SELECT ifnull(sum(CAST(l.taken AS INTEGER)), 0) FROM order_line l
-                WHERE l.sku = t.sku AND l.stock = t.stock AND l.shop = t.shop AND l.closed = 0) FROM taken t",
+            "SELECT t.item, t.taken, (SELECT ifnull(sum(CAST(l.taken AS INTEGER)), 0) FROM order_line l
+                WHERE l.item = t.item AND l.stock = t.stock AND l.shop = t.shop AND l.closed = 0) FROM taken t",
         )
         .unwrap();
     let mut rows = query.query([]).unwrap();

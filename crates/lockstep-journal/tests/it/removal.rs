@@ -88,7 +88,7 @@ fn the_level_of_a_variant_that_we_removed_is_nobodys_to_write() {
         // An order gives back what it took: there is no level to read for it.
         let sold = state("o", vec![line("B", 1, 1)]);
         append(&mut journal, vec![order_seen(WEB, &key(WEB, "o"), sold)]);
-        assert!(journal.skus_to_read(WEB, None, 10).unwrap().is_empty());
+        assert!(journal.items_to_read(WEB, None, 10).unwrap().is_empty());
         // It is added again.
         append(
             &mut journal,
@@ -139,7 +139,7 @@ fn a_level_that_the_shop_does_not_know_is_not_written_again_until_it_is_shown() 
     let mut journal = world();
     let subject = Subject::Level {
         stock: MAIN,
-        sku: "B".into(),
+        item: "B".into(),
     };
     let what = What::Level {
         on_hand: units(9),

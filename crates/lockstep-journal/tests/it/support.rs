@@ -47,7 +47,7 @@ pub fn units(n: i64) -> Decimal {
 
 pub fn price_path(sku: &str) -> Path {
     Path::new(&Field::Variant {
-        sku: sku.into(),
+        item: sku.into(),
         field: VariantField::Price("EUR".into()),
     })
 }
@@ -173,7 +173,9 @@ pub fn level(sku: &str, on_hand: i64) -> Level {
     Level {
         sku: sku.into(),
         stock: "main".into(),
-        item: None,
+        item: "".into(),
+        variant: None,
+        inventory: None,
         on_hand: units(on_hand),
         reserved: Decimal::ZERO,
         set_aside: Decimal::ZERO,
@@ -203,6 +205,8 @@ pub fn key(shop: ShopId, id: &str) -> OrderKey {
 
 pub fn line(sku: &str, quantity: i64, taken: i64) -> OrderLine {
     OrderLine {
+        variant: None,
+        item: None,
         id: sku.into(),
         of: None,
         sku: Some(sku.into()),
@@ -291,7 +295,7 @@ pub fn settle(journal: &mut Journal) {
         .unwrap()
         .cases
         .into_iter()
-        .map(|case| (case.sku, case.stock))
+        .map(|case| (case.item, case.stock))
         .collect();
     let orders = journal
         .load_orders(None, 100, at(0), &[])
@@ -301,7 +305,7 @@ pub fn settle(journal: &mut Journal) {
         .map(|case| case.order)
         .collect();
     let also = Also {
-        skus_done: skus,
+        items_done: skus,
         orders_done: orders,
         ..Also::default()
     };

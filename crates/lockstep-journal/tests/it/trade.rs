@@ -24,7 +24,7 @@ fn world() -> Journal {
             level_seen(ERP, &level("A", 10), 0),
             level_seen(WEB, &level("A", 10), 0),
             Body::BaseMoved {
-                sku: "A".into(),
+                item: "A".into(),
                 stock: MAIN,
                 delta: units(10),
                 cause: Movement::Opening { shop: ERP },
@@ -51,18 +51,18 @@ fn a_sale_makes_its_sku_due_and_read_again_until_the_level_was() {
     );
     assert_eq!(dirty(&journal), ["A".into()]);
     assert_eq!(
-        journal.skus_to_read(WEB, None, 10).unwrap(),
+        journal.items_to_read(WEB, None, 10).unwrap(),
         ["A".into()],
         "the level may be older than the sale"
     );
-    assert!(journal.skus_to_read(ERP, None, 10).unwrap().is_empty());
+    assert!(journal.items_to_read(ERP, None, 10).unwrap().is_empty());
     settle(&mut journal);
     assert_eq!(dirty(&journal), ["A".into()], "Σ taken has moved since");
 
     // Read again, and no different: staged all the same, since Σ taken differs.
     let page = vec![Record::Level(level("A", 10))];
     assert_eq!(journal.stage(WEB, page).unwrap().changed, 1);
-    assert!(journal.skus_to_read(WEB, None, 10).unwrap().is_empty());
+    assert!(journal.items_to_read(WEB, None, 10).unwrap().is_empty());
     append(&mut journal, vec![level_seen(WEB, &level("A", 8), 2)]);
     journal.forget_staged(lockstep_model::Lane::Trade).unwrap();
     settle(&mut journal);
@@ -120,6 +120,8 @@ fn two_lines_of_one_sku_are_told_apart_once_it_is_known_which_is_which() {
     let mut journal = world();
     let o1 = key(WEB, "o1");
     let named = |name: &str, quantity: i64, taken: i64, shipped: i64| OrderLine {
+        variant: None,
+        item: None,
         id: name.into(),
         shipped: units(shipped),
         ..line("A", quantity, taken)
@@ -297,8 +299,8 @@ fn the_items_of_a_receiver_come_from_links_or_levels() {
     journal.stage(WEB, vec![order(state("o1", lines))]).unwrap();
     let chunk = journal.load_orders(None, 10, at(0), &[ERP]).unwrap();
     let items = &chunk.cases[0].items[&ERP];
-    assert_eq!(items[&"A".into()], [(MAIN, units(10))].into());
-    assert_eq!(items[&"B".into()], [].into());
+    assert_eq!(items[&"A".into()].sellable, [(MAIN, units(10))].into());
+    assert_eq!(items[&"B".into()].sellable, [].into());
     assert!(!items.contains_key(&"C".into()));
 }
 
@@ -312,7 +314,7 @@ fn write_level(intent: u64, target: i64) -> Body {
     };
     let subject = Subject::Level {
         stock: MAIN,
-        sku: "A".into(),
+        item: "A".into(),
     };
     intended(intent, WEB, subject, what)
 }
@@ -411,7 +413,7 @@ fn a_level_that_was_not_written_is_due_again_and_waits_for_its_next_try() {
     let mut journal = world();
     let subject = Subject::Level {
         stock: MAIN,
-        sku: "A".into(),
+        item: "A".into(),
     };
     append(
         &mut journal,
@@ -441,7 +443,7 @@ fn a_level_that_waits_for_a_person_stands_aside_no_more() {
     let mut journal = world();
     let subject = Subject::Level {
         stock: MAIN,
-        sku: "A".into(),
+        item: "A".into(),
     };
     append(
         &mut journal,
@@ -486,7 +488,7 @@ fn closing_takes_a_line_out_of_the_sums_and_the_shadow_alike() {
             order_seen(WEB, &o1, state("o1", vec![line("A", 3, 3)])),
             level_seen(WEB, &level("A", 7), 3),
             Body::BaseMoved {
-                sku: "A".into(),
+                item: "A".into(),
                 stock: MAIN,
                 delta: units(-3),
                 cause: Movement::Closing { order: o1.clone() },
@@ -560,7 +562,7 @@ fn a_sku_is_explained() {
             },
             merged(1, &product("p1", &["A"], "Coffee", 1), &[ERP], &[]),
             Body::BaseMoved {
-                sku: "A".into(),
+                item: "A".into(),
                 stock: MAIN,
                 delta: units(5),
                 cause: Movement::Unexplained {

@@ -123,7 +123,7 @@ fn what_was_made_and_levels_and_orders_are_named() {
     let coffee = product("p1", &["KH-100"], "Coffee", 720);
     let level = Subject::Level {
         stock: StockId(1),
-        sku: "KH-100".into(),
+        item: "KH-100".into(),
     };
     append(
         &mut journal,

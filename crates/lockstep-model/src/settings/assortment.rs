@@ -1,7 +1,7 @@
 //! What of the owner's catalogue a shop gets.
 
 use super::{Problem, ShopVersionId};
-use crate::{Field, Fields, Path, RemoteId, Sku, has_variant};
+use crate::{Field, Fields, Path, RemoteId, Sku, has_sku};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ impl Picks {
                 held.is_some_and(|held| held.to_string() == value.trim())
             })
         };
-        self.skus.iter().any(|sku| has_variant(ours, sku))
+        self.skus.iter().any(|sku| has_sku(ours, sku.as_str()))
             || is_in_category()
             || is_in_version()
             || self.attributes.iter().any(has_attribute)

@@ -14,6 +14,7 @@ use crate::catalogue::text::{check_label, check_text};
 use crate::clock::{self, Stamp};
 use crate::config::ShopConfig;
 use crate::database::Writing;
+use crate::ids::Kind;
 use crate::money::{Money, Percent};
 use crate::problem::{Code, Problem};
 use crate::stock::level_rows;
@@ -459,6 +460,9 @@ pub fn priced(
     let mut line = Line {
         id: id.to_string(),
         key: input.key,
+        variant_id: catalogue
+            .as_ref()
+            .map(|sold| Kind::Variant.show(sold.variant)),
         sku: input.sku,
         title,
         quantity: input.quantity,

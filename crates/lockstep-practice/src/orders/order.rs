@@ -70,6 +70,9 @@ pub struct Line {
     /// The caller's own name for it.
     #[serde(default)]
     pub key: Option<String>,
+    /// What it was sold from, whatever that is called since.
+    #[serde(default)]
+    pub variant_id: Option<String>,
     pub sku: Option<String>,
     pub title: String,
     pub quantity: i64,

@@ -10,6 +10,7 @@ use crate::problem::{Code, Problem};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Level {
+    pub variant_id: String,
     pub sku: String,
     pub stock: String,
     /// Available: what can still be sold.
@@ -107,6 +108,7 @@ mod tests {
 
     fn level(on_hand: i64, reserved: i64, backorder: bool) -> Level {
         Level {
+            variant_id: "v1".into(),
             sku: "A".into(),
             stock: "main".into(),
             quantity: on_hand - reserved,

@@ -9,12 +9,12 @@ use crate::catalogue::product_rows::bury;
 use crate::clock;
 use crate::config::ShopConfig;
 use crate::database::Writing;
+use crate::ids::Kind;
 use crate::orders::lifecycle::Movement;
 use crate::page::as_json_list;
 use crate::problem::Problem;
 
-const COLUMNS: &str =
-    "l.id, v.sku, l.stock_id, l.on_hand, l.reserved, l.location, l.rev, l.changed, v.backorder";
+const COLUMNS: &str = "l.id, v.sku, l.stock_id, l.on_hand, l.reserved, l.location, l.rev, l.changed, v.backorder, v.id";
 
 pub fn load(db: &Connection, rows: &[i64]) -> Result<Vec<Level>, Problem> {
     let mut statement = db.prepare_cached(&format!(
@@ -55,6 +55,7 @@ fn level(row: &Row<'_>) -> Result<Level, Problem> {
         rev: row.get(6)?,
         modified_at: clock::show(row.get(7)?),
         backorder: row.get(8)?,
+        variant_id: Kind::Variant.show(row.get(9)?),
     })
 }
 

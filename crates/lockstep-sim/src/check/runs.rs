@@ -42,18 +42,21 @@ pub fn waiting(sim: &Sim, world: &World) -> Waiting {
     let lives = lives(&sim.shops);
     for conflict in sim.conflicts() {
         let is_known = match (&conflict.about, &conflict.subject) {
-            (Conflict::LevelInDoubt { shop, .. }, Subject::Level { sku, .. }) if *shop == ERP => {
+            (Conflict::LevelInDoubt { shop, .. }, Subject::Level { item, .. }) if *shop == ERP => {
                 let meant_at = sim.coordinator.level_intents.get(&conflict.subject);
-                let moved = world.moved_at.get(sku).is_some_and(|moved| {
-                    moved.iter().any(|(at, _)| {
-                        meant_at.is_some_and(|meant_at| {
-                            let apart = at.duration_since(*meant_at).as_millis();
-                            apart >= -i128::from(CLOCKS_MS)
+                let moved = world
+                    .moved_at
+                    .get(&Sku(item.0.clone()))
+                    .is_some_and(|moved| {
+                        moved.iter().any(|(at, _)| {
+                            meant_at.is_some_and(|meant_at| {
+                                let apart = at.duration_since(*meant_at).as_millis();
+                                apart >= -i128::from(CLOCKS_MS)
+                            })
                         })
-                    })
-                });
+                    });
                 if moved {
-                    waiting.levels.insert(sku.clone());
+                    waiting.levels.insert(Sku(item.0.clone()));
                 }
                 moved
             }

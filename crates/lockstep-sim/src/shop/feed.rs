@@ -3,8 +3,8 @@
 use super::{LevelWrites, MAIN, OUTLET, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Address, Cursor, Fulfilment, Kind, Level, NaturalKey, Next, Order, OrderLine, OrderState, Page,
-    Parcel, Person, PullRequest, Record, Refund, RemoteId, Scope, Sku, Stage,
+    Address, Cursor, Fulfilment, ItemId, Kind, Level, NaturalKey, Next, Order, OrderLine,
+    OrderState, Page, Parcel, Person, PullRequest, Record, Refund, RemoteId, Scope, Sku, Stage,
 };
 use rust_decimal::Decimal;
 
@@ -27,16 +27,26 @@ pub(super) fn number_of(person: &Person) -> u32 {
 }
 
 impl SimShop {
+    /// The variant that bears this SKU now.
+    fn variant_of(&self, sku: &Sku) -> Option<RemoteId> {
+        let mut variants = self.products.values().flat_map(|product| &product.variants);
+        let variant = variants.find(|variant| variant.sku == *sku)?;
+        Some(variant.id.clone())
+    }
+
     fn levels_of(&self, sku: &Sku) -> impl Iterator<Item = Level> {
         let main = self.levels.get(sku).map(|level| (MAIN, level));
         let outlet = self.outlet.get(sku).map(|level| (OUTLET, level));
+        let variant = self.variant_of(sku);
         let versioned = self.traits.level_writes == LevelWrites::CompareAndSet;
         main.into_iter()
             .chain(outlet)
             .map(move |(stock, level)| Level {
+                item: ItemId::default(),
                 sku: sku.clone(),
                 stock: stock.into(),
-                item: None,
+                variant: variant.clone(),
+                inventory: None,
                 on_hand: level.on_hand.into(),
                 reserved: level.reserved.into(),
                 set_aside: Decimal::ZERO,
@@ -51,6 +61,8 @@ impl SimShop {
         let lines = order.lines.iter().map(|line| OrderLine {
             id: line.id.clone(),
             of: line.origin.clone().filter(|_| self.traits.keeps_links),
+            variant: line.sku.as_ref().and_then(|sku| self.variant_of(sku)),
+            item: None,
             sku: line.sku.clone(),
             title: line
                 .sku

@@ -29,6 +29,7 @@ impl SimShop {
         let id = self.fresh("p");
         product.id = id.clone();
         for variant in &mut product.variants {
+            variant.item = Default::default();
             variant.id = self.fresh("v");
             self.levels.insert(
                 variant.sku.clone(),
@@ -61,6 +62,31 @@ impl SimShop {
             }
             self.touch(Kind::Product, id.clone());
             self.match_levels(id);
+        }
+    }
+
+    /// Units go with the variant that they are of, whatever it is called.
+    pub(super) fn carry_levels(&mut self, id: &RemoteId, after: &Product) {
+        let Some(before) = self.products.get(id) else {
+            return;
+        };
+        let renamed: Vec<(Sku, Sku)> = before
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let now = after.variants.iter().find(|now| now.id == variant.id)?;
+                (now.sku != variant.sku).then(|| (variant.sku.clone(), now.sku.clone()))
+            })
+            .collect();
+        for levels in [&mut self.levels, &mut self.outlet] {
+            let moved: Vec<(Sku, Stocked)> = renamed
+                .iter()
+                .filter_map(|(from, to)| Some((to.clone(), levels.remove(from)?)))
+                .collect();
+            levels.extend(moved);
+        }
+        for (_, to) in renamed {
+            self.touch_level(&to);
         }
     }
 
@@ -117,7 +143,7 @@ impl SimShop {
         self.touch_level(to);
     }
 
-    /// Two products of one variant each change their SKUs; their units stay with the SKUs.
+    /// Two products of one variant each change their SKUs; their units go with the variants.
     pub fn swap_skus(&mut self, one: &RemoteId, other: &RemoteId) {
         let sku = |id: &RemoteId| {
             self.products
@@ -129,6 +155,13 @@ impl SimShop {
         let (Some(first), Some(second)) = (sku(one), sku(other)) else {
             return;
         };
+        for levels in [&mut self.levels, &mut self.outlet] {
+            let (here, there) = (levels.remove(&first), levels.remove(&second));
+            levels.extend(here.map(|level| (second.clone(), level)));
+            levels.extend(there.map(|level| (first.clone(), level)));
+        }
+        self.touch_level(&first);
+        self.touch_level(&second);
         for (id, sku) in [(one, second), (other, first)] {
             if let Some(variant) = self
                 .products

@@ -5,11 +5,11 @@ use super::trade::{Basket, Line};
 use super::{LevelWrites, OUTLET, OrderKeys, SimShop};
 use jiff::Timestamp;
 use lockstep_model::{
-    Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Person, Product,
-    Receipt, RemoteId,
+    Change, Fault, FaultKind, Fields, Kind, OrderState, OrderStep, Outcome, Parts, Person, Product,
+    Receipt, RemoteId, Sku, Variant,
 };
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn refused(kind: FaultKind, what: &str) -> Outcome {
     Outcome::Failed(Fault::new(kind, what))
@@ -56,7 +56,7 @@ impl SimShop {
                 let id = self.add_product((**product).clone(), 0, now);
                 self.done(Kind::Product, id)
             }
-            Change::UpdateProduct { id, set, .. } => self.update(id, set),
+            Change::UpdateProduct { id, set, parts, .. } => self.update(id, set, parts),
             Change::SetLevel { was, on_hand, .. } => {
                 let levels = match was.stock.as_str() {
                     OUTLET => &mut self.outlet,
@@ -231,13 +231,41 @@ impl SimShop {
     }
 
     /// Only what is named is changed: what people edit meanwhile in other fields stays.
-    fn update(&mut self, id: &RemoteId, set: &Fields) -> Outcome {
+    fn update(&mut self, id: &RemoteId, set: &Fields, parts: &Parts) -> Outcome {
         let Some(known) = self.products.get(id) else {
             return refused(FaultKind::NotFound, "no such product");
         };
-        let mut fields = known.fields();
+        // Under the names by which they are written.
+        let mut named = known.clone();
+        for variant in &mut named.variants {
+            let mut items = parts.variants.iter();
+            if let Some((item, _)) = items.find(|(_, variant_id)| **variant_id == variant.id) {
+                variant.item = item.clone();
+            }
+        }
+        let mut fields = named.fields();
         fields.extend(set.clone());
-        let product = Product::from_fields(id.clone(), &fields, &known.parts());
+        let mut product = Product::from_fields(id.clone(), &fields, &named.parts());
+        for variant in &mut product.variants {
+            variant.item = Default::default();
+        }
+        let others = self.products.iter().filter(|(other, _)| *other != id);
+        let mut taken: BTreeSet<&Sku> = others
+            .flat_map(|(_, other)| &other.variants)
+            .map(|variant| &variant.sku)
+            .collect();
+        let known_skus: BTreeSet<&Sku> = known.variants.iter().map(|v| &v.sku).collect();
+        let renamed = |variant: &&Variant| !known_skus.contains(&variant.sku);
+        if product
+            .variants
+            .iter()
+            .filter(renamed)
+            .any(|v| !taken.insert(&v.sku))
+        {
+            let kind = FaultKind::Duplicate { existing: None };
+            return refused(kind, "another variant bears this SKU");
+        }
+        self.carry_levels(id, &product);
         self.edit_product(id, |known| *known = product);
         self.done(Kind::Product, id.clone())
     }

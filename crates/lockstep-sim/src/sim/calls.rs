@@ -74,6 +74,15 @@ impl Sim {
         let now = self.now;
         let clock = self.machines[machine].clock(now);
         let generation = self.machines[machine].generation;
+        if let (
+            Effect::Pull { call, shop, .. }
+            | Effect::Find { call, shop, .. }
+            | Effect::Push { call, shop, .. },
+            Some(process),
+        ) = (&call, self.process(machine, generation))
+        {
+            process.places.insert(*call, *shop);
+        }
         match call {
             Effect::Pull {
                 call,
@@ -88,6 +97,7 @@ impl Sim {
                 }
                 let fault = self.faults.of_a_read(&mut self.dice, clock);
                 let fault = fault.or_else(|| self.refused_to_show(shop));
+                let request = self.asked_by_sku(machine, shop, request);
                 let request = self.as_mistaken(shop, request);
                 let result = match fault {
                     Some(fault) => Err(fault),
@@ -136,6 +146,20 @@ impl Sim {
                 }
             }
             other => unreachable!("no call to a shop: {other:?}"),
+        }
+    }
+
+    /// Levels are asked for by what their items are called in the shop.
+    fn asked_by_sku(&self, machine: usize, shop: ShopId, request: PullRequest) -> PullRequest {
+        match (&request.scope, &self.machines[machine].journal) {
+            (Scope::Ids(items), Some(journal)) if request.kind == Kind::Level => {
+                let skus = journal.skus_at(shop, items);
+                PullRequest {
+                    scope: Scope::Ids(skus.expect("what items are called")),
+                    ..request
+                }
+            }
+            _ => request,
         }
     }
 

@@ -79,9 +79,9 @@ pub(super) fn ask_file(journal: &mut Journal, effect: Effect, clock: Timestamp) 
         } => {
             let ids = match kind {
                 Kind::Level => {
-                    let skus = journal.skus_to_read(shop, None, limit);
-                    let skus = skus.expect("levels to read");
-                    skus.into_iter().map(|sku| RemoteId(sku.0)).collect()
+                    let items = journal.items_to_read(shop, None, limit);
+                    let items = items.expect("levels to read");
+                    items.into_iter().map(|item| RemoteId(item.0)).collect()
                 }
                 Kind::Order => {
                     let orders = journal.orders_to_read(shop, None, limit);

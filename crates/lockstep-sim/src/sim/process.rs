@@ -8,7 +8,7 @@ use crate::scenario::ERP;
 use lockstep_engine::{Effect, Event};
 use lockstep_model::cases::Also;
 use lockstep_model::entry::{Body, Subject, What};
-use lockstep_model::{Lane, Next};
+use lockstep_model::{Lane, Next, Sku};
 
 impl Sim {
     /// What was read may have been so a long time ago when it arrives.
@@ -76,6 +76,7 @@ impl Sim {
             let Some(mut event) = process.queue.pop_front() else {
                 return;
             };
+            self.name(machine, &mut event);
             self.make_mistakes(machine, &mut event);
             let Some(process) = self.process(machine, generation) else {
                 return;
@@ -91,6 +92,29 @@ impl Sim {
                     return;
                 };
                 process.queue.extend(answer);
+            }
+        }
+    }
+
+    /// Our own names of what a shop shows.
+    fn name(&mut self, machine: usize, event: &mut Event) {
+        let (Event::Pulled { call, .. } | Event::Found { call, .. } | Event::Pushed { call, .. }) =
+            &*event
+        else {
+            return;
+        };
+        let here = &mut self.machines[machine];
+        let Some(shop) = here
+            .process
+            .as_ref()
+            .and_then(|p| p.places.get(call).copied())
+        else {
+            return;
+        };
+        if let Some(journal) = &here.journal {
+            for record in event.records() {
+                let named = journal.name_items(shop, record);
+                named.expect("what is read is named");
             }
         }
     }
@@ -135,7 +159,7 @@ impl Sim {
             }
             if let Body::Intended {
                 shop: ERP,
-                subject: Subject::Level { sku, .. },
+                subject: Subject::Level { item, .. },
                 what:
                     What::Level {
                         target,
@@ -146,7 +170,7 @@ impl Sim {
             } = body
             {
                 self.erp_writes.push(ErpWrite {
-                    sku: sku.clone(),
+                    sku: Sku(item.0.clone()),
                     at: self.now,
                     read_since: self.now,
                     units: (*target - *was_available).try_into().unwrap_or_default(),

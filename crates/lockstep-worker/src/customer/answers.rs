@@ -151,6 +151,7 @@ impl Driver {
                 lane: Lane::Trade,
                 requests: 0,
                 was_push: false,
+                shows: None,
                 wrote: None,
             }
         });

@@ -21,6 +21,8 @@ pub struct Done {
     pub lane: Lane,
     pub requests: u64,
     pub was_push: bool,
+    /// The shop whose records are in it.
+    pub shows: Option<ShopId>,
     /// The shop that was written to: its own hooks about it are on their way.
     pub wrote: Option<ShopId>,
 }
@@ -54,6 +56,7 @@ impl Line {
     }
 
     pub async fn pull(self, call: CallId, request: PullRequest) -> Done {
+        let shop = self.shop;
         let lane = request.kind.flow().lane();
         let (events, requests) = counting(Urgency::of_reading(request.kind), async {
             let (mut events, fault) = self.met().await;
@@ -80,11 +83,13 @@ impl Line {
             lane,
             requests,
             was_push: false,
+            shows: Some(shop),
             wrote: None,
         }
     }
 
     pub async fn find(self, call: CallId, key: NaturalKey) -> Done {
+        let shop = self.shop;
         let kind = match &key {
             NaturalKey::Order { .. } => Kind::Order,
             NaturalKey::Sku(_) | NaturalKey::Gtin(_) => Kind::Product,
@@ -115,6 +120,7 @@ impl Line {
             lane,
             requests,
             was_push: false,
+            shows: Some(shop),
             wrote: None,
         }
     }
@@ -157,6 +163,7 @@ impl Line {
             lane,
             requests,
             was_push: true,
+            shows: Some(shop),
             wrote: Some(shop),
         }
     }

@@ -7,7 +7,7 @@ use super::checked::Checked;
 use super::doors::Doors;
 use super::file::{File, FileError};
 use super::health::{ShopsHealth, Sort};
-use super::loads::loaded;
+use super::loads::{asked_by_sku, loaded, named};
 use super::pace::{Pace, Pair};
 use super::plan::Made;
 use super::shipper::Shipped;
@@ -162,6 +162,7 @@ impl Driver {
                     lane: Lane::Trade,
                     requests: 0,
                     was_push: false,
+                    shows: None,
                     wrote: None,
                 }
             });
@@ -265,7 +266,11 @@ impl Driver {
         for run in self.runs.values_mut().filter(|run| run.lane == done.lane) {
             run.requests += done.requests;
         }
-        for event in done.events {
+        let events = match done.shows {
+            Some(shop) => named(&self.file, shop, done.events).await?,
+            None => done.events,
+        };
+        for event in events {
             if let Event::ShopChecked { shop, identity } = &event {
                 self.checked
                     .note(*shop, clock::now(), &self.tools.link.folder, &self.seat);
@@ -411,6 +416,7 @@ impl Driver {
                 shop,
                 request,
             } => {
+                let request = asked_by_sku(&self.file, shop, request).await?;
                 self.calls.spawn(self.line(shop).pull(call, request));
                 None
             }

@@ -87,6 +87,7 @@ impl Look {
             lane: Lane::Catalogue,
             requests,
             was_push: false,
+            shows: None,
             wrote: None,
         }
     }

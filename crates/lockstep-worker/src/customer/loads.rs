@@ -3,8 +3,8 @@
 use super::file::{File, FileError};
 use crate::clock;
 use lockstep_engine::{Effect, Event};
-use lockstep_journal::Journal;
-use lockstep_model::{Kind, RemoteId, ShopId};
+use lockstep_journal::{Journal, JournalError};
+use lockstep_model::{Kind, PullRequest, RemoteId, Scope, ShopId};
 
 /// `None`: it is no question to the file.
 pub async fn loaded(file: &File, effect: Effect) -> Result<Option<Event>, FileError> {
@@ -86,8 +86,8 @@ async fn to_be_read(
 ) -> Result<Vec<RemoteId>, FileError> {
     file.with(move |journal| match kind {
         Kind::Level => {
-            let skus = journal.skus_to_read(shop, None, limit)?;
-            Ok(skus.into_iter().map(|sku| RemoteId(sku.0)).collect())
+            let items = journal.items_to_read(shop, None, limit)?;
+            Ok(items.into_iter().map(|item| RemoteId(item.0)).collect())
         }
         Kind::Order => {
             let orders = journal.orders_to_read(shop, None, limit)?;
@@ -96,4 +96,48 @@ async fn to_be_read(
         Kind::Category | Kind::Product => journal.records_to_read(shop, kind, None, limit),
     })
     .await
+}
+
+/// Our own names of what a shop shows.
+pub(super) async fn named(
+    file: &File,
+    shop: ShopId,
+    mut events: Vec<Event>,
+) -> Result<Vec<Event>, FileError> {
+    let any = events.iter_mut().any(|event| !event.records().is_empty());
+    if !any {
+        return Ok(events);
+    }
+    file.with(move |journal| {
+        for record in events.iter_mut().flat_map(Event::records) {
+            journal.name_items(shop, record)?;
+        }
+        Ok::<_, JournalError>(events)
+    })
+    .await
+}
+
+/// Levels are asked for by what their items are called in the shop.
+pub(super) async fn asked_by_sku(
+    file: &File,
+    shop: ShopId,
+    request: PullRequest,
+) -> Result<PullRequest, FileError> {
+    match request {
+        PullRequest {
+            kind: Kind::Level,
+            scope: Scope::Ids(items),
+            limit,
+        } => {
+            let skus = file
+                .with(move |journal| journal.skus_at(shop, &items))
+                .await?;
+            Ok(PullRequest {
+                kind: Kind::Level,
+                scope: Scope::Ids(skus),
+                limit,
+            })
+        }
+        request => Ok(request),
+    }
 }

@@ -127,7 +127,9 @@ impl Shop {
         let level = Level {
             sku: sku.clone(),
             stock: "main".into(),
-            item: None,
+            item: "".into(),
+            variant: None,
+            inventory: None,
             on_hand,
             reserved: Decimal::ZERO,
             set_aside: Decimal::ZERO,
@@ -148,6 +150,8 @@ impl Shop {
     pub fn buy(&mut self, sku: &str) {
         let number = format!("{}", 1000 + self.orders.len());
         let line = OrderLine {
+            variant: None,
+            item: None,
             id: "l1".into(),
             of: None,
             sku: Some(sku.into()),

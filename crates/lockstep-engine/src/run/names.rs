@@ -1,54 +1,101 @@
-//! Handles that two records of a shop exchange, or that several pass round: each is refused as long as the other has it. One
-//! of them goes over a third value, and to its own once that is free.
+//! Handles and SKUs that records of a shop exchange, or that several pass round: each is refused as long as the other has it.
+//! One of them goes over a third value, and to its own once that is free.
 
 use crate::catalogue::Decision;
 use crate::write::{PlanLine, Write};
 use lockstep_model::entry::{Subject, What};
-use lockstep_model::{Change, Field, Path, ShopId, Value};
+use lockstep_model::{Change, Field, Path, ShopId, Value, VariantField, called};
 use std::collections::BTreeMap;
 
-/// Of one plan: in each shop, the handle that a record has → the one that it is to get.
-#[derive(Debug, Default)]
-pub(super) struct HandleMoves {
-    to: BTreeMap<ShopId, BTreeMap<String, String>>,
+/// What no two of a shop may bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Handle,
+    Sku,
 }
 
-impl HandleMoves {
+fn name_of(path: &Path) -> Option<Name> {
+    match path.field()? {
+        Field::Handle => Some(Name::Handle),
+        Field::Variant {
+            field: VariantField::Sku,
+            ..
+        } => Some(Name::Sku),
+        _ => None,
+    }
+}
+
+/// Of one plan: in each shop, the name that a record or an item has → the one that it is to get.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    to: BTreeMap<(ShopId, Name), BTreeMap<String, String>>,
+}
+
+impl Moves {
     /// Notes the moves of a decision. One that closes a ring is turned to a third value, alone: what the shop says to that is
     /// said of no other field.
     pub fn turn(&mut self, decision: &mut Decision) {
-        let handle = Path::new(&Field::Handle);
         for write in &mut decision.writes {
-            let shop = write.shop;
-            let is_its = |line: &&mut PlanLine| line.shop == shop && line.field == handle.as_str();
-            let (What::Set { set }, Some(line)) =
-                (&write.what, decision.lines.iter_mut().find(is_its))
-            else {
+            let What::Set { set } = &write.what else {
                 continue;
             };
-            let Some(to) = set.get(&handle).and_then(Value::as_text) else {
-                continue;
-            };
-            let (from, to) = (line.from.clone(), to.to_owned());
-            let moves = self.to.entry(shop).or_default();
-            if closes_a_ring(moves, &from, &to) {
-                if set.len() > 1 {
-                    let field = line.field.clone();
-                    decision
-                        .lines
-                        .retain(|line| line.shop != shop || line.field != field);
-                    leave_for_later(write, &handle);
-                    continue;
-                }
-                let third = third_value(write);
-                set_handle(write, &handle, &third);
-                line.to.clone_from(&third);
-                line.why = format!("makes way: another record gets its handle, then it gets {to}");
-                moves.insert(from, third);
-            } else {
-                moves.insert(from, to);
+            let paths: Vec<(Name, Path)> = set
+                .keys()
+                .filter_map(|path| Some((name_of(path)?, path.clone())))
+                .collect();
+            for (name, path) in paths {
+                self.turn_one(write, name, &path, &mut decision.lines);
             }
         }
+    }
+
+    fn turn_one(&mut self, write: &mut Write, name: Name, path: &Path, lines: &mut Vec<PlanLine>) {
+        let shop = write.shop;
+        let shown = shown(write, path);
+        let is_its = |line: &PlanLine| line.shop == shop && line.field == shown.as_str();
+        let (What::Set { set }, Some(line)) =
+            (&write.what, lines.iter_mut().find(|line| is_its(line)))
+        else {
+            return;
+        };
+        let Some(to) = set.get(path).and_then(Value::as_text) else {
+            return;
+        };
+        let (from, to) = (line.from.clone(), to.to_owned());
+        let moves = self.to.entry((shop, name)).or_default();
+        if !closes_a_ring(moves, &from, &to) {
+            moves.insert(from, to);
+            return;
+        }
+        let others = |path: &Path| set.keys().any(|other| other != path);
+        if name == Name::Handle && others(path) {
+            lines.retain(|line| !is_its(line));
+            leave_for_later(write, path);
+            return;
+        }
+        let third = third_value(write, path);
+        line.to.clone_from(&third);
+        line.why = format!("makes way: another gets what it is called, then it gets {to}");
+        moves.insert(from, third.clone());
+        // The rest comes once that is written, the other items of the product that pass it round as well.
+        let others: Vec<Path> = set.keys().filter(|other| *other != path).cloned().collect();
+        for other in &others {
+            let shown = self::shown(write, other);
+            let is_others = |line: &&PlanLine| line.shop == shop && line.field == shown.as_str();
+            if let Some(line) = lines.iter().find(is_others) {
+                stays(write, other, &line.from);
+            }
+        }
+        lines.retain(|line| line.shop != shop || line.field == shown.as_str());
+        set_alone(write, path, &third);
+    }
+}
+
+/// A path as the lines of a plan have it.
+fn shown(write: &Write, path: &Path) -> Path {
+    match &write.change {
+        Change::UpdateProduct { product, .. } => called(path, &product.fields()),
+        _ => path.clone(),
     }
 }
 
@@ -75,22 +122,42 @@ fn leave_for_later(write: &mut Write, handle: &Path) {
     write.again = true;
 }
 
-/// That no other record has.
-fn third_value(write: &Write) -> String {
-    match write.subject {
-        Subject::Record(record) => format!("moving-{record}"),
+/// That nothing else bears.
+fn third_value(write: &Write, path: &Path) -> String {
+    match (path.field(), &write.subject) {
+        (Some(Field::Variant { item, .. }), _) => format!("moving-{item}"),
+        (_, Subject::Record(record)) => format!("moving-{record}"),
         _ => "moving".into(),
     }
 }
 
-fn set_handle(write: &mut Write, handle: &Path, third: &str) {
-    let value = Value::text(third);
+/// What of the whole is not written now is as it was.
+fn stays(write: &mut Write, path: &Path, from: &str) {
+    if let (Change::UpdateProduct { product, .. }, Some(Name::Sku), Some(field)) =
+        (&mut write.change, name_of(path), path.field())
+        && let Field::Variant { item, .. } = field
+        && let Some(variant) = product.variants.iter_mut().find(|v| v.item() == item)
+    {
+        variant.sku = from.into();
+    }
+}
+
+fn set_alone(write: &mut Write, path: &Path, third: &str) {
+    let alone = [(path.clone(), Value::text(third))];
     if let What::Set { set } = &mut write.what {
-        set.insert(handle.clone(), value.clone());
+        *set = alone.clone().into();
     }
     if let Change::UpdateProduct { set, product, .. } = &mut write.change {
-        set.insert(handle.clone(), value);
-        product.handle = Some(third.to_owned());
+        *set = alone.into();
+        match path.field() {
+            Some(Field::Variant { item, .. }) => {
+                let mut variants = product.variants.iter_mut();
+                if let Some(variant) = variants.find(|variant| variant.item() == item) {
+                    variant.sku = third.into();
+                }
+            }
+            _ => product.handle = Some(third.to_owned()),
+        }
     }
     write.is_part = false;
     // It is not done with that.
@@ -146,7 +213,7 @@ mod tests {
 
     #[test]
     fn c6_a_swap_of_handles_goes_over_a_third_value() {
-        let mut plan = HandleMoves::default();
+        let mut plan = Moves::default();
         let mut first = moves(7, "a", "b");
         let mut second = moves(8, "b", "a");
         plan.turn(&mut first);
@@ -159,7 +226,7 @@ mod tests {
         );
         assert_eq!(second.lines[0].to, "moving-8");
         // What is left once b is free.
-        let mut plan = HandleMoves::default();
+        let mut plan = Moves::default();
         let mut last = moves(8, "moving-8", "a");
         plan.turn(&mut last);
         assert_eq!(written(&last), ["a", "a"]);
@@ -167,12 +234,12 @@ mod tests {
 
     #[test]
     fn c6_a_ring_of_three_has_one_way_out_and_a_row_needs_none() {
-        let mut plan = HandleMoves::default();
+        let mut plan = Moves::default();
         let mut ring = [("a", "b"), ("b", "c"), ("c", "a")].map(|(from, to)| moves(7, from, to));
         ring.iter_mut().for_each(|decision| plan.turn(decision));
         let turned = ring.iter().map(|decision| written(decision).remove(0));
         assert_eq!(turned.collect::<Vec<_>>(), ["b", "c", "moving-7"]);
-        let mut plan = HandleMoves::default();
+        let mut plan = Moves::default();
         let mut row = [("a", "b"), ("b", "c"), ("c", "d")].map(|(from, to)| moves(7, from, to));
         row.iter_mut().for_each(|decision| plan.turn(decision));
         let kept = row.iter().map(|decision| written(decision).remove(0));
@@ -182,7 +249,7 @@ mod tests {
     /// A refusal of the third value is no word about the title.
     #[test]
     fn c6_a_handle_that_makes_way_is_written_once_the_rest_is() {
-        let mut plan = HandleMoves::default();
+        let mut plan = Moves::default();
         plan.turn(&mut moves(7, "a", "b"));
         let mut second = renames(8, "b", "a", "Tea");
         plan.turn(&mut second);
