@@ -9,7 +9,7 @@
 //! ```
 
 use super::matching::Group;
-use lockstep_model::cases::{Known, Staged, StagedBody};
+use lockstep_model::cases::{AtShop, Known, Staged, StagedBody};
 use lockstep_model::{
     Field, Fields, ItemId, Parts, Path, ShopId, Value, VariantField, gtin_of, has_variant, sku_of,
     variants_of,
@@ -139,8 +139,8 @@ fn names(
     is_elsewhere: &dyn Fn(&ItemId) -> bool,
     bearers: &mut Bearers,
 ) -> Names {
-    let shadow = group.known.and_then(|known| known.shops.get(&row.shop));
-    let shadow = shadow.filter(|at| at.id.as_ref() == Some(&row.id));
+    let there = group.known.and_then(|known| known.shops.get(&row.shop));
+    let shadow = there.filter(|at| at.id.as_ref() == Some(&row.id));
     let ours = group.known.map(|known| &known.ours);
     let is_linked = |item: &&ItemId| {
         let id = parts.variants.get(*item);
@@ -163,7 +163,10 @@ fn names(
         let by_sku = sku
             .filter(|_| !is_foreign)
             .and_then(|sku| bearers.skus.get(sku));
-        let by_sku = by_sku.filter(|found| !taken.contains(*found)).cloned();
+        // What we sent there, and nobody has answered, it may bear though we call it otherwise by now.
+        let sent = sku.and_then(|sku| sent_as(there?, sku));
+        let by_sku = sent.or_else(|| by_sku.cloned());
+        let by_sku = by_sku.filter(|found| !taken.contains(found));
         let by_gtin = || {
             let found = bearers.gtins.get(gtin_of(fields, item)?)?;
             (!taken.contains(found)).then(|| found.clone())
@@ -197,6 +200,20 @@ fn names(
         }
     }
     names
+}
+
+fn sent_as(there: &AtShop, sku: &str) -> Option<ItemId> {
+    let mut open = there.open.iter().filter_map(|intent| intent.what.fields());
+    open.find_map(|set| {
+        let mut skus = set.iter().filter(|(_, value)| value.as_text() == Some(sku));
+        skus.find_map(|(path, _)| match path.field() {
+            Some(Field::Variant {
+                item,
+                field: VariantField::Sku,
+            }) => Some(item),
+            _ => None,
+        })
+    })
 }
 
 /// The same reading with other names in it.

@@ -202,16 +202,28 @@ impl<'a> Matching<'a> {
     }
 
     fn sharing(&self, row: &Staged) -> Vec<usize> {
+        let linked = self.linked(row);
         let groups = self.groups.iter().enumerate();
         groups
-            .filter(|(_, group)| {
+            .filter(|(number, group)| {
                 let mut keys = row.keys.iter();
                 keys.any(|key| {
-                    group.keys.contains(key.as_str()) && !self.bears_it_no_more(group, row, key)
+                    group.keys.contains(key.as_str())
+                        && !self.bears_it_no_more(group, row, key)
+                        && (linked.is_none_or(|linked| linked == *number)
+                            || !self.bore_it_before(row, key))
                 })
             })
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// What a linked one bore when it was last read is no news of it: another of ours is called so by now.
+    fn bore_it_before(&self, row: &Staged, sku: &str) -> bool {
+        let known = self.linked(row).and_then(|group| self.groups[group].known);
+        let at = known.and_then(|known| known.shops.get(&row.shop));
+        let at = at.filter(|at| at.id.as_ref() == Some(&row.id));
+        at.is_some_and(|at| has_sku(&at.held, sku))
     }
 
     /// Two records of a shop that exchange their SKUs are what they were: a SKU that the other's link bears there no more

@@ -170,3 +170,18 @@ fn of_two_equal_lines_units_are_cancelled_of_the_same_one_on_both_sides() {
 fn of_a_stock_that_was_wiped_and_found_again_the_few_that_are_truly_sold_out_wait_no_longer() {
     are_clean_in(Topics::usual(), &[20_003_521, 20_009_409], 7);
 }
+
+#[test]
+fn what_was_sent_under_its_old_sku_and_is_found_later_is_the_item_that_was_sent() {
+    are_clean_in(Topics::usual(), &[30_001_985, 30_006_276, 30_008_091], 7);
+}
+
+#[test]
+fn what_a_shop_has_called_so_all_along_is_not_in_doubt_because_another_of_ours_is_called_so_now() {
+    are_clean_in(Topics::usual(), &[30_001_575, 30_005_994], 7);
+}
+
+#[test]
+fn a_level_that_was_read_before_its_item_was_renamed_is_read_again() {
+    are_clean_in(Topics::usual(), &[189, 451, 1_980, 2_034], 7);
+}

@@ -15,6 +15,7 @@ mod fleet;
 mod held;
 mod history;
 mod in_chromium;
+mod items;
 mod meetings;
 mod moved;
 mod on_medusa;
