@@ -85,6 +85,13 @@ fn name_product(
         Some(parts) => parse("the parts of a shop's record", &parts)?,
         None => Parts::default(),
     };
+    // A picture is the one that we know by its id, whatever the shop made of its bytes.
+    for picture in product.pictures.iter_mut().flatten() {
+        let mut known = parts.pictures.iter();
+        if let Some((name, _)) = known.find(|(_, part)| part.id == picture.id) {
+            picture.digest.clone_from(name);
+        }
+    }
     let linked: BTreeMap<&RemoteId, &ItemId> = parts
         .variants
         .iter()

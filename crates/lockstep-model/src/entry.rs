@@ -500,6 +500,11 @@ pub enum What {
     },
     AddPicture {
         digest: String,
+        #[serde(default)]
+        alt: String,
+        /// What the shop had when it was meant, by the names that we know it by.
+        #[serde(default)]
+        beside: Vec<String>,
     },
     RemovePicture {
         digest: String,

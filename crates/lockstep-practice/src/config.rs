@@ -103,6 +103,8 @@ pub struct ShopConfig {
     pub public_url: Option<String>,
     /// Failed tries in a row after which a hook is disabled.
     pub hook_failures_max: u32,
+    /// It keeps other bytes of a picture than it is given, other ones each time, as shops do that resize and compress.
+    pub re_encodes_pictures: bool,
 }
 
 impl ShopConfig {
@@ -176,6 +178,7 @@ impl ShopConfig {
             order_prefix: None,
             public_url: None,
             hook_failures_max: 20,
+            re_encodes_pictures: false,
         }
     }
 

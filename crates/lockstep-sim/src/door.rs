@@ -14,7 +14,7 @@ pub fn intent_of(shop: ShopId, subject: &Subject, what: &What) -> String {
         (Subject::Order(key), What::CreateOrder) => format!("{shop} make {key}"),
         (Subject::Order(key), What::StepOrder { step }) => format!("{shop} step {key} {step:?}"),
         (_, What::Create { set }) => format!("{shop} make {}", named(set)),
-        (_, What::AddPicture { digest }) => format!("{shop} add picture {digest}"),
+        (_, What::AddPicture { digest, .. }) => format!("{shop} add picture {digest}"),
         (_, What::RemovePicture { .. }) => format!("{shop} remove a picture"),
         (_, What::Set { set }) => format!("{shop} set {set:?}"),
         (subject, what) => format!("{shop} {subject:?} {what:?}"),

@@ -154,12 +154,6 @@ pub struct Topics(u64);
 
 impl Topics {
     pub const NONE: Topics = Topics(0);
-    /// What is known to be wrong still.
-    const RED: [Topic; 1] = [
-        // The picture that a shop made of ours is not known as ours, and ours is added again and again.
-        Topic::ReencodedPictures,
-    ];
-
     pub fn of(topics: &[Topic]) -> Self {
         topics.iter().copied().fold(Self::NONE, Self::and)
     }
@@ -178,7 +172,7 @@ impl Topics {
 
     /// All that the product is known to be right in.
     pub fn usual() -> Self {
-        Self::all().without(&Self::RED)
+        Self::all()
     }
 
     pub fn without(self, topics: &[Topic]) -> Self {

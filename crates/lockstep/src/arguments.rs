@@ -199,6 +199,9 @@ pub struct PracticeShop {
     /// A country that it sends to, may be given several times; any, if none is given.
     #[arg(long = "country", value_name = "CODE")]
     pub countries: Vec<String>,
+    /// Keep other bytes of a picture than it is given, other ones each time
+    #[arg(long)]
+    pub re_encodes_pictures: bool,
     /// A stock beside the main one, as in outlet=Outlet. May be given several times.
     #[arg(long, value_name = "ID=NAME", value_parser = named)]
     pub stock: Vec<lockstep_practice::Location>,

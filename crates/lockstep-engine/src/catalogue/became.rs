@@ -20,7 +20,7 @@ pub(super) fn what_became_of(
         What::Set { set } => set
             .iter()
             .all(|(path, value)| fields.get(path).unwrap_or(&Value::Empty) == value),
-        What::AddPicture { digest } => parts.pictures.contains_key(digest),
+        What::AddPicture { digest, .. } => parts.pictures.contains_key(digest),
         What::RemovePicture { digest } => !parts.pictures.contains_key(digest),
         What::Level { .. } | What::CreateOrder | What::StepOrder { .. } => false,
     };

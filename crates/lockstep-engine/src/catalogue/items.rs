@@ -9,6 +9,7 @@
 //! ```
 
 use super::matching::Group;
+use super::pictures;
 use lockstep_model::cases::{AtShop, Known, Staged, StagedBody};
 use lockstep_model::{
     Field, Fields, ItemId, Parts, Path, ShopId, Value, VariantField, gtin_of, has_variant, sku_of,
@@ -101,9 +102,15 @@ fn renamed_in(group: &Group<'_>, others: &[&There]) -> BTreeMap<usize, Staged> {
             })
         };
         let names = names(group, row, (fields, parts), &is_elsewhere, &mut bearers);
-        if names.is_plain() {
+        let there = group.known.and_then(|known| known.shops.get(&row.shop));
+        let pictured = pictures::named(there, fields, parts);
+        if names.is_plain() && pictured.is_none() {
             continue;
         }
+        let (fields, parts) = match &pictured {
+            Some((fields, parts)) => (fields, parts),
+            None => (fields, parts),
+        };
         let (fields, mut parts) = called(fields, parts, &names.other);
         parts.own_skus = names.own_skus;
         let body = StagedBody::Fields { fields, parts };
@@ -167,32 +174,36 @@ fn names(
         let sent = sku.and_then(|sku| sent_as(there?, sku));
         let by_sku = sent.or_else(|| by_sku.cloned());
         let by_sku = by_sku.filter(|found| !taken.contains(found));
+        let gtin = gtin_of(fields, item);
         let by_gtin = || {
-            let found = bearers.gtins.get(gtin_of(fields, item)?)?;
+            let found = bearers.gtins.get(gtin?)?;
             (!taken.contains(found)).then(|| found.clone())
         };
         // An item of its own goes by the name that was free for it, unless that is another's.
-        let is = match by_sku.or_else(by_gtin) {
-            Some(found) => found,
-            None if is_foreign
-                || is_elsewhere(item)
-                || taken.contains(item)
-                || ours.is_some_and(|ours| has_variant(ours, item)) =>
+        let is = match (by_sku, by_gtin()) {
+            (Some(found), _) => found,
+            (None, Some(found)) => {
+                let ours_calls_it = ours.and_then(|ours| sku_of(ours, &found));
+                if sku.is_some() && ours_calls_it.is_some() {
+                    names.own_skus.insert(found.clone());
+                }
+                found
+            }
+            (None, None)
+                if is_foreign
+                    || is_elsewhere(item)
+                    || taken.contains(item)
+                    || ours.is_some_and(|ours| has_variant(ours, item)) =>
             {
                 ItemId(format!("{item}~{}/{}", row.shop, row.id))
             }
-            None => item.clone(),
+            (None, None) => item.clone(),
         };
-        let ours_calls_it = ours
-            .filter(|ours| has_variant(ours, &is))
-            .and_then(|ours| sku_of(ours, &is));
-        if sku.is_some() && ours_calls_it.is_some() && ours_calls_it != sku {
-            names.own_skus.insert(is.clone());
-        } else {
-            bearers.note(fields, item);
-            if let Some(sku) = sku {
-                bearers.skus.insert(sku.to_owned(), is.clone());
-            }
+        if let (Some(sku), false) = (sku, names.own_skus.contains(&is)) {
+            bearers.skus.insert(sku.to_owned(), is.clone());
+        }
+        if let Some(gtin) = gtin {
+            bearers.gtins.insert(gtin.to_owned(), is.clone());
         }
         taken.insert(is.clone());
         if is != *item {

@@ -7,6 +7,7 @@ mod items;
 mod matching;
 mod merge;
 pub(crate) mod parts;
+pub(crate) mod pictures;
 mod prices;
 mod target;
 mod terms;

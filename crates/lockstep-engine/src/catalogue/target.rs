@@ -594,6 +594,8 @@ impl Target<'_> {
             };
             let what = What::AddPicture {
                 digest: digest.clone(),
+                alt: part.alt.clone(),
+                beside: have.as_list().to_vec(),
             };
             (change, what, "added")
         } else {

@@ -1,5 +1,6 @@
 //! From what a shop answered to the entries that say so.
 
+use crate::catalogue::pictures::{self, Shown};
 use crate::rules::LevelWrites;
 use crate::write::Write;
 use jiff::Timestamp;
@@ -50,7 +51,7 @@ pub(super) fn settle(
     let answered = receipt.record.filter(|record| record.unsound().is_none());
     match (answered, &write.what) {
         (Some(Record::Product(mut product)), _) => {
-            call_as_sent(&mut product, &write.change);
+            call_as_sent(&mut product, write);
             how = Settlement::Done {
                 id: receipt.id,
                 parts: Some(parts_of(&product, &write.change)),
@@ -157,9 +158,31 @@ fn parts_of(answered: &Product, change: &Change) -> Parts {
     parts
 }
 
+/// The picture that was given is ours, whatever the shop made of its bytes.
+fn name_picture(answered: &mut Product, what: &What) {
+    let What::AddPicture { digest, .. } = what else {
+        return;
+    };
+    let pictures = || answered.pictures.iter().flatten();
+    let shown: Vec<Shown<'_>> = pictures()
+        .map(|picture| Shown {
+            name: &picture.digest,
+            alt: &picture.alt,
+        })
+        .collect();
+    let found = pictures::given(what, &shown);
+    let at = found.and_then(|found| pictures().position(|picture| picture.digest == found));
+    let given = at.and_then(|at| answered.pictures.as_mut()?.get_mut(at));
+    if let Some(picture) = given {
+        picture.digest.clone_from(digest);
+    }
+}
+
 /// The shop answers with ids and SKUs: its variants are the items that were sent.
-fn call_as_sent(answered: &mut Product, change: &Change) {
-    let (Change::CreateProduct { product } | Change::UpdateProduct { product, .. }) = change else {
+fn call_as_sent(answered: &mut Product, write: &Write) {
+    name_picture(answered, &write.what);
+    let (Change::CreateProduct { product } | Change::UpdateProduct { product, .. }) = &write.change
+    else {
         return;
     };
     for variant in &mut answered.variants {

@@ -557,7 +557,7 @@ fn as_meant(held: &Fields, what: &What) -> Fields {
                 |path, _| !matches!(path.field(), Some(Field::Variant { item, .. }) if goes(&item)),
             );
         }
-        What::AddPicture { digest } => {
+        What::AddPicture { digest, .. } => {
             let mut list = pictures_of(&held);
             if !list.contains(digest) {
                 list.push(digest.clone());

@@ -297,6 +297,8 @@ fn what_a_shop_says_beside_a_picture_it_was_given_is_seen_by_the_next_reading() 
     answered.insert(pictures.clone(), Value::list(["aa".to_owned()]));
     let what = What::AddPicture {
         digest: "aa".to_owned(),
+        alt: String::new(),
+        beside: Vec::new(),
     };
     let record = Subject::Record(RecordId(1));
     append(
@@ -363,7 +365,11 @@ fn a_written_picture_leaves_the_record_due_until_all_are_there() {
             journal.record_view(RecordId(1)).unwrap().unwrap().shops[&WEB].due
         };
         assert!(due(&journal), "before picture {intent}");
-        let what = What::AddPicture { digest };
+        let what = What::AddPicture {
+            digest,
+            alt: String::new(),
+            beside: Vec::new(),
+        };
         append(
             &mut journal,
             vec![
@@ -393,6 +399,8 @@ fn a_picture_that_is_given_leaves_due_what_else_of_the_record_stands_aside() {
     );
     let what = What::AddPicture {
         digest: "aa".to_owned(),
+        alt: String::new(),
+        beside: Vec::new(),
     };
     append(
         &mut journal,

@@ -61,9 +61,15 @@ pub async fn add(
         }
     }
     let base = shop.base.clone();
+    let re_encodes = shop.config.re_encodes_pictures;
     let (picture, new) = shop
         .database
-        .write(move |w| picture_rows::add(w, product, &upload, &base))
+        .write(move |w| {
+            if re_encodes {
+                picture_rows::re_encode(w, &mut upload)?;
+            }
+            picture_rows::add(w, product, &upload, &base)
+        })
         .await?;
     Ok((
         if new {

@@ -12,6 +12,7 @@ pub async fn run(arguments: PracticeShop, as_json: bool) -> anyhow::Result<Exit>
     config.name = arguments.name;
     config.takes = arguments.takes;
     config.countries = arguments.countries;
+    config.re_encodes_pictures = arguments.re_encodes_pictures;
     config.stocks.extend(arguments.stock);
     config.token = arguments.token.map(Into::into);
     config.seed = (arguments.products > 0).then(|| Seed {

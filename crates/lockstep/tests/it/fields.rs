@@ -223,6 +223,57 @@ async fn sync_pictures() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a3_a_shop_that_re_encodes_gets_each_picture_once() {
+    let scene = Scene::set_in_step(ShopPlan {
+        re_encodes: true,
+        ..ShopPlan::default()
+    })
+    .await;
+    let sku = a_sku(&scene).await;
+    let pictures = async |shop: &ShopClient| {
+        let product = shop.product_with(&sku).await.expect("the product");
+        product["pictures"].as_array().cloned().unwrap_or_default()
+    };
+    let product = scene.erp.product_with(&sku).await.expect("the product");
+    let id = product["id"].as_str().expect("an id");
+    scene.erp.add_picture(id, PICTURE).await;
+    let wanted = pictures(&scene.erp).await;
+    until("the pictures are in web shop 2", async || {
+        let there = pictures(&scene.web2).await.len();
+        (there == wanted.len())
+            .then_some(())
+            .ok_or(there.to_string())
+    })
+    .await;
+    let once = pictures(&scene.web2).await;
+    let bytes = |pictures: &[Value]| -> Vec<Value> {
+        pictures
+            .iter()
+            .map(|picture| picture["sha256"].clone())
+            .collect()
+    };
+    assert_ne!(bytes(&once), bytes(&wanted), "it keeps other bytes");
+    for _ in 0..10 {
+        scene.sync().await;
+    }
+    assert_eq!(pictures(&scene.web2).await, once, "after ten runs");
+    // What the owner takes away goes there too, and is known by its id.
+    let last = wanted.last().expect("a picture")["id"].clone();
+    let path = format!(
+        "/api/v1/products/{id}/pictures/{}",
+        last.as_str().expect("an id")
+    );
+    scene.erp.delete(&path).await;
+    until("it is gone in web shop 2", async || {
+        let there = pictures(&scene.web2).await.len();
+        (there == wanted.len() - 1)
+            .then_some(())
+            .ok_or(there.to_string())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn branch_id() {
     let scene = scene().await;
     assert_eq!(copy_of_an_order(&scene, json!({})).await["branch"], "web");

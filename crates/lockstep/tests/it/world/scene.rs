@@ -22,6 +22,8 @@ pub struct ShopPlan {
     pub countries: &'static [&'static str],
     /// The ERP has a second stock, `outlet`.
     pub outlet: bool,
+    /// Web shop 2 makes other bytes of the pictures that it is given.
+    pub re_encodes: bool,
 }
 
 impl Default for ShopPlan {
@@ -33,6 +35,7 @@ impl Default for ShopPlan {
             enabled: true,
             countries: &[],
             outlet: false,
+            re_encodes: false,
         }
     }
 }
@@ -218,9 +221,14 @@ async fn shops(folder: &Path, plan: ShopPlan) -> (PracticeShop, PracticeShop, Pr
     }
     let countries = plan.countries.iter();
     erp.extend(countries.flat_map(|country| ["--country", *country]));
+    let web2: &[&str] = if plan.re_encodes {
+        &["--re-encodes-pictures"]
+    } else {
+        &[]
+    };
     tokio::join!(
         PracticeShop::start(folder, "ERP", "placement", &erp),
         PracticeShop::start(folder, "Web shop 1", "payment", &[]),
-        PracticeShop::start(folder, "Web shop 2", "reserve", &[]),
+        PracticeShop::start(folder, "Web shop 2", "reserve", web2),
     )
 }
