@@ -45,8 +45,8 @@ fn rows(limit: usize) -> i64 {
 }
 
 impl Journal {
-    /// items whose level at this shop has to be read by name: an order took or gave back since it was read, or a
-    /// write of it is open, and no page has shown it since.
+    /// Items whose level at this shop has to be read by name: an order took or gave back since it was read, it is called
+    /// otherwise since, or a write of it is open, and no page has shown it since.
     pub fn items_to_read(
         &self,
         shop: ShopId,
@@ -54,7 +54,7 @@ impl Journal {
         limit: usize,
     ) -> Result<Vec<ItemId>, JournalError> {
         let after = after.map_or("", ItemId::as_str);
-        // Two lists, put together here: SQLite would build a table for it.
+        // Three lists, put together here: SQLite would build a table for it.
         let mut items: BTreeSet<String> = BTreeSet::new();
         for list in [
             "SELECT DISTINCT d.item FROM item_dirty d
@@ -63,6 +63,9 @@ impl Journal {
              WHERE d.item > ?2 AND ifnull(t.taken, '0') <> l.taken AND l.gone = 0
              AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.item = d.item AND s.shop = ?1)
              ORDER BY d.item LIMIT ?3",
+            "SELECT item FROM level l WHERE l.shop = ?1 AND l.stale = 1 AND l.item > ?2 AND l.gone = 0
+             AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.item = l.item AND s.shop = ?1)
+             ORDER BY l.item LIMIT ?3",
             "SELECT i.item FROM intent i
              WHERE i.shop = ?1 AND i.item > ?2
              AND NOT EXISTS (SELECT 1 FROM staged_level s WHERE s.item = i.item AND s.shop = ?1)

@@ -278,6 +278,8 @@ fn renew(connection: &mut Connection) -> Result<(), JournalError> {
             "ALTER TABLE sku_dirty RENAME TO item_dirty;
              ALTER TABLE level ADD COLUMN variant TEXT;
              CREATE INDEX level_variant ON level(shop, variant) WHERE variant IS NOT NULL;
+             ALTER TABLE level ADD COLUMN stale INTEGER NOT NULL DEFAULT 0;
+             CREATE INDEX level_stale ON level(shop, item) WHERE stale = 1;
              CREATE TABLE item_sku(item TEXT PRIMARY KEY, record INTEGER NOT NULL, sku TEXT) WITHOUT ROWID;
              CREATE INDEX item_sku_sku ON item_sku(sku);
              CREATE INDEX item_sku_record ON item_sku(record);

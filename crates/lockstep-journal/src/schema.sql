@@ -293,10 +293,13 @@ CREATE TABLE level(
     gone   INTEGER NOT NULL DEFAULT 0,
     -- The shop's own id of what it is of, where it tells.
     variant TEXT,
+    -- Its item was known by another name when it was read: it may be another's, and is read again.
+    stale   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (item, stock, shop)
 ) WITHOUT ROWID;
 CREATE INDEX level_shop ON level(shop, item);
 CREATE INDEX level_variant ON level(shop, variant) WHERE variant IS NOT NULL;
+CREATE INDEX level_stale ON level(shop, item) WHERE stale = 1;
 CREATE TABLE taken(
     item  TEXT NOT NULL,
     stock INTEGER NOT NULL,

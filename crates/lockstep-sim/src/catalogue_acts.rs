@@ -225,6 +225,12 @@ fn change(
                     erp.remove_picture(id, &first.id);
                     Some("a picture less".into())
                 }
+                Some(_) if pictures.len() > 1 && dice.chance(40) => {
+                    erp.edit_product(id, |product| {
+                        product.pictures.get_or_insert_default().rotate_left(1);
+                    });
+                    Some("its pictures in another order".into())
+                }
                 _ => {
                     erp.add_picture(id, &format!("d{number}"), "as it looks");
                     Some("a picture more".into())

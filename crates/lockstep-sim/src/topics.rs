@@ -198,9 +198,14 @@ impl Topics {
             drawn && self.has(*topic)
         });
         let drawn = drawn.fold(Self::NONE, Self::and);
-        // A product that is deleted, or made again with the SKU that another had a moment ago: which of ours it is nobody has
-        // said yet what is right.
-        let parted = [Topic::Deletes, Topic::MadeAgain, Topic::DeletedThere];
+        // A product that is deleted, or made again with the SKU that another had a moment ago, and half a swap that is undone:
+        // nobody has said yet what is right.
+        let parted = [
+            Topic::Deletes,
+            Topic::MadeAgain,
+            Topic::DeletedThere,
+            Topic::Undo,
+        ];
         if drawn.has_any(&parted) {
             drawn.without(&[Topic::SwappedSkus])
         } else {

@@ -67,7 +67,14 @@ impl Decision {
 }
 
 fn is_picture(what: &What) -> bool {
-    matches!(what, What::AddPicture { .. } | What::RemovePicture { .. })
+    match what {
+        What::AddPicture { .. } | What::RemovePicture { .. } => true,
+        What::Set { set } => {
+            let pictures = Path::new(&Field::Pictures);
+            set.keys().eq([&pictures])
+        }
+        _ => false,
+    }
 }
 
 /// Hands out ids in order.

@@ -598,11 +598,11 @@ impl Target<'_> {
                 beside: have.as_list().to_vec(),
             };
             (change, what, "added")
-        } else {
-            let extra = have
-                .as_list()
-                .iter()
-                .find(|digest| !want.as_list().contains(digest))?;
+        } else if let Some(extra) = have
+            .as_list()
+            .iter()
+            .find(|digest| !want.as_list().contains(digest))
+        {
             let part = parts.pictures.get(extra)?;
             let change = Change::RemovePicture {
                 product: id.clone(),
@@ -612,6 +612,9 @@ impl Target<'_> {
                 digest: extra.clone(),
             };
             (change, what, "removed")
+        } else {
+            let (change, what) = self.order_pictures(id, have, want, parts)?;
+            (change, what, "put in their order")
         };
         if !self.rules.can(&change) {
             return None;
@@ -636,6 +639,35 @@ impl Target<'_> {
             is_part: false,
         };
         Some((write, vec![line]))
+    }
+
+    /// All of them are there, and stand otherwise.
+    fn order_pictures(
+        &self,
+        id: &RemoteId,
+        have: &Value,
+        want: &Value,
+        parts: &Parts,
+    ) -> Option<(Change, What)> {
+        let sorted = |list: &Value| {
+            let mut names = list.as_list().to_vec();
+            names.sort();
+            names
+        };
+        let holds = self.side?.holds();
+        if sorted(have) != sorted(want) {
+            return None;
+        }
+        let set = Fields::from([(Path::new(&Field::Pictures), want.clone())]);
+        let mut whole = holds.clone();
+        whole.extend(set.clone());
+        let change = Change::UpdateProduct {
+            id: id.clone(),
+            set: set.clone(),
+            product: Box::new(Product::from_fields(id.clone(), &whole, parts)),
+            parts: parts.clone(),
+        };
+        Some((change, What::Set { set }))
     }
 
     fn cannot_take_away(&self, path: &Path, want: &Value) -> bool {

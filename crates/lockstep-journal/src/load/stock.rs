@@ -1,4 +1,4 @@
-//! items whose stock is to be decided on: all shops' levels, all order lines that count.
+//! Items whose stock is to be decided on: all shops' levels, all order lines that count.
 
 use super::orders::known_states;
 use super::{asides_of, bounded, conflicts_of, intents_of};
@@ -27,7 +27,7 @@ impl Journal {
         Ok(counts)
     }
 
-    /// items that are dirty, or whose levels were read and differ from what we know, in order. `count_all`: say of the first
+    /// Items that are dirty, or whose levels were read and differ from what we know, in order. `count_all`: say of the first
     /// chunk how many there are in all, also if few are due.
     pub fn load_stock(
         &self,

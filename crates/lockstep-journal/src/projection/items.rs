@@ -3,8 +3,10 @@
 
 use crate::JournalError;
 use crate::columns::int;
+use crate::projection::ledger;
 use lockstep_model::{Fields, ItemId, Parts, ShopId, sku_of, variants_of};
 use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
 
 /// Our record says this now.
 pub(super) fn note_ours(
@@ -33,11 +35,20 @@ pub(super) fn note_there(
     held: &Fields,
     parts: &Parts,
 ) -> Result<(), JournalError> {
-    connection
-        .prepare_cached("DELETE FROM item_at WHERE record = ?1 AND shop = ?2")?
-        .execute(params![record, int(shop.0)])?;
+    let before: BTreeSet<(String, Option<String>, String)> = connection
+        .prepare_cached(
+            "DELETE FROM item_at WHERE record = ?1 AND shop = ?2 RETURNING item, sku, variant",
+        )?
+        .query_map(params![record, int(shop.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
     for (item, sku) in called_otherwise(held) {
         let variant = parts.variants.get(&item).cloned().unwrap_or_default();
+        let row = (item.0.clone(), sku.map(str::to_owned), variant.0.clone());
+        if !before.contains(&row) {
+            ledger::called_otherwise(connection, shop, &item, sku, &variant)?;
+        }
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO item_at(shop, item, record, sku, variant) VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -29,7 +29,7 @@ pub(super) fn level_seen(
             "INSERT INTO level(item, stock, shop, level, taken, variant) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (item, stock, shop) DO UPDATE SET
                 level = excluded.level, taken = excluded.taken, meant = {meant}, gone = 0,
-                variant = excluded.variant"
+                variant = excluded.variant, stale = 0"
         ))?
         .execute(params![
             item.0,
@@ -229,6 +229,33 @@ pub(super) fn is_variant(
     Ok(())
 }
 
+/// The shop is seen to call the item otherwise than it is named. Before that was known its level may have been taken for that of
+/// an item which is named so: it is read again.
+pub(super) fn called_otherwise(
+    connection: &Connection,
+    shop: ShopId,
+    item: &ItemId,
+    sku: Option<&str>,
+    variant: &RemoteId,
+) -> Result<(), JournalError> {
+    let key = params![int(shop.0), sku, variant.as_str(), item.as_str()];
+    for take_over in [
+        "UPDATE OR IGNORE level SET item = ?4 WHERE shop = ?1 AND item = ?2 AND variant = ?3",
+        "DELETE FROM level WHERE shop = ?1 AND item = ?2 AND variant = ?3 AND item <> ?4",
+    ] {
+        connection.prepare_cached(take_over)?.execute(key)?;
+    }
+    let stocks: Vec<StockId> = connection
+        .prepare_cached("UPDATE level SET stale = 1 WHERE shop = ?1 AND item = ?2 RETURNING stock")?
+        .query_map(params![int(shop.0), item.as_str()], |row| row.get(0))?
+        .map(|stock| stock.map(|stock| StockId(id(stock))))
+        .collect::<Result<_, _>>()?;
+    for stock in stocks {
+        mark_dirty(connection, item, stock)?;
+    }
+    Ok(())
+}
+
 /// The stocks whose level of it goes, or comes back, by this.
 fn turned(
     connection: &Connection,
@@ -384,6 +411,9 @@ pub(super) fn done(
     item: &ItemId,
     stock: StockId,
 ) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("UPDATE level SET stale = 0 WHERE item = ?1 AND stock = ?2 AND stale = 1")?
+        .execute(params![item.0, int(stock.0)])?;
     clear_asides(connection, &level_subject(stock, item))?;
     let still: bool = connection
         .prepare_cached(

@@ -114,6 +114,8 @@ fn a_file_of_an_older_format_is_brought_up_to_this_one() {
          ALTER TABLE staged_level RENAME COLUMN item TO sku;
          ALTER TABLE intent RENAME COLUMN item TO sku;
          DROP INDEX level_variant;
+         DROP INDEX level_stale;
+         ALTER TABLE level DROP COLUMN stale;
          ALTER TABLE level DROP COLUMN variant;
          DROP TABLE item_sku;
          DROP TABLE item_at;

@@ -70,24 +70,24 @@ fn merged_body() -> impl Strategy<Value = Body> {
 
 fn what() -> impl Strategy<Value = What> {
     prop_oneof![
-           (0..3).prop_map(|n| set_title(&format!("W{n}"))),
-           Just(What::AddPicture {
-               digest: "aa".into()
-    alt: String::new(),
-    beside: Vec::new(),
-           }),
-           Just(What::RemovePicture {
-               digest: "aa".into()
-           }),
-           (-3_i64..9).prop_map(|target| What::Level {
-               on_hand: units(target),
-               target: units(target),
-               was_available: units(1),
-               was_taken: units(0),
-               answered: false,
-           }),
-           Just(What::CreateOrder),
-       ]
+        (0..3).prop_map(|n| set_title(&format!("W{n}"))),
+        Just(What::AddPicture {
+            digest: "aa".into(),
+            alt: String::new(),
+            beside: Vec::new(),
+        }),
+        Just(What::RemovePicture {
+            digest: "aa".into()
+        }),
+        (-3_i64..9).prop_map(|target| What::Level {
+            on_hand: units(target),
+            target: units(target),
+            was_available: units(1),
+            was_taken: units(0),
+            answered: false,
+        }),
+        Just(What::CreateOrder),
+    ]
 }
 
 fn settlement() -> impl Strategy<Value = Settlement> {

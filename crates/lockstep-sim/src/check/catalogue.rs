@@ -134,7 +134,7 @@ fn paths(shop: &SimShop, product: &Product) -> String {
     sorted(ids.map(|id| shop.path_of(id)))
 }
 
-/// By what they show, whatever the shop made of them.
+/// By what they show, whatever the shop made of them, in their order.
 fn pictures(product: &Product, shop: &SimShop) -> String {
     let own = format!("-made-by-{}", shop.id);
     let pictures = product.pictures.iter().flatten().map(|picture| {
@@ -147,7 +147,7 @@ fn pictures(product: &Product, shop: &SimShop) -> String {
             .unwrap_or(digest)
             .to_owned()
     });
-    sorted(pictures)
+    pictures.collect::<Vec<_>>().join(" ")
 }
 
 fn sorted(names: impl Iterator<Item = String>) -> String {

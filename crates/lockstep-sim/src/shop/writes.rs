@@ -243,11 +243,23 @@ impl SimShop {
                 variant.item = item.clone();
             }
         }
+        for picture in named.pictures.iter_mut().flatten() {
+            let mut ours = parts.pictures.iter();
+            if let Some((name, _)) = ours.find(|(_, part)| part.id == picture.id) {
+                picture.digest.clone_from(name);
+            }
+        }
         let mut fields = named.fields();
         fields.extend(set.clone());
         let mut product = Product::from_fields(id.clone(), &fields, &named.parts());
         for variant in &mut product.variants {
             variant.item = Default::default();
+        }
+        for picture in product.pictures.iter_mut().flatten() {
+            let mut own = known.pictures.iter().flatten();
+            if let Some(own) = own.find(|own| own.id == picture.id) {
+                picture.digest.clone_from(&own.digest);
+            }
         }
         let others = self.products.iter().filter(|(other, _)| *other != id);
         let mut taken: BTreeSet<&Sku> = others
