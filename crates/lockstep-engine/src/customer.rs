@@ -4,6 +4,7 @@
 //! order given; those with an answer bring it back as an event.
 
 use crate::catalogue::Decision;
+use crate::looks::Looks;
 use crate::rules::Rules;
 use crate::run::approved::{Approved, ShownPlans};
 use crate::run::levels::OfLevels;
@@ -417,14 +418,17 @@ pub(crate) struct Shared {
     pub of_catalogue: OfCatalogue,
     /// When it was last gone through all orders for those that are over.
     pub closed: Option<Timestamp>,
-    /// A lane should look again then: a retry, or an outcome to be looked up.
-    pub look_at: BTreeMap<Lane, Timestamp>,
+    pub look_at: BTreeMap<Lane, Looks>,
 }
 
 impl Shared {
     pub fn look_again(&mut self, lane: Lane, at: Timestamp) {
-        let soonest = self.look_at.entry(lane).or_insert(at);
-        *soonest = (*soonest).min(at);
+        self.look_at.entry(lane).or_default().add(at);
+    }
+
+    fn is_to_look(&mut self, lane: Lane, now: Timestamp) -> bool {
+        let looks = self.look_at.get_mut(&lane);
+        looks.is_some_and(|looks| looks.take_due(now))
     }
 }
 
@@ -839,10 +843,7 @@ impl Customer {
                 }
                 continue;
             }
-            if let Some(at) = self.shared.look_at.get(&lane)
-                && *at <= now
-            {
-                self.shared.look_at.remove(&lane);
+            if self.shared.is_to_look(lane, now) {
                 let waiting = self.waiting.entry(lane).or_default();
                 waiting.because(Cause::Retry);
                 if let Some(missed) = self.shared.missed.remove(&lane) {
@@ -979,7 +980,7 @@ impl Customer {
                 None => at,
             })
         });
-        let looks = self.shared.look_at.values().copied();
+        let looks = self.shared.look_at.values().flat_map(Looks::iter);
         polls.chain(looks).filter(|at| *at > now).min()
     }
 }

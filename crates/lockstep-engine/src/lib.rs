@@ -14,6 +14,7 @@ pub mod stock;
 mod fixture;
 
 mod customer;
+mod looks;
 mod resolve;
 mod rules;
 mod run;

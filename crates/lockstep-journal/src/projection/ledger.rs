@@ -240,7 +240,8 @@ pub(super) fn called_otherwise(
 ) -> Result<(), JournalError> {
     let key = params![int(shop.0), sku, variant.as_str(), item.as_str()];
     for take_over in [
-        "UPDATE OR IGNORE level SET item = ?4 WHERE shop = ?1 AND item = ?2 AND variant = ?3",
+        "UPDATE OR IGNORE level SET item = ?4, level = json_set(level, '$.item', ?4)
+         WHERE shop = ?1 AND item = ?2 AND variant = ?3",
         "DELETE FROM level WHERE shop = ?1 AND item = ?2 AND variant = ?3 AND item <> ?4",
     ] {
         connection.prepare_cached(take_over)?.execute(key)?;

@@ -274,6 +274,62 @@ async fn a3_a_shop_that_re_encodes_gets_each_picture_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a3_pictures_that_are_put_in_another_order_follow() {
+    let scene = Scene::set_in_step(ShopPlan {
+        re_encodes: true,
+        ..ShopPlan::default()
+    })
+    .await;
+    let sku = a_sku(&scene).await;
+    let pictures = async |shop: &ShopClient, field: &str| -> Vec<Value> {
+        let product = shop.product_with(&sku).await.expect("the product");
+        let pictures = product["pictures"].as_array().cloned().unwrap_or_default();
+        pictures
+            .iter()
+            .map(|picture| picture[field].clone())
+            .collect()
+    };
+    let product = scene.erp.product_with(&sku).await.expect("the product");
+    let id = product["id"].as_str().expect("an id");
+    for picture in [PICTURE, &PICTURE.replace("circle", "rect")] {
+        scene.erp.add_picture(id, picture).await;
+    }
+    let count = pictures(&scene.erp, "id").await.len();
+    until("all pictures are there", async || {
+        for shop in scene.web_shops() {
+            let there = pictures(&shop, "id").await.len();
+            if there != count {
+                return Err(format!("{there} in {}", shop.name));
+            }
+        }
+        Ok(())
+    })
+    .await;
+    let before = pictures(&scene.web2, "id").await;
+    let last = pictures(&scene.erp, "id").await.pop().expect("a picture");
+    let path = format!(
+        "/api/v1/products/{id}/pictures/{}",
+        last.as_str().expect("an id")
+    );
+    scene.erp.patch(&path, json!({ "position": 0 })).await;
+    let mut wanted = before.clone();
+    wanted.rotate_right(1);
+    until("the last is the first", async || {
+        let (erp, web1) = (
+            pictures(&scene.erp, "sha256").await,
+            pictures(&scene.web1, "sha256").await,
+        );
+        let web2 = pictures(&scene.web2, "id").await;
+        if erp == web1 && web2 == wanted {
+            Ok(())
+        } else {
+            Err(format!("{erp:?}, {web1:?}, {web2:?}"))
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn branch_id() {
     let scene = scene().await;
     assert_eq!(copy_of_an_order(&scene, json!({})).await["branch"], "web");

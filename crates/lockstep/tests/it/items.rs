@@ -31,7 +31,7 @@ async fn ids(shop: &ShopClient, sku: &str) -> (Value, Value) {
     (product["id"].clone(), variant)
 }
 
-async fn until_called(shop: &ShopClient, sku: &str, is: &(Value, Value)) {
+async fn until_called(scene: &Scene, shop: &ShopClient, sku: &str, is: &(Value, Value)) {
     let what = format!("{} calls it {sku}", shop.name);
     eventually(&what, seconds(60), async || {
         let Some(product) = shop.product_with(sku).await else {
@@ -41,7 +41,9 @@ async fn until_called(shop: &ShopClient, sku: &str, is: &(Value, Value)) {
         if now == *is {
             Ok(())
         } else {
-            Err(format!("{now:?}, not {is:?}"))
+            let path = format!("/api/v1/customers/{}/asides", scene.customer);
+            let told = scene.coordinator.people.get(&path).await;
+            Err(format!("{now:?}, not {is:?}; {told}"))
         }
     })
     .await;
@@ -63,7 +65,7 @@ async fn a1_a_sku_that_is_renamed_keeps_its_variant_its_stock_and_its_open_order
     let left = scene.erp.available(&old).await;
     call_otherwise(&scene.erp, &old, &new).await;
     for (shop, is) in scene.web_shops().iter().zip(&before) {
-        until_called(shop, &new, is).await;
+        until_called(&scene, shop, &new, is).await;
         assert!(shop.product_with(&old).await.is_none(), "{}", shop.name);
     }
     // Nothing of its stock is lost, and what is sold under the new name is the same stock.
@@ -127,8 +129,8 @@ async fn a1_two_products_that_swap_their_skus_are_what_they_were_in_all_shops() 
     call_otherwise(&scene.erp, other, one).await;
     call_otherwise(&scene.erp, "ON-ITS-WAY", other).await;
     for (shop, (was_one, was_other)) in scene.web_shops().iter().zip(&before) {
-        until_called(shop, one, was_other).await;
-        until_called(shop, other, was_one).await;
+        until_called(&scene, shop, one, was_other).await;
+        until_called(&scene, shop, other, was_one).await;
     }
     scene.until_in_step().await;
     scene.nobody_is_asked().await;
