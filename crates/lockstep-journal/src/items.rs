@@ -74,6 +74,11 @@ fn name_product(
     shop: ShopId,
     product: &mut Product,
 ) -> Result<(), JournalError> {
+    let mut variants = product.variants.iter();
+    if !product.variants.is_empty() && variants.all(|variant| !variant.item.is_empty()) {
+        // It was named before.
+        return Ok(());
+    }
     let parts: Option<String> = connection
         .prepare_cached("SELECT parts FROM link WHERE shop = ?1 AND kind = ?2 AND id = ?3")?
         .query_row(

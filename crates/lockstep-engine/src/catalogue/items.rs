@@ -11,6 +11,7 @@
 use super::matching::Group;
 use super::pictures;
 use lockstep_model::cases::{AtShop, Known, Staged, StagedBody};
+use lockstep_model::entry::What;
 use lockstep_model::{
     Field, Fields, ItemId, Parts, Path, ShopId, Value, VariantField, gtin_of, has_variant, sku_of,
     variants_of,
@@ -55,6 +56,9 @@ type There = BTreeMap<ShopId, BTreeSet<ItemId>>;
 
 /// The rows, by group, in which variants are other items than they were taken for when they were read.
 pub(super) fn renamed(groups: &[Group<'_>]) -> Vec<BTreeMap<usize, Staged>> {
+    if groups.iter().all(is_plain) {
+        return Vec::new();
+    }
     let there: Vec<There> = groups.iter().map(held).collect();
     let groups = groups.iter().enumerate();
     groups
@@ -84,6 +88,26 @@ fn held(group: &Group<'_>) -> There {
             (*shop, items)
         })
         .collect()
+}
+
+/// Nearly all readings: what is linked is in it, and nothing else.
+fn is_plain(group: &Group<'_>) -> bool {
+    group.rows.iter().all(|row| {
+        let StagedBody::Fields { parts, .. } = &row.body else {
+            return true;
+        };
+        let there = group.known.and_then(|known| known.shops.get(&row.shop));
+        there.is_some_and(|at| {
+            let mut open = at.open.iter();
+            at.id.as_ref() == Some(&row.id)
+                && at.parts.own_skus.is_empty()
+                && !open.any(|intent| matches!(intent.what, What::AddPicture { .. }))
+                && parts
+                    .variants
+                    .iter()
+                    .all(|(item, variant)| at.parts.variants.get(item) == Some(variant))
+        })
+    })
 }
 
 fn renamed_in(group: &Group<'_>, others: &[&There]) -> BTreeMap<usize, Staged> {

@@ -71,8 +71,8 @@ impl Run {
                 for shop in self.all_shops(Kind::Level) {
                     self.list_again(shop, Kind::Level, out);
                     let stale = shared.stale.extract_if(.., |(at, _)| *at == shop);
-                    let skus: Vec<RemoteId> = stale.map(|(_, item)| RemoteId(item.0)).collect();
-                    self.read_by_name(shop, Kind::Level, &skus, shared, now, out);
+                    let items: Vec<RemoteId> = stale.map(|(_, item)| RemoteId(item.0)).collect();
+                    self.read_by_name(shop, Kind::Level, &items, shared, now, out);
                 }
                 false
             }
@@ -276,8 +276,8 @@ impl Run {
     /// the order ever showed (placed and cancelled in between).
     fn distrust_levels_of(&self, chunk: &OrderChunk, shared: &mut Shared) {
         for (shop, moved) in chunk.cases.iter().flat_map(|case| &case.staged) {
-            let skus = moved.state.lines.iter().filter_map(|line| line.item());
-            shared.stale.extend(skus.map(|item| (*shop, item)));
+            let items = moved.state.lines.iter().filter_map(|line| line.item());
+            shared.stale.extend(items.map(|item| (*shop, item)));
         }
     }
 
@@ -373,7 +373,7 @@ impl Run {
         };
         let read = self.fresh.get(&write.shop);
         self.level_terms(write.shop).needs_a_fresh_reading()
-            && !read.is_some_and(|skus| skus.contains(item))
+            && !read.is_some_and(|items| items.contains(item))
             && !self.failed.contains_key(&write.shop)
     }
 
