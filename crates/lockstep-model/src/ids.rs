@@ -105,6 +105,15 @@ impl ItemId {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// As long as nobody has said what it is, it goes by its SKU.
+    pub fn or_named_after(&self, sku: &Sku) -> ItemId {
+        if self.is_empty() {
+            ItemId::from(sku)
+        } else {
+            self.clone()
+        }
+    }
 }
 
 impl From<&Sku> for ItemId {

@@ -34,13 +34,9 @@ pub struct Level {
 }
 
 impl Level {
-    /// What it is of. As long as nobody has said what it is, it goes by its SKU.
+    /// What it is of, or its SKU ([`ItemId::or_named_after`]).
     pub fn item(&self) -> ItemId {
-        if self.item.is_empty() {
-            ItemId::from(&self.sku)
-        } else {
-            self.item.clone()
-        }
+        self.item.or_named_after(&self.sku)
     }
 
     /// What the shop can still sell: on hand less its own reservations (STOCK rule: `available`).

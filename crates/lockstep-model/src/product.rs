@@ -80,13 +80,9 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Our own name of it. As long as nobody has said what it is, it goes by its SKU.
+    /// Our own name of it, or its SKU ([`ItemId::or_named_after`]).
     pub fn item(&self) -> ItemId {
-        if self.item.is_empty() {
-            ItemId::from(&self.sku)
-        } else {
-            self.item.clone()
-        }
+        self.item.or_named_after(&self.sku)
     }
 }
 
